@@ -1,0 +1,88 @@
+"""What the benchmarks share: implementations and dtypes, data, the clock, paired ratios.
+
+A module has functions that make a case, from its sizes and last a dtype, into a call without
+arguments, and classes that time these calls. A case draws its data from a generator of its
+own, writes to arrays that exist beforehand, and can be called any number of times without a
+change in the work: results that earlier calls left make no later one cheaper or dearer.
+"""
+
+import functools
+import statistics
+import time
+
+import numpy as np
+
+from fastnn import config
+
+BACKENDS = {"fastnn": "numba", "numpy": "numpy"}
+
+IMPLS = list(BACKENDS)
+DTYPES = ["float32", "float64"]
+
+
+def arrays(dtype, *shapes):
+    """Return normally distributed arrays, the same ones each time."""
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(shape, dtype=dtype) for shape in shapes]
+
+
+_preparing = 0.0  # seconds spent in `ready`
+
+
+@functools.lru_cache(maxsize=1)
+def ready(impl, make, *args):
+    """Return the call of the case ``make(*args)``, compiled; `impl` runs from here on.
+
+    Only the first of many equal calls does anything, in time that :func:`clock` leaves out.
+    """
+    global _preparing
+    start = time.perf_counter()
+    config.set_backend(BACKENDS[impl])
+    call = make(*args)
+    call()
+    _preparing += time.perf_counter() - start
+    return call
+
+
+def clock():
+    """Return the seconds that have passed, but for those spent in :func:`ready`."""
+    return time.perf_counter() - _preparing
+
+
+class Timed:
+    """How a case is timed: by many short samples, each of ten calls in a row.
+
+    There is no ``setup``: asv would run it again before every single call, which is longer
+    than what is measured. Cases are made by :func:`ready` instead, at the first call. That
+    would be taken for a slow one if asv chose ``number`` by it, so it is given.
+    """
+
+    number = 10
+    repeat = (5, 100, 0.2)
+    timer = staticmethod(clock)
+
+
+def speedup(call, seconds=0.2):
+    """Return how many times faster the kernels are than NumPy: the median of paired ratios.
+
+    Each pair is timed back to back, in turns the one and the other first, so that a change in
+    the machine's load meets both.
+    """
+    once = {impl: _seconds(impl, call, 1) for impl in IMPLS}  # compiles
+    once = {impl: _seconds(impl, call, 1) for impl in IMPLS}
+    number = max(1, round(1e-3 / min(once.values())))
+    ratios = []
+    end = time.perf_counter() + seconds
+    while len(ratios) < 6 or time.perf_counter() < end:
+        order = IMPLS if len(ratios) % 2 else reversed(IMPLS)
+        took = {impl: _seconds(impl, call, number) for impl in order}
+        ratios.append(took["numpy"] / took["fastnn"])
+    return round(statistics.median(ratios), 2)
+
+
+def _seconds(impl, call, number):
+    with config.use_backend(BACKENDS[impl]):
+        start = time.perf_counter()
+        for _ in range(number):
+            call()
+        return time.perf_counter() - start

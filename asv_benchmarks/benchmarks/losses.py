@@ -1,0 +1,32 @@
+"""Losses, each with its gradient."""
+
+from functools import partial
+
+import numpy as np
+
+from fastnn import ops
+
+from .common import DTYPES, IMPLS, Timed, arrays, ready
+
+LOSSES = ["cross entropy, labels", "cross entropy, one-hot", "mean squared error"]
+
+# Samples and classes: digits, and a thousand kinds of images.
+SHAPES = [(128, 10), (256, 1000)]
+
+
+def loss(name, shape, dtype):
+    (x,) = arrays(dtype, shape)
+    t = np.random.default_rng(1).integers(shape[1], size=shape[0])
+    if name != "cross entropy, labels":
+        t = np.eye(shape[1], dtype=dtype)[t]
+    square = name == "mean squared error"
+    function = ops.mean_squared_error if square else ops.softmax_cross_entropy
+    return partial(function, x, t, dx=np.empty_like(x))
+
+
+class Losses(Timed):
+    params = [IMPLS, LOSSES, SHAPES, DTYPES]
+    param_names = ["impl", "loss", "shape", "dtype"]
+
+    def time_loss(self, impl, name, shape, dtype):
+        ready(impl, loss, name, shape, dtype)()

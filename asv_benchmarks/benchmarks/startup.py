@@ -1,0 +1,37 @@
+"""What a new process waits for: the import, and the kernels of its first training step."""
+
+SETUP = """
+import numpy as np
+from fastnn import MultiLayerNet, optimizers
+
+net = MultiLayerNet(784, [100] * 4, 10, seed=0)
+update = optimizers.Adam().update
+x, t = np.zeros((128, 784), np.float32), np.zeros(128, np.int64)
+"""
+
+NO_CACHE = """
+import os
+import tempfile
+
+folder = tempfile.TemporaryDirectory()
+os.environ["FASTNN_CACHE_DIR"] = folder.name
+"""
+
+STEP = "update(net.params, net.gradient(x, t))"
+
+
+class Startup:
+    rounds = 1
+    repeat = (3, 5, 10)
+    warmup_time = 0
+    timeout = 300
+
+    def timeraw_import(self):
+        return "import fastnn"
+
+    def timeraw_compile(self):
+        return STEP, NO_CACHE + SETUP
+
+    def timeraw_load(self):
+        # The kernels come from disk in all samples but the very first on a machine.
+        return STEP, SETUP

@@ -1,0 +1,38 @@
+"""Train neural networks on the CPU, on compiled kernels, from NumPy code.
+
+The interface is that of *Deep Learning from Scratch* (layers with ``forward`` and
+``backward``, optimizers with ``update(params, grads)``, ``MultiLayerNet``, ``Trainer``); the
+arithmetic is Numba kernels.
+
+- :mod:`fastnn.ops`: checked functions on arrays.
+- :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
+  :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
+- :mod:`fastnn.reference`: each kernel in plain NumPy.
+- :mod:`fastnn.datasets`: MNIST.
+- :mod:`fastnn.config`: kernels or reference; number of threads.
+"""
+
+from importlib.metadata import version as _version
+
+from fastnn import config, functional, initializers, layers, networks, ops, optimizers
+from fastnn.config import get_num_threads, set_num_threads
+from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+from fastnn.trainer import Trainer
+
+__version__ = _version("fastnn")
+
+__all__ = [
+    "MultiLayerNet",
+    "MultiLayerNetExtend",
+    "Trainer",
+    "TwoLayerNet",
+    "config",
+    "functional",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "networks",
+    "ops",
+    "optimizers",
+    "set_num_threads",
+]

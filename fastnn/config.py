@@ -1,0 +1,68 @@
+"""Which implementation runs: the compiled kernels or the NumPy reference; how many threads.
+
+The start value of the backend is the environment variable ``FASTNN_BACKEND`` (``numba`` or
+``numpy``; ``numba`` when unset), that of the threads ``FASTNN_NUM_THREADS``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastnn.kernels.threads import get_num_threads, set_num_threads
+
+__all__ = ["get_backend", "get_num_threads", "set_backend", "set_num_threads", "use_backend"]
+
+BACKENDS = ("numba", "numpy")
+
+
+def _checked(name: str, backend: str) -> str:
+    if backend not in BACKENDS:
+        raise ValueError(f"{name}: expected one of {', '.join(BACKENDS)}, got {backend!r}")
+    return backend
+
+
+_backend = _checked("FASTNN_BACKEND", os.environ.get("FASTNN_BACKEND", "numba"))
+
+
+def get_backend() -> str:
+    """Return ``"numba"`` (compiled kernels) or ``"numpy"`` (reference)."""
+    return _backend
+
+
+def set_backend(backend: str) -> None:
+    """Choose what runs from here on, in all threads of this process.
+
+    Parameters
+    ----------
+    backend : {"numba", "numpy"}
+
+    Raises
+    ------
+    ValueError
+        If `backend` is neither.
+    """
+    global _backend
+    _backend = _checked("backend", backend)
+
+
+@contextmanager
+def use_backend(backend: str) -> Iterator[None]:
+    """Choose what runs inside a ``with`` block, in all threads of this process.
+
+    Parameters
+    ----------
+    backend : {"numba", "numpy"}
+
+    Raises
+    ------
+    ValueError
+        If `backend` is neither.
+    """
+    before = get_backend()
+    set_backend(backend)
+    try:
+        yield
+    finally:
+        set_backend(before)

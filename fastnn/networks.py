@@ -1,0 +1,374 @@
+"""Fully connected networks with the interface of *Deep Learning from Scratch*."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, SupportsFloat
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from fastnn import _numbers as numbers
+from fastnn import initializers, layers
+from fastnn._types import Array
+from fastnn.functional import numerical_gradient
+
+__all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
+
+_ACTIVATIONS = {"relu": layers.Relu, "sigmoid": layers.Sigmoid, "tanh": layers.Tanh}
+_INITIALIZERS = {
+    "relu": initializers.he,
+    "he": initializers.he,
+    "sigmoid": initializers.xavier,
+    "tanh": initializers.xavier,
+    "xavier": initializers.xavier,
+}
+
+
+class MultiLayerNetExtend:
+    """Fully connected network with batch normalisation, dropout and weight decay.
+
+    Each hidden layer is Affine, [BatchNormalization], activation, [Dropout]; the last one is
+    Affine, with softmax and cross-entropy as the loss. Affine and ReLU are one fused layer
+    where nothing stands between them.
+
+    Parameters
+    ----------
+    input_size : int
+        Features of a sample.
+    hidden_size_list : sequence of int
+        Units of each hidden layer.
+    output_size : int
+        Classes.
+    activation : {"relu", "sigmoid", "tanh"}
+        Activation of the hidden layers.
+    weight_init_std : float or {"relu", "he", "sigmoid", "tanh", "xavier"}
+        Standard deviation of the initial weights, or their rule: sqrt(2 / n) for "relu" and
+        "he", sqrt(1 / n) for the others, n being the layer's inputs. Biases start at zero.
+    weight_decay_lambda : float
+        L2 penalty: ``lambda / 2 * sum(W ** 2)`` of all weights is added to the loss.
+    use_dropout : bool
+        Whether each activation is followed by dropout.
+    dropout_ration : float
+        Probability of dropping; the spelling is the book's.
+    use_batchnorm : bool
+        Whether each hidden Affine is followed by batch normalisation.
+    dtype : dtype
+        float32 or float64: of parameters, activations and gradients. Inputs are converted.
+    seed : int, optional
+        Chooses initial weights and dropout masks; random ones if not given.
+
+    Attributes
+    ----------
+    params : dict of str to ndarray
+        W1, b1, ..., and gamma1, beta1, ... with batch normalisation. The layers hold the
+        same arrays: change them in place.
+    layers : OrderedDict of str to layer
+    last_layer : SoftmaxWithLoss
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.networks import MultiLayerNetExtend
+    >>> net = MultiLayerNetExtend(4, [8, 8], 3, use_batchnorm=True, seed=0)
+    >>> x, t = np.ones((2, 4)), np.array([0, 2])
+    >>> sorted(net.gradient(x, t)) == sorted(net.params)
+    True
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size_list: Sequence[int],
+        output_size: int,
+        activation: str = "relu",
+        weight_init_std: SupportsFloat | str = "relu",
+        weight_decay_lambda: SupportsFloat = 0,
+        use_dropout: bool = False,
+        dropout_ration: SupportsFloat = 0.5,
+        use_batchnorm: bool = False,
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.input_size = numbers.whole("input_size", input_size, 1)
+        self.hidden_size_list = [
+            numbers.whole(f"hidden_size_list[{i}]", size, 1)
+            for i, size in enumerate(hidden_size_list)
+        ]
+        self.hidden_layer_num = len(self.hidden_size_list)
+        self.output_size = numbers.whole("output_size", output_size, 1)
+        self.activation = numbers.one_of("activation", str(activation).lower(), tuple(_ACTIVATIONS))
+        self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
+        self.use_dropout = use_dropout
+        self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
+        self.use_batchnorm = use_batchnorm
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
+
+        self._rng = np.random.default_rng(seed)
+        self.params: dict[str, Array] = {}
+        self._init_weights(weight_init_std)
+        self.layers: OrderedDict[str, Any] = OrderedDict()
+        for i in range(1, self.hidden_layer_num + 1):
+            self._add_hidden(i)
+        last = self.hidden_layer_num + 1
+        self.layers[f"Affine{last}"] = layers.Affine(
+            self.params[f"W{last}"], self.params[f"b{last}"]
+        )
+        self.layers["Affine1"].input_gradient = False
+        self.last_layer = layers.SoftmaxWithLoss()
+
+    def _init_weights(self, weight_init_std: SupportsFloat | str) -> None:
+        sizes = [self.input_size, *self.hidden_size_list, self.output_size]
+        for i, shape in enumerate(pairwise(sizes), start=1):
+            if isinstance(weight_init_std, str):
+                rule = numbers.one_of(
+                    "weight_init_std", weight_init_std.lower(), tuple(_INITIALIZERS)
+                )
+                W = _INITIALIZERS[rule](shape, rng=self._rng, dtype=self.dtype)
+            else:
+                std = numbers.not_negative("weight_init_std", weight_init_std)
+                W = initializers.normal(shape, std, rng=self._rng, dtype=self.dtype)
+            self.params[f"W{i}"] = W
+            self.params[f"b{i}"] = initializers.zeros(shape[1:], dtype=self.dtype)
+
+    def _add_hidden(self, i: int) -> None:
+        W, b = self.params[f"W{i}"], self.params[f"b{i}"]
+        if self.activation == "relu" and not self.use_batchnorm:
+            self.layers[f"Affine{i}"] = layers.AffineRelu(W, b)
+        else:
+            self.layers[f"Affine{i}"] = layers.Affine(W, b)
+            if self.use_batchnorm:
+                gamma, beta = np.ones_like(b), np.zeros_like(b)
+                self.params[f"gamma{i}"], self.params[f"beta{i}"] = gamma, beta
+                self.layers[f"BatchNorm{i}"] = layers.BatchNormalization(gamma, beta)
+            self.layers[f"Activation_function{i}"] = _ACTIVATIONS[self.activation]()
+        if self.use_dropout:
+            self.layers[f"Dropout{i}"] = layers.Dropout(
+                self.dropout_ration, seed=int(self._rng.integers(2**63))
+            )
+
+    def predict(self, x: ArrayLike, train_flg: bool = False) -> Array:
+        """Return the scores before softmax.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        train_flg : bool
+            Whether batch normalisation and dropout act as in training.
+
+        Returns
+        -------
+        ndarray, shape (N, output_size)
+        """
+        out: Array = np.asarray(x, self.dtype)
+        for layer in self.layers.values():
+            out = layer.forward(out, train_flg)
+        return out
+
+    def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
+        """Return the mean cross-entropy, plus the weight penalty.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        t : array_like, shape (N,), (N, 1) or (N, output_size)
+            Labels, or one-hot targets.
+        train_flg : bool
+            Whether batch normalisation and dropout act as in training.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If the batch is empty, shapes do not fit, or a label is out of range.
+        """
+        data = self.last_layer.forward(self.predict(x, train_flg), t)
+        return data + self._penalty()
+
+    def _penalty(self) -> float:
+        if self.weight_decay_lambda == 0:
+            return 0.0
+        squares = sum(float(np.vdot(W, W)) for W in self._weights().values())
+        return 0.5 * self.weight_decay_lambda * squares
+
+    def _weights(self) -> dict[str, Array]:
+        return {key: p for key, p in self.params.items() if key.startswith("W")}
+
+    def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Return the share of samples whose largest score is the target's.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        t : array_like, shape (N,), (N, 1) or (N, output_size)
+            Labels, or one-hot targets.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If there is no sample or the number of targets differs.
+        """
+        t = np.asarray(t)
+        labels = t.argmax(axis=1) if t.ndim == 2 and t.shape[1] > 1 else t.reshape(-1)
+        predicted = self.predict(x).argmax(axis=1)
+        if labels.size == 0 or labels.shape != predicted.shape:
+            raise ValueError(
+                f"t: expected targets for {predicted.size} samples, at least one, "
+                f"got shape {t.shape}"
+            )
+        return float(np.mean(predicted == labels))
+
+    def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
+        """Return the gradients of the training loss by backpropagation.
+
+        Parameters
+        ----------
+        x, t
+            As for :meth:`loss`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            One for each entry of `params`, freshly allocated. The loss itself is in
+            ``last_layer.loss`` (without the penalty).
+        """
+        self.last_layer.forward(self.predict(x, train_flg=True), t)
+        dout: Any = self.last_layer.backward()
+        for layer in reversed(self.layers.values()):
+            dout = layer.backward(dout)
+        grads: dict[str, Array] = {}
+        for i in range(1, self.hidden_layer_num + 2):
+            affine = self.layers[f"Affine{i}"]
+            grads[f"W{i}"], grads[f"b{i}"] = affine.dW, affine.db
+            if f"BatchNorm{i}" in self.layers:
+                norm = self.layers[f"BatchNorm{i}"]
+                grads[f"gamma{i}"], grads[f"beta{i}"] = norm.dgamma, norm.dbeta
+        if self.weight_decay_lambda:
+            for key, W in self._weights().items():
+                grads[key] += self.weight_decay_lambda * W
+        return grads
+
+    def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
+        """Return the gradients of the training loss by centred differences; slow.
+
+        All differences see the dropout masks of the next training pass, and running
+        statistics are left as they are, so that :meth:`gradient`, called next, should agree.
+        Build the network with ``dtype="float64"`` for this.
+
+        Parameters
+        ----------
+        x, t
+            As for :meth:`loss`.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+
+        def loss(_: Array) -> float:
+            with self._rewound():
+                return self.loss(x, t, train_flg=True)
+
+        return {key: numerical_gradient(loss, p) for key, p in self.params.items()}
+
+    @contextmanager
+    def _rewound(self) -> Iterator[None]:
+        """Undo at the end what a training pass changes in the layers for the next one."""
+        attributes = "step", "running_mean", "running_var"
+        before = [
+            (layer, name, np.copy(value) if isinstance(value, np.ndarray) else value)
+            for layer in self.layers.values()
+            for name in attributes
+            if hasattr(layer, name)
+            for value in [getattr(layer, name)]
+        ]
+        try:
+            yield
+        finally:
+            for layer, name, value in before:
+                setattr(layer, name, value)
+
+
+class MultiLayerNet(MultiLayerNetExtend):
+    """Fully connected network with weight decay; the book's plain form.
+
+    Parameters
+    ----------
+    input_size, hidden_size_list, output_size, activation, weight_init_std, \
+weight_decay_lambda, dtype, seed
+        As for :class:`MultiLayerNetExtend`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size_list: Sequence[int],
+        output_size: int,
+        activation: str = "relu",
+        weight_init_std: SupportsFloat | str = "relu",
+        weight_decay_lambda: SupportsFloat = 0,
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size_list,
+            output_size,
+            activation,
+            weight_init_std,
+            weight_decay_lambda,
+            dtype=dtype,
+            seed=seed,
+        )
+
+
+class TwoLayerNet(MultiLayerNet):
+    """Network with one hidden layer of ReLUs; the book's first.
+
+    Parameters
+    ----------
+    input_size, hidden_size, output_size : int
+        Features, hidden units, classes.
+    weight_init_std : float
+        Standard deviation of the initial weights.
+    dtype, seed
+        As for :class:`MultiLayerNetExtend`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        weight_init_std: SupportsFloat = 0.01,
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            input_size,
+            [hidden_size],
+            output_size,
+            weight_init_std=weight_init_std,
+            dtype=dtype,
+            seed=seed,
+        )

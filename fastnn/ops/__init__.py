@@ -1,0 +1,49 @@
+"""Checked functions on arrays: validate, allocate or take ``out=``, choose, call a kernel.
+
+Arrays may have any layout and real dtype; results are float32 or float64. An argument that
+does not fit raises an error that names it, what was expected and what came, before anything
+is written. A trailing underscore means in place.
+"""
+
+from fastnn.ops.activations import (
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    tanh,
+    tanh_backward,
+)
+from fastnn.ops.affine import affine, affine_backward, affine_relu, affine_relu_backward
+from fastnn.ops.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
+from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+
+__all__ = [
+    "adagrad_",
+    "adam_",
+    "affine",
+    "affine_backward",
+    "affine_relu",
+    "affine_relu_backward",
+    "batchnorm",
+    "batchnorm_backward",
+    "batchnorm_inference",
+    "dropout",
+    "dropout_backward",
+    "dropout_inference",
+    "mean_squared_error",
+    "momentum_",
+    "nesterov_",
+    "relu",
+    "relu_backward",
+    "rmsprop_",
+    "sgd_",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_cross_entropy",
+    "tanh",
+    "tanh_backward",
+]

@@ -1,0 +1,157 @@
+"""Arrays at the edge of the kernels: what comes in, what is written, what is handed back.
+
+Kernels take C-contiguous, aligned arrays of one dtype, float32 or float64, that may be
+written as far as their type says. Whatever else a caller has is brought into that form here,
+once, and results are copied back where the caller's own array is not of that form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn._types import Array
+
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class _Unlocked:
+    """The memory of a read-only array, for a view without the read-only flag.
+
+    Numba compiles a kernel anew for each combination of read-only arguments. Kernels never
+    write to their inputs, so one form is enough.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self.array = array  # keeps the memory alive
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def _real(name: str, value: ArrayLike) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected an array of real numbers, got dtype {array.dtype}")
+    return array
+
+
+def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return the array as kernels take it, a copy only where it must be."""
+    array = np.require(array, dtype, ["C", "A"])
+    return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
+def inputs(**named: ArrayLike) -> tuple[Array, ...]:
+    """Return the arrays in one dtype, C-contiguous and aligned.
+
+    The dtype is float64 if any array with a fraction is wider than float32, else float32;
+    whole numbers follow the others, and are float64 among themselves.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of real numbers (complex, object, text, dates).
+    """
+    values: Any = tuple(named.values())
+    dtype = getattr(values[0], "dtype", None)
+    if dtype is F32 or dtype is F64:
+        for value in values:
+            if type(value) is not np.ndarray or value.dtype is not dtype or not value.flags.carray:
+                break
+        else:
+            return values  # type: ignore[no-any-return]
+    arrays = [_real(name, value) for name, value in named.items()]
+    fractions = [a.dtype for a in arrays if a.dtype.kind == "f"]
+    wide = not fractions or np.result_type(*fractions).itemsize > 4
+    return tuple(_plain(a, F64 if wide else F32) for a in arrays)
+
+
+def expect_shape(name: str, array: Array, shape: tuple[int, ...], why: str) -> None:
+    """Raise ValueError unless the array has the shape; `why` says what it must match."""
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape} {why}, got {array.shape}")
+
+
+def expect_ndim(name: str, array: Array, ndim: int, axes: str) -> None:
+    """Raise ValueError unless the array has `ndim` axes; `axes` names them."""
+    if array.ndim != ndim:
+        raise ValueError(f"{name}: expected {ndim} axes {axes}, got shape {array.shape}")
+
+
+def _writable(name: str, array: Any) -> None:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected an array to write to, got {type(array).__name__}")
+    if not array.flags.writeable:
+        raise ValueError(f"{name}: expected an array that can be written, got a read-only one")
+
+
+def output(
+    name: str,
+    out: Array | None,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    *apart: Array,
+) -> Array:
+    """Return an array for a result: `out` itself, or a buffer for :func:`deliver` to copy.
+
+    A buffer is needed where `out` is missing, not C-contiguous, not aligned, or shares
+    memory with an array in `apart`.
+
+    Raises
+    ------
+    TypeError
+        If `out` is no array, or not of the result's dtype.
+    ValueError
+        If `out` has another shape or is read-only.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    _writable(name, out)
+    if out.dtype != dtype:
+        raise TypeError(f"{name}: expected dtype {dtype}, got {out.dtype}")
+    expect_shape(name, out, shape, "for this result")
+    if out.flags.carray and not any(np.may_share_memory(out, a) for a in apart):
+        return out
+    return np.empty(shape, dtype)
+
+
+def deliver(out: Array | None, buffer: Array) -> Array:
+    """Return the result: `out`, filled from the buffer unless it is the buffer itself."""
+    if out is None or out is buffer:
+        return buffer
+    out[...] = buffer
+    return out
+
+
+def expect_apart(**named: Array | None) -> None:
+    """Raise ValueError if two of the arrays that a call writes share memory."""
+    given = [(name, a) for name, a in named.items() if a is not None]
+    for i, (name, a) in enumerate(given):
+        for other, b in given[:i]:
+            if np.may_share_memory(a, b) and np.shares_memory(a, b):
+                raise ValueError(f"{name}: expected memory of its own, got memory of {other}")
+
+
+def updated(
+    name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype[Any], why: str
+) -> Array:
+    """Return an array that a call updates in place, or a buffer for :func:`deliver`.
+
+    Raises
+    ------
+    TypeError
+        If it is not a float32 or float64 array.
+    ValueError
+        If it has another shape or is read-only.
+    """
+    _writable(name, array)
+    if array.dtype.char not in "fd":
+        raise TypeError(f"{name}: expected dtype float32 or float64, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape} {why}, got {array.shape}")
+    if array.flags.carray and array.dtype is dtype:
+        return array
+    return np.array(array, dtype, order="C")

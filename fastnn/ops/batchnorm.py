@@ -1,0 +1,206 @@
+"""Batch normalisation of rows (N, D) and of images (N, C, H, W)."""
+
+from __future__ import annotations
+
+from typing import SupportsFloat
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import _numbers as numbers
+from fastnn._types import Array
+from fastnn.ops._arrays import (
+    deliver,
+    expect_apart,
+    expect_shape,
+    inputs,
+    output,
+    updated,
+)
+from fastnn.ops._dispatch import run
+
+
+def _expect_batch(x: Array) -> None:
+    if x.ndim < 2:
+        raise ValueError(f"x: expected shape (N, D) or (N, C, H, W), got {x.shape}")
+    if x.size == 0:
+        raise ValueError(f"x: expected at least one sample and feature, got shape {x.shape}")
+
+
+def _expect_features(x: Array, **named: Array) -> None:
+    for name, array in named.items():
+        expect_shape(name, array, x.shape[1:2], f"to match axis 1 of x of shape {x.shape}")
+
+
+def _planes(x: Array) -> Array:
+    """Return (N, D) as it is and images as (N, C, H W)."""
+    return x if x.ndim == 2 else x.reshape(x.shape[0], x.shape[1], -1)
+
+
+def _kernel(x: Array, suffix: str = "") -> str:
+    return ("batchnorm" if x.ndim == 2 else "batchnorm_nchw") + suffix
+
+
+def batchnorm(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: Array,
+    running_var: Array,
+    momentum: SupportsFloat = 0.9,
+    eps: SupportsFloat = 1e-6,
+    *,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Batch normalisation in training: by the mean and variance of this batch.
+
+    y = gamma (x - mean) / sqrt(var + eps) + beta, with the biased variance, per feature of
+    a 2-D `x` and per channel of images (Ioffe and Szegedy, 2015, algorithm 1). The running
+    statistics become ``momentum * old + (1 - momentum) * batch``, in place.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, D) or (N, C, H, W)
+        At least one sample.
+    gamma, beta : array_like, shape (D,) or (C,)
+        Scale and shift.
+    running_mean, running_var : ndarray, shape (D,) or (C,)
+        Statistics for inference; updated in place.
+    momentum : float
+        Weight of the old value in the running statistics, in [0, 1]. (PyTorch's momentum
+        is one minus this.)
+    eps : float
+        Added to the variance, from 0 up.
+    out : ndarray, shaped like `x`, optional
+        Where to put y.
+
+    Returns
+    -------
+    y : ndarray, shaped like `x`
+        `out` if given.
+    mean, rstd : ndarray, shape (D,) or (C,)
+        Mean and 1 / sqrt(var + eps) of the batch, for :func:`batchnorm_backward`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the batch is empty, shapes do not fit together, a number is out of its range, an
+        array is not of real numbers, or an array to be written is read-only.
+    """
+    x, gamma, beta = inputs(x=x, gamma=gamma, beta=beta)
+    _expect_batch(x)
+    _expect_features(x, gamma=gamma, beta=beta)
+    momentum = numbers.fraction("momentum", momentum)
+    eps = numbers.not_negative("eps", eps)
+    features, why = x.shape[1:2], f"to match axis 1 of x of shape {x.shape}"
+    to_mean = updated("running_mean", running_mean, features, x.dtype, why)
+    to_var = updated("running_var", running_var, features, x.dtype, why)
+    y = output("out", out, x.shape, x.dtype, x, gamma, beta)
+    expect_apart(running_mean=running_mean, running_var=running_var, out=out)
+    mean, rstd = np.empty(features, x.dtype), np.empty(features, x.dtype)
+    run(
+        _kernel(x), 4 * x.size, _planes(x), gamma, beta, to_mean, to_var, momentum, eps,
+        _planes(y), mean, rstd,
+    )  # fmt: skip
+    deliver(running_mean, to_mean)
+    deliver(running_var, to_var)
+    return deliver(out, y), mean, rstd
+
+
+def batchnorm_inference(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: SupportsFloat = 1e-6,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """Batch normalisation in inference: by the running statistics.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, D) or (N, C, H, W)
+    gamma, beta : array_like, shape (D,) or (C,)
+        Scale and shift.
+    running_mean, running_var : array_like, shape (D,) or (C,)
+        Statistics.
+    eps : float
+        Added to the variance, from 0 up.
+    out : ndarray, shaped like `x`, optional
+        Where to put the result.
+
+    Returns
+    -------
+    ndarray, shaped like `x`
+        gamma (x - running_mean) / sqrt(running_var + eps) + beta; `out` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes do not fit together, `eps` is out of its range, an array is not of real
+        numbers, or `out` does not fit.
+    """
+    x, gamma, beta, mean, var = inputs(
+        x=x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var
+    )
+    if x.ndim < 2:
+        raise ValueError(f"x: expected shape (N, D) or (N, C, H, W), got {x.shape}")
+    _expect_features(x, gamma=gamma, beta=beta, running_mean=mean, running_var=var)
+    eps = numbers.not_negative("eps", eps)
+    y = output("out", out, x.shape, x.dtype, x, gamma, beta, mean, var)
+    if x.size:
+        run(_kernel(x, "_inference"), x.size, _planes(x), gamma, beta, mean, var, eps, _planes(y))
+    return deliver(out, y)
+
+
+def batchnorm_backward(
+    dout: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    *,
+    dx: Array | None = None,
+    dgamma: Array | None = None,
+    dbeta: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Gradients of :func:`batchnorm`; mean and variance are functions of x.
+
+    Parameters
+    ----------
+    dout : array_like, shaped like `x`
+        Gradient of the loss with respect to y.
+    x : array_like, shape (N, D) or (N, C, H, W)
+        The input; at least one sample.
+    gamma, mean, rstd : array_like, shape (D,) or (C,)
+        The scale, and what :func:`batchnorm` returned.
+    dx, dgamma, dbeta : ndarray, optional
+        Where to put the results.
+
+    Returns
+    -------
+    dx : ndarray, shaped like `x`
+    dgamma, dbeta : ndarray, shape (D,) or (C,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the batch is empty, shapes do not fit together, an array is not of real numbers,
+        or an output does not fit or shares memory with another.
+    """
+    dout, x, gamma, mean, rstd = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd)
+    _expect_batch(x)
+    expect_shape("dout", dout, x.shape, "like x")
+    _expect_features(x, gamma=gamma, mean=mean, rstd=rstd)
+    read = (dout, x, gamma, mean, rstd)
+    to_dx = output("dx", dx, x.shape, x.dtype, *read)
+    to_dgamma = output("dgamma", dgamma, gamma.shape, x.dtype, *read)
+    to_dbeta = output("dbeta", dbeta, gamma.shape, x.dtype, *read)
+    expect_apart(dx=dx, dgamma=dgamma, dbeta=dbeta)
+    run(
+        _kernel(x, "_backward"), 4 * x.size, _planes(dout), _planes(x), gamma, mean, rstd,
+        _planes(to_dx), to_dgamma, to_dbeta,
+    )  # fmt: skip
+    return deliver(dx, to_dx), deliver(dgamma, to_dgamma), deliver(dbeta, to_dbeta)

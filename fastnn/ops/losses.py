@@ -1,0 +1,131 @@
+"""Losses with their gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn._types import Array, Labels
+from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
+from fastnn.ops._dispatch import run
+
+_EXP = 10  # cost of an element against that of a cheap loop
+
+
+def _expect_scores(x: Array, axes: str) -> None:
+    expect_ndim("x", x, 2, axes)
+    if x.size == 0:
+        raise ValueError(f"x: expected at least one sample and one column, got shape {x.shape}")
+
+
+def _labels(t: ArrayLike, n: int, classes: int) -> Labels:
+    labels = np.asarray(t)
+    if labels.shape not in ((n,), (n, 1)):
+        raise ValueError(
+            f"t: expected {n} labels of shape ({n},) or targets of shape ({n}, {classes}), "
+            f"got shape {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"t: expected labels of a whole-number dtype, got {labels.dtype}")
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {wrong}")
+    return np.require(labels.reshape(n), np.int64, ["C", "A", "W"])
+
+
+def softmax_cross_entropy(
+    x: ArrayLike, t: ArrayLike, *, dx: Array | None = None
+) -> tuple[float, Array]:
+    """Cross-entropy of softmax(x) against the targets, averaged over the batch.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C)
+        Scores; at least one sample.
+    t : array_like, shape (N,), (N, 1) or (N, C)
+        Labels 0 .. C - 1, or one row of target probabilities a sample: one-hot, or any
+        other (0 log 0 counts as 0). Where both readings fit, shape (N, C) is targets.
+    dx : ndarray, shape (N, C), optional
+        Where to put the gradient.
+
+    Returns
+    -------
+    loss : float
+        Mean over the batch of -log softmax(x)[t], by way of log(sum(exp(x - max))): it is
+        finite for every finite `x`.
+    dx : ndarray, shape (N, C)
+        Gradient of the loss with respect to x: (softmax(x) - t) / N.
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty, a label is out of range, or shapes do not fit together.
+    TypeError
+        If labels are not whole numbers, or `x` is not of real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> loss, dx = ops.softmax_cross_entropy(np.zeros((1, 4)), np.array([2]))
+    >>> round(loss, 6)
+    1.386294
+    >>> dx
+    array([[ 0.25,  0.25, -0.75,  0.25]])
+    """
+    dense = np.shape(t) == np.shape(x)
+    if dense:
+        x, target = inputs(x=x, t=t)
+        _expect_scores(x, "(N, C)")
+    else:
+        (x,) = inputs(x=x)
+        _expect_scores(x, "(N, C)")
+        target = _labels(t, *x.shape)
+    gradient = output("dx", dx, x.shape, x.dtype, x, target)
+    losses = np.empty(x.shape[0], x.dtype)
+    name = "softmax_cross_entropy_dense" if dense else "softmax_cross_entropy"
+    run(name, _EXP * x.size, x, target, losses, gradient)
+    return _mean(losses), deliver(dx, gradient)
+
+
+def mean_squared_error(
+    x: ArrayLike, t: ArrayLike, *, dx: Array | None = None
+) -> tuple[float, Array]:
+    """Half the squared distance from the targets, averaged over the batch.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, D)
+        Predictions; at least one sample.
+    t : array_like, shape (N, D)
+        Targets.
+    dx : ndarray, shape (N, D), optional
+        Where to put the gradient.
+
+    Returns
+    -------
+    loss : float
+        sum((x - t)^2) / (2 N): the book's E = 1/2 sum (y - t)^2 per sample. (PyTorch's
+        ``mse_loss`` averages over the columns too, without the half.)
+    dx : ndarray, shape (N, D)
+        Gradient of the loss with respect to x: (x - t) / N.
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty or shapes do not fit together.
+    TypeError
+        If an array is not of real numbers.
+    """
+    x, t = inputs(x=x, t=t)
+    _expect_scores(x, "(N, D)")
+    expect_shape("t", t, x.shape, "like x")
+    gradient = output("dx", dx, x.shape, x.dtype, x, t)
+    losses = np.empty(x.shape[0], x.dtype)
+    run("mean_squared_error", x.size, x, t, losses, gradient)
+    return _mean(losses), deliver(dx, gradient)
+
+
+def _mean(losses: Array) -> float:
+    return float(np.add.reduce(losses, dtype=np.float64)) / losses.size

@@ -1,0 +1,294 @@
+"""Parameter updates in place, one array at a time."""
+
+from __future__ import annotations
+
+from typing import SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import _numbers as numbers
+from fastnn._types import Array
+from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
+from fastnn.ops._dispatch import run
+
+BIAS_CORRECTIONS = ("folded", "explicit")
+
+_ROOT = 4  # cost of an element with a root and a division against that of a cheap loop
+
+
+def _update(name: str, work: int, p: Array, g: ArrayLike, state: dict[str, Array], *args) -> None:  # type: ignore[no-untyped-def]
+    """Check the arrays, run the kernel on flat views, copy back where it ran on copies."""
+    dtype = F32 if isinstance(p, np.ndarray) and p.dtype.char == "f" else F64
+    shape = np.shape(p)
+    written = [updated("p", p, shape, dtype, "")]
+    (g,) = inputs(g=g)
+    expect_shape("g", g, shape, "like p")
+    written += [updated(key, a, shape, dtype, "like p") for key, a in state.items()]
+    expect_apart(p=p, g=g, **state)
+    if g.dtype != dtype:
+        g = g.astype(dtype)
+    first, *rest = (a.reshape(-1) for a in written)
+    run(name, work * first.size, first, g.reshape(-1), *rest, *args)
+    for array, buffer in zip((p, *state.values()), written, strict=True):
+        deliver(array, buffer)
+
+
+def sgd_(
+    p: Array, g: ArrayLike, lr: SupportsFloat = 0.01, *, weight_decay: SupportsFloat = 0.0
+) -> None:
+    """Stochastic gradient descent, in place: p -= lr g.
+
+    Parameters
+    ----------
+    p : ndarray of float32 or float64
+        Parameter, any shape; updated.
+    g : array_like, shaped like `p`
+        Gradient of the loss.
+    lr : float
+        Learning rate, above 0.
+    weight_decay : float
+        L2 penalty, from 0 up: ``weight_decay * p`` is added to the gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, `p` is read-only or of another dtype, or a number is out of its
+        range; nothing has been written then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> p = np.array([1.0, 2.0])
+    >>> ops.sgd_(p, np.array([1.0, -1.0]), lr=0.5)
+    >>> p
+    array([0.5, 2.5])
+    """
+    lr = numbers.positive("lr", lr)
+    weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    _update("sgd_", 1, p, g, {}, lr, weight_decay)
+
+
+def momentum_(
+    p: Array,
+    g: ArrayLike,
+    v: Array,
+    lr: SupportsFloat = 0.01,
+    momentum: SupportsFloat = 0.9,
+    *,
+    weight_decay: SupportsFloat = 0.0,
+) -> None:
+    """Momentum (Polyak, 1964), in place: v = momentum v - lr g; p += v.
+
+    Parameters
+    ----------
+    p : ndarray of float32 or float64
+        Parameter, any shape; updated.
+    g : array_like, shaped like `p`
+        Gradient of the loss.
+    v : ndarray, shaped like `p`
+        Velocity, zero at the start; updated.
+    lr : float
+        Learning rate, above 0.
+    momentum : float
+        Share of the velocity that is kept, in [0, 1).
+    weight_decay : float
+        L2 penalty, from 0 up: ``weight_decay * p`` is added to the gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, an array to be written is read-only, of another dtype or shares
+        memory with another, or a number is out of its range; nothing has been written then.
+    """
+    lr = numbers.positive("lr", lr)
+    momentum = numbers.below_one("momentum", momentum)
+    weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    _update("momentum_", 1, p, g, {"v": v}, lr, momentum, weight_decay)
+
+
+def nesterov_(
+    p: Array,
+    g: ArrayLike,
+    v: Array,
+    lr: SupportsFloat = 0.01,
+    momentum: SupportsFloat = 0.9,
+    *,
+    weight_decay: SupportsFloat = 0.0,
+) -> None:
+    """Nesterov's momentum, in place: v = momentum v - lr g; p += momentum v - lr g.
+
+    `p` is the look-ahead position (CS231n, "Neural networks 3"; Sutskever et al., 2013).
+
+    Parameters
+    ----------
+    p : ndarray of float32 or float64
+        Parameter, any shape; updated.
+    g : array_like, shaped like `p`
+        Gradient of the loss.
+    v : ndarray, shaped like `p`
+        Velocity, zero at the start; updated.
+    lr : float
+        Learning rate, above 0.
+    momentum : float
+        Share of the velocity that is kept, in [0, 1).
+    weight_decay : float
+        L2 penalty, from 0 up: ``weight_decay * p`` is added to the gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`momentum_`.
+    """
+    lr = numbers.positive("lr", lr)
+    momentum = numbers.below_one("momentum", momentum)
+    weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    _update("nesterov_", 1, p, g, {"v": v}, lr, momentum, weight_decay)
+
+
+def adagrad_(
+    p: Array,
+    g: ArrayLike,
+    h: Array,
+    lr: SupportsFloat = 0.01,
+    eps: SupportsFloat = 1e-7,
+    *,
+    weight_decay: SupportsFloat = 0.0,
+) -> None:
+    """AdaGrad (Duchi et al., 2011), in place: h += g^2; p -= lr g / (sqrt(h) + eps).
+
+    Parameters
+    ----------
+    p : ndarray of float32 or float64
+        Parameter, any shape; updated.
+    g : array_like, shaped like `p`
+        Gradient of the loss.
+    h : ndarray, shaped like `p`
+        Sum of squared gradients, zero at the start; updated.
+    lr : float
+        Learning rate, above 0.
+    eps : float
+        Added to the root, from 0 up.
+    weight_decay : float
+        L2 penalty, from 0 up: ``weight_decay * p`` is added to the gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`momentum_`.
+    """
+    lr = numbers.positive("lr", lr)
+    eps = numbers.not_negative("eps", eps)
+    weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    _update("adagrad_", _ROOT, p, g, {"h": h}, lr, eps, weight_decay)
+
+
+def rmsprop_(
+    p: Array,
+    g: ArrayLike,
+    h: Array,
+    lr: SupportsFloat = 0.01,
+    decay_rate: SupportsFloat = 0.99,
+    eps: SupportsFloat = 1e-7,
+    *,
+    weight_decay: SupportsFloat = 0.0,
+) -> None:
+    """RMSProp (Hinton, 2012), in place.
+
+    h = decay_rate h + (1 - decay_rate) g^2; p -= lr g / (sqrt(h) + eps).
+
+    Parameters
+    ----------
+    p : ndarray of float32 or float64
+        Parameter, any shape; updated.
+    g : array_like, shaped like `p`
+        Gradient of the loss.
+    h : ndarray, shaped like `p`
+        Moving average of squared gradients, zero at the start; updated.
+    lr : float
+        Learning rate, above 0.
+    decay_rate : float
+        Share of the average that is kept, in [0, 1).
+    eps : float
+        Added to the root, from 0 up.
+    weight_decay : float
+        L2 penalty, from 0 up: ``weight_decay * p`` is added to the gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`momentum_`.
+    """
+    lr = numbers.positive("lr", lr)
+    decay_rate = numbers.below_one("decay_rate", decay_rate)
+    eps = numbers.not_negative("eps", eps)
+    weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    _update("rmsprop_", _ROOT, p, g, {"h": h}, lr, decay_rate, eps, weight_decay)
+
+
+def adam_(
+    p: Array,
+    g: ArrayLike,
+    m: Array,
+    v: Array,
+    step: SupportsIndex,
+    lr: SupportsFloat = 0.001,
+    beta1: SupportsFloat = 0.9,
+    beta2: SupportsFloat = 0.999,
+    eps: SupportsFloat = 1e-7,
+    *,
+    weight_decay: SupportsFloat = 0.0,
+    decoupled: bool = False,
+    bias_correction: str = "folded",
+) -> None:
+    """Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019), in place.
+
+    m += (1 - beta1) (g - m) and v += (1 - beta2) (g^2 - v); then with the corrections
+    c1 = 1 - beta1^step and c2 = 1 - beta2^step,
+
+    - folded: p -= (lr sqrt(c2) / c1) m / (sqrt(v) + eps), as in the book and at the end of
+      section 2 of the paper;
+    - explicit: p -= lr (m / c1) / (sqrt(v / c2) + eps), as in algorithm 1 of the paper and
+      in PyTorch.
+
+    Parameters
+    ----------
+    p : ndarray of float32 or float64
+        Parameter, any shape; updated.
+    g : array_like, shaped like `p`
+        Gradient of the loss.
+    m, v : ndarray, shaped like `p`
+        Moving averages of the gradient and of its square, zero at the start; updated.
+    step : int
+        Number of this update, from 1 up.
+    lr : float
+        Learning rate, above 0.
+    beta1, beta2 : float
+        Shares of the averages that are kept, in [0, 1).
+    eps : float
+        Added to the root, from 0 up.
+    weight_decay : float
+        From 0 up: ``weight_decay * p`` is added to the gradient, or if `decoupled`,
+        ``lr * weight_decay * p`` is subtracted from the parameter.
+    decoupled : bool
+        Whether weight decay bypasses the averages (AdamW).
+    bias_correction : {"folded", "explicit"}
+        Where the corrections stand, and so what `eps` is added to.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`momentum_`.
+    """
+    step = numbers.whole("step", step, 1)
+    lr = numbers.positive("lr", lr)
+    beta1 = numbers.below_one("beta1", beta1)
+    beta2 = numbers.below_one("beta2", beta2)
+    eps = numbers.not_negative("eps", eps)
+    weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    explicit = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS) == "explicit"
+    _update(
+        "adam_", _ROOT, p, g, {"m": m, "v": v}, step, lr, beta1, beta2, eps, weight_decay,
+        bool(decoupled), explicit,
+    )  # fmt: skip

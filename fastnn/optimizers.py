@@ -1,0 +1,346 @@
+"""Optimizers: state around the in-place updates of :mod:`fastnn.ops`.
+
+The interface is that of *Deep Learning from Scratch*: ``update(params, grads)`` takes two
+dicts of arrays with the same keys and changes the arrays in `params` in place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import SupportsFloat
+
+import numpy as np
+
+from fastnn import _numbers as numbers
+from fastnn import ops
+from fastnn._types import Array
+from fastnn.ops._params import check_params
+from fastnn.ops.optimizers import BIAS_CORRECTIONS
+
+__all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Momentum",
+    "Nesterov",
+    "Optimizer",
+    "RMSProp",
+    "RMSprop",
+]
+
+State = dict[str, Array]
+
+
+class Optimizer(ABC):
+    """What the optimizers share.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, above 0; may be changed between updates.
+    weight_decay : float
+        L2 penalty, from 0 up: ``weight_decay * p`` is added to each gradient.
+    """
+
+    def __init__(self, lr: SupportsFloat, *, weight_decay: SupportsFloat = 0.0) -> None:
+        self.lr = numbers.positive("lr", lr)
+        self.weight_decay = numbers.not_negative("weight_decay", weight_decay)
+
+    def update(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
+        """Change the arrays in `params` in place, by one step along `grads`.
+
+        Parameters
+        ----------
+        params : mapping of str to ndarray
+            Arrays of float32 or float64; they keep their identity.
+        grads : mapping of str to ndarray
+            Gradients of the same shapes. Keys that `params` lacks are passed over.
+
+        Raises
+        ------
+        KeyError
+            If `grads` lacks a key of `params`.
+        TypeError, ValueError
+            If shapes differ, an array cannot be updated, or a setting is out of its range.
+            No parameter has been changed when an error is raised.
+        """
+        check_params(params, grads)
+        self._begin(params)
+        for key, p in params.items():
+            self._update(key, p, grads[key])
+
+    @abstractmethod
+    def _begin(self, params: Mapping[str, Array]) -> None:
+        """Prepare the state for an update of `params`."""
+
+    @abstractmethod
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        """Update one array."""
+
+
+def _zeros(state: State | None, params: Mapping[str, Array]) -> State:
+    """Return the state with an array of zeros for each parameter that it lacks."""
+    state = {} if state is None else state
+    for key, p in params.items():
+        if key not in state:
+            state[key] = np.zeros_like(p)
+        elif state[key].shape != p.shape:
+            raise ValueError(
+                f"params[{key!r}]: expected shape {state[key].shape} as in earlier updates, "
+                f"got {p.shape}; use a new optimizer for another network"
+            )
+    return state
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p -= lr g.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, above 0.
+    weight_decay : float
+        L2 penalty, from 0 up.
+    """
+
+    def __init__(self, lr: SupportsFloat = 0.01, *, weight_decay: SupportsFloat = 0.0) -> None:
+        super().__init__(lr, weight_decay=weight_decay)
+
+    def _begin(self, params: Mapping[str, Array]) -> None:
+        """Nothing: there is no state."""
+
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        ops.sgd_(p, g, self.lr, weight_decay=self.weight_decay)
+
+
+class Momentum(Optimizer):
+    """Momentum (Polyak, 1964): v = momentum v - lr g; p += v.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, above 0.
+    momentum : float
+        Share of the velocity that is kept, in [0, 1).
+    weight_decay : float
+        L2 penalty, from 0 up.
+
+    Attributes
+    ----------
+    v : dict of str to ndarray or None
+        Velocities, from the first update on.
+    """
+
+    def __init__(
+        self,
+        lr: SupportsFloat = 0.01,
+        momentum: SupportsFloat = 0.9,
+        *,
+        weight_decay: SupportsFloat = 0.0,
+    ) -> None:
+        super().__init__(lr, weight_decay=weight_decay)
+        self.momentum = numbers.below_one("momentum", momentum)
+        self.v: State | None = None
+
+    def _begin(self, params: Mapping[str, Array]) -> None:
+        self.v = _zeros(self.v, params)
+
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        assert self.v is not None
+        ops.momentum_(p, g, self.v[key], self.lr, self.momentum, weight_decay=self.weight_decay)
+
+
+class Nesterov(Momentum):
+    """Nesterov's momentum (CS231n's form): v = momentum v - lr g; p += momentum v - lr g.
+
+    Parameters and attributes are those of :class:`Momentum`.
+    """
+
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        assert self.v is not None
+        ops.nesterov_(p, g, self.v[key], self.lr, self.momentum, weight_decay=self.weight_decay)
+
+
+class AdaGrad(Optimizer):
+    """AdaGrad (Duchi et al., 2011): h += g^2; p -= lr g / (sqrt(h) + eps).
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, above 0.
+    eps : float
+        Added to the root, from 0 up.
+    weight_decay : float
+        L2 penalty, from 0 up.
+
+    Attributes
+    ----------
+    h : dict of str to ndarray or None
+        Sums of squared gradients, from the first update on.
+    """
+
+    def __init__(
+        self,
+        lr: SupportsFloat = 0.01,
+        *,
+        eps: SupportsFloat = 1e-7,
+        weight_decay: SupportsFloat = 0.0,
+    ) -> None:
+        super().__init__(lr, weight_decay=weight_decay)
+        self.eps = numbers.not_negative("eps", eps)
+        self.h: State | None = None
+
+    def _begin(self, params: Mapping[str, Array]) -> None:
+        self.h = _zeros(self.h, params)
+
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        assert self.h is not None
+        ops.adagrad_(p, g, self.h[key], self.lr, self.eps, weight_decay=self.weight_decay)
+
+
+class RMSProp(Optimizer):
+    """RMSProp (Hinton, 2012).
+
+    h = decay_rate h + (1 - decay_rate) g^2; p -= lr g / (sqrt(h) + eps).
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, above 0.
+    decay_rate : float
+        Share of the average that is kept, in [0, 1).
+    eps : float
+        Added to the root, from 0 up.
+    weight_decay : float
+        L2 penalty, from 0 up.
+
+    Attributes
+    ----------
+    h : dict of str to ndarray or None
+        Moving averages of squared gradients, from the first update on.
+    """
+
+    def __init__(
+        self,
+        lr: SupportsFloat = 0.01,
+        decay_rate: SupportsFloat = 0.99,
+        *,
+        eps: SupportsFloat = 1e-7,
+        weight_decay: SupportsFloat = 0.0,
+    ) -> None:
+        super().__init__(lr, weight_decay=weight_decay)
+        self.decay_rate = numbers.below_one("decay_rate", decay_rate)
+        self.eps = numbers.not_negative("eps", eps)
+        self.h: State | None = None
+
+    def _begin(self, params: Mapping[str, Array]) -> None:
+        self.h = _zeros(self.h, params)
+
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        assert self.h is not None
+        ops.rmsprop_(
+            p, g, self.h[key], self.lr, self.decay_rate, self.eps, weight_decay=self.weight_decay
+        )
+
+
+RMSprop = RMSProp
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), with bias correction; see :func:`fastnn.ops.adam_`.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, above 0.
+    beta1, beta2 : float
+        Shares of the moving averages that are kept, in [0, 1).
+    eps : float
+        Added to the root, from 0 up.
+    weight_decay : float
+        L2 penalty, from 0 up.
+    bias_correction : {"folded", "explicit"}
+        Folded into the step size, as in the book, or applied to the moments, as in
+        algorithm 1 of the paper and in PyTorch.
+
+    Attributes
+    ----------
+    iter : int
+        Number of updates so far.
+    m, v : dict of str to ndarray or None
+        Moving averages of the gradients and of their squares, from the first update on.
+    """
+
+    _decoupled = False
+
+    def __init__(
+        self,
+        lr: SupportsFloat = 0.001,
+        beta1: SupportsFloat = 0.9,
+        beta2: SupportsFloat = 0.999,
+        *,
+        eps: SupportsFloat = 1e-7,
+        weight_decay: SupportsFloat = 0.0,
+        bias_correction: str = "folded",
+    ) -> None:
+        super().__init__(lr, weight_decay=weight_decay)
+        self.beta1 = numbers.below_one("beta1", beta1)
+        self.beta2 = numbers.below_one("beta2", beta2)
+        self.eps = numbers.not_negative("eps", eps)
+        self.bias_correction = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS)
+        self.iter = 0
+        self.m: State | None = None
+        self.v: State | None = None
+
+    def _begin(self, params: Mapping[str, Array]) -> None:
+        self.m, self.v = _zeros(self.m, params), _zeros(self.v, params)
+        self.iter += 1
+
+    def _update(self, key: str, p: Array, g: Array) -> None:
+        assert self.m is not None and self.v is not None
+        ops.adam_(
+            p,
+            g,
+            self.m[key],
+            self.v[key],
+            self.iter,
+            self.lr,
+            self.beta1,
+            self.beta2,
+            self.eps,
+            weight_decay=self.weight_decay,
+            decoupled=self._decoupled,
+            bias_correction=self.bias_correction,
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    Parameters and attributes are those of :class:`Adam`, but for ``weight_decay``, which
+    subtracts ``lr * weight_decay * p`` from each parameter instead of adding to its gradient,
+    and is 0.01 by default, as in PyTorch.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        lr: SupportsFloat = 0.001,
+        beta1: SupportsFloat = 0.9,
+        beta2: SupportsFloat = 0.999,
+        *,
+        eps: SupportsFloat = 1e-7,
+        weight_decay: SupportsFloat = 0.01,
+        bias_correction: str = "folded",
+    ) -> None:
+        super().__init__(
+            lr,
+            beta1,
+            beta2,
+            eps=eps,
+            weight_decay=weight_decay,
+            bias_correction=bias_correction,
+        )

@@ -1,0 +1,61 @@
+"""Every kernel again, in plain NumPy: the oracle, the baseline and the fallback.
+
+Written to be read: the formula, nothing else. Each function writes to the arrays that it is
+given for its results, like its twin of the same name in :mod:`fastnn.kernels`.
+"""
+
+from fastnn.reference.activations import (
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    tanh,
+    tanh_backward,
+)
+from fastnn.reference.affine import affine, affine_backward, affine_relu, affine_relu_backward
+from fastnn.reference.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from fastnn.reference.batchnorm_nchw import (
+    batchnorm_nchw,
+    batchnorm_nchw_backward,
+    batchnorm_nchw_inference,
+)
+from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.reference.losses import (
+    mean_squared_error,
+    softmax_cross_entropy,
+    softmax_cross_entropy_dense,
+)
+from fastnn.reference.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+
+__all__ = [
+    "adagrad_",
+    "adam_",
+    "affine",
+    "affine_backward",
+    "affine_relu",
+    "affine_relu_backward",
+    "batchnorm",
+    "batchnorm_backward",
+    "batchnorm_inference",
+    "batchnorm_nchw",
+    "batchnorm_nchw_backward",
+    "batchnorm_nchw_inference",
+    "dropout",
+    "dropout_backward",
+    "dropout_inference",
+    "mean_squared_error",
+    "momentum_",
+    "nesterov_",
+    "relu",
+    "relu_backward",
+    "rmsprop_",
+    "sgd_",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_dense",
+    "tanh",
+    "tanh_backward",
+]

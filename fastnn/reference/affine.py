@@ -1,0 +1,36 @@
+"""Affine layers, alone and followed by ReLU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn._types import Array
+
+
+def affine(x: Array, W: Array, b: Array, out: Array) -> None:
+    """out = x W + b."""
+    np.dot(x, W, out=out)
+    out += b
+
+
+def affine_relu(x: Array, W: Array, b: Array, out: Array) -> None:
+    """out = max(x W + b, 0)."""
+    np.maximum(np.dot(x, W) + b, 0, out=out)
+
+
+def affine_backward(
+    dout: Array, x: Array, W: Array, dx: Array | None, dW: Array, db: Array
+) -> None:
+    """dx = dout W^T (left out when None), dW = x^T dout, db = column sums of dout."""
+    np.dot(x.T, dout, out=dW)
+    np.sum(dout, axis=0, out=db)
+    if dx is not None:
+        np.dot(dout, W.T, out=dx)
+
+
+def affine_relu_backward(
+    dout: Array, x: Array, W: Array, y: Array, dz: Array, dx: Array | None, dW: Array, db: Array
+) -> None:
+    """dz = dout where y > 0, else 0; then as :func:`affine_backward` of dz."""
+    dz[...] = np.where(y <= 0, 0, dout)
+    affine_backward(dz, x, W, dx, dW, db)

@@ -1,0 +1,66 @@
+"""Batch normalisation (Ioffe and Szegedy, 2015) of rows: x is (N, D)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn._types import Array
+
+
+def batchnorm(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    eps: float,
+    y: Array,
+    mean: Array,
+    rstd: Array,
+) -> None:
+    """y = gamma (x - mean) rstd + beta, rstd = 1 / sqrt(var + eps), var the biased variance.
+
+    Running statistics become ``momentum * old + (1 - momentum) * batch``.
+    """
+    np.mean(x, axis=0, out=mean)
+    centred = x - mean
+    var = np.mean(centred * centred, axis=0)
+    rstd[...] = 1 / np.sqrt(var + eps)
+    y[...] = gamma * (centred * rstd) + beta
+    running_mean[...] = momentum * running_mean + (1 - momentum) * mean
+    running_var[...] = momentum * running_var + (1 - momentum) * var
+
+
+def batchnorm_inference(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    eps: float,
+    y: Array,
+) -> None:
+    """y = gamma (x - running_mean) / sqrt(running_var + eps) + beta."""
+    y[...] = (x - running_mean) * (gamma / np.sqrt(running_var + eps)) + beta
+
+
+def batchnorm_backward(
+    dout: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    rstd: Array,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None:
+    """Gradients through mean and variance, which are functions of x.
+
+    With xhat = (x - mean) rstd: dbeta = sum(dout), dgamma = sum(dout xhat) and
+    dx = gamma rstd (dout - (dbeta + xhat dgamma) / N).
+    """
+    xhat = (x - mean) * rstd
+    np.sum(dout, axis=0, out=dbeta)
+    np.sum(dout * xhat, axis=0, out=dgamma)
+    dx[...] = gamma * rstd * (dout - (dbeta + xhat * dgamma) / len(x))

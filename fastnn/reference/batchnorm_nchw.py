@@ -1,0 +1,67 @@
+"""Batch normalisation of images: x is (N, C, S), pixels flattened, the statistics per channel.
+
+The formulas are those of :mod:`fastnn.reference.batchnorm`, on one row per pixel.
+"""
+
+from __future__ import annotations
+
+from fastnn._types import Array
+from fastnn.reference.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+
+
+def _rows(x: Array) -> Array:
+    return x.transpose(0, 2, 1).reshape(-1, x.shape[1])
+
+
+def _images(y: Array, like: Array) -> Array:
+    n, c, s = like.shape
+    return y.reshape(n, s, c).transpose(0, 2, 1)
+
+
+def batchnorm_nchw(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    eps: float,
+    y: Array,
+    mean: Array,
+    rstd: Array,
+) -> None:
+    """As :func:`fastnn.reference.batchnorm.batchnorm`, over N and S."""
+    flat = _rows(x)
+    batchnorm(flat, gamma, beta, running_mean, running_var, momentum, eps, flat, mean, rstd)
+    y[...] = _images(flat, x)
+
+
+def batchnorm_nchw_inference(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    eps: float,
+    y: Array,
+) -> None:
+    """As :func:`fastnn.reference.batchnorm.batchnorm_inference`, per channel."""
+    flat = _rows(x)
+    batchnorm_inference(flat, gamma, beta, running_mean, running_var, eps, flat)
+    y[...] = _images(flat, x)
+
+
+def batchnorm_nchw_backward(
+    dout: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    rstd: Array,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None:
+    """As :func:`fastnn.reference.batchnorm.batchnorm_backward`, over N and S."""
+    flat = _rows(x)
+    batchnorm_backward(_rows(dout), flat, gamma, mean, rstd, flat, dgamma, dbeta)
+    dx[...] = _images(flat, x)

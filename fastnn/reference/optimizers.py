@@ -1,0 +1,87 @@
+"""Parameter updates, in place. g is the gradient; weight_decay adds weight_decay p to it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fastnn._types import Array
+
+
+def _decayed(g: Array, p: Array, weight_decay: float) -> Array:
+    return g + weight_decay * p if weight_decay else g
+
+
+def sgd_(p: Array, g: Array, lr: float, weight_decay: float) -> None:
+    """p -= lr g."""
+    p -= lr * _decayed(g, p, weight_decay)
+
+
+def momentum_(
+    p: Array, g: Array, v: Array, lr: float, momentum: float, weight_decay: float
+) -> None:
+    """v = momentum v - lr g; p += v (Polyak, 1964)."""
+    v *= momentum
+    v -= lr * _decayed(g, p, weight_decay)
+    p += v
+
+
+def nesterov_(
+    p: Array, g: Array, v: Array, lr: float, momentum: float, weight_decay: float
+) -> None:
+    """v = momentum v - lr g; p += momentum v - lr g (Sutskever et al., 2013; CS231n)."""
+    pull = lr * _decayed(g, p, weight_decay)
+    v *= momentum
+    v -= pull
+    p += momentum * v - pull
+
+
+def adagrad_(p: Array, g: Array, h: Array, lr: float, eps: float, weight_decay: float) -> None:
+    """h += g^2; p -= lr g / (sqrt(h) + eps) (Duchi, Hazan and Singer, 2011)."""
+    g = _decayed(g, p, weight_decay)
+    h += g * g
+    p -= lr * g / (np.sqrt(h) + eps)
+
+
+def rmsprop_(
+    p: Array, g: Array, h: Array, lr: float, decay_rate: float, eps: float, weight_decay: float
+) -> None:
+    """h = decay_rate h + (1 - decay_rate) g^2; p -= lr g / (sqrt(h) + eps) (Hinton, 2012)."""
+    g = _decayed(g, p, weight_decay)
+    h *= decay_rate
+    h += (1 - decay_rate) * g * g
+    p -= lr * g / (np.sqrt(h) + eps)
+
+
+def adam_(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    explicit: bool,
+) -> None:
+    """Adam (Kingma and Ba, 2015); decoupled: AdamW (Loshchilov and Hutter, 2019).
+
+    m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v); with c1 = 1 - beta1^step and
+    c2 = 1 - beta2^step, p -= lr (m / c1) / (sqrt(v / c2) + eps) if explicit (algorithm 1 of
+    the paper), else p -= (lr sqrt(c2) / c1) m / (sqrt(v) + eps) (the end of its section 2).
+    """
+    if decoupled:
+        p *= 1 - lr * weight_decay
+    else:
+        g = _decayed(g, p, weight_decay)
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    c1, c2 = 1 - beta1**step, 1 - beta2**step
+    if explicit:
+        p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
+    else:
+        p -= lr * math.sqrt(c2) / c1 * m / (np.sqrt(v) + eps)

@@ -1,0 +1,83 @@
+"""Numba kernels: the compiled arithmetic of fastnn, installed as ``fastnn.kernels``.
+
+Each public function has a twin of the same name in :mod:`fastnn.reference` that says in
+plain NumPy what it computes. A kernel takes its twin's arguments and, last, ``chunks``: the
+number of pieces into which the work is cut (1 runs on the calling thread, without starting a
+parallel region). Kernels trust their input: :mod:`fastnn.ops` checks it.
+"""
+
+from fastnn.kernels.activations import (
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    tanh,
+    tanh_backward,
+)
+from fastnn.kernels.affine import (
+    affine,
+    affine_backward,
+    affine_relu,
+    affine_relu_backward,
+)
+from fastnn.kernels.batchnorm import (
+    batchnorm,
+    batchnorm_backward,
+    batchnorm_inference,
+)
+from fastnn.kernels.batchnorm_nchw import (
+    batchnorm_nchw,
+    batchnorm_nchw_backward,
+    batchnorm_nchw_inference,
+)
+from fastnn.kernels.dropout import (
+    dropout,
+    dropout_backward,
+    dropout_inference,
+)
+from fastnn.kernels.losses import (
+    mean_squared_error,
+    softmax_cross_entropy,
+    softmax_cross_entropy_dense,
+)
+from fastnn.kernels.optimizers import (
+    adagrad_,
+    adam_,
+    momentum_,
+    nesterov_,
+    rmsprop_,
+    sgd_,
+)
+
+__all__ = [
+    "adagrad_",
+    "adam_",
+    "affine",
+    "affine_backward",
+    "affine_relu",
+    "affine_relu_backward",
+    "batchnorm",
+    "batchnorm_backward",
+    "batchnorm_inference",
+    "batchnorm_nchw",
+    "batchnorm_nchw_backward",
+    "batchnorm_nchw_inference",
+    "dropout",
+    "dropout_backward",
+    "dropout_inference",
+    "mean_squared_error",
+    "momentum_",
+    "nesterov_",
+    "relu",
+    "relu_backward",
+    "rmsprop_",
+    "sgd_",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_dense",
+    "tanh",
+    "tanh_backward",
+]

@@ -1,0 +1,98 @@
+"""ReLU, sigmoid, tanh and softmax, and their backward passes from the forward's output."""
+
+from fastnn.kernels.driver import LINE, kernel, row_sum, serial
+from fastnn.kernels.elementary import exp
+from fastnn.kernels.elementary import tanh as _tanh
+
+__all__ = [
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "tanh",
+    "tanh_backward",
+]
+
+
+@kernel("x.size", LINE)
+def relu(x, out, start, stop):
+    """Clamp at zero from below; x and out are flat and may be one array."""
+    x, out = x[start:stop], out[start:stop]
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        out[i] = zero if x[i] <= zero else x[i]  # NaN is not <= 0 and passes
+
+
+@kernel("y.size", LINE)
+def relu_backward(dout, y, dx, start, stop):
+    """Pass dout where the output y is above zero."""
+    dout, y, dx = dout[start:stop], y[start:stop], dx[start:stop]
+    zero = y.dtype.type(0)
+    for i in range(y.size):
+        dx[i] = zero if y[i] <= zero else dout[i]
+
+
+@kernel("x.size", LINE)
+def sigmoid(x, out, start, stop):
+    """Logistic function, 1 / (1 + exp(-x))."""
+    x, out = x[start:stop], out[start:stop]
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        out[i] = one / (one + exp(-x[i]))
+
+
+@kernel("y.size", LINE)
+def sigmoid_backward(dout, y, dx, start, stop):
+    """Multiply dout by the slope, y (1 - y)."""
+    dout, y, dx = dout[start:stop], y[start:stop], dx[start:stop]
+    one = y.dtype.type(1)
+    for i in range(y.size):
+        dx[i] = dout[i] * (one - y[i]) * y[i]
+
+
+@kernel("x.size", LINE)
+def tanh(x, out, start, stop):
+    """Hyperbolic tangent."""
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = _tanh(x[i])
+
+
+@kernel("y.size", LINE)
+def tanh_backward(dout, y, dx, start, stop):
+    """Multiply dout by the slope, 1 - y^2."""
+    dout, y, dx = dout[start:stop], y[start:stop], dx[start:stop]
+    one = y.dtype.type(1)
+    for i in range(y.size):
+        dx[i] = dout[i] * (one - y[i] * y[i])
+
+
+@row_sum
+def sum_of(row):
+    """Sum of a row."""
+    total = row.dtype.type(0)
+    for j in range(row.size):
+        total += row[j]
+    return total
+
+
+@serial
+def exp_shifted(row, e):
+    """Write exp(row - max(row)), which cannot overflow, to e; return the maximum and the sum."""
+    largest = row[0]
+    for j in range(row.size):
+        largest = row[j] if row[j] > largest else largest
+    for j in range(row.size):
+        e[j] = exp(row[j] - largest)
+    return largest, sum_of(e)
+
+
+@kernel("x.shape[0]")
+def softmax(x, out, start, stop):
+    """Turn each row into probabilities."""
+    for i in range(start, stop):
+        y = out[i]
+        _, total = exp_shifted(x[i], y)
+        for j in range(y.size):
+            y[j] /= total

@@ -1,0 +1,132 @@
+"""Compiled kernels on disk, so that only the first process on a machine compiles them.
+
+Numba's own cache looks at the time stamp or the content of one file, and misses a change in
+a kernel that another file calls. Here the folder's name is a digest of everything the machine
+code depends on: all kernel sources and the versions of fastnn, Numba, llvmlite, NumPy and
+Python; the file's name is a digest of the function, its signature and the CPU. A file is
+written under another name and then renamed, so that processes can start side by side, and
+begins with a digest of its content, so that a damaged one is compiled again, not run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from pickle import UnpicklingError, loads
+from typing import Any
+
+from numba.core import serialize
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.errors import NumbaWarning
+
+from fastnn._paths import cache_dir
+
+
+@functools.cache
+def folder() -> Path:
+    """Return the folder of compiled kernels that fit this installation."""
+    digest = hashlib.sha256(sys.version.encode())
+    for package in ("fastnn", "numba", "llvmlite", "numpy"):
+        digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\n" + source.read_bytes())
+    return cache_dir() / "kernels" / digest.hexdigest()[:24]
+
+
+@functools.cache
+def _warn_once(reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels are not kept on disk, so each process compiles its own: {reason}; "
+        "set FASTNN_CACHE_DIR to a folder that can be written",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    """Say whether this user or the system wrote the file: its code is going to be run."""
+    return not hasattr(os, "getuid") or path.stat().st_uid in (0, os.getuid())
+
+
+class _KernelCache(_Cache):
+    """The compiled signatures of one kernel, a file each."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(folder())
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        for path in folder().glob(f"{self._name}-*.bin"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, signature: Any, codegen: Any) -> Path:
+        key = f"{self._name} {signature} {codegen.magic_tuple()}"
+        return folder() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.bin"
+
+    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+        if not self._enabled:
+            return None
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        try:
+            if not _is_ours(path):
+                return None
+            content = path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = content[:32], content[32:]
+        if hashlib.sha256(payload).digest() != digest:
+            return None
+        with contextlib.suppress(UnpicklingError, AttributeError, ImportError):
+            return CompileResult._rebuild(target_context, *loads(payload))
+        return None
+
+    def save_overload(self, sig: Any, data: CompileResult) -> None:
+        if not self._enabled:
+            return
+        if data.library.has_dynamic_globals or any(not x.can_cache for x in data.lifted):
+            warnings.warn(f"cannot cache kernel {self._name}", NumbaWarning, stacklevel=2)
+            return
+        payload = serialize.dumps(data._reduce())
+        path = self._path(sig, data.codegen)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest() + payload)
+                os.replace(temporary, path)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+        except OSError as error:
+            _warn_once(str(error))
+
+
+def enable(dispatcher: Any) -> Any:
+    """Keep what `dispatcher` compiles on disk, if it is of this package; return it.
+
+    The digest in the folder's name covers this package's sources and no others.
+    """
+    function = dispatcher.py_func
+    if function.__module__.startswith("fastnn.kernels."):
+        dispatcher._cache = _KernelCache(f"{function.__module__}.{function.__name__}")
+    return dispatcher

@@ -1,0 +1,136 @@
+"""Compiled kernels on disk, each case in processes of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Compiles or loads one kernel, and prints how many signatures were compiled.
+RELU = """
+import numpy as np
+from fastnn import kernels, ops
+from fastnn.kernels import cache
+assert (ops.relu(np.array([-1.0, 2.0])) == [0.0, 2.0]).all()
+print(sum(kernels.relu.stats.cache_misses.values()), cache.folder())
+"""
+
+
+def run(script, **variables):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FASTNN_")}
+    return subprocess.run(
+        [sys.executable, "-W", "default", "-c", script],
+        env=environment | {k: str(v) for k, v in variables.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def compiled(script=RELU, **variables):
+    """Return the number of compiled signatures, the cache folder and what was warned."""
+    done = run(script, **variables)
+    assert done.returncode == 0, done.stderr
+    count, folder = done.stdout.split()
+    return int(count), Path(folder), done.stderr
+
+
+def test_second_process_compiles_nothing(tmp_path):
+    first, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
+    assert first == 1
+    assert folder.is_relative_to(tmp_path)
+    assert len(list(folder.glob("fastnn.kernels.activations.relu-*.bin"))) == 1
+    assert compiled(FASTNN_CACHE_DIR=tmp_path) == (0, folder, "")
+    assert not list(folder.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "one bit", "another's"])
+def test_damaged_file_is_compiled_again(tmp_path, damage):
+    _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
+    (path,) = folder.glob("*.bin")
+    content = path.read_bytes()
+    middle = len(content) // 2
+    changed = {
+        "truncated": content[:middle],
+        "empty": b"",
+        "one bit": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        "another's": os.urandom(len(content)),
+    }
+    path.write_bytes(changed[damage])
+    assert compiled(FASTNN_CACHE_DIR=tmp_path) == (1, folder, "")
+    assert compiled(FASTNN_CACHE_DIR=tmp_path) == (0, folder, "")
+
+
+def test_folder_that_cannot_be_written_costs_one_warning(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    script = RELU.replace("print(", "ops.tanh(np.ones(3)); print(")
+    count, _, warned = compiled(script, FASTNN_CACHE_DIR=tmp_path / "file")
+    assert count == 1
+    assert warned.count("RuntimeWarning") == 1
+    assert "compiled kernels are not kept on disk" in warned
+    assert "FASTNN_CACHE_DIR" in warned
+
+
+# The package as it would be after an edit in a file that the kernel itself is not in.
+EDITED = """
+import shutil, sys, pathlib, importlib.util
+import fastnn.kernels
+source = pathlib.Path(fastnn.kernels.__file__).parent
+copy = pathlib.Path({copy!r})
+if not copy.exists():
+    shutil.copytree(source, copy)
+    file = copy / "elementary.py"
+    file.write_text(file.read_text().replace(
+        "return ((e + one) *", "return real(2) * ((e + one) *"))
+for name in [n for n in sys.modules if n.startswith("fastnn")]:
+    del sys.modules[name]
+importlib.util.find_spec("fastnn")
+import importlib.machinery
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "fastnn.kernels":
+            return importlib.util.spec_from_file_location(
+                name, copy / "__init__.py", submodule_search_locations=[str(copy)])
+sys.meta_path.insert(0, Finder)
+"""
+SOFTMAX = """
+import numpy as np
+from fastnn import kernels, ops
+from fastnn.kernels import cache
+y = ops.sigmoid(np.array([0.0]))
+print(sum(kernels.sigmoid.stats.cache_misses.values()), cache.folder())
+import sys
+print(y[0], file=sys.stderr)
+"""
+
+
+def test_edit_in_another_file_is_seen(tmp_path):
+    edited = EDITED.format(copy=str(tmp_path / "kernels")) + SOFTMAX
+    assert compiled(SOFTMAX, FASTNN_CACHE_DIR=tmp_path / "cache")[::2] == (1, "0.5\n")
+    count, folder, value = compiled(edited, FASTNN_CACHE_DIR=tmp_path / "cache")
+    assert (count, float(value)) == (1, pytest.approx(1 / 3))
+    assert compiled(edited, FASTNN_CACHE_DIR=tmp_path / "cache") == (0, folder, value)
+    assert compiled(SOFTMAX, FASTNN_CACHE_DIR=tmp_path / "cache")[::2] == (0, "0.5\n")
+
+
+def test_processes_that_start_at_once(tmp_path):
+    variables = dict(os.environ, FASTNN_CACHE_DIR=str(tmp_path))
+    started = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", RELU], env=variables)
+        for _ in range(4)
+    ]
+    assert [process.wait() for process in started] == [0] * 4
+    assert compiled(FASTNN_CACHE_DIR=tmp_path)[0] == 0
+
+
+def test_nothing_compiles_at_import(tmp_path):
+    script = """
+import numba.core.event as event
+with event.install_recorder("numba:compile") as recorder:
+    import fastnn
+print(len(recorder.buffer), "-")
+"""
+    assert compiled(script, FASTNN_CACHE_DIR=tmp_path)[0] == 0
+    assert list(tmp_path.iterdir()) == []

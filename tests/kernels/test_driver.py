@@ -1,0 +1,94 @@
+"""What the driver adds to a serial function: the cut, the denormal mode, compile options."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastnn import kernels
+from fastnn.kernels.driver import LINE, kernel
+
+SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
+
+
+@kernel("out.size")
+def count(out, start, stop):
+    for i in range(start, stop):
+        out[i] += 1
+
+
+@kernel("out.size", 8)
+def mark(out, start, stop):
+    for i in range(start, stop):
+        out[i] = start
+
+
+@kernel("x.size", LINE)
+def halve(x, out, start, stop):
+    half = x.dtype.type(0.5)
+    for i in range(start, stop):
+        out[i] = x[i] * half
+
+
+@kernel("out.size")
+def shadow(out, step, start, stop):
+    """Has an argument with a name that a driver might use for itself."""
+    for i in range(start, stop):
+        out[i] = step
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 64, 65, 1000])
+@pytest.mark.parametrize("chunks", [1, 2, 3, 5, 64])
+def test_every_element_belongs_to_one_chunk(n, chunks):
+    out = np.zeros(n)
+    count(out, chunks)
+    np.testing.assert_array_equal(out, 1)
+
+
+@pytest.mark.parametrize("chunks", [2, 3, 5])
+def test_chunks_begin_at_multiples_of_the_unit(chunks):
+    out = np.full(100, -1.0)
+    mark(out, chunks)
+    assert len(np.unique(out)) > 1
+    assert (np.unique(out) % 8 == 0).all()
+
+
+def test_arguments_keep_their_values_in_every_chunk():
+    out = np.zeros(10)
+    shadow(out, 7, 3)
+    np.testing.assert_array_equal(out, 7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("chunks", [1, 2, 5])
+def test_denormals_are_flushed_inside_and_kept_outside(dtype, chunks):
+    tiny = np.finfo(dtype).tiny
+    x = np.full(1000, tiny, dtype)
+    out = np.full_like(x, 1)
+    halve(x, out, chunks)
+    np.testing.assert_array_equal(out, 0)
+    denormal = x * np.array(0.5, dtype)
+    assert (denormal > 0).all(), "the caller's mode was changed"
+    halve(denormal * 2, out, chunks)
+    np.testing.assert_array_equal(out, 0)
+
+
+def test_no_source_uses_a_flag_that_ignores_nan():
+    found = [
+        f"{path.name}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if re.search(r"fastmath\s*=\s*True|[\"']fastmath[\"']:\s*True", line)
+        or (re.search(r"[\"'](nnan|ninf|fast|arcp|afn)[\"']", line) and not line.startswith("#"))
+    ]
+    assert found == []
+
+
+def test_no_compiled_function_outside_the_one_place_for_options():
+    found = [
+        path.name
+        for path in SOURCES
+        if path.name not in ("driver.py", "elementary.py") and "njit" in path.read_text()
+    ]
+    assert found == []

@@ -1,0 +1,481 @@
+"""Each kernel against its NumPy twin, over generated shapes, dtypes and values.
+
+The walk below finds the pairs; `CASES` says how to make their arguments. A kernel without a
+twin, a twin without a kernel, and a pair without a case each fail.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fastnn import kernels, reference
+
+PAIRS = {
+    name: (getattr(kernels, name), getattr(reference, name))
+    for name in sorted({*kernels.__all__, *reference.__all__})
+    if hasattr(kernels, name) and hasattr(reference, name)
+}
+
+
+@dataclass
+class Draw:
+    """Arrays of one test case: what a kernel may be given, special values included."""
+
+    rng: np.random.Generator
+    n: int
+    d: int
+    dtype: np.dtype
+    specials: bool
+
+    def values(self, *shape):
+        a = self.rng.standard_normal(shape) * 10.0 ** self.rng.integers(-3, 3)
+        if self.specials and a.size:
+            special = [np.nan, np.inf, -np.inf, 0.0, -0.0]
+            where = self.rng.random(shape) < 0.1
+            a[where] = self.rng.choice(special, size=int(where.sum()))
+        return a.astype(self.dtype)
+
+    def positive(self, *shape):
+        return np.abs(self.values(*shape))
+
+    def empty(self, *shape, dtype=None):
+        """Return an output full of what no kernel computes, to show what is not written."""
+        a = np.empty(shape, dtype or self.dtype)
+        a[...] = 1 if a.dtype == bool else np.nan if self.rng.random() < 0.5 else 12345.678
+        return a
+
+    def number(self, low, high):
+        return float(self.rng.uniform(low, high))
+
+
+@dataclass
+class Case:
+    """How to call a pair, and how far results may be apart.
+
+    `magnitude(args, exact)` gives, for each written argument, the size that rounding errors
+    are relative to (by default the result's own); `terms(args)` the number of roundings.
+    """
+
+    make: Callable[[Draw], dict]
+    written: tuple[str, ...]
+    magnitude: Callable[[dict, dict], dict] = lambda args, exact: {}
+    terms: Callable[[dict], int] = lambda args: 16
+
+
+def elementwise(inputs, output):
+    def make(draw):
+        n = draw.n * draw.d
+        return {name: draw.values(n) for name in inputs} | {output: draw.empty(n)}
+
+    return Case(make, (output,))
+
+
+def affine(draw):
+    n, d, h = draw.n, draw.d, max(1, draw.n // 2)
+    return {"x": draw.values(n, d), "W": draw.values(d, h), "b": draw.values(h)}
+
+
+def affine_forward(draw):
+    args = affine(draw)
+    return args | {"out": draw.empty(draw.n, args["b"].size)}
+
+
+def affine_size(args, exact):
+    return {"out": np.abs(args["x"]) @ np.abs(args["W"]) + np.abs(args["b"])}
+
+
+def affine_gradients(draw, relu):
+    args = affine(draw)
+    h = args.pop("b").size
+    args = {"dout": draw.values(draw.n, h)} | args
+    if relu:
+        args |= {"y": np.maximum(draw.values(draw.n, h), 0), "dz": draw.empty(draw.n, h)}
+    dx = None if draw.rng.random() < 0.2 else draw.empty(draw.n, draw.d)
+    return args | {"dx": dx, "dW": draw.empty(draw.d, h), "db": draw.empty(h)}
+
+
+def affine_gradient_size(args, exact):
+    d, x, W = np.abs(args["dout"]), np.abs(args["x"]), np.abs(args["W"])
+    return {"dx": d @ W.T, "dW": x.T @ d, "db": d.sum(axis=0)}
+
+
+def softmax(draw):
+    d = max(1, draw.d)
+    return {"x": draw.values(draw.n, d), "out": draw.empty(draw.n, d)}
+
+
+def softmax_size(args, exact):
+    # exp turns an absolute error of its argument into a relative one.
+    below = args["x"].max(axis=1, keepdims=True) - args["x"]
+    return {"out": exact["out"] * (1 + below)}
+
+
+def cross_entropy(draw, dense):
+    n, c = max(1, draw.n), max(1, draw.d)
+    t = draw.positive(n, c) if dense else draw.rng.integers(0, c, n)
+    if dense and draw.rng.random() < 0.5:
+        t = np.eye(c, dtype=draw.dtype)[draw.rng.integers(0, c, n)]
+    return {"x": draw.values(n, c), "t": t, "losses": draw.empty(n), "dx": draw.empty(n, c)}
+
+
+def cross_entropy_size(args, exact):
+    x, t = args["x"], args["t"]
+    spread = x.max(axis=1) - x.min(axis=1) + np.log(x.shape[1]) + 1
+    weight = t.sum(axis=1) if t.ndim == 2 else 1.0
+    slope = (np.ones_like(x) * np.reshape(weight, (-1, 1)) + 1) / len(x)
+    dense = t if t.ndim == 2 else np.eye(x.shape[1])[t]
+    return {"losses": spread * weight, "dx": slope + dense / len(x)}
+
+
+def squared_error(draw):
+    n, d = max(1, draw.n), max(1, draw.d)
+    x, t = draw.values(n, d), draw.values(n, d)
+    return {"x": x, "t": t, "losses": draw.empty(n), "dx": draw.empty(n, d)}
+
+
+def batch(draw, images):
+    draw.n, draw.d = max(1, draw.n), max(1, draw.d)
+    shape = (draw.n, draw.d, 5) if images else (draw.n, draw.d)
+    features = {"gamma": draw.values(draw.d), "beta": draw.values(draw.d)}
+    return {"x": draw.values(*shape)} | features
+
+
+def batchnorm(draw, images):
+    args = batch(draw, images)
+    if draw.rng.random() < 0.3:
+        args["x"][:] = args["x"][:1]  # constant features
+    running = {"running_mean": draw.values(draw.d), "running_var": draw.positive(draw.d)}
+    settings_ = {"momentum": draw.number(0, 1), "eps": draw.number(1e-3, 1e-1)}
+    results = {
+        "y": draw.empty(*args["x"].shape),
+        "mean": draw.empty(draw.d),
+        "rstd": draw.empty(draw.d),
+    }
+    return args | running | settings_ | results
+
+
+def _per_feature(x):
+    axes = (0,) if x.ndim == 2 else (0, 2)
+    shape = (1, -1) if x.ndim == 2 else (1, -1, 1)
+    return axes, shape
+
+
+def batchnorm_size(args, exact):
+    x = args["x"]
+    axes, shape = _per_feature(x)
+    size = np.abs(x).max(axis=axes)
+    # An error of the mean, relative to |x|, passes through the division by the deviation.
+    # var has an error of size^2, and d rstd / rstd = d var / (2 (var + eps)).
+    worse = 1 + size * exact["rstd"] + (size * exact["rstd"]) ** 2
+    scaled = np.abs(args["gamma"]) * worse * (1 + size * exact["rstd"]) + np.abs(args["beta"])
+    return {
+        "mean": size,
+        "rstd": exact["rstd"] * worse,
+        "y": np.broadcast_to(scaled.reshape(shape), x.shape),
+        "running_mean": np.abs(args["running_mean"]) + size,
+        "running_var": np.abs(args["running_var"]) + size**2,
+    }
+
+
+def batchnorm_inference(draw, images):
+    args = batch(draw, images)
+    running = {"running_mean": draw.values(draw.d), "running_var": draw.positive(draw.d)}
+    return args | running | {"eps": draw.number(1e-3, 1e-1), "y": draw.empty(*args["x"].shape)}
+
+
+def inference_size(args, exact):
+    _, shape = _per_feature(args["x"])
+    slope = np.abs(args["gamma"]) / np.sqrt(args["running_var"] + args["eps"])
+    size = np.abs(args["x"]) + np.abs(args["running_mean"]).reshape(shape)
+    return {"y": size * slope.reshape(shape) + np.abs(args["beta"]).reshape(shape)}
+
+
+def batchnorm_backward(draw, images):
+    args = batch(draw, images)
+    del args["beta"]
+    saved = {"mean": draw.values(draw.d), "rstd": draw.positive(draw.d)}
+    shape = args["x"].shape
+    results = {
+        "dx": draw.empty(*shape),
+        "dgamma": draw.empty(draw.d),
+        "dbeta": draw.empty(draw.d),
+    }
+    return {"dout": draw.values(*shape)} | args | saved | results
+
+
+def backward_size(args, exact):
+    d, x = np.abs(args["dout"]), args["x"]
+    axes, shape = _per_feature(x)
+    xhat = (np.abs(x) + np.abs(args["mean"]).reshape(shape)) * args["rstd"].reshape(shape)
+    dbeta, dgamma = d.sum(axis=axes), (d * xhat).sum(axis=axes)
+    count = x.size // x.shape[1] if x.shape[1] else 1
+    inner = d + (dbeta.reshape(shape) + xhat * dgamma.reshape(shape)) / count
+    slope = np.abs(args["gamma"]) * args["rstd"]
+    return {"dbeta": dbeta, "dgamma": dgamma, "dx": inner * slope.reshape(shape)}
+
+
+def dropout(draw):
+    n = draw.n * draw.d
+    return {
+        "x": draw.values(n),
+        "ratio": draw.number(0, 0.99),
+        "seed": np.uint64(draw.rng.integers(2**64, dtype=np.uint64)),
+        "step": np.uint64(draw.rng.integers(2**64, dtype=np.uint64)),
+        "scale": draw.number(0.5, 3),
+        "out": draw.empty(n),
+        "mask": draw.empty(n, dtype=bool),
+    }
+
+
+def dropout_backward(draw):
+    n = draw.n * draw.d
+    kept = draw.rng.random(n) < 0.5
+    return {"dout": draw.values(n), "mask": kept, "scale": draw.number(0.5, 3), "dx": draw.empty(n)}
+
+
+def dropout_inference(draw):
+    n = draw.n * draw.d
+    return {"x": draw.values(n), "scale": draw.number(0, 1), "out": draw.empty(n)}
+
+
+def update(state, **settings_):
+    """Return the case of an optimizer; settings are ranges, or strings for the odd ones."""
+
+    def make(draw):
+        n = draw.n * draw.d
+        args = {"p": draw.values(n), "g": draw.values(n)}
+        for name in state:
+            args[name] = draw.positive(n) if name in ("h", "v2") else draw.values(n)
+        args = {("v" if k == "v2" else k): a for k, a in args.items()}
+        for name, (low, high) in settings_.items():
+            whole = isinstance(low, int)
+            args[name] = int(draw.rng.integers(low, high)) if whole else draw.number(low, high)
+        if draw.rng.random() < 0.3:
+            args["weight_decay"] = 0.0
+        for flag in ("decoupled", "explicit"):
+            if flag in args:
+                args[flag] = bool(args[flag])
+        return args
+
+    def magnitude(args, exact):
+        p, g = np.abs(args["p"]), np.abs(args["g"]) + args["weight_decay"] * np.abs(args["p"])
+        # State and step are sums; an error of each term is relative to that term.
+        if "m" in args:
+            m, v = np.abs(args["m"]) + g, args["v"] + g * g
+            c1, c2 = 1 - args["beta1"] ** args["step"], 1 - args["beta2"] ** args["step"]
+            root = np.sqrt(exact["v"] / c2) if args["explicit"] else np.sqrt(exact["v"])
+            rate = args["lr"] / c1 * (1 if args["explicit"] else np.sqrt(c2))
+            return {"m": m, "v": v, "p": p + rate * m / (root + args["eps"])}
+        if "h" in args:
+            step = args["lr"] * g / (np.sqrt(exact["h"]) + args["eps"])
+            return {"h": args["h"] + g * g, "p": p + step}
+        pull = args["lr"] * g
+        v = np.abs(args.get("v", 0)) + pull
+        return {"v": v, "p": p + v + pull}
+
+    written = ("p", *("v" if s == "v2" else s for s in state))
+    return Case(make, written, magnitude)
+
+
+RATE, SHARE, EPS, DECAY = (1e-3, 0.5), (0.0, 0.999), (1e-8, 1e-2), (0.0, 0.1)
+
+CASES = {
+    "relu": elementwise(["x"], "out"),
+    "relu_backward": elementwise(["dout", "y"], "dx"),
+    "sigmoid": elementwise(["x"], "out"),
+    "sigmoid_backward": elementwise(["dout", "y"], "dx"),
+    "tanh": elementwise(["x"], "out"),
+    "tanh_backward": elementwise(["dout", "y"], "dx"),
+    "softmax": Case(softmax, ("out",), softmax_size, terms=lambda a: 16 + a["x"].shape[1]),
+    "affine": Case(affine_forward, ("out",), affine_size, lambda a: 16 + a["x"].shape[1]),
+    "affine_relu": Case(affine_forward, ("out",), affine_size, lambda a: 16 + a["x"].shape[1]),
+    "affine_backward": Case(
+        lambda draw: affine_gradients(draw, relu=False),
+        ("dx", "dW", "db"),
+        affine_gradient_size,
+        lambda a: 16 + max(a["dout"].shape),
+    ),
+    "affine_relu_backward": Case(
+        lambda draw: affine_gradients(draw, relu=True),
+        ("dz", "dx", "dW", "db"),
+        affine_gradient_size,
+        lambda a: 16 + max(a["dout"].shape),
+    ),
+    "softmax_cross_entropy": Case(
+        lambda draw: cross_entropy(draw, dense=False),
+        ("losses", "dx"),
+        cross_entropy_size,
+        lambda a: 16 + a["x"].shape[1],
+    ),
+    "softmax_cross_entropy_dense": Case(
+        lambda draw: cross_entropy(draw, dense=True),
+        ("losses", "dx"),
+        cross_entropy_size,
+        lambda a: 16 + a["x"].shape[1],
+    ),
+    "mean_squared_error": Case(
+        squared_error,
+        ("losses", "dx"),
+        lambda a, exact: {
+            "losses": ((np.abs(a["x"]) + np.abs(a["t"])) ** 2).sum(axis=1),
+            "dx": (np.abs(a["x"]) + np.abs(a["t"])) / len(a["x"]),
+        },
+        lambda a: 16 + a["x"].shape[1],
+    ),
+    "dropout": Case(dropout, ("out", "mask")),
+    "dropout_backward": Case(dropout_backward, ("dx",)),
+    "dropout_inference": Case(dropout_inference, ("out",)),
+    "sgd_": update([], lr=RATE, weight_decay=DECAY),
+    "momentum_": update(["v"], lr=RATE, momentum=SHARE, weight_decay=DECAY),
+    "nesterov_": update(["v"], lr=RATE, momentum=SHARE, weight_decay=DECAY),
+    "adagrad_": update(["h"], lr=RATE, eps=EPS, weight_decay=DECAY),
+    "rmsprop_": update(["h"], lr=RATE, decay_rate=SHARE, eps=EPS, weight_decay=DECAY),
+    "adam_": update(
+        ["m", "v2"],
+        step=(1, 1000),
+        lr=RATE,
+        beta1=SHARE,
+        beta2=SHARE,
+        eps=EPS,
+        weight_decay=DECAY,
+        decoupled=(0, 2),
+        explicit=(0, 2),
+    ),
+}
+for _suffix, _images in (("", False), ("_nchw", True)):
+    CASES |= {
+        f"batchnorm{_suffix}": Case(
+            lambda draw, images=_images: batchnorm(draw, images),
+            ("y", "mean", "rstd", "running_mean", "running_var"),
+            batchnorm_size,
+            lambda a: 16 + a["x"].size // max(1, a["x"].shape[1]),
+        ),
+        f"batchnorm{_suffix}_inference": Case(
+            lambda draw, images=_images: batchnorm_inference(draw, images), ("y",), inference_size
+        ),
+        f"batchnorm{_suffix}_backward": Case(
+            lambda draw, images=_images: batchnorm_backward(draw, images),
+            ("dx", "dgamma", "dbeta"),
+            backward_size,
+            lambda a: 16 + a["x"].size // max(1, a["x"].shape[1]),
+        ),
+    }
+
+
+def copied(args, dtype=None):
+    def copy(a):
+        if not isinstance(a, np.ndarray):
+            return a
+        return a.astype(dtype) if dtype and a.dtype.kind == "f" else a.copy()
+
+    return {name: copy(a) for name, a in args.items()}
+
+
+def modules(package):
+    """Yield the modules of a package that say in `__all__` or by their names what is public."""
+    for path in sorted(Path(package.__file__).parent.glob("[!_]*.py")):
+        yield path.stem, importlib.import_module(f"{package.__name__}.{path.stem}")
+
+
+def test_both_packages_hold_the_same_functions():
+    compiled = {
+        (file, name) for file, module in modules(kernels) for name in getattr(module, "__all__", ())
+    }
+    twins = {
+        (file, name)
+        for file, module in modules(reference)
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+    }
+    assert compiled == twins
+    assert {name for _, name in twins} == set(kernels.__all__) == set(reference.__all__)
+
+
+def test_each_pair_has_a_case():
+    assert set(CASES) == set(PAIRS)
+
+
+@pytest.mark.parametrize("name", sorted(PAIRS))
+def test_same_signature(name):
+    kernel, twin = PAIRS[name]
+    expected = [*inspect.signature(twin).parameters, "chunks"]
+    assert list(inspect.signature(kernel).parameters) == expected
+
+
+SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 31, 33, 64, 65, 130]))
+
+
+@pytest.mark.parametrize("name", sorted(PAIRS))
+@settings(deadline=None, max_examples=40)
+@given(
+    n=SIZES,
+    d=SIZES,
+    dtype=st.sampled_from(["float32", "float64"]),
+    specials=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+@example(n=257, d=300, dtype="float32", specials=False, seed=0)
+@example(n=257, d=300, dtype="float64", specials=False, seed=0)
+@example(n=0, d=3, dtype="float32", specials=False, seed=0)
+@example(n=1, d=1, dtype="float64", specials=False, seed=0)
+def test_kernel_computes_what_its_twin_says(name, n, d, dtype, specials, seed):
+    kernel, twin = PAIRS[name]
+    case = CASES[name]
+    args = case.make(Draw(np.random.default_rng(seed), n, d, np.dtype(dtype), specials))
+    wide = np.longdouble if dtype == "float64" else np.float64
+    exact, expected = copied(args, wide), copied(args)
+    with np.errstate(all="ignore"):
+        twin(**exact)
+        twin(**expected)
+        magnitude = case.magnitude(copied(args, wide), exact)
+    for chunks in (1, 2, 5):
+        got = copied(args)
+        kernel(*got.values(), chunks)
+        if chunks == 1:
+            first = got
+        for key, value in args.items():
+            if key not in case.written:
+                assert (
+                    np.array_equal(got[key], value, equal_nan=True)
+                    if isinstance(value, np.ndarray)
+                    else got[key] is value
+                ), f"{key} was written to"
+            elif value is not None:
+                same = np.array_equal(got[key], first[key], equal_nan=got[key].dtype != bool)
+                assert same, f"{key}: other bits in {chunks} chunks"
+    terms = case.terms(args)
+    for key in case.written:
+        if args[key] is not None:
+            compare(key, first[key], expected[key], exact[key], magnitude.get(key), terms)
+
+
+def compare(key, got, expected, exact, magnitude, terms):
+    """Compare NaN and infinity by place, the rest by the rounding of `terms` operations."""
+    if got.dtype == bool:
+        assert np.array_equal(got, expected), key
+        return
+    assert np.array_equal(np.isnan(got), np.isnan(expected)), f"{key}: other NaN"
+    limit = np.finfo(got.dtype)
+    with np.errstate(all="ignore"):
+        size = np.abs(exact) if magnitude is None else magnitude
+        tolerance = terms * (limit.eps * np.broadcast_to(size, got.shape) + 8 * limit.tiny)
+        error = np.abs(got - exact)
+        # Near the end of the range one rounding decides between a number and infinity.
+        over = ~(np.abs(exact) + tolerance < limit.max / 4)
+    infinite = np.isinf(got) != np.isinf(expected)
+    assert not (infinite & ~over).any(), f"{key}: other infinities"
+    finite = ~over & ~np.isnan(expected)
+    bad = finite & ~(error <= tolerance)
+    assert not bad.any(), (
+        f"{key}: got {got[bad][:3]}, expected {exact[bad][:3]}, "
+        f"off by {error[bad][:3]}, tolerance {tolerance[bad][:3]}"
+    )
+    same = np.isinf(expected) & np.isinf(got)
+    assert np.array_equal(got[same], expected[same]), f"{key}: infinity of the other sign"

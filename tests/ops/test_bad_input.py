@@ -1,0 +1,184 @@
+"""Bad input gets an error that names the argument, and nothing has been written then."""
+
+import re
+
+import numpy as np
+import pytest
+
+from fastnn import config, ops
+
+N, D, H = 6, 5, 4
+
+
+def values(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape)
+
+
+def read_only(*shape):
+    a = np.zeros(shape)
+    a.flags.writeable = False
+    return a
+
+
+def bn(**changes):
+    """Return good arguments of batchnorm, changed."""
+    good = {
+        "x": values(N, D),
+        "gamma": values(D),
+        "beta": values(D),
+        "running_mean": np.zeros(D),
+        "running_var": np.ones(D),
+    }
+    return good | changes
+
+
+def adam(**changes):
+    good = {k: np.abs(values(N, D)) for k in "pgmv"}
+    return good | {"step": 1} | changes
+
+
+shared = np.ones((3, N, D))
+
+# (function, arguments by name, error, what its message says)
+BAD = [
+    # Shapes.
+    (ops.affine, {"x": values(N), "W": values(D, H), "b": values(H)}, ValueError,
+     r"x: expected 2 axes \(N, D\), got shape \(6,\)"),
+    (ops.affine, {"x": values(N, D), "W": values(D), "b": values(H)}, ValueError,
+     r"W: expected 2 axes \(D, H\), got shape \(5,\)"),
+    (ops.affine, {"x": values(N, D), "W": values(3, H), "b": values(H)}, ValueError,
+     r"W: expected 5 rows.* x of shape \(6, 5\).* got shape \(3, 4\)"),
+    (ops.affine_relu, {"x": values(N, D), "W": values(D, H), "b": values(3)}, ValueError,
+     r"b: expected shape \(4,\) to match W of shape \(5, 4\), got \(3,\)"),
+    (ops.affine_backward, {"dout": values(N, 3), "x": values(N, D), "W": values(D, H)}, ValueError,
+     r"dout: expected shape \(6, 4\) to match x of shape \(6, 5\) .*got \(6, 3\)"),
+    (ops.affine_relu_backward,
+     {"dout": values(N, H), "x": values(N, D), "W": values(D, H), "y": values(N, 3)}, ValueError,
+     r"y: expected shape \(6, 4\) like dout, got \(6, 3\)"),
+    (ops.relu_backward, {"dout": values(3), "y": values(4)}, ValueError,
+     r"dout: expected shape \(4,\) like y, got \(3,\)"),
+    (ops.softmax, {"x": values(3)}, ValueError, r"x: expected 2 axes \(N, C\), got shape \(3,\)"),
+    (ops.softmax, {"x": values(3, 0)}, ValueError, r"x: expected at least one class"),
+    (ops.mean_squared_error, {"x": values(N, D), "t": values(N, 1)}, ValueError,
+     r"t: expected shape \(6, 5\) like x, got \(6, 1\)"),
+    (ops.batchnorm, bn(gamma=values(3)), ValueError,
+     r"gamma: expected shape \(5,\) to match axis 1 of x of shape \(6, 5\), got \(3,\)"),
+    (ops.batchnorm, bn(running_var=np.ones(3)), ValueError, r"running_var: expected shape \(5,\)"),
+    (ops.batchnorm, bn(x=values(N)), ValueError, r"x: expected shape \(N, D\) or \(N, C, H, W\)"),
+    (ops.batchnorm_inference, bn(x=values(N)), ValueError, r"x: expected shape \(N, D\) or"),
+    (ops.batchnorm_backward,
+     {"dout": values(N, 3), "x": values(N, D), "gamma": values(D), "mean": values(D),
+      "rstd": values(D)}, ValueError, r"dout: expected shape \(6, 5\) like x, got \(6, 3\)"),
+    (ops.dropout_backward, {"dout": values(N), "mask": np.ones(3, bool), "ratio": 0.5}, ValueError,
+     r"mask: expected shape \(6,\) like dout, got \(3,\)"),
+    (ops.adam_, adam(g=values(D, N)), ValueError, r"g: expected shape \(6, 5\) like p"),
+    (ops.adam_, adam(v=np.zeros(N)), ValueError, r"v: expected shape \(6, 5\) like p, got \(6,\)"),
+    # Dtypes.
+    (ops.relu, {"x": np.ones(3, complex)}, TypeError, r"x: .*real numbers, got dtype complex128"),
+    (ops.relu, {"x": np.array(["a"])}, TypeError, r"x: expected an array of real numbers, got"),
+    (ops.relu, {"x": np.array([None])}, TypeError, r"x: .*got dtype object"),
+    (ops.affine, {"x": values(N, D), "W": values(D, H), "b": np.array(list("abcd"))}, TypeError,
+     r"b: expected an array of real numbers"),
+    (ops.sgd_, {"p": np.ones(3, int), "g": np.ones(3)}, TypeError,
+     r"p: expected dtype float32 or float64, got int64"),
+    (ops.sgd_, {"p": np.ones(3, np.float16), "g": np.ones(3)}, TypeError, r"p: .*got float16"),
+    (ops.sgd_, {"p": [1.0, 2.0], "g": np.ones(2)}, TypeError,
+     r"p: expected an array to write to, got list"),
+    (ops.sgd_, {"p": np.ones(3), "g": np.ones(3, complex)}, TypeError, r"g: .*got dtype complex"),
+    (ops.adam_, adam(m=np.zeros((N, D), int)), TypeError, r"m: expected dtype float32 or float64"),
+    (ops.batchnorm, bn(running_mean=np.zeros(D, int)), TypeError, r"running_mean: expected dtype"),
+    (ops.batchnorm, bn(running_mean=[0.0] * D), TypeError, r"running_mean: expected an array"),
+    (ops.dropout_backward, {"dout": values(3), "mask": np.ones(3), "ratio": 0.5}, TypeError,
+     r"mask: expected dtype bool, got float64"),
+    # Labels and batches.
+    (ops.softmax_cross_entropy, {"x": values(2, 3), "t": [0, 3]}, ValueError,
+     r"t: expected labels from 0 to 2, got 3"),
+    (ops.softmax_cross_entropy, {"x": values(2, 3), "t": [-1, 0]}, ValueError,
+     r"t: expected labels from 0 to 2, got -1"),
+    (ops.softmax_cross_entropy, {"x": values(2, 3), "t": np.array([2**63, 0], np.uint64)},
+     ValueError, r"t: expected labels from 0 to 2, got 9223372036854775808"),
+    (ops.softmax_cross_entropy, {"x": values(2, 3), "t": [0.0, 1.0]}, TypeError,
+     r"t: expected labels of a whole-number dtype, got float64"),
+    (ops.softmax_cross_entropy, {"x": values(2, 3), "t": [0, 1, 2]}, ValueError,
+     r"t: expected 2 labels of shape \(2,\) or targets of shape \(2, 3\), got shape \(3,\)"),
+    (ops.softmax_cross_entropy, {"x": values(0, 3), "t": np.zeros(0, int)}, ValueError,
+     r"x: expected at least one sample and one column, got shape \(0, 3\)"),
+    (ops.softmax_cross_entropy, {"x": values(0, 3), "t": values(0, 3)}, ValueError,
+     r"x: expected at least one sample"),
+    (ops.mean_squared_error, {"x": values(0, 3), "t": values(0, 3)}, ValueError,
+     r"x: expected at least one sample"),
+    (ops.batchnorm, bn(x=values(0, D)), ValueError, r"x: expected at least one sample"),
+    (ops.batchnorm, bn(x=np.zeros((2, D, 0, 3))), ValueError, r"x: expected at least one sample"),
+    # Hyper-parameters.
+    (ops.sgd_, {"p": np.ones(3), "g": np.ones(3), "lr": 0}, ValueError,
+     r"lr: expected a number above 0, got 0"),
+    (ops.adam_, adam(lr=-0.1), ValueError, r"lr: expected a number above 0, got -0.1"),
+    (ops.adam_, adam(lr=np.nan), ValueError, r"lr: expected a number above 0, got nan"),
+    (ops.adam_, adam(lr=np.inf), ValueError, r"lr: expected a number above 0, got inf"),
+    (ops.adam_, adam(lr="0.1"), TypeError, r"lr: expected a number above 0, got '0.1'"),
+    (ops.adam_, adam(lr=None), TypeError, r"lr: expected a number above 0, got None"),
+    (ops.adam_, adam(beta1=1), ValueError, r"beta1: expected a number in \[0, 1\), got 1"),
+    (ops.adam_, adam(beta2=-0.1), ValueError, r"beta2: expected a number in \[0, 1\), got -0.1"),
+    (ops.adam_, adam(eps=-1e-8), ValueError, r"eps: expected a number from 0 up, got -1e-08"),
+    (ops.adam_, adam(weight_decay=-1), ValueError, r"weight_decay: expected a number from 0 up"),
+    (ops.adam_, adam(step=0), ValueError, r"step: expected a whole number from 1 "),
+    (ops.adam_, adam(step=1.5), TypeError, r"step: expected a whole number, got 1.5"),
+    (ops.adam_, adam(bias_correction="none"), ValueError,
+     r"bias_correction: expected one of folded, explicit, got 'none'"),
+    (ops.momentum_, {"p": np.ones(3), "g": np.ones(3), "v": np.zeros(3), "momentum": 1},
+     ValueError, r"momentum: expected a number in \[0, 1\)"),
+    (ops.rmsprop_, {"p": np.ones(3), "g": np.ones(3), "h": np.zeros(3), "decay_rate": 1.5},
+     ValueError, r"decay_rate: expected a number in \[0, 1\)"),
+    (ops.batchnorm, bn(momentum=1.5), ValueError, r"momentum: expected a number in \[0, 1\]"),
+    (ops.batchnorm, bn(eps=-1), ValueError, r"eps: expected a number from 0 up"),
+    (ops.dropout, {"x": values(3), "ratio": 1, "seed": 0}, ValueError,
+     r"ratio: expected a number in \[0, 1\), got 1"),
+    (ops.dropout, {"x": values(3), "ratio": -0.1, "seed": 0}, ValueError, r"ratio: expected"),
+    (ops.dropout, {"x": values(3), "ratio": 0.5, "seed": -1}, ValueError,
+     r"seed: expected a whole number from 0 to 18446744073709551615, got -1"),
+    (ops.dropout, {"x": values(3), "ratio": 0.5, "seed": 0.5}, TypeError, r"seed: expected"),
+    (ops.dropout_inference, {"x": values(3), "ratio": 2}, ValueError, r"ratio: expected"),
+    # Arrays to be written.
+    (ops.sgd_, {"p": read_only(3), "g": np.ones(3)}, ValueError,
+     r"p: expected an array that can be written, got a read-only one"),
+    (ops.adam_, adam(v=read_only(N, D)), ValueError, r"v: expected an array that can be written"),
+    (ops.batchnorm, bn(running_mean=read_only(D)), ValueError, r"running_mean: .*can be written"),
+    (ops.relu, {"x": values(3), "out": read_only(3)}, ValueError, r"out: .*can be written"),
+    (ops.relu, {"x": values(3), "out": np.zeros(4)}, ValueError,
+     r"out: expected shape \(3,\) for this result, got \(4,\)"),
+    (ops.relu, {"x": values(3), "out": np.zeros(3, np.float32)}, TypeError,
+     r"out: expected dtype float64, got float32"),
+    (ops.relu, {"x": values(3), "out": [0, 0, 0]}, TypeError,
+     r"out: expected an array to write to, got list"),
+    (ops.affine_backward,
+     {"dout": values(N, H), "x": values(N, D), "W": values(D, H), "dW": np.zeros((H, D))},
+     ValueError, r"dW: expected shape \(5, 4\) for this result, got \(4, 5\)"),
+    # Arrays that share memory.
+    (ops.adam_, adam(p=shared[0], m=shared[0]), ValueError, r"m: .*memory of its own, .*p"),
+    (ops.adam_, adam(m=shared[1], v=shared[1]), ValueError, r"v: .*memory of its own, .*m"),
+    (ops.sgd_, {"p": shared[0, 0, :4], "g": shared[0, 0, 1:]}, ValueError, r"g: .*memory of p"),
+    (ops.batchnorm, bn(running_mean=shared[0, 0], running_var=shared[0, 0]), ValueError,
+     r"running_var: expected memory of its own, got memory of running_mean"),
+    (ops.affine_backward,
+     {"dout": values(N, D), "x": values(N, D), "W": values(D, D), "dW": shared[0, :5],
+      "dx": shared[0]}, ValueError, r"dW: expected memory of its own, got memory of dx"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", config.BACKENDS)
+@pytest.mark.parametrize(("function", "arguments", "error", "message"), BAD)
+def test_error(function, arguments, error, message, backend):
+    before = {k: np.copy(a) for k, a in arguments.items() if isinstance(a, np.ndarray)}
+    with config.use_backend(backend), pytest.raises(error, match="^" + message) as caught:
+        function(**arguments)
+    assert re.search(message, str(caught.value))
+    for name, array in before.items():
+        np.testing.assert_array_equal(arguments[name], array, err_msg=f"{name} was written to")
+
+
+def test_interleaved_arrays_are_apart():
+    """Two arrays whose memory interleaves do not overlap, and are not refused."""
+    memory = np.ones(20)
+    ops.momentum_(memory[::2], np.ones(10), memory[1::2], lr=0.5, momentum=0.5)
+    np.testing.assert_array_equal(memory[1::2], 0.0)
+    np.testing.assert_array_equal(memory[::2], 1.0)

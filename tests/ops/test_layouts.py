@@ -1,0 +1,308 @@
+"""Any layout, real dtype and writability of the arrays gives the results of plain arrays."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastnn import config, kernels, ops
+
+N, D, H = 6, 5, 4
+
+
+def values(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def fortran(a):
+    return np.asfortranarray(a)
+
+
+def negative(a):
+    """Return an array with the values of `a` and negative strides in every axis."""
+    flip = (slice(None, None, -1),) * a.ndim
+    return np.ascontiguousarray(a[flip])[flip]
+
+
+def strided(a):
+    """Return every second column of a wider array."""
+    wide = np.full((*a.shape[:-1], 2 * a.shape[-1]), 99, a.dtype)
+    wide[..., ::2] = a
+    return wide[..., ::2]
+
+
+def unaligned(a):
+    raw = np.zeros(a.nbytes + 1, np.uint8)[1:]
+    moved = raw.view(a.dtype).reshape(a.shape)
+    moved[...] = a
+    assert not moved.flags.aligned
+    return moved
+
+
+def swapped(a):
+    return a.astype(a.dtype.newbyteorder())
+
+
+def read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def memory_mapped(a):
+    class Mapped(np.ndarray):
+        pass
+
+    return a.view(Mapped)
+
+
+IN_PLACE = [fortran, negative, strided, unaligned, memory_mapped, swapped]
+LAYOUTS = [*IN_PLACE, read_only]
+
+# name: (function of a list of arrays, shapes of the arrays)
+READ = {
+    "affine": (lambda a: [ops.affine(*a)], [(N, D), (D, H), (H,)]),
+    "affine_relu": (lambda a: [ops.affine_relu(*a)], [(N, D), (D, H), (H,)]),
+    "affine_backward": (lambda a: ops.affine_backward(*a), [(N, H), (N, D), (D, H)]),
+    "affine_relu_backward": (
+        lambda a: ops.affine_relu_backward(*a),
+        [(N, H), (N, D), (D, H), (N, H)],
+    ),
+    "relu": (lambda a: [ops.relu(*a)], [(N, D)]),
+    "relu_backward": (lambda a: [ops.relu_backward(*a)], [(N, D), (N, D)]),
+    "sigmoid": (lambda a: [ops.sigmoid(*a)], [(N, D)]),
+    "sigmoid_backward": (lambda a: [ops.sigmoid_backward(*a)], [(N, D), (N, D)]),
+    "tanh": (lambda a: [ops.tanh(*a)], [(N, D)]),
+    "tanh_backward": (lambda a: [ops.tanh_backward(*a)], [(N, D), (N, D)]),
+    "softmax": (lambda a: [ops.softmax(*a)], [(N, D)]),
+    "softmax_cross_entropy": (
+        lambda a: ops.softmax_cross_entropy(a[0], np.arange(N) % D),
+        [(N, D)],
+    ),
+    "softmax_cross_entropy dense": (lambda a: ops.softmax_cross_entropy(*a), [(N, D), (N, D)]),
+    "mean_squared_error": (lambda a: ops.mean_squared_error(*a), [(N, D), (N, D)]),
+    "batchnorm": (
+        lambda a: ops.batchnorm(*a, np.zeros(D, a[0].dtype), np.ones(D, a[0].dtype)),
+        [(N, D), (D,), (D,)],
+    ),
+    "batchnorm NCHW": (
+        lambda a: ops.batchnorm(*a, np.zeros(D, a[0].dtype), np.ones(D, a[0].dtype)),
+        [(N, D, 3, 2), (D,), (D,)],
+    ),
+    "batchnorm_inference": (
+        lambda a: [ops.batchnorm_inference(*a, np.full(D, 0.7))],
+        [(N, D), (D,), (D,), (D,)],
+    ),
+    "batchnorm_backward": (
+        lambda a: ops.batchnorm_backward(*a),
+        [(N, D), (N, D), (D,), (D,), (D,)],
+    ),
+    "dropout": (lambda a: ops.dropout(*a, 0.4, 1), [(N, D)]),
+    "dropout_backward": (
+        lambda a: [ops.dropout_backward(*a, np.arange(N * D).reshape(N, D) % 3 == 0, 0.4)],
+        [(N, D)],
+    ),
+    "dropout_inference": (lambda a: [ops.dropout_inference(*a, 0.4)], [(N, D)]),
+}
+
+STATES = {"sgd_": 0, "momentum_": 1, "nesterov_": 1, "adagrad_": 1, "rmsprop_": 1, "adam_": 2}
+
+
+def update(name, p, g, *state):
+    step = (3,) if name == "adam_" else ()
+    getattr(ops, name)(p, g, *state, *step, lr=0.1, weight_decay=0.01)
+
+
+def test_every_function_is_here():
+    named = {name.split()[0] for name in READ} | set(STATES)
+    assert named == set(ops.__all__)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", READ)
+def test_inputs(name, layout, dtype):
+    function, shapes = READ[name]
+    plain = [values(i, *shape).astype(dtype) for i, shape in enumerate(shapes)]
+    odd = [layout(a) for a in plain]
+    before = [a.copy() for a in odd]
+    for got, expected in zip(function(odd), function(plain), strict=True):
+        np.testing.assert_array_equal(got, expected)
+        assert np.asarray(got).dtype == np.asarray(expected).dtype
+    for a, kept in zip(odd, before, strict=True):
+        np.testing.assert_array_equal(a, kept)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", IN_PLACE, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", STATES)
+def test_updates_in_place(name, layout, dtype):
+    plain = [np.abs(values(i, N, D)).astype(dtype) for i in range(2 + STATES[name])]
+    odd = [layout(a) for a in plain]
+    update(name, *plain)
+    update(name, *odd)
+    for got, expected in zip(odd, plain, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("layout", IN_PLACE, ids=lambda f: f.__name__)
+def test_running_statistics_in_place(layout):
+    mean, var = layout(np.zeros(D)), layout(np.ones(D))
+    plain = np.zeros(D), np.ones(D)
+    x, gamma, beta = values(0, N, D), values(1, D), values(2, D)
+    ops.batchnorm(x, gamma, beta, mean, var)
+    ops.batchnorm(x, gamma, beta, *plain)
+    np.testing.assert_array_equal(mean, plain[0])
+    np.testing.assert_array_equal(var, plain[1])
+    assert not np.array_equal(mean, np.zeros(D))
+
+
+def test_running_statistics_of_another_precision():
+    x = values(0, N, D).astype(np.float32)
+    mean, var = np.zeros(D), np.ones(D)
+    y, *_ = ops.batchnorm(x, np.ones(D, np.float32), np.zeros(D, np.float32), mean, var)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(mean, 0.1 * x.mean(axis=0), rtol=1e-6)
+
+
+OUTPUTS = {
+    "affine": (lambda out: ops.affine(values(0, N, D), values(1, D, H), values(2, H), out), (N, H)),
+    "relu": (lambda out: ops.relu(values(0, N, D), out), (N, D)),
+    "softmax": (lambda out: ops.softmax(values(0, N, D), out), (N, D)),
+    "batchnorm": (
+        lambda out: ops.batchnorm(
+            values(0, N, D), np.ones(D), np.zeros(D), np.zeros(D), np.ones(D), out=out
+        )[0],
+        (N, D),
+    ),
+    "affine_backward dW": (
+        lambda out: ops.affine_backward(values(0, N, H), values(1, N, D), values(2, D, H), dW=out)[
+            1
+        ],
+        (D, H),
+    ),
+    "dropout": (lambda out: ops.dropout(values(0, N, D), 0.5, 0, out=out)[0], (N, D)),
+    "loss dx": (
+        lambda out: ops.mean_squared_error(values(0, N, D), values(1, N, D), dx=out)[1],
+        (N, D),
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", [np.copy, *IN_PLACE[:-1]], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_outputs(name, layout):
+    function, shape = OUTPUTS[name]
+    out = layout(np.full(shape, np.nan))
+    result = function(out)
+    assert result is out
+    np.testing.assert_array_equal(out, function(None))
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax"])
+def test_output_that_is_the_input(name):
+    x = values(0, N, D)
+    expected = getattr(ops, name)(x)
+    assert getattr(ops, name)(x, out=x) is x
+    np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh"])
+def test_output_that_overlaps_the_input(name):
+    memory = values(0, 100)
+    expected = getattr(ops, name)(memory[:-1].copy())
+    getattr(ops, name)(memory[:-1], out=memory[1:])
+    np.testing.assert_array_equal(memory[1:], expected)
+
+
+def test_affine_output_that_overlaps_an_input():
+    memory = values(0, N * D)
+    x, W, b = memory.reshape(N, D), values(1, D, D), values(2, D)
+    expected = ops.affine(x, W, b)
+    ops.affine(x, W, b, out=x)
+    np.testing.assert_array_equal(x, expected)
+
+
+# What comes in and what the arithmetic is done in.
+@pytest.mark.parametrize(
+    ("dtypes", "result"),
+    [
+        (["float32"] * 3, "float32"),
+        (["float64"] * 3, "float64"),
+        (["float32", "float64", "float32"], "float64"),
+        (["uint8", "float32", "float32"], "float32"),
+        (["int64", "float32", "float32"], "float32"),
+        (["int64"] * 3, "float64"),
+        (["bool", "float64", "float64"], "float64"),
+        (["float16"] * 3, "float32"),
+        (["longdouble", "float32", "float32"], "float64"),
+    ],
+    ids="-".join,
+)
+def test_dtypes(dtypes, result):
+    shapes = (N, D), (D, H), (H,)
+    arrays = [
+        (3 * values(i, *shape)).astype(dtype)
+        for i, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
+    ]
+    y = ops.affine(*arrays)
+    assert y.dtype == result
+    exact = [a.astype(np.float64) for a in arrays]
+    bound = np.abs(exact[0]) @ np.abs(exact[1]) + np.abs(exact[2])
+    error = np.abs(y - (exact[0] @ exact[1] + exact[2]))
+    assert (error <= (D + 2) * np.finfo(result).eps * bound).all()
+
+
+def test_lists_and_numbers():
+    np.testing.assert_array_equal(ops.relu([-1, 2]), [0, 2])
+    assert ops.relu(-3).shape == ()
+    assert ops.relu(np.float32(2)).dtype == np.float32
+
+
+@pytest.mark.parametrize("backend", config.BACKENDS)
+def test_empty_arrays(backend):
+    with config.use_backend(backend):
+        assert ops.relu(np.zeros((0, 3))).shape == (0, 3)
+        assert ops.affine(np.zeros((0, D)), values(0, D, H), values(1, H)).shape == (0, H)
+        # No inputs: what is left is the bias.
+        np.testing.assert_array_equal(
+            ops.affine(np.zeros((N, 0)), np.zeros((0, H)), np.arange(H)), [np.arange(H)] * N
+        )
+        dx, dW, db = ops.affine_backward(np.zeros((0, H)), np.zeros((0, D)), values(0, D, H))
+        assert dx.shape == (0, D)
+        np.testing.assert_array_equal(dW, np.zeros((D, H)))
+        np.testing.assert_array_equal(db, np.zeros(H))
+        ops.sgd_(np.zeros(0), np.zeros(0), 0.1)
+        assert ops.softmax(np.zeros((0, 3))).shape == (0, 3)
+        mean = np.zeros(3)
+        assert ops.batchnorm_inference(np.zeros((0, 3)), mean, mean, mean, mean).shape == (0, 3)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    shape=st.lists(st.integers(0, 5), min_size=0, max_size=4),
+    order=st.permutations(range(4)),
+    steps=st.lists(st.sampled_from([1, 2, -1, -3]), min_size=4, max_size=4),
+    dtype=st.sampled_from(["float32", "float64", "float16", "int8", ">f4", ">f8"]),
+)
+def test_any_view(shape, order, steps, dtype):
+    rng = np.random.default_rng(0)
+    order = [axis for axis in order if axis < len(shape)]
+    base = (10 * rng.standard_normal([3 * n + 1 for n in shape])).astype(dtype)
+    view = base[tuple(slice(None, None, step) for step in steps[: len(shape)])].transpose(order)
+    np.testing.assert_array_equal(ops.relu(view), np.maximum(view, 0))
+
+
+def test_layout_and_writability_compile_nothing_more():
+    """However the arrays lie, a kernel is compiled once for each precision."""
+    for dtype in ("float32", "float64"):
+        for layout in [np.copy, *LAYOUTS]:
+            ops.affine_relu(
+                *(layout(values(i, *s).astype(dtype)) for i, s in enumerate([(N, D), (D, H), (H,)]))
+            )
+            arrays = [layout(values(i, N, D).astype(dtype)) for i in range(2)]
+            ops.relu_backward(*arrays)
+            ops.softmax_cross_entropy(arrays[0], arrays[1])
+            ops.softmax_cross_entropy(arrays[0], layout(np.arange(N) % D))
+    for name in ("relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_dense"):
+        assert len(getattr(kernels, name).signatures) <= 2, name
