@@ -1,31 +1,13 @@
-"""Affine layers: the product by NumPy's BLAS, all that surrounds it fused into one pass."""
-
-import numpy as np
+"""Affine layers: products with bias and ReLU in them, and their gradients."""
 
 from fastnn.kernels.driver import kernel
+from fastnn.kernels.gemm import product
+from fastnn.kernels.threads import GRAIN
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
 # Columns per cut of a kernel that sums over rows: a cache line of the smallest type.
 COLUMNS = 16
-
-
-@kernel("out.shape[0]")
-def _add_bias(out, b, start, stop):
-    for i in range(start, stop):
-        y = out[i]
-        for j in range(y.size):
-            y[j] += b[j]
-
-
-@kernel("out.shape[0]")
-def _add_bias_relu(out, b, start, stop):
-    zero = out.dtype.type(0)
-    for i in range(start, stop):
-        y = out[i]
-        for j in range(y.size):
-            z = y[j] + b[j]
-            y[j] = zero if z <= zero else z
 
 
 @kernel("db.size", COLUMNS)
@@ -51,36 +33,29 @@ def _mask_and_column_sums(dout, y, dz, db, start, stop):
             total[j] += d
 
 
-def _dot(a, b, out):
-    with np.errstate(all="ignore"):  # a NaN shows in the result, as in the other kernels
-        np.dot(a, b, out=out)
-
-
 def affine(x, W, b, out, chunks):
     """out = x W + b."""
-    _dot(x, W, out)
-    _add_bias(out, b, chunks)
+    product(x, W, out, chunks, bias=b)
 
 
 def affine_relu(x, W, b, out, chunks):
     """out = max(x W + b, 0)."""
-    _dot(x, W, out)
-    _add_bias_relu(out, b, chunks)
+    product(x, W, out, chunks, bias=b, relu=True)
 
 
 def affine_backward(dout, x, W, dx, dW, db, chunks):
     """Gradients of x W + b; dx may be None, and is then not computed."""
-    _column_sums(dout, db, chunks)
-    _products(dout, x, W, dx, dW)
+    _column_sums(dout, db, min(chunks, 1 + dout.size // GRAIN))
+    _products(dout, x, W, dx, dW, chunks)
 
 
 def affine_relu_backward(dout, x, W, y, dz, dx, dW, db, chunks):
     """Gradients of max(x W + b, 0) from its output y; dz is a workspace shaped like y."""
-    _mask_and_column_sums(dout, y, dz, db, chunks)
-    _products(dz, x, W, dx, dW)
+    _mask_and_column_sums(dout, y, dz, db, min(chunks, 1 + dout.size // GRAIN))
+    _products(dz, x, W, dx, dW, chunks)
 
 
-def _products(dz, x, W, dx, dW):
-    _dot(x.T, dz, dW)
+def _products(dz, x, W, dx, dW, chunks):
+    product(x, dz, dW, chunks, transpose_a=True)
     if dx is not None:
-        _dot(dz, W.T, dx)
+        product(dz, W, dx, chunks, transpose_b=True)

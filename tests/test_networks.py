@@ -159,6 +159,17 @@ def test_affine_and_relu_are_fused_where_nothing_stands_between():
     assert kinds == [layers.Affine, layers.BatchNormalization, layers.Relu, layers.Affine]
 
 
+@every_kind
+def test_gradient_of_the_data_is_not_computed(build):
+    net, (x, t) = build(), batch(305)
+    net.last_layer.forward(net.predict(x, train_flg=True), t)
+    dout = net.last_layer.backward()
+    for layer in reversed(net.layers.values()):
+        assert dout is not None
+        dout = layer.backward(dout)
+    assert dout is None
+
+
 @pytest.mark.parametrize("use_batchnorm", [False, True])
 def test_params_are_the_arrays_of_the_layers(use_batchnorm):
     net = MultiLayerNetExtend(6, [8, 7], 3, use_batchnorm=use_batchnorm, seed=0)

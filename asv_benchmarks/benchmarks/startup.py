@@ -1,6 +1,10 @@
-"""What a new process waits for: the import, and the kernels of its first training step."""
+"""What a new process waits for: the import, and the kernels of its first training step.
 
-SETUP = """
+Each sample is a process of its own. (No name here may read "setup" in any case: asv would
+call it.)
+"""
+
+NETWORK = """
 import numpy as np
 from fastnn import MultiLayerNet, optimizers
 
@@ -30,8 +34,8 @@ class Startup:
         return "import fastnn"
 
     def timeraw_compile(self):
-        return STEP, NO_CACHE + SETUP
+        return STEP, NO_CACHE + NETWORK
 
     def timeraw_load(self):
         # The kernels come from disk in all samples but the very first on a machine.
-        return STEP, SETUP
+        return STEP, NETWORK

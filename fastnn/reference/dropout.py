@@ -15,6 +15,7 @@ UInt64 = NDArray[np.uint64]
 
 def _philox(block: UInt64, step: int, seed: int) -> UInt64:
     """Return the four 32-bit words of each block: counter (block, step), key seed; (B, 4)."""
+    step, seed = int(step), int(seed)
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     c0, c1 = block & low, block >> shift
     c2 = np.full_like(block, step & 0xFFFFFFFF)

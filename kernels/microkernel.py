@@ -1,0 +1,158 @@
+"""The innermost step of a matrix product: one tile of C, kept in registers.
+
+    C[rows, columns] = relu([C +] A[rows, k] B[k, columns] [+ bias])
+
+A is read element by element and broadcast, B in vectors along its rows, C is stored once. Each
+element of C is a sum over k in ascending order, whatever the tile, so that results do not
+depend on how a product is cut into tiles. Addresses and strides are in bytes: the same code
+runs on an operand in place and on a packed copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from fastnn.kernels import simd
+from fastnn.kernels.simd import I64
+
+# Rows and vectors of a tile by vector width: as many accumulators as fit beside the vectors of
+# B and one broadcast element of A, in 32 registers (AVX-512) or 16 (AVX2, SSE).
+_TILE = {512: (12, 2), 256: (6, 2), 128: (6, 2)}
+ROWS, VECTORS = _TILE[simd.vector_bits()]
+COLUMNS32 = VECTORS * simd.vector_bits() // 32  # of a tile of float32
+COLUMNS64 = VECTORS * simd.vector_bits() // 64
+
+ACCUMULATE, RELU = 1, 2  # flags
+
+
+class _Tile:
+    """Emits the code of one tile shape.
+
+    The arguments are those of :func:`tile`, in its order, less the last two.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, function: ir.Function, real: Any, rows: int) -> None:
+        self.b = builder
+        (self.k, self.a, self.a_row, self.a_k, self.b0, self.b_k, self.c, self.c_row,
+         self.columns, self.bias, self.flags) = function.args  # fmt: skip
+        self.rows = rows
+        self.v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        self.cells = [(i, j) for i in range(rows) for j in range(VECTORS)]
+
+    def emit(self, edge: bool) -> None:
+        """Emit the tile; `edge` masks the columns beyond the matrix."""
+        v, b = self.v, self.b
+        masks: list[ir.Value | None] = [None] * VECTORS
+        if edge:
+            masks = [v.mask(b.sub(self.columns, I64(j * v.lanes))) for j in range(VECTORS)]
+        tile = self._product(masks)
+        self._epilogue(tile, masks)
+        for (i, j), value in zip(self.cells, tile, strict=True):
+            v.store(value, self._address_of_c(i, j), masks[j])
+
+    def _product(self, masks: list[ir.Value | None]) -> list[ir.Value]:
+        v, b = self.v, self.b
+        row_offsets = [b.mul(self.a_row, I64(i)) for i in range(self.rows)]
+        state = [self.a, self.b0] + [v.zero] * len(self.cells)
+        with simd.loop(b, self.k, state) as carried:
+            a, row, *tile = carried
+            vectors = [v.load(v.offset(row, j * v.lanes), masks[j]) for j in range(VECTORS)]
+            for i, offset in enumerate(row_offsets):
+                x = v.broadcast(b.add(a, offset))
+                for j in range(VECTORS):
+                    cell = i * VECTORS + j
+                    tile[cell] = v.multiply_add(x, vectors[j], tile[cell])
+            carried[:] = [b.add(a, self.a_k), b.add(row, self.b_k), *tile]
+        return list(carried[2:])
+
+    def _epilogue(self, tile: list[ir.Value], masks: list[ir.Value | None]) -> None:
+        v, b = self.v, self.b
+        with simd.when(b, self._has(ACCUMULATE), tile):
+            for cell, (i, j) in enumerate(self.cells):
+                tile[cell] = b.fadd(v.load(self._address_of_c(i, j), masks[j]), tile[cell])
+        with simd.when(b, b.icmp_signed("!=", self.bias, I64(0)), tile):
+            bias = [v.load(v.offset(self.bias, j * v.lanes), masks[j]) for j in range(VECTORS)]
+            for cell, (_, j) in enumerate(self.cells):
+                tile[cell] = b.fadd(tile[cell], bias[j])
+        with simd.when(b, self._has(RELU), tile):
+            for cell, value in enumerate(tile):
+                # Ordered: NaN is not below zero and passes.
+                below = b.fcmp_ordered("<=", value, v.zero)
+                tile[cell] = b.select(below, v.zero, value)
+
+    def _has(self, flag: int) -> ir.Value:
+        return self.b.icmp_signed("!=", self.b.and_(self.flags, I64(flag)), I64(0))
+
+    def _address_of_c(self, i: int, j: int) -> ir.Value:
+        row = self.b.add(self.c, self.b.mul(self.c_row, I64(i)))
+        return self.v.offset(row, j * self.v.lanes)
+
+
+def _function(module: ir.Module, real: Any, rows: int) -> ir.Function:
+    """Return the function of a tile shape, emitted into the module if it was not."""
+    name = f"fastnn.tile.{real}.{rows}"
+    function = module.globals.get(name)
+    if function is not None:
+        return function
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 11), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    tile = _Tile(builder, function, real, rows)
+    full = builder.icmp_signed(">=", tile.columns, I64(VECTORS * tile.v.lanes))
+    with builder.if_else(full) as (then, otherwise):
+        with then:
+            tile.emit(edge=False)
+        with otherwise:
+            tile.emit(edge=True)
+    builder.ret_void()
+    return function
+
+
+@intrinsic
+def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, zero):  # type: ignore[no-untyped-def]
+    """Compute one tile of C, of at most `ROWS` rows and `VECTORS` vectors of columns.
+
+    Parameters
+    ----------
+    k : int
+        Length of the sums.
+    a, a_row, a_k : int
+        Address of A's first element, steps to the next row and to the next k.
+    b, b_k : int
+        Address of B's first row, step to the next.
+    c, c_row : int
+        Address of C's first element, step to the next row.
+    columns : int
+        Columns of C from here to the matrix's end; beyond them nothing is read or written.
+    bias : int
+        Address of the first column's bias, or 0.
+    flags : int
+        ACCUMULATE and RELU.
+    rows : int
+        From 1 to `ROWS`.
+    zero : float
+        Of the matrices' type.
+    """
+    if zero not in (types.float32, types.float64):
+        return None
+    signature = types.void(*[types.int64] * 12, zero)
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        *common, rows_, _ = args
+        done = builder.append_basic_block("tile.done")
+        switch = builder.switch(rows_, done)
+        for n in range(1, ROWS + 1):
+            block = builder.append_basic_block(f"tile.{n}")
+            switch.add_case(I64(n), block)
+            with builder.goto_block(block):
+                builder.call(_function(builder.module, zero, n), common)
+                builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature, codegen
