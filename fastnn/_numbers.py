@@ -12,6 +12,8 @@ def _number(name: str, value: SupportsFloat, expected: str) -> float:
         raise TypeError(f"{name}: expected {expected}, got {value!r}")
     try:
         return float(value)
+    except OverflowError:
+        return math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected {expected}, got {value!r}") from None
 

@@ -66,12 +66,16 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
     ------
     ValueError
         If shapes do not fit together, the batch is empty or a label is out of range.
+    TypeError
+        If labels are not whole numbers.
     """
     y, t = np.atleast_2d(y), np.asarray(t)
     labels = t.reshape(y.shape).argmax(axis=1) if t.size == y.size else t.reshape(-1)
     n, classes = y.shape
     if n == 0 or labels.shape != (n,):
         raise ValueError(f"t: expected labels for y of shape {y.shape}, got shape {t.shape}")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"t: expected labels of a whole-number dtype, got {labels.dtype}")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {t}")
     return float(-np.mean(np.log(y[np.arange(n), labels] + 1e-7)))

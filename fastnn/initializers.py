@@ -8,7 +8,7 @@ fan-out F * height * width.
 from __future__ import annotations
 
 import math
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -30,6 +30,13 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1] * receptive, shape[0] * receptive
 
 
+def _floating(dtype: DTypeLike) -> np.dtype[Any]:
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"dtype: expected a floating dtype, got {dtype}")
+    return dtype
+
+
 def zeros(shape: tuple[int, ...], *, dtype: DTypeLike = np.float32) -> Array:
     """All zero: right for biases; in weights it keeps the units of a layer alike for ever.
 
@@ -42,7 +49,7 @@ def zeros(shape: tuple[int, ...], *, dtype: DTypeLike = np.float32) -> Array:
     -------
     ndarray
     """
-    return np.zeros(shape, dtype)
+    return np.zeros(shape, _floating(dtype))
 
 
 def normal(
@@ -75,7 +82,7 @@ def normal(
         If `std` is negative.
     """
     std = numbers.not_negative("std", std)
-    return (std * np.random.default_rng(rng).standard_normal(shape)).astype(dtype)
+    return (std * np.random.default_rng(rng).standard_normal(shape)).astype(_floating(dtype))
 
 
 def xavier(shape: tuple[int, ...], *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
@@ -169,4 +176,4 @@ def glorot_uniform(
         If `shape` has no fans.
     """
     limit = math.sqrt(6 / sum(_fans(shape)))
-    return np.random.default_rng(rng).uniform(-limit, limit, shape).astype(dtype)
+    return np.random.default_rng(rng).uniform(-limit, limit, shape).astype(_floating(dtype))

@@ -269,9 +269,10 @@ class BatchNormalization:
         x = np.asarray(x)
         self.input_shape = x.shape
         x = self._flat(x)
-        if self.running_mean is None or self.running_var is None:
-            dtype = np.float32 if x.dtype == np.float32 else np.float64
+        dtype = np.float32 if x.dtype == np.float32 else np.float64
+        if self.running_mean is None:
             self.running_mean = np.zeros(x.shape[1:2], dtype)
+        if self.running_var is None:
             self.running_var = np.zeros(x.shape[1:2], dtype)
         statistics = self.running_mean, self.running_var
         if train_flg:

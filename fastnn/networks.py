@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, SupportsFloat
@@ -100,6 +100,8 @@ class MultiLayerNetExtend:
         seed: int | None = None,
     ) -> None:
         self.input_size = numbers.whole("input_size", input_size, 1)
+        if not isinstance(hidden_size_list, Iterable):
+            raise TypeError(f"hidden_size_list: expected a list of sizes, got {hidden_size_list!r}")
         self.hidden_size_list = [
             numbers.whole(f"hidden_size_list[{i}]", size, 1)
             for i, size in enumerate(hidden_size_list)

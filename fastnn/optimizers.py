@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import SupportsFloat
+from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 
 from fastnn import _numbers as numbers
-from fastnn import ops
 from fastnn._types import Array
-from fastnn.ops._params import check_params
-from fastnn.ops.optimizers import BIAS_CORRECTIONS
+from fastnn.ops import _updates as rules
 
 __all__ = [
     "SGD",
@@ -44,6 +42,9 @@ class Optimizer(ABC):
         L2 penalty, from 0 up: ``weight_decay * p`` is added to each gradient.
     """
 
+    _rule: ClassVar[str]
+    _state_names: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, lr: SupportsFloat, *, weight_decay: SupportsFloat = 0.0) -> None:
         self.lr = numbers.positive("lr", lr)
         self.weight_decay = numbers.not_negative("weight_decay", weight_decay)
@@ -66,32 +67,32 @@ class Optimizer(ABC):
             If shapes differ, an array cannot be updated, or a setting is out of its range.
             No parameter has been changed when an error is raised.
         """
-        check_params(params, grads)
-        self._begin(params)
-        for key, p in params.items():
-            self._update(key, p, grads[key])
+        settings = self._settings()
+        states = {name: _zeros(getattr(self, name), params) for name in self._state_names}
+        rules.update_dicts(self._rule, params, grads, states, settings)
+        for name, state in states.items():
+            setattr(self, name, state)
+        self._count()
+
+    def _count(self) -> None:  # noqa: B027
+        """Take note that an update is complete; for rules that number them."""
 
     @abstractmethod
-    def _begin(self, params: Mapping[str, Array]) -> None:
-        """Prepare the state for an update of `params`."""
-
-    @abstractmethod
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        """Update one array."""
+    def _settings(self) -> tuple[Any, ...]:
+        """Return the settings of the rule, checked."""
 
 
 def _zeros(state: State | None, params: Mapping[str, Array]) -> State:
     """Return the state with an array of zeros for each parameter that it lacks."""
     state = {} if state is None else state
     for key, p in params.items():
-        if key not in state:
-            state[key] = np.zeros_like(p)
-        elif state[key].shape != p.shape:
+        if key in state and state[key].shape != np.shape(p):
             raise ValueError(
                 f"params[{key!r}]: expected shape {state[key].shape} as in earlier updates, "
-                f"got {p.shape}; use a new optimizer for another network"
+                f"got {np.shape(p)}; use a new optimizer for another network"
             )
-    return state
+    lacking = {key: np.zeros_like(p) for key, p in params.items() if key not in state}
+    return state | lacking if lacking else state
 
 
 class SGD(Optimizer):
@@ -105,14 +106,13 @@ class SGD(Optimizer):
         L2 penalty, from 0 up.
     """
 
+    _rule = "sgd_"
+
     def __init__(self, lr: SupportsFloat = 0.01, *, weight_decay: SupportsFloat = 0.0) -> None:
         super().__init__(lr, weight_decay=weight_decay)
 
-    def _begin(self, params: Mapping[str, Array]) -> None:
-        """Nothing: there is no state."""
-
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        ops.sgd_(p, g, self.lr, weight_decay=self.weight_decay)
+    def _settings(self) -> tuple[Any, ...]:
+        return rules.sgd_settings(self.lr, self.weight_decay)
 
 
 class Momentum(Optimizer):
@@ -133,6 +133,9 @@ class Momentum(Optimizer):
         Velocities, from the first update on.
     """
 
+    _rule = "momentum_"
+    _state_names = ("v",)
+
     def __init__(
         self,
         lr: SupportsFloat = 0.01,
@@ -144,12 +147,8 @@ class Momentum(Optimizer):
         self.momentum = numbers.below_one("momentum", momentum)
         self.v: State | None = None
 
-    def _begin(self, params: Mapping[str, Array]) -> None:
-        self.v = _zeros(self.v, params)
-
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        assert self.v is not None
-        ops.momentum_(p, g, self.v[key], self.lr, self.momentum, weight_decay=self.weight_decay)
+    def _settings(self) -> tuple[Any, ...]:
+        return rules.momentum_settings(self.lr, self.momentum, self.weight_decay)
 
 
 class Nesterov(Momentum):
@@ -158,9 +157,7 @@ class Nesterov(Momentum):
     Parameters and attributes are those of :class:`Momentum`.
     """
 
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        assert self.v is not None
-        ops.nesterov_(p, g, self.v[key], self.lr, self.momentum, weight_decay=self.weight_decay)
+    _rule = "nesterov_"
 
 
 class AdaGrad(Optimizer):
@@ -181,6 +178,9 @@ class AdaGrad(Optimizer):
         Sums of squared gradients, from the first update on.
     """
 
+    _rule = "adagrad_"
+    _state_names = ("h",)
+
     def __init__(
         self,
         lr: SupportsFloat = 0.01,
@@ -192,12 +192,8 @@ class AdaGrad(Optimizer):
         self.eps = numbers.not_negative("eps", eps)
         self.h: State | None = None
 
-    def _begin(self, params: Mapping[str, Array]) -> None:
-        self.h = _zeros(self.h, params)
-
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        assert self.h is not None
-        ops.adagrad_(p, g, self.h[key], self.lr, self.eps, weight_decay=self.weight_decay)
+    def _settings(self) -> tuple[Any, ...]:
+        return rules.adagrad_settings(self.lr, self.eps, self.weight_decay)
 
 
 class RMSProp(Optimizer):
@@ -222,6 +218,9 @@ class RMSProp(Optimizer):
         Moving averages of squared gradients, from the first update on.
     """
 
+    _rule = "rmsprop_"
+    _state_names = ("h",)
+
     def __init__(
         self,
         lr: SupportsFloat = 0.01,
@@ -235,14 +234,8 @@ class RMSProp(Optimizer):
         self.eps = numbers.not_negative("eps", eps)
         self.h: State | None = None
 
-    def _begin(self, params: Mapping[str, Array]) -> None:
-        self.h = _zeros(self.h, params)
-
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        assert self.h is not None
-        ops.rmsprop_(
-            p, g, self.h[key], self.lr, self.decay_rate, self.eps, weight_decay=self.weight_decay
-        )
+    def _settings(self) -> tuple[Any, ...]:
+        return rules.rmsprop_settings(self.lr, self.decay_rate, self.eps, self.weight_decay)
 
 
 RMSprop = RMSProp
@@ -273,6 +266,8 @@ class Adam(Optimizer):
         Moving averages of the gradients and of their squares, from the first update on.
     """
 
+    _rule = "adam_"
+    _state_names = ("m", "v")
     _decoupled = False
 
     def __init__(
@@ -289,30 +284,26 @@ class Adam(Optimizer):
         self.beta1 = numbers.below_one("beta1", beta1)
         self.beta2 = numbers.below_one("beta2", beta2)
         self.eps = numbers.not_negative("eps", eps)
-        self.bias_correction = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS)
+        self.bias_correction = numbers.one_of(
+            "bias_correction", bias_correction, rules.BIAS_CORRECTIONS
+        )
         self.iter = 0
         self.m: State | None = None
         self.v: State | None = None
 
-    def _begin(self, params: Mapping[str, Array]) -> None:
-        self.m, self.v = _zeros(self.m, params), _zeros(self.v, params)
+    def _count(self) -> None:
         self.iter += 1
 
-    def _update(self, key: str, p: Array, g: Array) -> None:
-        assert self.m is not None and self.v is not None
-        ops.adam_(
-            p,
-            g,
-            self.m[key],
-            self.v[key],
-            self.iter,
+    def _settings(self) -> tuple[Any, ...]:
+        return rules.adam_settings(
+            self.iter + 1,
             self.lr,
             self.beta1,
             self.beta2,
             self.eps,
-            weight_decay=self.weight_decay,
-            decoupled=self._decoupled,
-            bias_correction=self.bias_correction,
+            self.weight_decay,
+            self._decoupled,
+            self.bias_correction,
         )
 
 

@@ -143,9 +143,10 @@ class Trainer:
         self.optimizer.update(self.network.params, grads)
         self.train_loss_list.append(loss)
         if not math.isfinite(loss) and all(map(math.isfinite, self.train_loss_list[:-1])):
+            epoch = self.current_iter // self.iter_per_epoch + 1
             warnings.warn(
-                f"the loss became {loss} in epoch {self.current_epoch + 1}, step "
-                f"{self.current_iter + 1}; the learning rate {self.optimizer.lr:g} may be too high",
+                f"the loss became {loss} in epoch {epoch}, step {self.current_iter + 1}; "
+                f"the learning rate {self.optimizer.lr:g} may be too high",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -164,6 +165,8 @@ class Trainer:
         """Take all steps that are left."""
         from tqdm import tqdm
 
+        if self.current_iter == self.max_iter:
+            return
         with tqdm(
             total=self.max_iter * self.batch_size,
             initial=self.current_iter * self.batch_size,
@@ -177,10 +180,9 @@ class Trainer:
                 bar.update(self.batch_size)
                 if self.verbose and self.current_iter % 10 == 0:
                     bar.set_postfix(self._postfix(), refresh=False)
-        if self.max_iter:
-            self._evaluate()
-            if self.verbose:
-                print(f"test accuracy after {self.epochs} epochs: {self.test_acc_list[-1]:.4f}")
+        self._evaluate()
+        if self.verbose:
+            print(f"test accuracy after {self.epochs} epochs: {self.test_acc_list[-1]:.4f}")
 
     def _postfix(self) -> dict[str, str]:
         recent = self.train_loss_list[-10:]

@@ -23,9 +23,7 @@ def test_help(path):
 
 
 def test_compare_optimizers(tmp_path):
-    done = run(
-        "compare_optimizers_mnist.py", "--bundled", "--epochs", "1", "--out", str(tmp_path)
-    )
+    done = run("compare_optimizers_mnist.py", "--bundled", "--epochs", "1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "data: the bundled subset of MNIST, 10000 training and 2000 test images" in done.stdout
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if "x " in line}

@@ -469,12 +469,6 @@ WRONG = {
     "int": (lambda a: a.astype(int), None, TypeError, r"params\['b'\].*int64"),
     "float16": (lambda a: a.astype(np.float16), None, TypeError, r"params\['b'\].*float16"),
     "list": (lambda a: a.tolist(), None, TypeError, r"params\['b'\].*list"),
-    "byte order": (
-        lambda a: a.astype(a.dtype.newbyteorder()),
-        None,
-        TypeError,
-        "float32 or float64",
-    ),
 }
 
 

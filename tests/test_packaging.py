@@ -1,9 +1,9 @@
 """The wheel: what it holds, and that it works away from the repository."""
 
 import os
+import re
 import subprocess
 import sys
-import re
 import zipfile
 from pathlib import Path
 

@@ -7,6 +7,7 @@ once, and results are copied back where the caller's own array is not of that fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def deliver(out: Array | None, buffer: Array) -> Array:
     return out
 
 
-def expect_apart(**named: Array | None) -> None:
+def expect_apart(named: Mapping[str, Array | None]) -> None:
     """Raise ValueError if two of the arrays that a call writes share memory."""
     given = [(name, a) for name, a in named.items() if a is not None]
     for i, (name, a) in enumerate(given):

@@ -107,7 +107,7 @@ def _backward(
     to_dx = output("dx", dx, x.shape, x.dtype, *read) if input_gradient else None
     to_dW = output("dW", dW, W.shape, x.dtype, *read)
     to_db = output("db", db, W.shape[1:], x.dtype, *read)
-    expect_apart(dx=dx, dW=dW, db=db)
+    expect_apart({"dx": dx, "dW": dW, "db": db})
     if y is None:
         run("affine_backward", dout.size, dout, x, W, to_dx, to_dW, to_db)
     else:

@@ -96,7 +96,7 @@ def batchnorm(
     to_mean = updated("running_mean", running_mean, features, x.dtype, why)
     to_var = updated("running_var", running_var, features, x.dtype, why)
     y = output("out", out, x.shape, x.dtype, x, gamma, beta)
-    expect_apart(running_mean=running_mean, running_var=running_var, out=out)
+    expect_apart({"running_mean": running_mean, "running_var": running_var, "out": out})
     mean, rstd = np.empty(features, x.dtype), np.empty(features, x.dtype)
     run(
         _kernel(x), 4 * x.size, _planes(x), gamma, beta, to_mean, to_var, momentum, eps,
@@ -198,7 +198,7 @@ def batchnorm_backward(
     to_dx = output("dx", dx, x.shape, x.dtype, *read)
     to_dgamma = output("dgamma", dgamma, gamma.shape, x.dtype, *read)
     to_dbeta = output("dbeta", dbeta, gamma.shape, x.dtype, *read)
-    expect_apart(dx=dx, dgamma=dgamma, dbeta=dbeta)
+    expect_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta})
     run(
         _kernel(x, "_backward"), 4 * x.size, _planes(dout), _planes(x), gamma, mean, rstd,
         _planes(to_dx), to_dgamma, to_dbeta,

@@ -74,7 +74,7 @@ def dropout(
     step = numbers.whole("step", step, 0, _MAX_UINT64)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
     kept = output("mask", mask, x.shape, np.dtype(np.bool_), x)
-    expect_apart(out=out, mask=mask)
+    expect_apart({"out": out, "mask": mask})
     run(
         "dropout", _GENERATOR * x.size, x.reshape(-1), ratio, np.uint64(seed), np.uint64(step),
         _train_scale(ratio, inverted), y.reshape(-1), kept.reshape(-1),

@@ -34,6 +34,12 @@ def _labels(t: ArrayLike, n: int, classes: int) -> Labels:
     return np.require(labels.reshape(n), np.int64, ["C", "A", "W"])
 
 
+def _targets(t: ArrayLike, x: Array) -> Array:
+    """Return targets in the dtype of x, which alone decides the dtype of the gradient."""
+    (target,) = inputs(t=t)
+    return target.astype(x.dtype, copy=False)
+
+
 def softmax_cross_entropy(
     x: ArrayLike, t: ArrayLike, *, dx: Array | None = None
 ) -> tuple[float, Array]:
@@ -75,13 +81,9 @@ def softmax_cross_entropy(
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
     dense = np.shape(t) == np.shape(x)
-    if dense:
-        x, target = inputs(x=x, t=t)
-        _expect_scores(x, "(N, C)")
-    else:
-        (x,) = inputs(x=x)
-        _expect_scores(x, "(N, C)")
-        target = _labels(t, *x.shape)
+    (x,) = inputs(x=x)
+    _expect_scores(x, "(N, C)")
+    target = _targets(t, x) if dense else _labels(t, *x.shape)
     gradient = output("dx", dx, x.shape, x.dtype, x, target)
     losses = np.empty(x.shape[0], x.dtype)
     name = "softmax_cross_entropy_dense" if dense else "softmax_cross_entropy"
@@ -118,12 +120,13 @@ def mean_squared_error(
     TypeError
         If an array is not of real numbers.
     """
-    x, t = inputs(x=x, t=t)
+    (x,) = inputs(x=x)
     _expect_scores(x, "(N, D)")
-    expect_shape("t", t, x.shape, "like x")
-    gradient = output("dx", dx, x.shape, x.dtype, x, t)
+    target = _targets(t, x)
+    expect_shape("t", target, x.shape, "like x")
+    gradient = output("dx", dx, x.shape, x.dtype, x, target)
     losses = np.empty(x.shape[0], x.dtype)
-    run("mean_squared_error", x.size, x, t, losses, gradient)
+    run("mean_squared_error", x.size, x, target, losses, gradient)
     return _mean(losses), deliver(dx, gradient)
 
 

@@ -4,34 +4,10 @@ from __future__ import annotations
 
 from typing import SupportsFloat, SupportsIndex
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import _numbers as numbers
 from fastnn._types import Array
-from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
-from fastnn.ops._dispatch import run
-
-BIAS_CORRECTIONS = ("folded", "explicit")
-
-_ROOT = 4  # cost of an element with a root and a division against that of a cheap loop
-
-
-def _update(name: str, work: int, p: Array, g: ArrayLike, state: dict[str, Array], *args) -> None:  # type: ignore[no-untyped-def]
-    """Check the arrays, run the kernel on flat views, copy back where it ran on copies."""
-    dtype = F32 if isinstance(p, np.ndarray) and p.dtype.char == "f" else F64
-    shape = np.shape(p)
-    written = [updated("p", p, shape, dtype, "")]
-    (g,) = inputs(g=g)
-    expect_shape("g", g, shape, "like p")
-    written += [updated(key, a, shape, dtype, "like p") for key, a in state.items()]
-    expect_apart(p=p, g=g, **state)
-    if g.dtype != dtype:
-        g = g.astype(dtype)
-    first, *rest = (a.reshape(-1) for a in written)
-    run(name, work * first.size, first, g.reshape(-1), *rest, *args)
-    for array, buffer in zip((p, *state.values()), written, strict=True):
-        deliver(array, buffer)
+from fastnn.ops import _updates as updates
 
 
 def sgd_(
@@ -65,9 +41,7 @@ def sgd_(
     >>> p
     array([0.5, 2.5])
     """
-    lr = numbers.positive("lr", lr)
-    weight_decay = numbers.not_negative("weight_decay", weight_decay)
-    _update("sgd_", 1, p, g, {}, lr, weight_decay)
+    updates.apply("sgd_", updates.check(("p", "g"), p, g), updates.sgd_settings(lr, weight_decay))
 
 
 def momentum_(
@@ -102,10 +76,8 @@ def momentum_(
         If shapes differ, an array to be written is read-only, of another dtype or shares
         memory with another, or a number is out of its range; nothing has been written then.
     """
-    lr = numbers.positive("lr", lr)
-    momentum = numbers.below_one("momentum", momentum)
-    weight_decay = numbers.not_negative("weight_decay", weight_decay)
-    _update("momentum_", 1, p, g, {"v": v}, lr, momentum, weight_decay)
+    settings = updates.momentum_settings(lr, momentum, weight_decay)
+    updates.apply("momentum_", updates.check(("p", "g", "v"), p, g, v), settings)
 
 
 def nesterov_(
@@ -141,10 +113,8 @@ def nesterov_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    lr = numbers.positive("lr", lr)
-    momentum = numbers.below_one("momentum", momentum)
-    weight_decay = numbers.not_negative("weight_decay", weight_decay)
-    _update("nesterov_", 1, p, g, {"v": v}, lr, momentum, weight_decay)
+    settings = updates.momentum_settings(lr, momentum, weight_decay)
+    updates.apply("nesterov_", updates.check(("p", "g", "v"), p, g, v), settings)
 
 
 def adagrad_(
@@ -178,10 +148,8 @@ def adagrad_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    lr = numbers.positive("lr", lr)
-    eps = numbers.not_negative("eps", eps)
-    weight_decay = numbers.not_negative("weight_decay", weight_decay)
-    _update("adagrad_", _ROOT, p, g, {"h": h}, lr, eps, weight_decay)
+    settings = updates.adagrad_settings(lr, eps, weight_decay)
+    updates.apply("adagrad_", updates.check(("p", "g", "h"), p, g, h), settings)
 
 
 def rmsprop_(
@@ -220,11 +188,8 @@ def rmsprop_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    lr = numbers.positive("lr", lr)
-    decay_rate = numbers.below_one("decay_rate", decay_rate)
-    eps = numbers.not_negative("eps", eps)
-    weight_decay = numbers.not_negative("weight_decay", weight_decay)
-    _update("rmsprop_", _ROOT, p, g, {"h": h}, lr, decay_rate, eps, weight_decay)
+    settings = updates.rmsprop_settings(lr, decay_rate, eps, weight_decay)
+    updates.apply("rmsprop_", updates.check(("p", "g", "h"), p, g, h), settings)
 
 
 def adam_(
@@ -281,14 +246,7 @@ def adam_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    step = numbers.whole("step", step, 1)
-    lr = numbers.positive("lr", lr)
-    beta1 = numbers.below_one("beta1", beta1)
-    beta2 = numbers.below_one("beta2", beta2)
-    eps = numbers.not_negative("eps", eps)
-    weight_decay = numbers.not_negative("weight_decay", weight_decay)
-    explicit = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS) == "explicit"
-    _update(
-        "adam_", _ROOT, p, g, {"m": m, "v": v}, step, lr, beta1, beta2, eps, weight_decay,
-        bool(decoupled), explicit,
-    )  # fmt: skip
+    settings = updates.adam_settings(
+        step, lr, beta1, beta2, eps, weight_decay, decoupled, bias_correction
+    )
+    updates.apply("adam_", updates.check(("p", "g", "m", "v"), p, g, m, v), settings)

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -409,6 +410,11 @@ def test_same_signature(name):
     assert list(inspect.signature(kernel).parameters) == expected
 
 
+def dot(a, b, out=None):
+    """Multiply without BLAS, which may pass over a term with a factor 0, and so over its NaN."""
+    return np.einsum("ij,jk->ik", a, b, out=out)
+
+
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 31, 33, 64, 65, 130]))
 
 
@@ -431,7 +437,7 @@ def test_kernel_computes_what_its_twin_says(name, n, d, dtype, specials, seed):
     args = case.make(Draw(np.random.default_rng(seed), n, d, np.dtype(dtype), specials))
     wide = np.longdouble if dtype == "float64" else np.float64
     exact, expected = copied(args, wide), copied(args)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), mock.patch.object(np, "dot", dot):
         twin(**exact)
         twin(**expected)
         magnitude = case.magnitude(copied(args, wide), exact)
