@@ -2,10 +2,10 @@
 
 Numba's own cache looks at the time stamp or the content of one file, and misses a change in
 a kernel that another file calls. Here the folder's name is a digest of everything the machine
-code depends on: all kernel sources and the versions of fastnn, Numba, llvmlite, NumPy and
-Python; the file's name is a digest of the function, its signature and the CPU. A file is
-written under another name and then renamed, so that processes can start side by side, and
-begins with a digest of its content, so that a damaged one is compiled again, not run.
+code depends on: all kernel sources, the versions of fastnn, Numba, llvmlite, NumPy and Python,
+and the vector width. The file's name is a digest of the function, its signature and the CPU. A
+file is written under another name and then renamed, so that processes can start side by side,
+and begins with a digest of its content, so that a damaged one is compiled again, not run.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from numba.core.compiler import CompileResult
 from numba.core.errors import NumbaWarning
 
 from fastnn._paths import cache_dir
+from fastnn.kernels.simd import vector_bits
 
 
 @functools.cache
 def folder() -> Path:
     """Return the folder of compiled kernels that fit this installation."""
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(f"{sys.version} {vector_bits()}".encode())
     for package in ("fastnn", "numba", "llvmlite", "numpy"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):

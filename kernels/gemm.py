@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.driver import kernel, serial
-from fastnn.kernels.microkernel import ACCUMULATE, COLUMNS32, COLUMNS64, RELU, ROWS, tile
+from fastnn.kernels.microkernel import (
+    ACCUMULATE,
+    COLUMNS32,
+    COLUMNS64,
+    RELU,
+    ROWS,
+    VECTORS,
+    tile,
+    transpose,
+)
 from fastnn.kernels.threads import GRAIN
 
 # Blocks of k and of rows: a packed block of A (192 KiB in float32) and a panel of B (128 KiB)
@@ -30,28 +39,41 @@ def _tile_columns(array):
 
 
 @kernel("packed.shape[0]")
-def _pack_panels(b, transposed, packed, start, stop):
+def _pack_panels(b, packed, start, stop):
     """Copy panels of B: row i of panel p holds columns p * width to (p + 1) * width of row i."""
     width = _tile_columns(b)
     k, n = b.shape
-    if transposed:
-        n, k = b.shape
     for p in range(start, stop):
         panel, left = packed[p], p * width
         columns = min(width, n - left)
-        if columns < width:
-            panel[:] = 0
-        if transposed:
+        for i in range(k):
+            row, to = b[i, left : left + columns], panel[i * width : i * width + columns]
             for j in range(columns):
-                row = b[left + j]
-                for i in range(k):
-                    panel[i * width + j] = row[i]
-        else:
-            for i in range(k):
-                row = b[i, left : left + columns]
-                to = panel[i * width : i * width + columns]
-                for j in range(columns):
-                    to[j] = row[j]
+                to[j] = row[j]
+
+
+@kernel("packed.shape[0]")
+def _pack_transposed(b, packed, start, stop):
+    """Copy panels of B as :func:`_pack_panels`, B being the transpose of b."""
+    zero = b.dtype.type(0)
+    width = _tile_columns(b)
+    lanes, size = width // VECTORS, b.itemsize
+    n, k = b.shape
+    for p in range(start, stop):
+        panel, left = packed[p], p * width
+        columns = min(width, n - left)
+        whole, deep = columns // lanes * lanes, k // lanes * lanes
+        for j in range(0, whole, lanes):
+            source = b.ctypes.data + (left + j) * b.strides[0]
+            target = panel.ctypes.data + j * size
+            for i in range(0, deep, lanes):
+                transpose(
+                    source + i * size, b.strides[0], target + i * width * size, width * size, zero
+                )
+        for j in range(columns):
+            row = b[left + j]
+            for i in range(deep if j < whole else 0, k):
+                panel[i * width + j] = row[i]
 
 
 @serial
@@ -159,7 +181,8 @@ def product(
     pack_b = transpose_b or (m >= 64 and n >= 256)
     if pack_b:
         packed = _workspace.matrix((panels, width * k), out.dtype)
-        _pack_panels(b, transpose_b, packed, min(chunks, 1 + packed.size // GRAIN))
+        pack = _pack_transposed if transpose_b else _pack_panels
+        pack(b, packed, min(chunks, 1 + packed.size // GRAIN))
         b = packed
     by_rows = m // ROWS >= panels
     parts = min(chunks, -(-m // ROWS) if by_rows else panels)

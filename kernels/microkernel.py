@@ -1,4 +1,6 @@
-"""The innermost step of a matrix product: one tile of C, kept in registers.
+"""The innermost steps of a matrix product: one tile of C, and the transpose of a small square.
+
+A tile of C is kept in registers:
 
     C[rows, columns] = relu([C +] A[rows, k] B[k, columns] [+ bias])
 
@@ -40,15 +42,16 @@ class _Tile:
         (self.k, self.a, self.a_row, self.a_k, self.b0, self.b_k, self.c, self.c_row,
          self.columns, self.bias, self.flags) = function.args  # fmt: skip
         self.rows = rows
+        self.cells: list[tuple[int, int]] = []
         self.v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
-        self.cells = [(i, j) for i in range(rows) for j in range(VECTORS)]
 
-    def emit(self, edge: bool) -> None:
-        """Emit the tile; `edge` masks the columns beyond the matrix."""
+    def emit(self, vectors: int, edge: bool) -> None:
+        """Emit the tile with some vectors of columns; `edge` masks those beyond the matrix."""
         v, b = self.v, self.b
-        masks: list[ir.Value | None] = [None] * VECTORS
+        self.cells = [(i, j) for i in range(self.rows) for j in range(vectors)]
+        masks: list[ir.Value | None] = [None] * vectors
         if edge:
-            masks = [v.mask(b.sub(self.columns, I64(j * v.lanes))) for j in range(VECTORS)]
+            masks = [v.mask(b.sub(self.columns, I64(j * v.lanes))) for j in range(vectors)]
         tile = self._product(masks)
         self._epilogue(tile, masks)
         for (i, j), value in zip(self.cells, tile, strict=True):
@@ -60,12 +63,12 @@ class _Tile:
         state = [self.a, self.b0] + [v.zero] * len(self.cells)
         with simd.loop(b, self.k, state) as carried:
             a, row, *tile = carried
-            vectors = [v.load(v.offset(row, j * v.lanes), masks[j]) for j in range(VECTORS)]
+            vectors = [v.load(v.offset(row, j * v.lanes), mask) for j, mask in enumerate(masks)]
             for i, offset in enumerate(row_offsets):
                 x = v.broadcast(b.add(a, offset))
-                for j in range(VECTORS):
-                    cell = i * VECTORS + j
-                    tile[cell] = v.multiply_add(x, vectors[j], tile[cell])
+                for j, vector in enumerate(vectors):
+                    cell = i * len(vectors) + j
+                    tile[cell] = v.multiply_add(x, vector, tile[cell])
             carried[:] = [b.add(a, self.a_k), b.add(row, self.b_k), *tile]
         return list(carried[2:])
 
@@ -75,7 +78,7 @@ class _Tile:
             for cell, (i, j) in enumerate(self.cells):
                 tile[cell] = b.fadd(v.load(self._address_of_c(i, j), masks[j]), tile[cell])
         with simd.when(b, b.icmp_signed("!=", self.bias, I64(0)), tile):
-            bias = [v.load(v.offset(self.bias, j * v.lanes), masks[j]) for j in range(VECTORS)]
+            bias = [v.load(v.offset(self.bias, j * v.lanes), mask) for j, mask in enumerate(masks)]
             for cell, (_, j) in enumerate(self.cells):
                 tile[cell] = b.fadd(tile[cell], bias[j])
         with simd.when(b, self._has(RELU), tile):
@@ -104,11 +107,15 @@ def _function(module: ir.Module, real: Any, rows: int) -> ir.Function:
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     tile = _Tile(builder, function, real, rows)
     full = builder.icmp_signed(">=", tile.columns, I64(VECTORS * tile.v.lanes))
+    narrow = builder.icmp_signed("<=", tile.columns, I64(tile.v.lanes))
     with builder.if_else(full) as (then, otherwise):
         with then:
-            tile.emit(edge=False)
-        with otherwise:
-            tile.emit(edge=True)
+            tile.emit(VECTORS, edge=False)
+        with otherwise, builder.if_else(narrow) as (one, several):
+            with one:
+                tile.emit(1, edge=True)
+            with several:
+                tile.emit(VECTORS, edge=True)
     builder.ret_void()
     return function
 
@@ -153,6 +160,36 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
                 builder.call(_function(builder.module, zero, n), common)
                 builder.branch(done)
         builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def transpose(typingctx, source, source_step, target, target_step, zero):  # type: ignore[no-untyped-def]
+    """Copy the transpose of a square as wide as a vector.
+
+    Parameters
+    ----------
+    source, source_step, target, target_step : int
+        Addresses of the first elements, and steps from row to row, in bytes.
+    zero : float
+        Of the matrices' type.
+    """
+    if zero not in (types.float32, types.float64):
+        return None
+    signature = types.void(*[types.int64] * 4, zero)
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        source, source_step, target, target_step, _ = args
+        v = simd.Vectors(builder, zero, simd.vector_bits() // zero.bitwidth)
+        rows = []
+        for _ in range(v.lanes):
+            rows.append(v.load(source))
+            source = builder.add(source, source_step)
+        for row in v.transpose(rows):
+            v.store(row, target)
+            target = builder.add(target, target_step)
         return context.get_dummy_value()
 
     return signature, codegen

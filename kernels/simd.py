@@ -106,6 +106,28 @@ class Vectors:
             name = f"llvm.masked.store.{self._suffix}.p0"
             self._call(name, ir.VoidType(), value, pointer, I32(self.size), mask)
 
+    def transpose(self, rows: list[ir.Value]) -> list[ir.Value]:
+        """Return the columns of a square of as many vectors as they have lanes.
+
+        Round by round, blocks of 1, 2, 4 ... lanes beside the diagonal change places.
+        """
+        lanes, block = range(self.lanes), 1
+        while block < self.lanes:
+            low = [e + self.lanes - block if e & block else e for e in lanes]
+            high = [e + self.lanes if e & block else e + block for e in lanes]
+            turned = list(rows)
+            for i in lanes:
+                if not i & block:
+                    pair = rows[i], rows[i + block]
+                    turned[i] = self._shuffle(*pair, low)
+                    turned[i + block] = self._shuffle(*pair, high)
+            rows, block = turned, 2 * block
+        return rows
+
+    def _shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
+        order = ir.Constant(ir.VectorType(I32, self.lanes), lanes)
+        return self.builder.shuffle_vector(a, b, order)
+
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """Return a b + c: fused where the machine can, else two operations."""
         return self._call(f"llvm.fmuladd.{self._suffix}", self.type, a, b, c)
