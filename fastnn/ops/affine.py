@@ -12,7 +12,7 @@ from fastnn.ops._dispatch import run
 
 def _work(x: Array, W: Array) -> int:
     """Return the cost of a product: four multiplications take the time of a cheap element."""
-    return x.size * W.shape[1] // 4
+    return int(x.size * W.shape[1] // 4)
 
 
 def _expect_affine(x: Array, W: Array) -> None:

@@ -17,8 +17,8 @@ from fastnn.kernels import gemm, microkernel, simd
 ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
 # Around a tile of either dtype, and beyond one block of rows, of k, and the limits of packing.
 AROUND = sorted({s + d for s in (ROWS, COLUMNS // 2, COLUMNS, 2 * COLUMNS) for d in (-1, 0, 1)})
-SIZES = st.one_of(st.integers(1, 9), st.sampled_from([*AROUND, 65, 100, 257]))
-DEPTHS = st.one_of(SIZES, st.just(0), st.sampled_from([gemm.BLOCK_K - 1, gemm.BLOCK_K + 3]))
+SIZES = st.one_of(st.integers(1, 9), st.sampled_from([*AROUND, 65, 100]))
+DEPTHS = st.one_of(SIZES, st.just(0))
 
 
 def operands(seed, m, k, n, dtype, transpose_a, transpose_b):
@@ -39,9 +39,10 @@ def operands(seed, m, k, n, dtype, transpose_a, transpose_b):
     with_bias=st.booleans(),
     relu=st.booleans(),
 )
-@example(70, 2100, 300, "float32", False, False, True, True)
-@example(70, 2100, 300, "float64", True, False, True, True)
-@example(70, 2100, 300, "float32", True, True, True, True)
+@example(65, 1030, 260, "float32", False, False, True, True)
+@example(50, 2050, 33, "float64", False, False, True, True)
+@example(65, 1030, 260, "float64", True, False, True, True)
+@example(65, 1030, 260, "float32", True, True, True, True)
 @example(1, 0, 1, "float32", False, False, True, True)
 def test_product(m, k, n, dtype, transpose_a, transpose_b, with_bias, relu):
     a, b, bias = operands(m + k + n, m, k, n, dtype, transpose_a, transpose_b)
