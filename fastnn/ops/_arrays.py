@@ -70,10 +70,17 @@ def inputs(**named: ArrayLike) -> tuple[Array, ...]:
     return tuple(_plain(a, F64 if wide else F32) for a in arrays)
 
 
-def expect_shape(name: str, array: Array, shape: tuple[int, ...], why: str) -> None:
-    """Raise ValueError unless the array has the shape; `why` says what it must match."""
+def expect_shape(
+    name: str, array: Array, shape: tuple[int, ...], why: str, *shapes: tuple[int, ...]
+) -> None:
+    """Raise ValueError unless the array has the shape.
+
+    `why` says what it must match, with a place for each of `shapes`.
+    """
     if array.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape} {why}, got {array.shape}")
+        raise ValueError(
+            f"{name}: expected shape {shape} {why.format(*shapes)}, got {array.shape}"
+        )
 
 
 def expect_ndim(name: str, array: Array, ndim: int, axes: str) -> None:
@@ -151,8 +158,7 @@ def updated(
     _writable(name, array)
     if array.dtype.char not in "fd":
         raise TypeError(f"{name}: expected dtype float32 or float64, got {array.dtype}")
-    if array.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape} {why}, got {array.shape}")
+    expect_shape(name, array, shape, why)
     if array.flags.carray and array.dtype is dtype:
         return array
     return np.array(array, dtype, order="C")

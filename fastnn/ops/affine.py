@@ -28,7 +28,7 @@ def _expect_affine(x: Array, W: Array) -> None:
 def _forward(name: str, x: ArrayLike, W: ArrayLike, b: ArrayLike, out: Array | None) -> Array:
     x, W, b = inputs(x=x, W=W, b=b)
     _expect_affine(x, W)
-    expect_shape("b", b, W.shape[1:], f"to match W of shape {W.shape}")
+    expect_shape("b", b, W.shape[1:], "to match W of shape {}", W.shape)
     y = output("out", out, (x.shape[0], W.shape[1]), x.dtype, x, W, b)
     run(name, _work(x, W), x, W, b, y)
     return deliver(out, y)
@@ -107,7 +107,8 @@ def _backward(
 ) -> tuple[Array | None, Array, Array]:
     _expect_affine(x, W)
     shape = (x.shape[0], W.shape[1])
-    expect_shape("dout", dout, shape, f"to match x of shape {x.shape} and W of shape {W.shape}")
+    why = "to match x of shape {} and W of shape {}"
+    expect_shape("dout", dout, shape, why, x.shape, W.shape)
     read = [dout, x, W] if y is None else [dout, x, W, y]
     to_dx = output("dx", dx, x.shape, x.dtype, *read) if input_gradient else None
     to_dW = output("dW", dW, W.shape, x.dtype, *read)

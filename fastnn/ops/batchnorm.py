@@ -29,7 +29,7 @@ def _expect_batch(x: Array) -> None:
 
 def _expect_features(x: Array, **named: Array) -> None:
     for name, array in named.items():
-        expect_shape(name, array, x.shape[1:2], f"to match axis 1 of x of shape {x.shape}")
+        expect_shape(name, array, x.shape[1:2], "to match axis 1 of x of shape {}", x.shape)
 
 
 def _planes(x: Array) -> Array:
@@ -92,7 +92,7 @@ def batchnorm(
     _expect_features(x, gamma=gamma, beta=beta)
     momentum = numbers.fraction("momentum", momentum)
     eps = numbers.not_negative("eps", eps)
-    features, why = x.shape[1:2], f"to match axis 1 of x of shape {x.shape}"
+    features, why = x.shape[1:2], "like gamma"
     to_mean = updated("running_mean", running_mean, features, x.dtype, why)
     to_var = updated("running_var", running_var, features, x.dtype, why)
     y = output("out", out, x.shape, x.dtype, x, gamma, beta)
