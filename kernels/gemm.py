@@ -19,6 +19,7 @@ from fastnn.kernels.microkernel import (
     ACCUMULATE,
     COLUMNS32,
     COLUMNS64,
+    HEIGHTS,
     RELU,
     ROWS,
     VECTORS,
@@ -36,6 +37,15 @@ BLOCK_ROWS = 4 * ROWS
 @serial
 def _tile_columns(array):
     return COLUMNS32 if array.itemsize == 4 else COLUMNS64
+
+
+@serial
+def _height(rows):
+    """Return the height of the next tile, the largest that is not above `rows`."""
+    for height in HEIGHTS:
+        if height <= rows:
+            return height
+    return 1
 
 
 @kernel("packed.shape[0]")
@@ -135,12 +145,16 @@ def _multiply(
                     b_address = b_first + j // width * b_panel
                     c_address = c.ctypes.data + i0 * c.strides[0] + j * size
                     b_bias = bias.ctypes.data + j * size if bias.size > 0 and last else 0
-                    for i in range(0, rows, ROWS):
+                    i = 0
+                    while i < rows:
+                        height = _height(rows - i)
+                        a_address = a_first + i // ROWS * a_group + i % ROWS * a_row
                         tile(
-                            depth, a_first + i // ROWS * a_group, a_row, a_k, b_address, b_step,
+                            depth, a_address, a_row, a_k, b_address, b_step,
                             c_address + i * c.strides[0], c.strides[0], n - j, b_bias, flags,
-                            min(ROWS, rows - i), zero,
+                            height, zero,
                         )  # fmt: skip
+                        i += height
 
 
 class _Workspace(threading.local):

@@ -23,8 +23,10 @@ from fastnn.kernels.simd import I64
 
 # Rows and vectors of a tile by vector width: as many accumulators as fit beside the vectors of
 # B and one broadcast element of A, in 32 registers (AVX-512) or 16 (AVX2, SSE).
-_TILE = {512: (12, 2), 256: (6, 2), 128: (6, 2)}
-ROWS, VECTORS = _TILE[simd.vector_bits()]
+# Shorter tiles take the rows that are left: few kinds, as each costs time to compile.
+_TILE = {512: ((12, 8, 4, 2, 1), 2), 256: ((6, 4, 2, 1), 2), 128: ((6, 4, 2, 1), 2)}
+HEIGHTS, VECTORS = _TILE[simd.vector_bits()]
+ROWS = HEIGHTS[0]
 COLUMNS32 = VECTORS * simd.vector_bits() // 32  # of a tile of float32
 COLUMNS64 = VECTORS * simd.vector_bits() // 64
 
@@ -122,7 +124,7 @@ def _function(module: ir.Module, real: Any, rows: int) -> ir.Function:
 
 @intrinsic
 def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, zero):  # type: ignore[no-untyped-def]
-    """Compute one tile of C, of at most `ROWS` rows and `VECTORS` vectors of columns.
+    """Compute one tile of C, of `rows` rows and at most `VECTORS` vectors of columns.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
     flags : int
         ACCUMULATE and RELU.
     rows : int
-        From 1 to `ROWS`.
+        One of `HEIGHTS`.
     zero : float
         Of the matrices' type.
     """
@@ -153,7 +155,7 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
         *common, rows_, _ = args
         done = builder.append_basic_block("tile.done")
         switch = builder.switch(rows_, done)
-        for n in range(1, ROWS + 1):
+        for n in HEIGHTS:
             block = builder.append_basic_block(f"tile.{n}")
             switch.add_case(I64(n), block)
             with builder.goto_block(block):

@@ -78,9 +78,7 @@ def expect_shape(
     `why` says what it must match, with a place for each of `shapes`.
     """
     if array.shape != shape:
-        raise ValueError(
-            f"{name}: expected shape {shape} {why.format(*shapes)}, got {array.shape}"
-        )
+        raise ValueError(f"{name}: expected shape {shape} {why.format(*shapes)}, got {array.shape}")
 
 
 def expect_ndim(name: str, array: Array, ndim: int, axes: str) -> None:
