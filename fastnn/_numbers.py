@@ -8,7 +8,7 @@ from typing import SupportsFloat, SupportsIndex
 
 
 def _number(name: str, value: SupportsFloat, expected: str) -> float:
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes, bytearray, complex)):
         raise TypeError(f"{name}: expected {expected}, got {value!r}")
     try:
         return float(value)
@@ -63,6 +63,6 @@ def whole(name: str, value: SupportsIndex, low: int, high: int = 2**63 - 1) -> i
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     """Return a string that is among the choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
     return value

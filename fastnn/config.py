@@ -1,7 +1,8 @@
 """Which implementation runs: the compiled kernels or the NumPy reference; how many threads.
 
 The start value of the backend is the environment variable ``FASTNN_BACKEND`` (``numba`` or
-``numpy``; ``numba`` when unset), that of the threads ``FASTNN_NUM_THREADS``.
+``numpy``; when unset ``numba``, but ``numpy`` under ``NUMBA_DISABLE_JIT``), that of the threads
+``FASTNN_NUM_THREADS``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import numba
 
 from fastnn.kernels.threads import get_num_threads, set_num_threads
 
@@ -23,7 +26,9 @@ def _checked(name: str, backend: str) -> str:
     return backend
 
 
-_backend = _checked("FASTNN_BACKEND", os.environ.get("FASTNN_BACKEND", "numba"))
+# Without compilation the kernels are of no use: they hold machine instructions.
+_DEFAULT = "numpy" if getattr(numba.config, "DISABLE_JIT", False) else "numba"
+_backend = _checked("FASTNN_BACKEND", os.environ.get("FASTNN_BACKEND", _DEFAULT))
 
 
 def get_backend() -> str:

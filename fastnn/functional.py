@@ -70,7 +70,10 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
         If labels are not whole numbers.
     """
     y, t = np.atleast_2d(y), np.asarray(t)
-    labels = t.reshape(y.shape).argmax(axis=1) if t.size == y.size else t.reshape(-1)
+    if y.ndim != 2:
+        raise ValueError(f"y: expected shape (C,) or (N, C), got {y.shape}")
+    one_hot = np.atleast_2d(t).shape == y.shape
+    labels = np.atleast_2d(t).argmax(axis=1) if one_hot else t.reshape(-1)
     n, classes = y.shape
     if n == 0 or labels.shape != (n,):
         raise ValueError(f"t: expected labels for y of shape {y.shape}, got shape {t.shape}")

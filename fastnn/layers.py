@@ -3,7 +3,8 @@
 The interface is that of *Deep Learning from Scratch*: ``forward(x)`` keeps what the backward
 pass needs, ``backward(dout)`` returns the gradient with respect to the input and leaves those
 of the parameters in attributes (``dW``, ``db``, ``dgamma``, ``dbeta``). Unlike the book's
-layers none of them writes to its arguments.
+layers none of them writes to its arguments. Activations keep their output, not a copy, for the
+backward pass: do not change it in between.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Layer(Protocol):
 
 def _after_forward(layer: object, value: Any) -> Any:
     if value is None:
-        raise RuntimeError(f"{type(layer).__name__}.backward: call forward first")
+        name = type(layer).__name__
+        raise RuntimeError(f"{name}.backward: call forward first, with train_flg=True")
     return value
 
 
@@ -154,8 +156,11 @@ class Affine:
 
     def _keep(self, x: ArrayLike) -> Array:
         x = np.asarray(x)
-        if x.ndim == 0:
-            raise ValueError("x: expected shape (N, ...), got a single number")
+        if x.ndim < 2:
+            raise ValueError(
+                f"x: expected shape (N, ...), one row a sample, got {x.shape}; "
+                "x[np.newaxis] makes a batch of one sample"
+            )
         self.original_x_shape = x.shape
         size = int(np.prod(x.shape[1:]))
         self.x = x.reshape(x.shape[0], size) if x.ndim != 2 else x
@@ -283,6 +288,7 @@ class BatchNormalization:
             self._saved = x, mean, rstd
         else:
             y = ops.batchnorm_inference(x, self.gamma, self.beta, *statistics, self.eps)
+            self._saved = None
         return y.reshape(self.input_shape)
 
     def backward(self, dout: ArrayLike) -> Array:

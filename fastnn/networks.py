@@ -15,6 +15,7 @@ from fastnn import _numbers as numbers
 from fastnn import initializers, layers
 from fastnn._types import Array
 from fastnn.functional import numerical_gradient
+from fastnn.ops._arrays import real
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
@@ -173,7 +174,7 @@ class MultiLayerNetExtend:
         -------
         ndarray, shape (N, output_size)
         """
-        out: Array = np.asarray(x, self.dtype)
+        out: Array = real("x", x).astype(self.dtype, copy=False)
         for layer in self.layers.values():
             out = layer.forward(out, train_flg)
         return out
@@ -204,7 +205,7 @@ class MultiLayerNetExtend:
     def _penalty(self) -> float:
         if self.weight_decay_lambda == 0:
             return 0.0
-        squares = sum(float(np.vdot(W, W)) for W in self._weights().values())
+        squares = sum(float(np.square(W).sum(dtype=np.float64)) for W in self._weights().values())
         return 0.5 * self.weight_decay_lambda * squares
 
     def _weights(self) -> dict[str, Array]:

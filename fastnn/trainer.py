@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn import _numbers as numbers
 from fastnn import optimizers
@@ -30,6 +30,14 @@ OPTIMIZERS: Mapping[str, type[optimizers.Optimizer]] = MappingProxyType(
 )
 
 
+class Updater(Protocol):
+    """What a trainer asks of an optimizer."""
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        """Change the arrays in `params` in place."""
+        ...
+
+
 class Network(Protocol):
     """What a trainer asks of a network."""
 
@@ -45,11 +53,13 @@ class Network(Protocol):
         ...
 
 
-def _expect_pair(name: str, x: NDArray[Any], t: NDArray[Any]) -> None:
+def _pair(name: str, x: ArrayLike, t: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    x, t = np.asarray(x), np.asarray(t)
     if len(x) != len(t):
         raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
     if len(x) == 0:
         raise ValueError(f"x_{name}: expected at least one sample, got shape {x.shape}")
+    return x, t
 
 
 class Trainer:
@@ -59,7 +69,7 @@ class Trainer:
     ----------
     network : Network
         For example a :class:`fastnn.networks.MultiLayerNet`.
-    x_train, t_train, x_test, t_test : ndarray
+    x_train, t_train, x_test, t_test : array_like
         Samples (N, ...) and targets (N,) or (N, C).
     epochs : int
         Length of the training, in passes over the training set.
@@ -67,7 +77,7 @@ class Trainer:
         Samples per step, drawn with replacement, as in the book.
     optimizer : str or Optimizer
         Name in any case ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam",
-        "AdamW"), or an optimizer.
+        "AdamW"), or an optimizer: anything with ``update(params, grads)``.
     optimizer_param : mapping
         Settings of the optimizer that is named; not used for one that is given.
     evaluate_sample_num_per_epoch : int, optional
@@ -82,8 +92,9 @@ class Trainer:
     train_loss_list : list of float
         Loss on the mini-batch of each step, before its update, without weight penalty.
     train_acc_list, test_acc_list : list of float
-        Accuracies, taken after the first step of each epoch, as in the book, and once more
-        at the end.
+        Accuracies, one for each epoch, taken after its first step, as in the book.
+    final_test_acc : float or None
+        Accuracy on the whole test set at the end of the training.
     optimizer : Optimizer
     iter_per_epoch, max_iter, current_iter, current_epoch : int
 
@@ -96,36 +107,36 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        x_train: NDArray[Any],
-        t_train: NDArray[Any],
-        x_test: NDArray[Any],
-        t_test: NDArray[Any],
+        x_train: ArrayLike,
+        t_train: ArrayLike,
+        x_test: ArrayLike,
+        t_test: ArrayLike,
         epochs: int = 20,
         mini_batch_size: int = 100,
-        optimizer: str | optimizers.Optimizer = "SGD",
+        optimizer: str | Updater = "SGD",
         optimizer_param: Mapping[str, Any] = MappingProxyType({"lr": 0.01}),
         evaluate_sample_num_per_epoch: int | None = None,
         verbose: bool = True,
         *,
         seed: int | None = None,
     ) -> None:
-        _expect_pair("train", x_train, t_train)
-        _expect_pair("test", x_test, t_test)
         self.network = network
-        self.x_train, self.t_train = x_train, t_train
-        self.x_test, self.t_test = x_test, t_test
+        self.x_train, self.t_train = _pair("train", x_train, t_train)
+        self.x_test, self.t_test = _pair("test", x_test, t_test)
         self.epochs = numbers.whole("epochs", epochs, 0)
         self.batch_size = numbers.whole("mini_batch_size", mini_batch_size, 1)
         if isinstance(optimizer, str):
             name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
             optimizer = OPTIMIZERS[name](**optimizer_param)
+        if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
+            raise TypeError(f"optimizer: expected a name or an optimizer, got {optimizer!r}")
         self.optimizer = optimizer
         if evaluate_sample_num_per_epoch is not None:
             numbers.whole("evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
         self.verbose = verbose
 
-        self.train_size = len(x_train)
+        self.train_size = len(self.x_train)
         self.iter_per_epoch = max(self.train_size // self.batch_size, 1)
         self.max_iter = self.epochs * self.iter_per_epoch
         self.current_iter = 0
@@ -133,6 +144,7 @@ class Trainer:
         self.train_loss_list: list[float] = []
         self.train_acc_list: list[float] = []
         self.test_acc_list: list[float] = []
+        self.final_test_acc: float | None = None
         self._rng = np.random.default_rng(seed)
 
     def train_step(self) -> None:
@@ -144,9 +156,10 @@ class Trainer:
         self.train_loss_list.append(loss)
         if not math.isfinite(loss) and all(map(math.isfinite, self.train_loss_list[:-1])):
             epoch = self.current_iter // self.iter_per_epoch + 1
+            rate = getattr(self.optimizer, "lr", "")
             warnings.warn(
                 f"the loss became {loss} in epoch {epoch}, step {self.current_iter + 1}; "
-                f"the learning rate {self.optimizer.lr:g} may be too high",
+                f"the learning rate {rate} may be too high",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -180,9 +193,9 @@ class Trainer:
                 bar.update(self.batch_size)
                 if self.verbose and self.current_iter % 10 == 0:
                     bar.set_postfix(self._postfix(), refresh=False)
-        self._evaluate()
+        self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
-            print(f"test accuracy after {self.epochs} epochs: {self.test_acc_list[-1]:.4f}")
+            print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")
 
     def _postfix(self) -> dict[str, str]:
         recent = self.train_loss_list[-10:]

@@ -19,9 +19,10 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from pickle import UnpicklingError, loads
+from pickle import loads
 from typing import Any
 
+import numba
 from numba.core import serialize
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
@@ -30,11 +31,20 @@ from numba.core.errors import NumbaWarning
 from fastnn._paths import cache_dir
 from fastnn.kernels.simd import vector_bits
 
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+
+# Numba's settings that change the code it makes.
+_SETTINGS = (
+    "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT",
+    "FULL_TRACEBACKS", "DISABLE_INTEL_SVML", "ENABLE_AVX", "LLVM_REFPRUNE_PASS",
+)  # fmt: skip
+
 
 @functools.cache
 def folder() -> Path:
     """Return the folder of compiled kernels that fit this installation."""
-    digest = hashlib.sha256(f"{sys.version} {vector_bits()}".encode())
+    settings = [getattr(numba.config, name, None) for name in _SETTINGS]
+    digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
     for package in ("fastnn", "numba", "llvmlite", "numpy"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
@@ -52,9 +62,23 @@ def _warn_once(reason: str) -> None:
     )
 
 
-def _is_ours(path: Path) -> bool:
-    """Say whether this user or the system wrote the file: its code is going to be run."""
-    return not hasattr(os, "getuid") or path.stat().st_uid in (0, os.getuid())
+def _is_ours(status: os.stat_result) -> bool:
+    """Say whether only this user or the system can have written what has this status."""
+    if not hasattr(os, "getuid"):
+        return True
+    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the content of a file that is safe to run code from, or None."""
+    try:
+        if not _is_ours(path.parent.stat()):
+            return None
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return file.read() if _is_ours(os.fstat(file.fileno())) else None
 
 
 class _KernelCache(_Cache):
@@ -86,17 +110,14 @@ class _KernelCache(_Cache):
         if not self._enabled:
             return None
         target_context.refresh()
-        path = self._path(sig, target_context.codegen())
-        try:
-            if not _is_ours(path):
-                return None
-            content = path.read_bytes()
-        except OSError:
+        content = _read(self._path(sig, target_context.codegen()))
+        if content is None:
             return None
         digest, payload = content[:32], content[32:]
         if hashlib.sha256(payload).digest() != digest:
             return None
-        with contextlib.suppress(UnpicklingError, AttributeError, ImportError):
+        # Whatever does not unpickle or rebuild is compiled again.
+        with contextlib.suppress(Exception):
             return CompileResult._rebuild(target_context, *loads(payload))
         return None
 
@@ -109,7 +130,7 @@ class _KernelCache(_Cache):
         payload = serialize.dumps(data._reduce())
         path = self._path(sig, data.codegen)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -127,7 +148,7 @@ def enable(dispatcher: Any) -> Any:
 
     The digest in the folder's name covers this package's sources and no others.
     """
-    function = dispatcher.py_func
-    if function.__module__.startswith("fastnn.kernels."):
+    function = getattr(dispatcher, "py_func", None)  # None under NUMBA_DISABLE_JIT
+    if function and function.__module__.startswith("fastnn.kernels."):
         dispatcher._cache = _KernelCache(f"{function.__module__}.{function.__name__}")
     return dispatcher

@@ -10,6 +10,8 @@ for any number of parts.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,12 @@ from fastnn.kernels.threads import GRAIN
 BLOCK_K = 1024
 BLOCK_ROWS = 4 * ROWS
 
+# Packing costs one pass over an operand and is paid back by each use: from so many columns of C
+# on it pays to pack A and, given so many rows, B. Narrower products run faster in place.
+WIDE, TALL = 256, 64
+
+KEPT = 1 << 26  # bytes of workspace that a thread holds on to
+
 
 @serial
 def _tile_columns(array):
@@ -42,7 +50,7 @@ def _tile_columns(array):
 @serial
 def _height(rows):
     """Return the height of the next tile, the largest that is not above `rows`."""
-    for height in HEIGHTS:
+    for height in HEIGHTS[:-1]:
         if height <= rows:
             return height
     return 1
@@ -105,9 +113,7 @@ def _pack_rows(a, transposed, top, rows, first, k, to):
 
 
 @kernel("parts")
-def _multiply(
-    a, transposed, pack_a, b, packed, bias, relu, c, parts, by_rows, start, stop
-):  # fmt: skip
+def _multiply(a, transposed, pack_a, b, packed, bias, relu, c, parts, by_rows, start, stop):
     """Compute parts of C; `packed` says that B is in panels, `pack_a` that A is to be packed."""
     zero = c.dtype.type(0)
     size, width = c.itemsize, _tile_columns(c)
@@ -158,16 +164,26 @@ def _multiply(
 
 
 class _Workspace(threading.local):
-    """Memory for packed panels, kept for the next product of the same Python thread."""
+    """Memory for packed panels, kept for the next product of the same Python thread.
+
+    It is taken for the time of a product: a signal handler that interrupts it and multiplies
+    too finds none, and gets its own.
+    """
 
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
 
-    def matrix(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> Any:
+    @contextmanager
+    def matrix(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Any]:
+        taken, self._bytes = self._bytes, np.empty(0, np.uint8)
         size = shape[0] * shape[1] * dtype.itemsize
-        if self._bytes.size < size:
-            self._bytes = np.empty(size, np.uint8)
-        return self._bytes[:size].view(dtype).reshape(shape)
+        if taken.size < size:
+            taken = np.empty(size, np.uint8)
+        try:
+            yield taken[:size].view(dtype).reshape(shape)
+        finally:
+            if taken.size <= KEPT:
+                self._bytes = taken
 
 
 _workspace = _Workspace()
@@ -192,14 +208,18 @@ def product(
     k = a.shape[0] if transpose_a else a.shape[1]
     width = COLUMNS32 if out.itemsize == 4 else COLUMNS64
     panels = -(-n // width)
-    pack_b = transpose_b or (m >= 64 and n >= 256)
-    if pack_b:
-        packed = _workspace.matrix((panels, width * k), out.dtype)
-        pack = _pack_transposed if transpose_b else _pack_panels
-        pack(b, packed, min(chunks, 1 + packed.size // GRAIN))
-        b = packed
     by_rows = m // ROWS >= panels
     parts = min(chunks, -(-m // ROWS) if by_rows else panels)
-    pack_a = n >= 256 and m >= ROWS
+    pack_a = n >= WIDE and m >= ROWS
     bias = _NO_BIAS[out.dtype] if bias is None else bias
-    _multiply(a, transpose_a, pack_a, b, pack_b, bias, relu, out, parts, by_rows, parts)
+
+    def multiply(b: Any, packed: bool) -> None:
+        _multiply(a, transpose_a, pack_a, b, packed, bias, relu, out, parts, by_rows, parts)
+
+    if transpose_b or (n >= WIDE and m >= TALL):
+        with _workspace.matrix((panels, width * k), out.dtype) as panel:
+            pack = _pack_transposed if transpose_b else _pack_panels
+            pack(b, panel, min(chunks, 1 + panel.size // GRAIN))
+            multiply(panel, packed=True)
+    else:
+        multiply(b, packed=False)

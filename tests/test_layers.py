@@ -261,7 +261,7 @@ def test_affine_without_input_gradient(kind):
 
 def test_affine_refuses_what_does_not_fit():
     layer = layers.Affine(np.ones((3, 2)), np.zeros(2))
-    with pytest.raises(ValueError, match="x: .*single number"):
+    with pytest.raises(ValueError, match=r"x: expected shape \(N, ...\), one row a sample"):
         layer.forward(1.0)
     with pytest.raises(ValueError, match=r"W: .*4 rows.*\(5, 4\).*\(3, 2\)"):
         layer.forward(np.ones((5, 4)))

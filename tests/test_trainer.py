@@ -74,7 +74,7 @@ def test_learns_separable_data_with_each_optimizer(name, lr):
     assert run.optimizer.lr == lr
     run.train()
     # Half-way between two centres is 4 / sqrt(2) / 0.5 = 5.7 standard deviations off.
-    assert run.train_acc_list[-1] == run.test_acc_list[-1] == 1.0
+    assert run.train_acc_list[-1] == run.final_test_acc == 1.0
     assert np.mean(run.train_loss_list[-6:]) < 0.1 * run.train_loss_list[0]
 
 
@@ -90,7 +90,7 @@ def test_learns_with_batchnorm_and_dropout():
     )
     run = trainer(network, epochs=10, optimizer_param={"lr": 0.1})
     run.train()
-    assert run.train_acc_list[-1] > 0.95 and run.test_acc_list[-1] > 0.95
+    assert run.train_acc_list[-1] > 0.95 and run.final_test_acc > 0.95
 
 
 def test_default_is_sgd_at_one_hundredth():
@@ -125,7 +125,7 @@ def test_lengths(n, size, epochs, steps):
     run.train()
     assert (run.iter_per_epoch, run.max_iter) == (steps, epochs * steps)
     assert len(run.train_loss_list) == run.current_iter == epochs * steps
-    assert len(run.train_acc_list) == len(run.test_acc_list) == epochs + 1
+    assert len(run.train_acc_list) == len(run.test_acc_list) == epochs
     assert run.current_epoch == epochs
     assert all(len(x) == len(t) == size for x, t in recorder.batches)
 
@@ -135,7 +135,7 @@ def test_order_of_events():
     run.train()
     step, evaluation = ["gradient", "update"], ["accuracy", "accuracy"]
     epoch = [*step, *evaluation, *step]
-    assert recorder.events == [*epoch, *epoch, *evaluation]
+    assert recorder.events == [*epoch, *epoch, "accuracy"]
 
 
 def test_losses_are_those_of_the_mini_batches():
@@ -167,13 +167,13 @@ def test_samples_keep_their_targets():
 def test_evaluation_on_the_first_samples(n, train, test):
     recorder, run = record(epochs=1, evaluate_sample_num_per_epoch=n)
     run.train()
-    sets = [(*blobs(400), train), (*blobs(401, 60), test)]
-    assert len(recorder.evaluated) == 4
-    for (x, t), (all_x, all_t, size) in zip(recorder.evaluated, sets * 2, strict=True):
+    sets = [(*blobs(400), train), (*blobs(401, 60), test), (*blobs(401, 60), 60)]
+    for (x, t), (all_x, all_t, size) in zip(recorder.evaluated, sets, strict=True):
         np.testing.assert_array_equal(x, all_x[:size])
         np.testing.assert_array_equal(t, all_t[:size])
-    assert run.train_acc_list == [train / 100] * 2
-    assert run.test_acc_list == [test / 100] * 2
+    assert run.train_acc_list == [train / 100]
+    assert run.test_acc_list == [test / 100]
+    assert run.final_test_acc == 0.6
 
 
 def test_seed_decides_the_training():
@@ -253,7 +253,7 @@ def test_progress_bar(capsys, monkeypatch):
     run.train()
     out, err = capsys.readouterr()
     assert "samples" in err and "360/360" in err and "100%" in err
-    assert out == f"test accuracy after 3 epochs: {run.test_acc_list[-1]:.4f}\n"
+    assert out == f"test accuracy after 3 epochs: {run.final_test_acc:.4f}\n"
 
 
 def test_verbose_or_not_the_numbers_are_the_same(capsys):
@@ -346,3 +346,9 @@ def test_no_samples(which):
     sets[which] = np.zeros((0, 5), np.float32), np.zeros(0, int)
     with pytest.raises(ValueError, match=rf"^x_{which}: expected at least one.*\(0, 5\)"):
         Trainer(MultiLayerNet(5, [10], 3), *sets["train"], *sets["test"])
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.Adam, 3, None])
+def test_an_optimizer_that_is_none(optimizer):
+    with pytest.raises(TypeError, match="^optimizer: expected a name or an optimizer, got "):
+        trainer(optimizer=optimizer)

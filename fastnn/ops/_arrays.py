@@ -8,6 +8,7 @@ once, and results are copied back where the caller's own array is not of that fo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ class _Unlocked:
         self.__array_interface__ = interface
 
 
-def _real(name: str, value: ArrayLike) -> Array:
+def real(name: str, value: ArrayLike) -> Array:
+    """Return the value as an array of real numbers; raise TypeError if it is none."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected an array of real numbers, got dtype {array.dtype}")
@@ -58,27 +60,29 @@ def inputs(**named: ArrayLike) -> tuple[Array, ...]:
     """
     values: Any = tuple(named.values())
     dtype = getattr(values[0], "dtype", None)
-    if dtype is F32 or dtype is F64:
+    if dtype is not None and dtype in (F32, F64):
         for value in values:
-            if type(value) is not np.ndarray or value.dtype is not dtype or not value.flags.carray:
+            if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.carray:
                 break
         else:
             return values  # type: ignore[no-any-return]
-    arrays = [_real(name, value) for name, value in named.items()]
+    arrays = [real(name, value) for name, value in named.items()]
     fractions = [a.dtype for a in arrays if a.dtype.kind == "f"]
     wide = not fractions or np.result_type(*fractions).itemsize > 4
     return tuple(_plain(a, F64 if wide else F32) for a in arrays)
 
 
 def expect_shape(
-    name: str, array: Array, shape: tuple[int, ...], why: str, *shapes: tuple[int, ...]
+    name: str, array: Array, shape: tuple[int, ...], why: str, *context: object
 ) -> None:
     """Raise ValueError unless the array has the shape.
 
-    `why` says what it must match, with a place for each of `shapes`.
+    `why` says what it must match, with a place for each item of `context`.
     """
     if array.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape} {why.format(*shapes)}, got {array.shape}")
+        raise ValueError(
+            f"{name}: expected shape {shape} {why.format(*context)}, got {array.shape}"
+        )
 
 
 def expect_ndim(name: str, array: Array, ndim: int, axes: str) -> None:
@@ -119,8 +123,9 @@ def output(
     if out.dtype != dtype:
         raise TypeError(f"{name}: expected dtype {dtype}, got {out.dtype}")
     expect_shape(name, out, shape, "for this result")
-    if out.flags.carray and not any(np.may_share_memory(out, a) for a in apart):
-        return out
+    plain = np.asarray(out)  # of a subclass: np.matrix, for one, does not become flat
+    if plain.flags.carray and not any(np.may_share_memory(plain, a) for a in apart):
+        return plain
     return np.empty(shape, dtype)
 
 
@@ -132,17 +137,19 @@ def deliver(out: Array | None, buffer: Array) -> Array:
     return out
 
 
-def expect_apart(named: Mapping[str, Array | None]) -> None:
-    """Raise ValueError if two of the arrays that a call writes share memory."""
-    given = [(name, a) for name, a in named.items() if a is not None]
+def expect_apart(
+    written: Mapping[str, Array | None], read: Mapping[str, Array] = MappingProxyType({})
+) -> None:
+    """Raise ValueError if an array that a call writes shares memory with another argument."""
+    given = [(name, a) for name, a in written.items() if a is not None]
     for i, (name, a) in enumerate(given):
-        for other, b in given[:i]:
+        for other, b in [*given[:i], *read.items()]:
             if np.may_share_memory(a, b) and np.shares_memory(a, b):
                 raise ValueError(f"{name}: expected memory of its own, got memory of {other}")
 
 
 def updated(
-    name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype[Any], why: str
+    name: str, array: Array, shape: tuple[int, ...], dtype: np.dtype[Any], like: str
 ) -> Array:
     """Return an array that a call updates in place, or a buffer for :func:`deliver`.
 
@@ -156,7 +163,8 @@ def updated(
     _writable(name, array)
     if array.dtype.char not in "fd":
         raise TypeError(f"{name}: expected dtype float32 or float64, got {array.dtype}")
-    expect_shape(name, array, shape, why)
-    if array.flags.carray and array.dtype is dtype:
-        return array
-    return np.array(array, dtype, order="C")
+    expect_shape(name, array, shape, "like {}", like)
+    plain = np.asarray(array)
+    if plain.flags.carray and plain.dtype == dtype:
+        return plain
+    return np.array(plain, dtype, order="C")

@@ -28,14 +28,14 @@ class _Update(NamedTuple):
     g: Array
 
 
-def _plain(p: Array, g: ArrayLike, *state: Array) -> _Update | None:
+def _as_they_are(p: Array, g: ArrayLike, *state: Array) -> _Update | None:
     """Return the update if all arrays are as kernels take them, which is the common case."""
     arrays = (p, g, *state)
     dtype = getattr(p, "dtype", None)
-    if dtype is not F32 and dtype is not F64:
+    if dtype is None or dtype not in (F32, F64):
         return None
     for a in arrays:
-        if type(a) is not np.ndarray or a.dtype is not dtype or a.shape != p.shape:
+        if type(a) is not np.ndarray or a.dtype != dtype or a.shape != p.shape:
             return None
         if not a.flags.carray:
             return None
@@ -50,9 +50,9 @@ def check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Upd
     shape = np.shape(p)
     buffers = [updated(names[0], p, shape, dtype, "")]
     (gradient,) = inputs(**{names[1]: g})
-    expect_shape(names[1], gradient, shape, f"like {names[0]}")
+    expect_shape(names[1], gradient, shape, "like {}", names[0])
     for name, a in zip(names[2:], state, strict=True):
-        buffers.append(updated(name, a, shape, dtype, f"like {names[0]}"))
+        buffers.append(updated(name, a, shape, dtype, names[0]))
     expect_apart(dict(zip(names, (p, gradient, *state), strict=True)))
     if gradient.dtype != dtype:
         gradient = gradient.astype(dtype)
@@ -99,7 +99,9 @@ def update_dicts(
     for key, p in params.items():
         arrays = (p, grads[key], *(state[key] for state in states.values()))
         names = "params", "grads", *states
-        update = _plain(*arrays) or check(tuple(f"{name}[{key!r}]" for name in names), *arrays)
+        update = _as_they_are(*arrays) or check(
+            tuple(f"{name}[{key!r}]" for name in names), *arrays
+        )
         updates.append(update)
     for update in updates:
         apply(rule, update, settings)

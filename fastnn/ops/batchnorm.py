@@ -1,4 +1,4 @@
-"""Batch normalisation of rows (N, D) and of images (N, C, H, W)."""
+"""Batch normalisation of rows (N, D) and of images (N, C, height, width) or the like."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from fastnn.ops._arrays import (
 from fastnn.ops._dispatch import run
 
 
-def _expect_batch(x: Array) -> None:
+def _expect_axes(x: Array) -> None:
     if x.ndim < 2:
-        raise ValueError(f"x: expected shape (N, D) or (N, C, H, W), got {x.shape}")
+        raise ValueError(f"x: expected shape (N, D) or (N, C, ...), got {x.shape}")
+
+
+def _expect_batch(x: Array) -> None:
+    _expect_axes(x)
     if x.size == 0:
         raise ValueError(f"x: expected at least one sample and feature, got shape {x.shape}")
 
@@ -60,7 +64,7 @@ def batchnorm(
 
     Parameters
     ----------
-    x : array_like, shape (N, D) or (N, C, H, W)
+    x : array_like, shape (N, D) or (N, C, ...)
         At least one sample.
     gamma, beta : array_like, shape (D,) or (C,)
         Scale and shift.
@@ -92,11 +96,13 @@ def batchnorm(
     _expect_features(x, gamma=gamma, beta=beta)
     momentum = numbers.fraction("momentum", momentum)
     eps = numbers.not_negative("eps", eps)
-    features, why = x.shape[1:2], "like gamma"
-    to_mean = updated("running_mean", running_mean, features, x.dtype, why)
-    to_var = updated("running_var", running_var, features, x.dtype, why)
+    features = x.shape[1:2]
+    to_mean = updated("running_mean", running_mean, features, x.dtype, "gamma")
+    to_var = updated("running_var", running_var, features, x.dtype, "gamma")
     y = output("out", out, x.shape, x.dtype, x, gamma, beta)
-    expect_apart({"running_mean": running_mean, "running_var": running_var, "out": out})
+    statistics = {"running_mean": running_mean, "running_var": running_var}
+    expect_apart(statistics, {"x": x, "gamma": gamma, "beta": beta})
+    expect_apart({**statistics, "out": out})
     mean, rstd = np.empty(features, x.dtype), np.empty(features, x.dtype)
     run(
         _kernel(x), 4 * x.size, _planes(x), gamma, beta, to_mean, to_var, momentum, eps,
@@ -121,7 +127,7 @@ def batchnorm_inference(
 
     Parameters
     ----------
-    x : array_like, shape (N, D) or (N, C, H, W)
+    x : array_like, shape (N, D) or (N, C, ...)
     gamma, beta : array_like, shape (D,) or (C,)
         Scale and shift.
     running_mean, running_var : array_like, shape (D,) or (C,)
@@ -145,8 +151,7 @@ def batchnorm_inference(
     x, gamma, beta, mean, var = inputs(
         x=x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var
     )
-    if x.ndim < 2:
-        raise ValueError(f"x: expected shape (N, D) or (N, C, H, W), got {x.shape}")
+    _expect_axes(x)
     _expect_features(x, gamma=gamma, beta=beta, running_mean=mean, running_var=var)
     eps = numbers.not_negative("eps", eps)
     y = output("out", out, x.shape, x.dtype, x, gamma, beta, mean, var)
@@ -172,7 +177,7 @@ def batchnorm_backward(
     ----------
     dout : array_like, shaped like `x`
         Gradient of the loss with respect to y.
-    x : array_like, shape (N, D) or (N, C, H, W)
+    x : array_like, shape (N, D) or (N, C, ...)
         The input; at least one sample.
     gamma, mean, rstd : array_like, shape (D,) or (C,)
         The scale, and what :func:`batchnorm` returned.

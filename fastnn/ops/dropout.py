@@ -116,7 +116,7 @@ def dropout_backward(
     """
     (dout,) = inputs(dout=dout)
     ratio = numbers.below_one("ratio", ratio)
-    kept = np.require(mask, requirements=["C", "A", "W"])
+    kept = np.require(np.asarray(mask), requirements=["C", "A", "W"])
     if kept.dtype != np.bool_:
         raise TypeError(f"mask: expected dtype bool, got {kept.dtype}")
     expect_shape("mask", kept, dout.shape, "like dout")

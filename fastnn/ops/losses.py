@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn._types import Array, Labels
 from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
@@ -18,8 +20,7 @@ def _expect_scores(x: Array, axes: str) -> None:
         raise ValueError(f"x: expected at least one sample and one column, got shape {x.shape}")
 
 
-def _labels(t: ArrayLike, n: int, classes: int) -> Labels:
-    labels = np.asarray(t)
+def _labels(labels: NDArray[Any], n: int, classes: int) -> Labels:
     if labels.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"t: expected {n} labels of shape ({n},) or targets of shape ({n}, {classes}), "
@@ -72,7 +73,9 @@ def softmax_cross_entropy(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from typing import Any
+
+    import numpy as np
     >>> from fastnn import ops
     >>> loss, dx = ops.softmax_cross_entropy(np.zeros((1, 4)), np.array([2]))
     >>> round(loss, 6)
@@ -80,9 +83,9 @@ def softmax_cross_entropy(
     >>> dx
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
-    dense = np.shape(t) == np.shape(x)
-    (x,) = inputs(x=x)
+    (x,), t = inputs(x=x), np.asarray(t)
     _expect_scores(x, "(N, C)")
+    dense = t.shape == x.shape
     target = _targets(t, x) if dense else _labels(t, *x.shape)
     gradient = output("dx", dx, x.shape, x.dtype, x, target)
     losses = np.empty(x.shape[0], x.dtype)

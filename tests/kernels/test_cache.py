@@ -134,3 +134,34 @@ print(len(recorder.buffer), "-")
 """
     assert compiled(script, FASTNN_CACHE_DIR=tmp_path)[0] == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
+@pytest.mark.parametrize("kind", ["link", "file others can write", "folder others can write"])
+def test_code_that_others_may_have_written_is_not_run(tmp_path, kind):
+    _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
+    (path,) = folder.glob("*.bin")
+    if kind == "link":
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file others can write":
+        path.chmod(0o666)
+    else:
+        folder.chmod(0o777)
+    assert compiled(FASTNN_CACHE_DIR=tmp_path)[0] == 1
+
+
+def test_settings_of_the_compiler_are_part_of_the_key(tmp_path):
+    _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
+    for variable in ("NUMBA_LOOP_VECTORIZE", "NUMBA_OPT"):
+        count, other, _ = compiled(FASTNN_CACHE_DIR=tmp_path, **{variable: 0})
+        assert count == 1
+        assert other != folder
+    assert compiled(FASTNN_CACHE_DIR=tmp_path)[0] == 0
+
+
+def test_without_compilation_the_reference_runs():
+    script = "import fastnn, numpy as np; print(fastnn.config.get_backend(), fastnn.ops.relu(-1))"
+    done = run(script, NUMBA_DISABLE_JIT=1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["numpy", "0.0"]

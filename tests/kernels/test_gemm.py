@@ -187,8 +187,9 @@ def stray():
 @pytest.mark.parametrize("bits", LESS)
 def test_every_vector_width(bits):
     """The tests of products, with vectors of another width."""
+    tests = test_product, test_nan_reaches_its_row_and_no_other, test_large_product_by_random_vector
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", __file__, "-k", "test_product or nan or large"],
+        [sys.executable, "-m", "pytest", "-q", *(f"{__file__}::{t.__name__}" for t in tests)],
         env=dict(os.environ, FASTNN_VECTOR_BITS=str(bits)),
         capture_output=True,
         text=True,
@@ -230,3 +231,18 @@ def test_workspace_is_kept():
     gemm.product(a, b, out, 1, transpose_b=True)
     assert gemm._workspace._bytes is before
     assert not any(np.shares_memory(before, array) for array in (a, b, out))
+
+
+def test_product_inside_a_product_has_its_own_workspace():
+    """As when a signal handler interrupts one."""
+    with gemm._workspace.matrix((2, 3), np.dtype("f")) as outer:
+        outer[:] = 1
+        with gemm._workspace.matrix((2, 3), np.dtype("f")) as inner:
+            assert not np.shares_memory(outer, inner)
+
+
+def test_large_workspace_is_not_kept(monkeypatch):
+    monkeypatch.setattr(gemm, "KEPT", 100)
+    with gemm._workspace.matrix((10, 10), np.dtype("d")):
+        pass
+    assert gemm._workspace._bytes.size <= 100

@@ -49,14 +49,16 @@ def read_only(a):
     return a
 
 
-def memory_mapped(a):
+def subclass(a):
+    """Return a subclass that has its own idea of its shape, where there is one."""
+
     class Mapped(np.ndarray):
         pass
 
-    return a.view(Mapped)
+    return a.view(np.matrix if a.ndim == 2 else Mapped)
 
 
-IN_PLACE = [fortran, negative, strided, unaligned, memory_mapped, swapped]
+IN_PLACE = [fortran, negative, strided, unaligned, subclass, swapped]
 LAYOUTS = [*IN_PLACE, read_only]
 
 # name: (function of a list of arrays, shapes of the arrays)
@@ -306,3 +308,38 @@ def test_layout_and_writability_compile_nothing_more():
             ops.softmax_cross_entropy(arrays[0], layout(np.arange(N) % D))
     for name in ("relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_dense"):
         assert len(getattr(kernels, name).signatures) <= 2, name
+
+
+class TwoFaced:
+    """Is one array when it is looked at first, and another after that."""
+
+    def __init__(self, *arrays):
+        self.arrays = list(arrays)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.arrays.pop(0) if len(self.arrays) > 1 else self.arrays[0]
+
+
+def test_arguments_are_looked_at_once():
+    x, t = np.zeros((3, 4)), np.eye(4)[:3]
+    loss, dx = ops.softmax_cross_entropy(x, TwoFaced(t, np.zeros((1, 4))))
+    assert loss == pytest.approx(np.log(4))
+    loss, dx = ops.softmax_cross_entropy(TwoFaced(x, np.zeros((1000, 4))), t)
+    assert dx.shape == (3, 4)
+
+
+def test_unpickled_arrays_are_used_as_they_are(monkeypatch):
+    import pickle
+
+    p, g = (pickle.loads(pickle.dumps(np.ones(3, np.float32))) for _ in range(2))
+    monkeypatch.setattr(np, "array", None)  # what a copy would be made with
+    ops.sgd_(p, g, 0.5)
+    np.testing.assert_array_equal(p, np.float32(0.5))
+
+
+def test_keys_may_hold_anything():
+    from fastnn.optimizers import SGD
+
+    for key in ("{layer}", "{}", "%s"):
+        with pytest.raises(ValueError, match=r"expected shape \(3,\) like params\["):
+            SGD().update({key: np.ones(3)}, {key: np.ones(2)})
