@@ -73,6 +73,69 @@ def test_large_arrays_run_in_parallel_with_the_same_bits(monkeypatch):
     np.testing.assert_array_equal(cut, ops.tanh(x))
 
 
+class Machine:
+    """A clock, and a kernel whose regions take as long as the test says."""
+
+    def __init__(self):
+        self.now = 0
+        self.region_takes = 10_000
+        self.pieces = []
+
+    def perf_counter_ns(self):
+        return self.now
+
+    def kernel(self, pieces):
+        self.pieces.append(pieces)
+        self.now += self.region_takes if pieces > 1 else 100_000
+
+    def calls(self, n):
+        self.pieces.clear()
+        for _ in range(n):
+            threads.run(self.kernel, (), 4 * threads.GRAIN)
+        return self.pieces
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    made = Machine()
+    monkeypatch.setattr(threads, "time", made)
+    for name, value in [("_layer", "omp"), ("_num_threads", 2), ("_forked", False)]:
+        monkeypatch.setattr(threads, name, value)
+    monkeypatch.setattr(threads, "_serial_until", 0)
+    monkeypatch.setattr(threads, "_pause", threads.FIRST_PAUSE)
+    return made
+
+
+def test_regions_go_on_while_they_are_in_time(machine):
+    assert machine.calls(1000) == [2] * 1000
+
+
+def test_late_region_makes_the_next_calls_serial_for_a_while(machine):
+    machine.region_takes = 10_000_000
+    assert machine.calls(4) == [2, 1, 1, 1]
+    machine.now += threads.FIRST_PAUSE
+    machine.region_takes = 10_000
+    assert machine.calls(4) == [2] * 4
+
+
+def test_pause_grows_while_regions_are_late_and_is_bounded(machine):
+    machine.region_takes = 10_000_000
+    parallel = machine.calls(200_000).count(2)
+    # 20 seconds of calls: pauses of 50, 100, ... 1600 ms, and then one region each 1.6 s.
+    assert 6 <= parallel <= 6 + machine.now / threads.LONGEST_PAUSE
+    machine.region_takes = 10_000
+    machine.now += threads.LONGEST_PAUSE
+    assert machine.calls(3) == [2] * 3
+    assert threads._pause == threads.FIRST_PAUSE
+
+
+def test_long_work_may_take_long(machine):
+    machine.region_takes = 10_000_000
+    for _ in range(3):
+        threads.run(machine.kernel, (), 100_000_000)
+    assert machine.pieces == [2] * 3
+
+
 def run(script, *arguments, **variables):
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
