@@ -34,6 +34,9 @@ OPTIMIZERS = {
 }
 MARKERS = {"SGD": "o", "Momentum": "x", "AdaGrad": "s", "RMSProp": "^", "Adam": "D"}
 BACKENDS = ("numba", "numpy")
+# NumPy's BLAS keeps its threads spinning for a tenth of a second after a product, on the cores
+# that the other way of training then needs.
+SETTLE = 0.25
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -119,6 +122,7 @@ def train(data, arguments: argparse.Namespace) -> dict[str, dict[str, Run]]:
         for name, both in runs.items():
             for epoch in range(arguments.epochs):
                 for backend, run in both.items():
+                    time.sleep(SETTLE)
                     bar.set_postfix(optimizer=name, backend=backend, epoch=epoch + 1)
                     run.epoch()
                     bar.update()
