@@ -72,8 +72,8 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
     y, t = np.atleast_2d(y), np.asarray(t)
     if y.ndim != 2:
         raise ValueError(f"y: expected shape (C,) or (N, C), got {y.shape}")
-    one_hot = np.atleast_2d(t).shape == y.shape
-    labels = np.atleast_2d(t).argmax(axis=1) if one_hot else t.reshape(-1)
+    rows = np.atleast_2d(t)
+    labels = rows.argmax(axis=1) if rows.shape == y.shape else t.reshape(-1)
     n, classes = y.shape
     if n == 0 or labels.shape != (n,):
         raise ValueError(f"t: expected labels for y of shape {y.shape}, got shape {t.shape}")

@@ -2,7 +2,7 @@
 
 from fastnn.kernels.driver import kernel
 from fastnn.kernels.gemm import product
-from fastnn.kernels.threads import GRAIN
+from fastnn.kernels.threads import worth
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
@@ -45,13 +45,13 @@ def affine_relu(x, W, b, out, chunks):
 
 def affine_backward(dout, x, W, dx, dW, db, chunks):
     """Gradients of x W + b; dx may be None, and is then not computed."""
-    _column_sums(dout, db, min(chunks, 1 + dout.size // GRAIN))
+    _column_sums(dout, db, worth(chunks, dout.size))
     _products(dout, x, W, dx, dW, chunks)
 
 
 def affine_relu_backward(dout, x, W, y, dz, dx, dW, db, chunks):
     """Gradients of max(x W + b, 0) from its output y; dz is a workspace shaped like y."""
-    _mask_and_column_sums(dout, y, dz, db, min(chunks, 1 + dout.size // GRAIN))
+    _mask_and_column_sums(dout, y, dz, db, worth(chunks, dout.size))
     _products(dz, x, W, dx, dW, chunks)
 
 

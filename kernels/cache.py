@@ -3,9 +3,10 @@
 Numba's own cache looks at the time stamp or the content of one file, and misses a change in
 a kernel that another file calls. Here the folder's name is a digest of everything the machine
 code depends on: all kernel sources, the versions of fastnn, Numba, llvmlite, NumPy and Python,
-and the vector width. The file's name is a digest of the function, its signature and the CPU. A
-file is written under another name and then renamed, so that processes can start side by side,
-and begins with a digest of its content, so that a damaged one is compiled again, not run.
+Numba's settings and the vector width. The file's name is a digest of the function, its signature
+and the CPU. A file is written under another name and then renamed, so that processes can start
+side by side, and begins with a digest of its content, so that a damaged one is compiled again,
+not run. Nor is one run that other users could have written.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 # Numba's settings that change the code it makes.
 _SETTINGS = (
     "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT",
-    "FULL_TRACEBACKS", "DISABLE_INTEL_SVML", "ENABLE_AVX", "LLVM_REFPRUNE_PASS",
+    "DISABLE_INTEL_SVML", "ENABLE_AVX", "LLVM_REFPRUNE_PASS",
 )  # fmt: skip
 
 

@@ -3,8 +3,8 @@
 Numba calls the scalar library functions, one element at a time. Here exp(x) = 2^n e^r with
 n = round(x / ln 2), so |r| <= ln(2)/2, and e^r is its Taylor series, cut where the next term
 is below half a unit in the last place. What makes this exact is the order of operations, which
-the compile options keep. The error is at most 2 units in the last place for
-exp and 4 for tanh (tests/kernels/test_elementary.py).
+the compile options keep. The error is at most 2 units in the last place for exp and 4 for tanh
+(tests/kernels/test_elementary.py).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from fastnn.kernels.microkernel import (
     tile,
     transpose,
 )
-from fastnn.kernels.threads import GRAIN
+from fastnn.kernels.threads import worth
 
 # Blocks of k and of rows: a packed block of A (192 KiB in float32) and a panel of B (128 KiB)
 # stay in a second-level cache.
@@ -219,7 +219,7 @@ def product(
     if transpose_b or (n >= WIDE and m >= TALL):
         with _workspace.matrix((panels, width * k), out.dtype) as panel:
             pack = _pack_transposed if transpose_b else _pack_panels
-            pack(b, panel, min(chunks, 1 + panel.size // GRAIN))
+            pack(b, panel, worth(chunks, panel.size))
             multiply(panel, packed=True)
     else:
         multiply(b, packed=False)

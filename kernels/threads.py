@@ -83,6 +83,11 @@ def chunks(work: int) -> int:
     return min(_num_threads, work // GRAIN)
 
 
+def worth(pieces: int, work: int) -> int:
+    """Return how many of a call's pieces a part of it is worth that is only so much work."""
+    return min(pieces, 1 + work // GRAIN)
+
+
 _layer: str | None = None  # the threading layer, known once a region has run
 _starting = threading.Lock()
 _forked = False
@@ -130,14 +135,9 @@ def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
     """Call the kernel, cut into as many pieces as `work` is worth and the machine allows."""
     global _layer
     pieces = chunks(work)
-    if pieces == 1:
-        kernel(*args, 1)
-        return
-    start = time.perf_counter_ns()
-    if _forked:
+    if pieces > 1 and _forked:
         _warn_forked()
-        kernel(*args, 1)
-    elif start < _serial_until:
+    if pieces == 1 or _forked or (start := time.perf_counter_ns()) < _serial_until:
         kernel(*args, 1)
     elif _layer in ("omp", "tbb"):
         kernel(*args, pieces)
