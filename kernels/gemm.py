@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.driver import kernel, serial
+from fastnn.kernels.compile import serial
+from fastnn.kernels.driver import kernel
 from fastnn.kernels.microkernel import (
     ACCUMULATE,
     COLUMNS32,
