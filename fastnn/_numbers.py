@@ -20,7 +20,7 @@ def _number(name: str, value: SupportsFloat, expected: str) -> float:
 
 def positive(name: str, value: SupportsFloat) -> float:
     """Return a finite number above 0."""
-    number = _number(name, value, "a number above 0")
+    number = value if type(value) is float else _number(name, value, "a number above 0")
     if not 0 < number < math.inf:
         raise ValueError(f"{name}: expected a number above 0, got {value!r}")
     return number
@@ -28,7 +28,7 @@ def positive(name: str, value: SupportsFloat) -> float:
 
 def not_negative(name: str, value: SupportsFloat) -> float:
     """Return a finite number from 0 up."""
-    number = _number(name, value, "a number from 0 up")
+    number = value if type(value) is float else _number(name, value, "a number from 0 up")
     if not 0 <= number < math.inf:
         raise ValueError(f"{name}: expected a number from 0 up, got {value!r}")
     return number
@@ -36,7 +36,7 @@ def not_negative(name: str, value: SupportsFloat) -> float:
 
 def below_one(name: str, value: SupportsFloat) -> float:
     """Return a number in [0, 1)."""
-    number = _number(name, value, "a number in [0, 1)")
+    number = value if type(value) is float else _number(name, value, "a number in [0, 1)")
     if not 0 <= number < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
     return number
@@ -44,7 +44,7 @@ def below_one(name: str, value: SupportsFloat) -> float:
 
 def fraction(name: str, value: SupportsFloat) -> float:
     """Return a number in [0, 1]."""
-    number = _number(name, value, "a number in [0, 1]")
+    number = value if type(value) is float else _number(name, value, "a number in [0, 1]")
     if not 0 <= number <= 1:
         raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
     return number
