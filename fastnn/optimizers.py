@@ -49,7 +49,7 @@ class Optimizer(ABC):
 
     def __init__(self, **settings: SupportsFloat) -> None:
         for name, value in settings.items():
-            setattr(self, name, rules.checked(name, value))
+            setattr(self, name, numbers.number(name, value, rules.RANGES[name]))
         for name in self._state_names:
             setattr(self, name, None)
 
@@ -72,22 +72,22 @@ class Optimizer(ABC):
             No parameter has been changed when an error is raised.
         """
         settings = self._settings()
-        states = {name: _complete(getattr(self, name), params) for name in self._state_names}
-        rules.update_dicts(self._rule, params, grads, states, settings)
-        for name, state in states.items():
-            setattr(self, name, state)
+        states: dict[str, State] = {name: getattr(self, name) or {} for name in self._state_names}
+        if not rules.update_dicts(self._rule, params, grads, states, settings):
+            states = {name: _complete(state, params) for name, state in states.items()}
+            rules.update_each(self._rule, params, grads, states, settings)
+            for name, state in states.items():
+                setattr(self, name, state)
 
     @abstractmethod
     def _settings(self) -> tuple[Any, ...]:
         """Return the settings of the rule, checked."""
 
 
-def _complete(state: State | None, params: Mapping[str, Array]) -> State:
+def _complete(state: State, params: Mapping[str, Array]) -> State:
     """Return the state with an array of zeros for each parameter that it lacks."""
-    if state is not None and params.keys() <= state.keys():
-        return state
-    state = state or {}
-    return state | {key: np.zeros_like(p) for key, p in params.items() if key not in state}
+    lacking = {key: np.zeros_like(p) for key, p in params.items() if key not in state}
+    return state | lacking if lacking else state
 
 
 class SGD(Optimizer):
@@ -300,16 +300,14 @@ class Adam(Optimizer):
         self.iter += 1
 
     def _settings(self) -> tuple[Any, ...]:
-        return rules.adam_settings(
-            self.iter + 1,
-            self._decoupled,
-            self.bias_correction,
+        numbers_ = rules.settings(
             lr=self.lr,
             beta1=self.beta1,
             beta2=self.beta2,
             eps=self.eps,
             weight_decay=self.weight_decay,
         )
+        return rules.adam_settings(self.iter + 1, numbers_, self._decoupled, self.bias_correction)
 
 
 class AdamW(Adam):

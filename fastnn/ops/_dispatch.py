@@ -15,7 +15,7 @@ def compiled() -> bool:
     return config.get_backend() == "numba"
 
 
-def run_kernel(name: str, work: int, *args: Any) -> None:
+def run_kernel(name: str, work: int, args: tuple[Any, ...]) -> None:
     """Call the kernel called `name`; `work` is as in :func:`run`."""
     threads.run(getattr(kernels, name), args, work)
 
@@ -39,6 +39,6 @@ def run(name: str, work: int, *args: Any) -> None:
         The twin's arguments, checked.
     """
     if compiled():
-        run_kernel(name, work, *args)
+        run_kernel(name, work, args)
     else:
         run_twin(name, *args)

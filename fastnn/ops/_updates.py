@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,36 +17,41 @@ from fastnn.ops._dispatch import compiled, run_kernel, run_twin
 # Cost of an element against that of a cheap loop.
 _WORK = {"sgd_": 1, "momentum_": 1, "nesterov_": 1, "adagrad_": 4, "rmsprop_": 4, "adam_": 4}
 
-# The range of each setting that is a number, whatever the rule.
-_RANGES: dict[str, Callable[[str, Any], float]] = {
-    "lr": numbers.positive,
-    "momentum": numbers.below_one,
-    "decay_rate": numbers.below_one,
-    "beta1": numbers.below_one,
-    "beta2": numbers.below_one,
-    "eps": numbers.not_negative,
-    "weight_decay": numbers.not_negative,
+# The settings that are numbers, whatever the rule.
+RANGES = {
+    "lr": numbers.POSITIVE,
+    "momentum": numbers.BELOW_ONE,
+    "decay_rate": numbers.BELOW_ONE,
+    "beta1": numbers.BELOW_ONE,
+    "beta2": numbers.BELOW_ONE,
+    "eps": numbers.NOT_NEGATIVE,
+    "weight_decay": numbers.NOT_NEGATIVE,
 }
 
 BIAS_CORRECTIONS = ("folded", "explicit")
 
 
-def checked(name: str, value: Any) -> float:
-    """Return a setting as a number; raise TypeError or ValueError if it is out of its range."""
-    return _RANGES[name](name, value)
+def settings(**values: Any) -> tuple[float, ...]:
+    """Return settings as numbers, checked, in the order in which they are given.
 
-
-def settings(**values: Any) -> tuple[Any, ...]:
-    """Return checked settings, in the order in which they are given."""
-    return tuple([_RANGES[name](name, value) for name, value in values.items()])
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no number or out of its range.
+    """
+    for name, value in values.items():
+        low, high, _ = RANGES[name]
+        if type(value) is not float or not low <= value < high:
+            return tuple(numbers.number(name, v, RANGES[name]) for name, v in values.items())
+    return tuple(values.values())
 
 
 def adam_settings(
-    step: Any, decoupled: bool, bias_correction: str, **values: Any
+    step: Any, numbers_: tuple[float, ...], decoupled: bool, bias_correction: str
 ) -> tuple[Any, ...]:
-    """Return the checked settings of :func:`adam_`, in its order; `values` are the numbers."""
+    """Return the settings of :func:`adam_`, checked; the numbers have been."""
     explicit = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS) == "explicit"
-    return numbers.whole("step", step, 1), *settings(**values), bool(decoupled), explicit
+    return numbers.whole("step", step, 1), *numbers_, bool(decoupled), explicit
 
 
 def update(
@@ -78,8 +83,8 @@ def update_dicts(
     grads: Mapping[str, ArrayLike],
     states: Mapping[str, Mapping[str, Array]],
     settings: tuple[Any, ...],
-) -> None:
-    """Update each array of `params`, after checking all of them.
+) -> bool:
+    """Update each array of `params` by one call, or leave it to :func:`update_each`.
 
     Parameters
     ----------
@@ -90,6 +95,29 @@ def update_dicts(
         For each state of the rule, by name and in its order, an array for each parameter.
     settings : tuple
 
+    Returns
+    -------
+    bool
+        Whether it was done. If not, nothing has been written: an array is missing, or not as
+        kernels take it.
+    """
+    arrays: list[Any] = [*params.values()]
+    for others in (grads, *states.values()):
+        arrays += map(others.get, params)
+    return _at_once(rule, tuple(arrays), 2 + len(states), settings)
+
+
+def update_each(
+    rule: str,
+    params: Mapping[str, Array],
+    grads: Mapping[str, ArrayLike],
+    states: Mapping[str, Mapping[str, Array]],
+    settings: tuple[Any, ...],
+) -> None:
+    """Update one array of `params` after the other, after checking all of them.
+
+    Parameters are those of :func:`update_dicts`. In this order parameters may share memory.
+
     Raises
     ------
     KeyError
@@ -97,20 +125,15 @@ def update_dicts(
     TypeError, ValueError
         If an array does not fit; nothing has been written then.
     """
-    if not params.keys() <= grads.keys():
-        missing = [repr(key) for key in params if key not in grads]
+    missing = [repr(key) for key in params if key not in grads]
+    if missing:
         raise KeyError(f"grads: missing {', '.join(missing)}")
-    arrays: list[Any] = [*params.values()]
-    for others in (grads, *states.values()):
-        arrays += map(others.__getitem__, params)
-    if _at_once(rule, tuple(arrays), 2 + len(states), settings):
-        return
-    # One after the other, which is also what parameters that share memory need.
     updates = []
-    for i, key in enumerate(params):
+    for key, p in params.items():
         names = tuple(f"{name}[{key!r}]" for name in ("params", "grads", *states))
-        _expect_earlier_shape(names[0], *arrays[i :: len(params)])
-        updates.append(_check(names, *arrays[i :: len(params)]))
+        state = [arrays[key] for arrays in states.values()]
+        _expect_earlier_shape(names[0], p, *state)
+        updates.append(_check(names, p, grads[key], *state))
     for each in updates:
         _apply(rule, each, settings)
 
@@ -120,12 +143,10 @@ def _at_once(rule: str, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any
 
     `arrays` and `kinds` are as in :func:`tabulate`. Returns whether it was done.
     """
-    if not arrays:
-        return True
-    if not compiled() or (tabulated := tabulate(arrays, kinds)) is None:
+    if not arrays or not compiled() or (tabulated := tabulate(arrays, kinds)) is None:
         return False
     table, like, total = tabulated
-    run_kernel(rule, _WORK[rule] * total, table, like, *settings)
+    run_kernel(rule, _WORK[rule] * total, (table, like, *settings))
     return True
 
 
@@ -137,7 +158,7 @@ class _Update(NamedTuple):
     g: Array
 
 
-def _expect_earlier_shape(name: str, p: Array, g: ArrayLike, *state: Array) -> None:
+def _expect_earlier_shape(name: str, p: Array, *state: Array) -> None:
     for a in state:
         if a.shape != np.shape(p):
             raise ValueError(
@@ -162,6 +183,10 @@ def _check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Up
 
 
 def _apply(rule: str, update: _Update, settings: tuple[Any, ...]) -> None:
+    # Since the check an update before this one may have changed an array that shares memory.
+    for array, buffer in zip(update.arrays, update.buffers, strict=True):
+        if array is not buffer:
+            buffer[...] = array
     p, *state = update.buffers
     arrays = (p, update.g, *state)
     if not _at_once(rule, arrays, len(arrays), settings):

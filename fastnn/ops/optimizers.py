@@ -246,14 +246,6 @@ def adam_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    settings = updates.adam_settings(
-        step,
-        decoupled,
-        bias_correction,
-        lr=lr,
-        beta1=beta1,
-        beta2=beta2,
-        eps=eps,
-        weight_decay=weight_decay,
-    )
+    numbers = updates.settings(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+    settings = updates.adam_settings(step, numbers, decoupled, bias_correction)
     updates.update("adam_", ("p", "g", "m", "v"), (p, g, m, v), settings)
