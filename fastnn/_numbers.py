@@ -4,50 +4,56 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import SupportsFloat, SupportsIndex
+from typing import NamedTuple, SupportsFloat, SupportsIndex
 
 
-def _number(name: str, value: SupportsFloat, expected: str) -> float:
+class Range(NamedTuple):
+    """The numbers from `low` up to `high`, which is not one of them."""
+
+    low: float
+    high: float
+    text: str
+
+
+POSITIVE = Range(math.ulp(0.0), math.inf, "a number above 0")
+NOT_NEGATIVE = Range(0.0, math.inf, "a number from 0 up")
+BELOW_ONE = Range(0.0, 1.0, "a number in [0, 1)")
+FRACTION = Range(0.0, math.nextafter(1.0, 2.0), "a number in [0, 1]")
+
+
+def number(name: str, value: SupportsFloat, within: Range) -> float:
+    """Return the value as a float within a range; raise TypeError or ValueError if it is not."""
     if isinstance(value, (str, bytes, bytearray, complex)):
-        raise TypeError(f"{name}: expected {expected}, got {value!r}")
+        raise TypeError(f"{name}: expected {within.text}, got {value!r}")
     try:
-        return float(value)
+        converted = float(value)
     except OverflowError:
-        return math.inf
+        converted = math.inf
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected {expected}, got {value!r}") from None
+        raise TypeError(f"{name}: expected {within.text}, got {value!r}") from None
+    if not within.low <= converted < within.high:
+        raise ValueError(f"{name}: expected {within.text}, got {value!r}")
+    return converted
 
 
 def positive(name: str, value: SupportsFloat) -> float:
     """Return a finite number above 0."""
-    number = _number(name, value, "a number above 0")
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name}: expected a number above 0, got {value!r}")
-    return number
+    return number(name, value, POSITIVE)
 
 
 def not_negative(name: str, value: SupportsFloat) -> float:
     """Return a finite number from 0 up."""
-    number = _number(name, value, "a number from 0 up")
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name}: expected a number from 0 up, got {value!r}")
-    return number
+    return number(name, value, NOT_NEGATIVE)
 
 
 def below_one(name: str, value: SupportsFloat) -> float:
     """Return a number in [0, 1)."""
-    number = _number(name, value, "a number in [0, 1)")
-    if not 0 <= number < 1:
-        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return number
+    return number(name, value, BELOW_ONE)
 
 
 def fraction(name: str, value: SupportsFloat) -> float:
     """Return a number in [0, 1]."""
-    number = _number(name, value, "a number in [0, 1]")
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name}: expected a number in [0, 1], got {value!r}")
-    return number
+    return number(name, value, FRACTION)
 
 
 def whole(name: str, value: SupportsIndex, low: int, high: int = 2**63 - 1) -> int:

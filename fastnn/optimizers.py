@@ -36,18 +36,22 @@ class Optimizer(ABC):
 
     Parameters
     ----------
-    lr : float
-        Learning rate, above 0; may be changed between updates.
-    weight_decay : float
-        L2 penalty, from 0 up: ``weight_decay * p`` is added to each gradient.
+    **settings : float
+        The rule's numbers by name, such as ``lr``. They become attributes, which may be changed
+        between updates.
     """
+
+    lr: float
+    weight_decay: float
 
     _rule: ClassVar[str]
     _state_names: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, lr: SupportsFloat, *, weight_decay: SupportsFloat = 0.0) -> None:
-        self.lr = numbers.positive("lr", lr)
-        self.weight_decay = numbers.not_negative("weight_decay", weight_decay)
+    def __init__(self, **settings: SupportsFloat) -> None:
+        for name, value in settings.items():
+            setattr(self, name, numbers.number(name, value, rules.RANGES[name]))
+        for name in self._state_names:
+            setattr(self, name, None)
 
     def update(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Change the arrays in `params` in place, by one step along `grads`.
@@ -68,29 +72,20 @@ class Optimizer(ABC):
             No parameter has been changed when an error is raised.
         """
         settings = self._settings()
-        states = {name: _zeros(getattr(self, name), params) for name in self._state_names}
-        rules.update_dicts(self._rule, params, grads, states, settings)
-        for name, state in states.items():
-            setattr(self, name, state)
-        self._count()
-
-    def _count(self) -> None:  # noqa: B027
-        """Take note that an update is complete; for rules that number them."""
+        states: dict[str, State] = {name: getattr(self, name) or {} for name in self._state_names}
+        if not rules.update_dicts(self._rule, params, grads, states, settings):
+            states = {name: _complete(state, params) for name, state in states.items()}
+            rules.update_each(self._rule, params, grads, states, settings)
+            for name, state in states.items():
+                setattr(self, name, state)
 
     @abstractmethod
     def _settings(self) -> tuple[Any, ...]:
         """Return the settings of the rule, checked."""
 
 
-def _zeros(state: State | None, params: Mapping[str, Array]) -> State:
+def _complete(state: State, params: Mapping[str, Array]) -> State:
     """Return the state with an array of zeros for each parameter that it lacks."""
-    state = {} if state is None else state
-    for key, p in params.items():
-        if key in state and state[key].shape != np.shape(p):
-            raise ValueError(
-                f"params[{key!r}]: expected shape {state[key].shape} as in earlier updates, "
-                f"got {np.shape(p)}; use a new optimizer for another network"
-            )
     lacking = {key: np.zeros_like(p) for key, p in params.items() if key not in state}
     return state | lacking if lacking else state
 
@@ -109,10 +104,10 @@ class SGD(Optimizer):
     _rule = "sgd_"
 
     def __init__(self, lr: SupportsFloat = 0.01, *, weight_decay: SupportsFloat = 0.0) -> None:
-        super().__init__(lr, weight_decay=weight_decay)
+        super().__init__(lr=lr, weight_decay=weight_decay)
 
     def _settings(self) -> tuple[Any, ...]:
-        return rules.sgd_settings(self.lr, self.weight_decay)
+        return rules.settings(lr=self.lr, weight_decay=self.weight_decay)
 
 
 class Momentum(Optimizer):
@@ -133,6 +128,9 @@ class Momentum(Optimizer):
         Velocities, from the first update on.
     """
 
+    momentum: float
+    v: State | None
+
     _rule = "momentum_"
     _state_names = ("v",)
 
@@ -143,12 +141,10 @@ class Momentum(Optimizer):
         *,
         weight_decay: SupportsFloat = 0.0,
     ) -> None:
-        super().__init__(lr, weight_decay=weight_decay)
-        self.momentum = numbers.below_one("momentum", momentum)
-        self.v: State | None = None
+        super().__init__(lr=lr, momentum=momentum, weight_decay=weight_decay)
 
     def _settings(self) -> tuple[Any, ...]:
-        return rules.momentum_settings(self.lr, self.momentum, self.weight_decay)
+        return rules.settings(lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
 
 class Nesterov(Momentum):
@@ -178,6 +174,9 @@ class AdaGrad(Optimizer):
         Sums of squared gradients, from the first update on.
     """
 
+    eps: float
+    h: State | None
+
     _rule = "adagrad_"
     _state_names = ("h",)
 
@@ -188,12 +187,10 @@ class AdaGrad(Optimizer):
         eps: SupportsFloat = 1e-7,
         weight_decay: SupportsFloat = 0.0,
     ) -> None:
-        super().__init__(lr, weight_decay=weight_decay)
-        self.eps = numbers.not_negative("eps", eps)
-        self.h: State | None = None
+        super().__init__(lr=lr, eps=eps, weight_decay=weight_decay)
 
     def _settings(self) -> tuple[Any, ...]:
-        return rules.adagrad_settings(self.lr, self.eps, self.weight_decay)
+        return rules.settings(lr=self.lr, eps=self.eps, weight_decay=self.weight_decay)
 
 
 class RMSProp(Optimizer):
@@ -218,6 +215,10 @@ class RMSProp(Optimizer):
         Moving averages of squared gradients, from the first update on.
     """
 
+    decay_rate: float
+    eps: float
+    h: State | None
+
     _rule = "rmsprop_"
     _state_names = ("h",)
 
@@ -229,13 +230,15 @@ class RMSProp(Optimizer):
         eps: SupportsFloat = 1e-7,
         weight_decay: SupportsFloat = 0.0,
     ) -> None:
-        super().__init__(lr, weight_decay=weight_decay)
-        self.decay_rate = numbers.below_one("decay_rate", decay_rate)
-        self.eps = numbers.not_negative("eps", eps)
-        self.h: State | None = None
+        super().__init__(lr=lr, decay_rate=decay_rate, eps=eps, weight_decay=weight_decay)
 
     def _settings(self) -> tuple[Any, ...]:
-        return rules.rmsprop_settings(self.lr, self.decay_rate, self.eps, self.weight_decay)
+        return rules.settings(
+            lr=self.lr,
+            decay_rate=self.decay_rate,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+        )
 
 
 RMSprop = RMSProp
@@ -266,6 +269,12 @@ class Adam(Optimizer):
         Moving averages of the gradients and of their squares, from the first update on.
     """
 
+    beta1: float
+    beta2: float
+    eps: float
+    m: State | None
+    v: State | None
+
     _rule = "adam_"
     _state_names = ("m", "v")
     _decoupled = False
@@ -280,31 +289,25 @@ class Adam(Optimizer):
         weight_decay: SupportsFloat = 0.0,
         bias_correction: str = "folded",
     ) -> None:
-        super().__init__(lr, weight_decay=weight_decay)
-        self.beta1 = numbers.below_one("beta1", beta1)
-        self.beta2 = numbers.below_one("beta2", beta2)
-        self.eps = numbers.not_negative("eps", eps)
+        super().__init__(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
         self.bias_correction = numbers.one_of(
             "bias_correction", bias_correction, rules.BIAS_CORRECTIONS
         )
         self.iter = 0
-        self.m: State | None = None
-        self.v: State | None = None
 
-    def _count(self) -> None:
+    def update(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:  # noqa: D102
+        super().update(params, grads)
         self.iter += 1
 
     def _settings(self) -> tuple[Any, ...]:
-        return rules.adam_settings(
-            self.iter + 1,
-            self.lr,
-            self.beta1,
-            self.beta2,
-            self.eps,
-            self.weight_decay,
-            self._decoupled,
-            self.bias_correction,
+        numbers_ = rules.settings(
+            lr=self.lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
         )
+        return rules.adam_settings(self.iter + 1, numbers_, self._decoupled, self.bias_correction)
 
 
 class AdamW(Adam):

@@ -1,7 +1,8 @@
 """Numba kernels: the compiled arithmetic of fastnn, installed as ``fastnn.kernels``.
 
 Each public function has a twin of the same name in :mod:`fastnn.reference` that says in
-plain NumPy what it computes. A kernel takes its twin's arguments and, last, ``chunks``: the
+plain NumPy what it computes. A kernel takes its twin's arguments (an optimizer's, in place of
+the arrays, a table of many: see :mod:`fastnn.kernels.tables`) and, last, ``chunks``: the
 number of pieces into which the work is cut (1 runs on the calling thread, without starting a
 parallel region). Kernels trust their input: :mod:`fastnn.ops` checks it.
 """

@@ -23,6 +23,7 @@ serial = functools.partial(numba.njit, **_INNER, **OPTIONS)
 row_sum = functools.partial(numba.njit, **_INNER, **SUM_OPTIONS)
 
 
-def entry(function: Any) -> Any:
+def entry(function: Any, *, nogil: bool = True) -> Any:
     """Compile a function that Python calls, and keep its machine code on disk."""
-    return cache.enable(numba.njit(function, no_cfunc_wrapper=True, **OPTIONS))
+    options = {**OPTIONS, "nogil": nogil, "no_cfunc_wrapper": True}
+    return cache.enable(numba.njit(function, **options))

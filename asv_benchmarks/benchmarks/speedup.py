@@ -15,6 +15,7 @@ _AXES = [
     (activations.backward, activations.BACKWARD, activations.SHAPES),
     (losses.loss, losses.LOSSES, losses.SHAPES),
     (optimizers.update, optimizers.OPTIMIZERS, optimizers.SIZES),
+    (optimizers.update_network, optimizers.OPTIMIZERS),
     (training.step, training.OPTIMIZERS, training.NORMALIZATIONS),
 ]
 

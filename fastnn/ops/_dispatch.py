@@ -10,6 +10,23 @@ from fastnn import config, kernels, reference
 from fastnn.kernels import threads
 
 
+def compiled() -> bool:
+    """Say whether calls go to the kernels."""
+    return config.get_backend() == "numba"
+
+
+def run_kernel(name: str, work: int, args: tuple[Any, ...]) -> None:
+    """Call the kernel called `name`; `work` is as in :func:`run`."""
+    threads.run(getattr(kernels, name), args, work)
+
+
+def run_twin(name: str, *args: Any) -> None:
+    """Call the NumPy twin called `name`."""
+    # As in the kernels, overflow and the like show in the result only.
+    with np.errstate(all="ignore"):
+        getattr(reference, name)(*args)
+
+
 def run(name: str, work: int, *args: Any) -> None:
     """Call the kernel or the twin called `name`.
 
@@ -21,9 +38,7 @@ def run(name: str, work: int, *args: Any) -> None:
     *args
         The twin's arguments, checked.
     """
-    if config.get_backend() == "numba":
-        threads.run(getattr(kernels, name), args, work)
+    if compiled():
+        run_kernel(name, work, args)
     else:
-        # As in the kernels, overflow and the like show in the result only.
-        with np.errstate(all="ignore"):
-            getattr(reference, name)(*args)
+        run_twin(name, *args)

@@ -3,21 +3,151 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn._types import Array
+from fastnn.kernels.tables import tabulate
 from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
-from fastnn.ops._dispatch import run
-
-BIAS_CORRECTIONS = ("folded", "explicit")
+from fastnn.ops._dispatch import compiled, run_kernel, run_twin
 
 # Cost of an element against that of a cheap loop.
 _WORK = {"sgd_": 1, "momentum_": 1, "nesterov_": 1, "adagrad_": 4, "rmsprop_": 4, "adam_": 4}
+
+# The settings that are numbers, whatever the rule.
+RANGES = {
+    "lr": numbers.POSITIVE,
+    "momentum": numbers.BELOW_ONE,
+    "decay_rate": numbers.BELOW_ONE,
+    "beta1": numbers.BELOW_ONE,
+    "beta2": numbers.BELOW_ONE,
+    "eps": numbers.NOT_NEGATIVE,
+    "weight_decay": numbers.NOT_NEGATIVE,
+}
+
+BIAS_CORRECTIONS = ("folded", "explicit")
+
+
+def settings(**values: Any) -> tuple[float, ...]:
+    """Return settings as numbers, checked, in the order in which they are given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no number or out of its range.
+    """
+    for name, value in values.items():
+        low, high, _ = RANGES[name]
+        if type(value) is not float or not low <= value < high:
+            return tuple(numbers.number(name, v, RANGES[name]) for name, v in values.items())
+    return tuple(values.values())
+
+
+def adam_settings(
+    step: Any, numbers_: tuple[float, ...], decoupled: bool, bias_correction: str
+) -> tuple[Any, ...]:
+    """Return the settings of :func:`adam_`, checked; the numbers have been."""
+    explicit = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS) == "explicit"
+    return numbers.whole("step", step, 1), *numbers_, bool(decoupled), explicit
+
+
+def update(
+    rule: str, names: tuple[str, ...], arrays: tuple[Any, ...], settings: tuple[Any, ...]
+) -> None:
+    """Update one parameter.
+
+    Parameters
+    ----------
+    rule : str
+        Name of the kernel and its twin, such as ``"adam_"``.
+    names, arrays : tuple
+        Parameter, gradient and states, and what errors call them.
+    settings : tuple
+        The rule's other arguments, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array does not fit; nothing has been written then.
+    """
+    if not _at_once(rule, arrays, len(arrays), settings):
+        _apply(rule, _check(names, *arrays), settings)
+
+
+def update_dicts(
+    rule: str,
+    params: Mapping[str, Array],
+    grads: Mapping[str, ArrayLike],
+    states: Mapping[str, Mapping[str, Array]],
+    settings: tuple[Any, ...],
+) -> bool:
+    """Update each array of `params` by one call, or leave it to :func:`update_each`.
+
+    Parameters
+    ----------
+    rule : str
+        As in :func:`update`, like `settings`.
+    params, grads : mapping of str to ndarray
+    states : mapping of str to mapping of str to ndarray
+        For each state of the rule, by name and in its order, an array for each parameter.
+    settings : tuple
+
+    Returns
+    -------
+    bool
+        Whether it was done. If not, nothing has been written: an array is missing, or not as
+        kernels take it.
+    """
+    arrays: list[Any] = [*params.values()]
+    for others in (grads, *states.values()):
+        arrays += map(others.get, params)
+    return _at_once(rule, tuple(arrays), 2 + len(states), settings)
+
+
+def update_each(
+    rule: str,
+    params: Mapping[str, Array],
+    grads: Mapping[str, ArrayLike],
+    states: Mapping[str, Mapping[str, Array]],
+    settings: tuple[Any, ...],
+) -> None:
+    """Update one array of `params` after the other, after checking all of them.
+
+    Parameters are those of :func:`update_dicts`. In this order parameters may share memory.
+
+    Raises
+    ------
+    KeyError
+        If `grads` lacks a key of `params`; the message lists all that are missing.
+    TypeError, ValueError
+        If an array does not fit; nothing has been written then.
+    """
+    missing = [repr(key) for key in params if key not in grads]
+    if missing:
+        raise KeyError(f"grads: missing {', '.join(missing)}")
+    updates = []
+    for key, p in params.items():
+        names = tuple(f"{name}[{key!r}]" for name in ("params", "grads", *states))
+        state = [arrays[key] for arrays in states.values()]
+        _expect_earlier_shape(names[0], p, *state)
+        updates.append(_check(names, p, grads[key], *state))
+    for each in updates:
+        _apply(rule, each, settings)
+
+
+def _at_once(rule: str, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any, ...]) -> bool:
+    """Update all parameters by one call of the kernel, if the arrays are as it takes them.
+
+    `arrays` and `kinds` are as in :func:`tabulate`. Returns whether it was done.
+    """
+    if not arrays or not compiled() or (tabulated := tabulate(arrays, kinds)) is None:
+        return False
+    table, like, total = tabulated
+    run_kernel(rule, _WORK[rule] * total, (table, like, *settings))
+    return True
 
 
 class _Update(NamedTuple):
@@ -28,24 +158,17 @@ class _Update(NamedTuple):
     g: Array
 
 
-def _as_they_are(p: Array, g: ArrayLike, *state: Array) -> _Update | None:
-    """Return the update if all arrays are as kernels take them, which is the common case."""
-    arrays = (p, g, *state)
-    dtype = getattr(p, "dtype", None)
-    if dtype is None or dtype not in (F32, F64):
-        return None
-    for a in arrays:
-        if type(a) is not np.ndarray or a.dtype != dtype or a.shape != p.shape:
-            return None
-        if not a.flags.carray:
-            return None
-    if any(np.may_share_memory(a, b) for a, b in combinations(arrays, 2)):
-        return None
-    return _Update((p, *state), (p, *state), np.asarray(g))
+def _expect_earlier_shape(name: str, p: Array, *state: Array) -> None:
+    for a in state:
+        if a.shape != np.shape(p):
+            raise ValueError(
+                f"{name}: expected shape {a.shape} as in earlier updates, got {np.shape(p)}; "
+                "use a new optimizer for another network"
+            )
 
 
-def check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Update:
-    """Check parameter, gradient and state, called `names`, and bring them into form."""
+def _check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Update:
+    """Check parameter, gradient and states, called `names`, and bring them into form."""
     dtype = F32 if isinstance(p, np.ndarray) and p.dtype.char == "f" else F64
     shape = np.shape(p)
     buffers = [updated(names[0], p, shape, dtype, "")]
@@ -59,111 +182,14 @@ def check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Upd
     return _Update((p, *state), tuple(buffers), gradient)
 
 
-def apply(rule: str, update: _Update, settings: tuple[Any, ...]) -> None:
-    p, *state = (a.reshape(-1) for a in update.buffers)
-    run(rule, _WORK[rule] * p.size, p, update.g.reshape(-1), *state, *settings)
+def _apply(rule: str, update: _Update, settings: tuple[Any, ...]) -> None:
+    # Since the check an update before this one may have changed an array that shares memory.
+    for array, buffer in zip(update.arrays, update.buffers, strict=True):
+        if array is not buffer:
+            buffer[...] = array
+    p, *state = update.buffers
+    arrays = (p, update.g, *state)
+    if not _at_once(rule, arrays, len(arrays), settings):
+        run_twin(rule, *arrays, *settings)
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         deliver(array, buffer)
-
-
-def update_dicts(
-    rule: str,
-    params: Mapping[str, Array],
-    grads: Mapping[str, Array],
-    states: Mapping[str, Mapping[str, Array]],
-    settings: tuple[Any, ...],
-) -> None:
-    """Update each array of `params`, after checking all of them.
-
-    Parameters
-    ----------
-    rule : str
-        Name of the function for one array, such as ``"adam_"``.
-    params, grads : mapping of str to ndarray
-    states : mapping of str to mapping of str to ndarray
-        For each state of the rule, by name and in its order, an array for each parameter.
-    settings : tuple
-        What the rule's function of settings returned, such as :func:`adam_settings`.
-
-    Raises
-    ------
-    KeyError
-        If `grads` lacks a key of `params`; the message lists all that are missing.
-    TypeError, ValueError
-        If an array does not fit; nothing has been written then.
-    """
-    missing = [key for key in params if key not in grads]
-    if missing:
-        raise KeyError(f"grads: missing {', '.join(map(repr, missing))}")
-    updates = []
-    for key, p in params.items():
-        arrays = (p, grads[key], *(state[key] for state in states.values()))
-        names = "params", "grads", *states
-        update = _as_they_are(*arrays) or check(
-            tuple(f"{name}[{key!r}]" for name in names), *arrays
-        )
-        updates.append(update)
-    for update in updates:
-        apply(rule, update, settings)
-
-
-def sgd_settings(lr: SupportsFloat, weight_decay: SupportsFloat) -> tuple[float, ...]:
-    """Return the checked settings of :func:`sgd_`."""
-    return numbers.positive("lr", lr), numbers.not_negative("weight_decay", weight_decay)
-
-
-def momentum_settings(
-    lr: SupportsFloat, momentum: SupportsFloat, weight_decay: SupportsFloat
-) -> tuple[float, ...]:
-    """Return the checked settings of :func:`momentum_` and :func:`nesterov_`."""
-    return (
-        numbers.positive("lr", lr),
-        numbers.below_one("momentum", momentum),
-        numbers.not_negative("weight_decay", weight_decay),
-    )
-
-
-def adagrad_settings(
-    lr: SupportsFloat, eps: SupportsFloat, weight_decay: SupportsFloat
-) -> tuple[float, ...]:
-    """Return the checked settings of :func:`adagrad_`."""
-    return (
-        numbers.positive("lr", lr),
-        numbers.not_negative("eps", eps),
-        numbers.not_negative("weight_decay", weight_decay),
-    )
-
-
-def rmsprop_settings(
-    lr: SupportsFloat, decay_rate: SupportsFloat, eps: SupportsFloat, weight_decay: SupportsFloat
-) -> tuple[float, ...]:
-    """Return the checked settings of :func:`rmsprop_`."""
-    return (
-        numbers.positive("lr", lr),
-        numbers.below_one("decay_rate", decay_rate),
-        numbers.not_negative("eps", eps),
-        numbers.not_negative("weight_decay", weight_decay),
-    )
-
-
-def adam_settings(
-    step: SupportsIndex,
-    lr: SupportsFloat,
-    beta1: SupportsFloat,
-    beta2: SupportsFloat,
-    eps: SupportsFloat,
-    weight_decay: SupportsFloat,
-    decoupled: bool,
-    bias_correction: str,
-) -> tuple[Any, ...]:
-    """Return the checked settings of :func:`adam_`."""
-    return (
-        numbers.whole("step", step, 1),
-        numbers.positive("lr", lr),
-        numbers.below_one("beta1", beta1),
-        numbers.below_one("beta2", beta2),
-        numbers.not_negative("eps", eps),
-        numbers.not_negative("weight_decay", weight_decay),
-        bool(decoupled),
-        numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS) == "explicit",
-    )

@@ -41,7 +41,7 @@ def sgd_(
     >>> p
     array([0.5, 2.5])
     """
-    updates.apply("sgd_", updates.check(("p", "g"), p, g), updates.sgd_settings(lr, weight_decay))
+    updates.update("sgd_", ("p", "g"), (p, g), updates.settings(lr=lr, weight_decay=weight_decay))
 
 
 def momentum_(
@@ -76,8 +76,8 @@ def momentum_(
         If shapes differ, an array to be written is read-only, of another dtype or shares
         memory with another, or a number is out of its range; nothing has been written then.
     """
-    settings = updates.momentum_settings(lr, momentum, weight_decay)
-    updates.apply("momentum_", updates.check(("p", "g", "v"), p, g, v), settings)
+    settings = updates.settings(lr=lr, momentum=momentum, weight_decay=weight_decay)
+    updates.update("momentum_", ("p", "g", "v"), (p, g, v), settings)
 
 
 def nesterov_(
@@ -113,8 +113,8 @@ def nesterov_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    settings = updates.momentum_settings(lr, momentum, weight_decay)
-    updates.apply("nesterov_", updates.check(("p", "g", "v"), p, g, v), settings)
+    settings = updates.settings(lr=lr, momentum=momentum, weight_decay=weight_decay)
+    updates.update("nesterov_", ("p", "g", "v"), (p, g, v), settings)
 
 
 def adagrad_(
@@ -148,8 +148,8 @@ def adagrad_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    settings = updates.adagrad_settings(lr, eps, weight_decay)
-    updates.apply("adagrad_", updates.check(("p", "g", "h"), p, g, h), settings)
+    settings = updates.settings(lr=lr, eps=eps, weight_decay=weight_decay)
+    updates.update("adagrad_", ("p", "g", "h"), (p, g, h), settings)
 
 
 def rmsprop_(
@@ -188,8 +188,8 @@ def rmsprop_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    settings = updates.rmsprop_settings(lr, decay_rate, eps, weight_decay)
-    updates.apply("rmsprop_", updates.check(("p", "g", "h"), p, g, h), settings)
+    settings = updates.settings(lr=lr, decay_rate=decay_rate, eps=eps, weight_decay=weight_decay)
+    updates.update("rmsprop_", ("p", "g", "h"), (p, g, h), settings)
 
 
 def adam_(
@@ -246,7 +246,6 @@ def adam_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    settings = updates.adam_settings(
-        step, lr, beta1, beta2, eps, weight_decay, decoupled, bias_correction
-    )
-    updates.apply("adam_", updates.check(("p", "g", "m", "v"), p, g, m, v), settings)
+    numbers = updates.settings(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+    settings = updates.adam_settings(step, numbers, decoupled, bias_correction)
+    updates.update("adam_", ("p", "g", "m", "v"), (p, g, m, v), settings)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastnn import ops
 from fastnn.kernels import gemm, microkernel, simd
+from fastnn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
 
 ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
 # Around a tile of either dtype, and beyond one block of rows, of k, and the limits of packing.
@@ -143,6 +144,22 @@ def guarded_others():
             ops.adam_(x, dx, m1, m2, 1)
 
 
+def guarded_updates():
+    """Run the optimizers on arrays at the end of their pages, many at once."""
+    memory = Guarded()
+    shapes = [(1,), (13, 5), (), (0, 3), (33,), (37, 129)]
+    for dtype in ("float32", "float64"):
+        for kind in (SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam):
+            optimizer = kind()
+            params, grads, *states = (
+                {i: memory.array(np.ones(shape, dtype)) for i, shape in enumerate(shapes)}
+                for _ in range(4)
+            )
+            for name, state in zip(kind._state_names, states, strict=False):
+                setattr(optimizer, name, state)
+            optimizer.update(params, grads)
+
+
 def run(script, **variables):
     return subprocess.run(
         [sys.executable, "-c", script],
@@ -160,7 +177,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 @on_linux
 @pytest.mark.parametrize(
     ("function", "bits"),
-    [("guarded_others", simd.vector_bits())]
+    [(name, simd.vector_bits()) for name in ("guarded_others", "guarded_updates")]
     + [("guarded_affine", bits) for bits in (simd.vector_bits(), *LESS)],
 )
 def test_nothing_is_touched_outside_the_arrays(function, bits):

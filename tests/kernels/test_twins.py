@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastnn import kernels, reference
+from fastnn.kernels.tables import tabulate
 
 PAIRS = {
     name: (getattr(kernels, name), getattr(reference, name))
@@ -56,18 +57,34 @@ class Draw:
         return float(self.rng.uniform(low, high))
 
 
+def directly(args):
+    """Return a kernel's arguments: those of its twin."""
+    return args
+
+
+def in_table(args):
+    """Return a kernel's arguments: the arrays among its twin's in a table, then the others."""
+    arrays = tuple(a for a in args.values() if isinstance(a, np.ndarray))
+    table, like, total = tabulate(arrays, len(arrays))
+    assert total == arrays[0].size
+    others = {name: a for name, a in args.items() if not isinstance(a, np.ndarray)}
+    return {"table": table, "like": like, **others}
+
+
 @dataclass
 class Case:
     """How to call a pair, and how far results may be apart.
 
     `magnitude(args, exact)` gives, for each written argument, the size that rounding errors
-    are relative to (by default the result's own); `terms(args)` the number of roundings.
+    are relative to (by default the result's own); `terms(args)` the number of roundings;
+    `arguments(args)` what the kernel takes in place of its twin's arguments.
     """
 
     make: Callable[[Draw], dict]
     written: tuple[str, ...]
     magnitude: Callable[[dict, dict], dict] = lambda args, exact: {}
     terms: Callable[[dict], int] = lambda args: 16
+    arguments: Callable[[dict], dict] = directly
 
 
 def elementwise(inputs, output):
@@ -121,6 +138,8 @@ def softmax_size(args, exact):
 def cross_entropy(draw, dense):
     n, c = max(1, draw.n), max(1, draw.d)
     t = draw.positive(n, c) if dense else draw.rng.integers(0, c, n)
+    # Infinity times a probability depends on whether that is a denormal number or zero.
+    t[np.isinf(t)] = 1
     if dense and draw.rng.random() < 0.5:
         t = np.eye(c, dtype=draw.dtype)[draw.rng.integers(0, c, n)]
     return {"x": draw.values(n, c), "t": t, "losses": draw.empty(n), "dx": draw.empty(n, c)}
@@ -273,7 +292,9 @@ def update(state, **settings_):
             c1, c2 = 1 - args["beta1"] ** args["step"], 1 - args["beta2"] ** args["step"]
             root = np.sqrt(exact["v"] / c2) if args["explicit"] else np.sqrt(exact["v"])
             rate = args["lr"] / c1 * (1 if args["explicit"] else np.sqrt(c2))
-            return {"m": m, "v": v, "p": p + rate * m / (root + args["eps"])}
+            # The root halves the relative error of v, which is large where v - new2 v cancels.
+            worse = 1 + np.where(v > 0, v / (2 * exact["v"]), 0)
+            return {"m": m, "v": v, "p": p + worse * rate * m / (root + args["eps"])}
         if "h" in args:
             step = args["lr"] * g / (np.sqrt(exact["h"]) + args["eps"])
             return {"h": args["h"] + g * g, "p": p + step}
@@ -282,7 +303,7 @@ def update(state, **settings_):
         return {"v": v, "p": p + v + pull}
 
     written = ("p", *("v" if s == "v2" else s for s in state))
-    return Case(make, written, magnitude)
+    return Case(make, written, magnitude, arguments=in_table)
 
 
 RATE, SHARE, EPS, DECAY = (1e-3, 0.5), (0.0, 0.999), (1e-8, 1e-2), (0.0, 0.1)
@@ -406,7 +427,9 @@ def test_each_pair_has_a_case():
 @pytest.mark.parametrize("name", sorted(PAIRS))
 def test_same_signature(name):
     kernel, twin = PAIRS[name]
-    expected = [*inspect.signature(twin).parameters, "chunks"]
+    args = CASES[name].make(Draw(np.random.default_rng(0), 1, 1, np.dtype("f"), False))
+    assert list(inspect.signature(twin).parameters) == list(args)
+    expected = [*CASES[name].arguments(args), "chunks"]
     assert list(inspect.signature(kernel).parameters) == expected
 
 
@@ -429,6 +452,7 @@ SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 31, 33, 64, 65
 )
 @example(n=257, d=300, dtype="float32", specials=False, seed=0)
 @example(n=257, d=300, dtype="float64", specials=False, seed=0)
+@example(n=3, d=17, dtype="float32", specials=False, seed=378363)  # Adam's v cancels
 @example(n=0, d=3, dtype="float32", specials=False, seed=0)
 @example(n=1, d=1, dtype="float64", specials=False, seed=0)
 def test_kernel_computes_what_its_twin_says(name, n, d, dtype, specials, seed):
@@ -443,7 +467,7 @@ def test_kernel_computes_what_its_twin_says(name, n, d, dtype, specials, seed):
         magnitude = case.magnitude(copied(args, wide), exact)
     for chunks in (1, 2, 5):
         got = copied(args)
-        kernel(*got.values(), chunks)
+        kernel(*case.arguments(got).values(), chunks)
         if chunks == 1:
             first = got
         for key, value in args.items():
