@@ -1,6 +1,7 @@
 """ReLU, sigmoid, tanh and softmax, and their backward passes from the forward's output."""
 
-from fastnn.kernels.driver import LINE, kernel, row_sum, serial
+from fastnn.kernels.compile import row_sum, serial
+from fastnn.kernels.driver import LINE, kernel
 from fastnn.kernels.elementary import exp
 from fastnn.kernels.elementary import tanh as _tanh
 

@@ -8,8 +8,9 @@ several pieces each step is a call, since the second reads all that the first ha
 from numba.extending import register_jitable
 
 from fastnn.kernels import workspace
+from fastnn.kernels.compile import serial
 from fastnn.kernels.dots import multiply_rows
-from fastnn.kernels.driver import kernel, serial
+from fastnn.kernels.driver import kernel
 from fastnn.kernels.gemm import (
     TRANSPOSED_A,
     multiply,

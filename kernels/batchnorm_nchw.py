@@ -3,7 +3,8 @@
 import numpy as np
 
 from fastnn.kernels.activations import sum_of
-from fastnn.kernels.driver import kernel, row_sum, serial
+from fastnn.kernels.compile import row_sum, serial
+from fastnn.kernels.driver import kernel
 
 __all__ = ["batchnorm_nchw", "batchnorm_nchw_backward", "batchnorm_nchw_inference"]
 

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels import simd
-from fastnn.kernels.driver import serial
+from fastnn.kernels.compile import serial
 from fastnn.kernels.simd import I64
 
 BITS = simd.vector_bits()

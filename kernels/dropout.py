@@ -8,7 +8,8 @@ So the mask depends on seed, step and position alone: not on dtype, threads or v
 
 import numpy as np
 
-from fastnn.kernels.driver import LINE, kernel, serial
+from fastnn.kernels.compile import serial
+from fastnn.kernels.driver import LINE, kernel
 
 __all__ = ["dropout", "dropout_backward", "dropout_inference"]
 

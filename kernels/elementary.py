@@ -18,7 +18,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from fastnn.kernels.driver import OPTIONS
+from fastnn.kernels.compile import OPTIONS
 
 
 class _Format(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from fastnn.kernels.driver import serial
+from fastnn.kernels.compile import serial
 from fastnn.kernels.microkernel import (
     ACCUMULATE,
     COLUMNS32,

@@ -7,7 +7,8 @@ mean.
 import numpy as np
 
 from fastnn.kernels.activations import exp_shifted
-from fastnn.kernels.driver import kernel, row_sum
+from fastnn.kernels.compile import row_sum
+from fastnn.kernels.driver import kernel
 
 __all__ = ["mean_squared_error", "softmax_cross_entropy", "softmax_cross_entropy_dense"]
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastnn.kernels.driver import LINE, kernel, serial
+from fastnn.kernels.compile import serial
+from fastnn.kernels.driver import LINE, kernel
 
 __all__ = ["adagrad_", "adam_", "momentum_", "nesterov_", "rmsprop_", "sgd_"]
 

@@ -258,7 +258,8 @@ def _write_mode(builder: ir.IRBuilder, machine: str, mode: ir.Value) -> None:
         builder.call(set_fpcr, [mode])
 
 
-def _machine(context: Any) -> str:
+def machine_of(context: Any) -> str:
+    """Return the triple of the machine that code is made for."""
     return str(context.codegen().magic_tuple()[0])
 
 
@@ -271,7 +272,7 @@ def flush_denormals(typingctx):  # type: ignore[no-untyped-def]
     """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        machine = _machine(context)
+        machine = machine_of(context)
         flush = _X86_FLUSH if machine.startswith("x86_64") else _ARM_FLUSH
         before = _read_mode(builder, machine)
         _write_mode(builder, machine, builder.or_(before, I64(flush)))
@@ -285,7 +286,7 @@ def restore_denormals(typingctx, mode):  # type: ignore[no-untyped-def]
     """Put back the mode that :func:`flush_denormals` returned."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        _write_mode(builder, _machine(context), args[0])
+        _write_mode(builder, machine_of(context), args[0])
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen

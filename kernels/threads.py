@@ -1,34 +1,36 @@
-"""When work is worth cutting, into how many pieces, and whether a region may start at all.
+"""How many threads there are, into how many pieces a call is cut, and who helps.
 
-Numba's pool runs the regions. Two of its layers have faults that end the process, so they
-are kept away from here: GNU OpenMP dies in a forked child of a process that has used it, and
-the workqueue layer aborts when two threads start a region at once. Where a region may not
-start, the work runs serial.
+The threads are Python's, so that they start and stop as others do; what they run is
+:func:`fastnn.kernels.pool.serve`, without the interpreter's lock. They start with the first
+call that is worth sharing, and anew in a forked child.
 """
 
 from __future__ import annotations
 
-import functools
+import atexit
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numba
+from fastnn.kernels import pool
+from fastnn.kernels.cpus import available
 
-# Work per chunk, in elements of a cheap elementwise loop. A region costs about 3 us with the
-# OpenMP layer, the time of some 30,000 such elements in the first-level cache. With 2**16 here
-# a step of a network 784-32-10 on 32 samples took 0.26 ms on two threads, with 2**17 0.14 ms.
-GRAIN = 1 << 17
+# Work per chunk, in elements of a cheap elementwise loop (some 0.1 ns each).
+GRAIN = 1 << 15
 
-# A region waits for all its threads, also for one that another process keeps from running,
-# and that takes milliseconds: a step of a network 784-100x4-10, 0.8 ms on two idle cores and
-# 1.0 ms on one thread, takes up to 24 ms where both cores are busy. A region that is late by
-# more than its work explains therefore turns the next ones serial, for a pause that doubles
-# while regions go on to be late. In nanoseconds.
-LATE, LATE_PER_WORK = 500_000, 0.3
+# Chunks per thread: one that falls behind leaves its share to the others.
+SHARES = 4
+
+# Waking a thread takes the caller some 5 us, and the thread comes some 50 us later. Calls with
+# less work than this use the helpers that are awake.
+WORTH_WAKING = 1 << 17
+
+# A call also waits for a helper that another process keeps from running while it holds a
+# chunk: milliseconds. A call that is late by more than its work explains therefore turns the
+# next ones serial, for a pause that doubles while calls go on to be late. In nanoseconds.
+LATE, LATE_PER_WORK = 300_000, 0.3
 FIRST_PAUSE, LONGEST_PAUSE = 50_000_000, 1_600_000_000
 
 
@@ -42,15 +44,11 @@ def _positive(name: str, value: object) -> int:
     return number
 
 
-def _available() -> int:
-    """Return the size of Numba's pool, which follows the CPU affinity."""
-    return int(numba.config.NUMBA_NUM_THREADS)
-
-
+_available = available()
 _num_threads = min(
-    _positive("FASTNN_NUM_THREADS", os.environ.get("FASTNN_NUM_THREADS", _available())),
-    _available(),
+    _positive("FASTNN_NUM_THREADS", os.environ.get("FASTNN_NUM_THREADS", _available)), _available
 )
+pool.set_helpers(_num_threads - 1)
 
 
 def set_num_threads(n: int) -> None:
@@ -59,8 +57,9 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. More than the CPUs that this process may use counts as all of them.
-        The start value is that number, or the environment variable ``FASTNN_NUM_THREADS``.
+        At least 1. More than the CPUs that this process may use (its affinity, and the quota
+        of its container) counts as all of them. The start value is that number, or the
+        environment variable ``FASTNN_NUM_THREADS``.
 
     Raises
     ------
@@ -68,7 +67,8 @@ def set_num_threads(n: int) -> None:
         If `n` is not a whole number from 1 up.
     """
     global _num_threads
-    _num_threads = min(_positive("n", n), _available())
+    _num_threads = min(_positive("n", n), _available)
+    pool.set_helpers(_num_threads - 1)
 
 
 def get_num_threads() -> int:
@@ -80,7 +80,7 @@ def chunks(work: int) -> int:
     """Return into how many pieces to cut `work`, counted in cheap elements."""
     if work < 2 * GRAIN or _num_threads == 1:
         return 1
-    return min(_num_threads, work // GRAIN)
+    return min(SHARES * _num_threads, work // GRAIN, pool.MOST_CHUNKS)
 
 
 def worth(pieces: int, work: int) -> int:
@@ -88,33 +88,58 @@ def worth(pieces: int, work: int) -> int:
     return min(pieces, 1 + work // GRAIN)
 
 
-_layer: str | None = None  # the threading layer, known once a region has run
 _starting = threading.Lock()
-_forked = False
+_started = 0
+_sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its index
+_closed = False
+
+
+def _help(index: int) -> None:
+    """What a helper does: serve for as long as there is work, then sleep until woken."""
+    wakeup = threading.Lock()
+    wakeup.acquire()
+    while not _closed:
+        pool.serve(index)
+        _sleeping[index] = wakeup
+        wakeup.acquire()
+
+
+def _wake(helpers: int) -> None:
+    """Start or wake the first so many helpers."""
+    global _started
+    if _started < helpers and not _closed:
+        with _starting:
+            for index in range(_started, helpers):
+                name = f"fastnn-{index + 1}"
+                threading.Thread(target=_help, args=(index,), name=name, daemon=True).start()
+                _started = index + 1
+    for index in range(helpers):
+        wakeup = _sleeping.pop(index, None)
+        if wakeup is not None:
+            wakeup.release()
 
 
 def _after_fork_in_child() -> None:
-    global _starting, _forked
+    """Begin without helpers: threads do not outlive a fork."""
+    global _starting, _started
     _starting = threading.Lock()
-    try:
-        # Numba starts its pool when it loads a kernel, not when the first region runs.
-        _forked = numba.threading_layer() == "omp"
-    except ValueError:  # no pool yet: the child starts its own
-        _forked = False
+    _started = 0
+    _sleeping.clear()
+    pool.reset()
+    pool.set_helpers(_num_threads - 1)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-@functools.cache
-def _warn_forked() -> None:
-    warnings.warn(
-        "this process was forked from one that had used OpenMP threads: kernels run on one "
-        "thread here; start processes with the 'spawn' method to use more",
-        RuntimeWarning,
-        stacklevel=4,
-    )
+@atexit.register
+def _close() -> None:
+    """Let the helpers end before the interpreter does."""
+    global _closed
+    _closed = True
+    for wakeup in list(_sleeping.values()):
+        wakeup.release()
 
 
 _serial_until = 0
@@ -122,7 +147,7 @@ _pause = FIRST_PAUSE
 
 
 def _took(elapsed: int, now: int, work: int) -> None:
-    """Take note of how long a region took."""
+    """Take note of how long a shared call took."""
     global _serial_until, _pause
     if elapsed > LATE + LATE_PER_WORK * work:
         _serial_until = now + _pause
@@ -133,21 +158,12 @@ def _took(elapsed: int, now: int, work: int) -> None:
 
 def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
     """Call the kernel, cut into as many pieces as `work` is worth and the machine allows."""
-    global _layer
     pieces = chunks(work)
-    if pieces > 1 and _forked:
-        _warn_forked()
-    if pieces == 1 or _forked or (start := time.perf_counter_ns()) < _serial_until:
+    if pieces == 1 or (start := time.perf_counter_ns()) < _serial_until:
         kernel(*args, 1)
-    elif _layer in ("omp", "tbb"):
-        kernel(*args, pieces)
-        end = time.perf_counter_ns()
-        _took(end - start, end, work)
-    elif _starting.acquire(blocking=False):
-        try:
-            kernel(*args, pieces)
-            _layer = numba.threading_layer()
-        finally:
-            _starting.release()
-    else:
-        kernel(*args, 1)
+        return
+    if work >= WORTH_WAKING:
+        _wake(min(pieces, _num_threads) - 1)
+    kernel(*args, pieces)
+    end = time.perf_counter_ns()
+    _took(end - start, end, work)

@@ -89,6 +89,21 @@ def test_no_compiled_function_outside_the_one_place_for_options():
     found = [
         path.name
         for path in SOURCES
-        if path.name not in ("driver.py", "elementary.py") and "njit" in path.read_text()
+        if path.name not in ("compile.py", "elementary.py") and "njit" in path.read_text()
     ]
     assert found == []
+
+
+@kernel("out.size")
+def ask_for_too_much(out, start, stop):
+    for i in range(start, stop):
+        out[i] = np.empty(1 << 60)[i]
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_chunk_that_runs_out_of_memory_says_so(chunks):
+    with pytest.raises(MemoryError):
+        ask_for_too_much(np.zeros(3), chunks)
+    out = np.zeros(3)
+    count(out, chunks)
+    np.testing.assert_array_equal(out, 1)

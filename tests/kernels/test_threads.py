@@ -1,14 +1,17 @@
-"""The choice between one thread and several, and the cases in which a region may not start."""
+"""The choice between one thread and several, and who may call from where."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pytest
 
 from fastnn import config, get_num_threads, ops, set_num_threads
-from fastnn.kernels import threads
+from fastnn.kernels import atomics, threads
+from fastnn.kernels.driver import kernel
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +31,8 @@ def test_large_work_is_cut_up_to_the_threads(monkeypatch):
     monkeypatch.setattr(threads, "_num_threads", 4)
     assert threads.chunks(2 * threads.GRAIN) == 2
     assert threads.chunks(3 * threads.GRAIN) == 3
-    assert threads.chunks(100 * threads.GRAIN) == 4
+    assert threads.chunks(100 * threads.GRAIN) == 4 * threads.SHARES
+    assert threads.chunks(10**12) == 4 * threads.SHARES
 
 
 def test_one_thread_is_never_cut():
@@ -74,11 +78,11 @@ def test_large_arrays_run_in_parallel_with_the_same_bits(monkeypatch):
 
 
 class Machine:
-    """A clock, and a kernel whose regions take as long as the test says."""
+    """A clock, and a kernel whose shared calls take as long as the test says."""
 
     def __init__(self):
         self.now = 0
-        self.region_takes = 10_000
+        self.shared_takes = 10_000
         self.pieces = []
 
     def perf_counter_ns(self):
@@ -86,7 +90,7 @@ class Machine:
 
     def kernel(self, pieces):
         self.pieces.append(pieces)
-        self.now += self.region_takes if pieces > 1 else 100_000
+        self.now += self.shared_takes if pieces > 1 else 100_000
 
     def calls(self, n):
         self.pieces.clear()
@@ -99,41 +103,41 @@ class Machine:
 def machine(monkeypatch):
     made = Machine()
     monkeypatch.setattr(threads, "time", made)
-    for name, value in [("_layer", "omp"), ("_num_threads", 2), ("_forked", False)]:
-        monkeypatch.setattr(threads, name, value)
+    monkeypatch.setattr(threads, "_num_threads", 2)
+    monkeypatch.setattr(threads, "_wake", lambda helpers: None)
     monkeypatch.setattr(threads, "_serial_until", 0)
     monkeypatch.setattr(threads, "_pause", threads.FIRST_PAUSE)
     return made
 
 
-def test_regions_go_on_while_they_are_in_time(machine):
-    assert machine.calls(1000) == [2] * 1000
+def test_calls_are_shared_while_they_are_in_time(machine):
+    assert machine.calls(1000) == [4] * 1000
 
 
-def test_late_region_makes_the_next_calls_serial_for_a_while(machine):
-    machine.region_takes = 10_000_000
-    assert machine.calls(4) == [2, 1, 1, 1]
+def test_late_call_makes_the_next_calls_serial_for_a_while(machine):
+    machine.shared_takes = 10_000_000
+    assert machine.calls(4) == [4, 1, 1, 1]
     machine.now += threads.FIRST_PAUSE
-    machine.region_takes = 10_000
-    assert machine.calls(4) == [2] * 4
+    machine.shared_takes = 10_000
+    assert machine.calls(4) == [4] * 4
 
 
-def test_pause_grows_while_regions_are_late_and_is_bounded(machine):
-    machine.region_takes = 10_000_000
-    parallel = machine.calls(200_000).count(2)
+def test_pause_grows_while_calls_are_late_and_is_bounded(machine):
+    machine.shared_takes = 10_000_000
+    parallel = machine.calls(200_000).count(4)
     # 20 seconds of calls: pauses of 50, 100, ... 1600 ms, and then one region each 1.6 s.
     assert 6 <= parallel <= 6 + machine.now / threads.LONGEST_PAUSE
-    machine.region_takes = 10_000
+    machine.shared_takes = 10_000
     machine.now += threads.LONGEST_PAUSE
-    assert machine.calls(3) == [2] * 3
+    assert machine.calls(3) == [4] * 3
     assert threads._pause == threads.FIRST_PAUSE
 
 
 def test_long_work_may_take_long(machine):
-    machine.region_takes = 10_000_000
+    machine.shared_takes = 10_000_000
     for _ in range(3):
         threads.run(machine.kernel, (), 100_000_000)
-    assert machine.pieces == [2] * 3
+    assert machine.pieces == [8] * 3
 
 
 def run(script, *arguments, **variables):
@@ -148,70 +152,154 @@ def run(script, *arguments, **variables):
 
 
 START = """
-import os, sys, threading, warnings
+import os, sys, threading, time
 import numpy as np
 from fastnn import ops
 from fastnn.kernels import threads
-threads.GRAIN = 1000
-threads._num_threads = 2
-x = np.ones(100_000)
+
+threads._available = 4
+threads.set_num_threads(3)
+threads.GRAIN = threads.WORTH_WAKING = 1000
+threads.LATE = 10**12  # no call counts as late: all are shared
+x = np.linspace(-3, 3, 100_000)
+y = ops.tanh(x)
+
+
+def check(times=1):
+    for _ in range(times):
+        assert (ops.tanh(x) == y).all()
 """
 
-FORK = (
-    START
-    + """
-if sys.argv[1] == "parallel":
-    assert ops.relu(x).sum() == x.size
-else:
-    ops.relu(np.ones(3))
-import numba
-print(numba.threading_layer(), flush=True)
-child = os.fork()
-if child == 0:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(3):
-            assert ops.relu(x).sum() == x.size
-    mine = [str(w.message) for w in caught if "forked" in str(w.message)]
-    print(len(mine), flush=True)
-    os._exit(0)
-_, status = os.waitpid(child, 0)
-assert ops.relu(x).sum() == x.size
-sys.exit(status)
+# The parent's threads do not exist in the child, and one of them may have been in a call.
+FORK = """
+others = [threading.Thread(target=check, args=(2000,)) for _ in range(int(sys.argv[1]))]
+for thread in others: thread.start()
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        assert threads._started == 0
+        check(10)
+        assert threads._started == 2
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    check()
+for thread in others: thread.join()
 """
-)
+
+PYTHON_THREADS = """
+started = [threading.Thread(target=check, args=(200,)) for _ in range(4)]
+for thread in started: thread.start()
+for thread in started: thread.join()
+"""
+
+# Threads that are not Python's, in a parallel region of another library's pool.
+OTHER_POOL = """
+import numba
+
+@numba.njit(parallel=True)
+def region():
+    for i in numba.prange(8):
+        with numba.objmode():
+            check(10)
+
+region()
+assert numba.threading_layer() == os.environ["NUMBA_THREADING_LAYER"]
+"""
+
+IDLE = """
+check(10)
+time.sleep(0.1)
+before = time.process_time()
+time.sleep(0.5)
+assert time.process_time() - before < 0.05, "a helper spins while there is nothing to do"
+check()
+"""
+
+# Helpers that leave the compiled code while the interpreter ends would bring it down.
+EXIT = """
+check()
+sys.exit(0)
+"""
+
+
+def works(script, *arguments, **variables):
+    done = run(START + script, *arguments, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("layer", ["omp", "workqueue"])
-@pytest.mark.parametrize("before", ["parallel", "serial"])
-def test_forked_child_survives(layer, before):
-    """GNU OpenMP ends a child that starts a region; there it runs serial and says so once."""
-    done = run(FORK, before, NUMBA_THREADING_LAYER=layer)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [layer, "1" if layer == "omp" else "0"]
+@pytest.mark.parametrize("others", [0, 2])
+def test_forked_child_has_helpers_of_its_own(others):
+    works(FORK, str(others))
 
 
-THREADS = (
-    START
-    + """
-def work():
-    for _ in range(100):
-        assert ops.relu(x).sum() == x.size
-started = [threading.Thread(target=work) for _ in range(4)]
-for t in started: t.start()
-for t in started: t.join()
-print("done")
-"""
-)
+def test_python_threads_at_once():
+    works(PYTHON_THREADS)
 
 
 @pytest.mark.parametrize("layer", ["omp", "workqueue"])
-def test_python_threads_at_once(layer):
-    """The workqueue layer aborts the process when two threads start a region."""
-    done = run(THREADS, NUMBA_THREADING_LAYER=layer)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["done"]
+def test_inside_a_region_of_another_pool(layer):
+    works(OTHER_POOL, NUMBA_THREADING_LAYER=layer)
+
+
+def test_helpers_sleep_when_there_is_nothing_to_do():
+    works(IDLE)
+
+
+def test_interpreter_ends_while_helpers_are_awake():
+    works(EXIT)
+
+
+def _tanh_on_two_threads(x):
+    threads._available = 4
+    set_num_threads(2)
+    return ops.tanh(x)
+
+
+@pytest.mark.parametrize("kind", ["spawn", "loky"])
+def test_worker_processes(kind):
+    x = np.linspace(-3, 3, 1_000_000)
+    if kind == "loky":
+        results = joblib.Parallel(n_jobs=2)(joblib.delayed(_tanh_on_two_threads)(x) for _ in "ab")
+    else:
+        with multiprocessing.get_context("spawn").Pool(2) as pool:
+            results = pool.map(_tanh_on_two_threads, [x, x])
+    for result in results:
+        np.testing.assert_array_equal(result, ops.tanh(x))
+
+
+@kernel("met.size")
+def meet(met, start, stop):
+    """Each chunk waits for a while until another one is under way too."""
+    for i in range(start, stop):
+        met[i] = 1
+        for _ in range(3_000_000):
+            atomics.give_way()
+            if atomics.load(met.ctypes.data + 8 * (1 - i)) != 0:
+                met[i] = 2
+                break
+
+
+def test_helpers_take_part(monkeypatch):
+    monkeypatch.setattr(threads, "_available", 2)
+    set_num_threads(2)
+    meet(np.zeros(0, np.int64), 1)  # compiles
+    met = np.zeros(2, np.int64)
+    threads._wake(1)
+    meet(met, 2)
+    np.testing.assert_array_equal(met, 2)
+
+
+def test_helpers_beyond_the_number_of_threads_take_no_part(monkeypatch):
+    monkeypatch.setattr(threads, "_available", 2)
+    set_num_threads(2)
+    meet(np.zeros(0, np.int64), 1)
+    threads._wake(1)
+    set_num_threads(1)
+    met = np.zeros(2, np.int64)
+    meet(met, 2)
+    np.testing.assert_array_equal(met, [1, 2])
 
 
 def test_environment_variables():

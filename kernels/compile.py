@@ -1,0 +1,28 @@
+"""How kernels are compiled: the options, in one place, and the decorators that apply them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numba
+
+from fastnn.kernels import cache
+
+# The default error model tests each divisor for zero, and a branch keeps a loop scalar. Of the
+# fast-math flags "contract" (fused multiply-add) alone: nnan and ninf fold isnan to False,
+# arcp turns x / tiny into x * inf, and reassoc turns a (1 - y y) into a - a y y.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+# A row sum vectorises only if it may be taken in any order; nothing else is done in these.
+SUM_OPTIONS = {**OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}}
+
+# The machine code of a serial function is part of that of its callers: it needs no entry
+# points for Python and C, which take a third of the time to compile.
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+serial = functools.partial(numba.njit, **_INNER, **OPTIONS)
+row_sum = functools.partial(numba.njit, **_INNER, **SUM_OPTIONS)
+
+
+def entry(function: Any) -> Any:
+    """Compile a function that Python calls, and keep its machine code on disk."""
+    return cache.enable(numba.njit(function, no_cfunc_wrapper=True, **OPTIONS))
