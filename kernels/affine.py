@@ -31,20 +31,22 @@ COLUMNS = 16
 # Up to so many samples dx is computed as scalar products with the rows of W.
 FEW = 16
 
-PREPARE, MULTIPLY = 1, 2
+GRADIENTS, INPUT_GRADIENT = 16, 32  # of the form of a call, beside RELU
+PREPARE, MULTIPLY = 1, 2  # steps
 
 
-@kernel("pieces")
-def _forward(x, W, b, out, packed, flags, steps, pieces, start, stop):
-    if steps & PREPARE and packed.size > 0:
-        n = panels(W, W.shape[1])
-        pack_panels(W, packed, n * start // pieces, n * stop // pieces)
-    if steps & MULTIPLY:
-        multiply(x, W, packed, b, out, flags, start, stop, pieces)
+@register_jitable
+def _sizes(n, d, h, itemsize, form):
+    """Return the sizes of the workspace's parts: W packed, dz, dz packed."""
+    if form & GRADIENTS:
+        W = packed_size(h, d, itemsize) if form & INPUT_GRADIENT and n > FEW else 0
+        dz = n * h if form & RELU else 0
+        return W, dz, packed_size(n, h, itemsize) if packs_b(d, h) else 0
+    return packed_size(d, h, itemsize) if packs_b(n, h) else 0, 0, 0
 
 
 @serial
-def _column_sums(dout, total, left):
+def _sum_columns(dout, total, left):
     total[:] = 0
     for i in range(dout.shape[0]):
         row = dout[i, left : left + total.size]
@@ -53,7 +55,7 @@ def _column_sums(dout, total, left):
 
 
 @serial
-def _mask_and_column_sums(dout, y, dz, total, left):
+def _mask_and_sum_columns(dout, y, dz, total, left):
     zero = y.dtype.type(0)
     right = left + total.size
     total[:] = 0
@@ -65,88 +67,83 @@ def _mask_and_column_sums(dout, y, dz, total, left):
             total[j] += d
 
 
-@register_jitable
-def _sizes(n, d, h, itemsize, relu, input_gradient):
-    """Return the sizes of the workspace's parts: dz, dz packed for dW, W packed for dx."""
-    dz = n * h if relu else 0
-    dz_packed = packed_size(n, h, itemsize) if packs_b(d, h) else 0
-    W_packed = packed_size(h, d, itemsize) if input_gradient and n > FEW else 0
-    return dz, dz_packed, W_packed
-
-
+# All calls go through one compiled function: most of the time that it takes to compile is for
+# the tiles.
 @kernel("pieces")
-def _backward(dout, x, W, y, dx, dW, db, work, relu, input_gradient, steps, pieces, start, stop):
-    """Do steps of a backward pass; y is read if `relu`, dx written if `input_gradient`."""
-    n, h = dout.shape
+def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
+    """Do steps of a layer's forward or backward pass; v is the bias, or its gradient."""
+    n, h = y.shape
     d = W.shape[0]
-    dz_size, dz_packed_size, W_packed_size = _sizes(n, d, h, W.itemsize, relu, input_gradient)
-    after_dz, end = dz_size + dz_packed_size, dz_size + dz_packed_size + W_packed_size
-    dz = work[:dz_size].reshape((n, h)) if relu else dout
-    dz_packed, W_packed = work[dz_size:after_dz], work[after_dz:end]
+    relu, backward, input_gradient = form & RELU, form & GRADIENTS, form & INPUT_GRADIENT
+    W_size, dz_size, dz_packed_size = _sizes(n, d, h, W.itemsize, form)
+    W_packed = work[:W_size]
+    dz = work[W_size : W_size + dz_size].reshape((n, h)) if dz_size > 0 else dout
+    dz_packed = work[W_size + dz_size : W_size + dz_size + dz_packed_size]
     if steps & PREPARE:
         first, last = panels(W, h) * start // pieces, panels(W, h) * stop // pieces
-        left, right = first * tile_columns(W), min(h, last * tile_columns(W))
-        if relu:
-            _mask_and_column_sums(dout, y, dz, db[left:right], left)
-        else:
-            _column_sums(dout, db[left:right], left)
-        if dz_packed_size > 0:
-            pack_panels(dz, dz_packed, first, last)
-        if W_packed_size > 0:
-            of_W = panels(W, d)
-            pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)
+        if backward:
+            left, right = first * tile_columns(W), min(h, last * tile_columns(W))
+            if relu:
+                _mask_and_sum_columns(dout, y, dz, v[left:right], left)
+            else:
+                _sum_columns(dout, v[left:right], left)
+            if W_size > 0:
+                of_W = panels(W, d)
+                pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)
+        if dz_packed_size > 0 or (W_size > 0 and not backward):
+            b, packed = (dz, dz_packed) if backward else (W, W_packed)
+            pack_panels(b, packed, first, last)
     if steps & MULTIPLY:
-        no_bias = db[:0]
-        multiply(x, dz, dz_packed, no_bias, dW, TRANSPOSED_A, start, stop, pieces)
-        if input_gradient and n > FEW:
-            multiply(dz, W, W_packed, no_bias, dx, 0, start, stop, pieces)
-        elif input_gradient:
+        by_rows = input_gradient and n <= FEW
+        for product in range(2 if input_gradient and not by_rows else 1):
+            a, b, packed, bias, c, flags = x, W, W_packed, v, y, relu
+            if backward:
+                bias = v[:0]
+                if product == 0:
+                    b, packed, c, flags = dz, dz_packed, dW, TRANSPOSED_A
+                else:
+                    a, c, flags = dz, dx, 0
+            multiply(a, b, packed, bias, c, flags, start, stop, pieces)
+        if by_rows:
             multiply_rows(dz, W, dx, start, stop, pieces)
 
 
-def _run(step, args, chunks):
+def _call(x, W, v, y, dout, dx, dW, form, chunks):
+    (n, d), h = x.shape, W.shape[1]
+    work = workspace.take(sum(_sizes(n, d, h, W.itemsize, form)), W.dtype)
     if chunks == 1:
-        step(*args, PREPARE | MULTIPLY, 1, 1)
+        _layer(x, W, v, y, dout, dx, dW, work, form, PREPARE | MULTIPLY, 1, 1)
     else:
-        step(*args, PREPARE, chunks, chunks)
-        step(*args, MULTIPLY, chunks, chunks)
+        for step in PREPARE, MULTIPLY:
+            _layer(x, W, v, y, dout, dx, dW, work, form, step, chunks, chunks)
+    workspace.give_back(work)
+
+
+# Where a call has no array of some kind, another of the same type stands in for it.
 
 
 def affine(x, W, b, out, chunks):
     """out = x W + b."""
-    _affine(x, W, b, out, 0, chunks)
+    _call(x, W, b, out, out, x, W, 0, chunks)
 
 
 def affine_relu(x, W, b, out, chunks):
     """out = max(x W + b, 0)."""
-    _affine(x, W, b, out, RELU, chunks)
-
-
-def _affine(x, W, b, out, flags, chunks):
-    (n, d), h = x.shape, b.size
-    if not packs_b(n, h):
-        _forward(x, W, b, out, b[:0], flags, MULTIPLY, chunks, chunks)
-        return
-    packed = workspace.take(packed_size(d, h, W.itemsize), W.dtype)
-    _run(_forward, (x, W, b, out, packed, flags), chunks)
-    workspace.give_back(packed)
+    _call(x, W, b, out, out, x, W, RELU, chunks)
 
 
 def affine_backward(dout, x, W, dx, dW, db, chunks):
     """Gradients of x W + b; dx may be None, and is then not computed."""
-    _gradients(dout, x, W, None, dx, dW, db, chunks)
+    _gradients(x, W, db, dout, dout, dx, dW, 0, chunks)
 
 
 def affine_relu_backward(dout, x, W, y, dx, dW, db, chunks):
     """Gradients of max(x W + b, 0) from its output y; dx may be None, and is then not computed."""
-    _gradients(dout, x, W, y, dx, dW, db, chunks)
+    _gradients(x, W, db, y, dout, dx, dW, RELU, chunks)
 
 
-def _gradients(dout, x, W, y, dx, dW, db, chunks):
-    relu, input_gradient = y is not None, dx is not None
-    (n, d), h = x.shape, db.size
-    work = workspace.take(sum(_sizes(n, d, h, W.itemsize, relu, input_gradient)), W.dtype)
-    # Arrays that are not used stand in for those that are not there.
-    args = dout, x, W, y if relu else dout, dx if input_gradient else x, dW, db, work
-    _run(_backward, (*args, relu, input_gradient), chunks)
-    workspace.give_back(work)
+def _gradients(x, W, db, y, dout, dx, dW, form, chunks):
+    if dx is None:
+        _call(x, W, db, y, dout, x, dW, form | GRADIENTS, chunks)
+    else:
+        _call(x, W, db, y, dout, dx, dW, form | GRADIENTS | INPUT_GRADIENT, chunks)

@@ -20,9 +20,8 @@ from fastnn.kernels.microkernel import (
     HEIGHTS,
     RELU,
     ROWS,
+    TILES,
     VECTORS,
-    WIDEST,
-    WIDTHS,
     tile,
     transpose,
 )
@@ -38,10 +37,11 @@ WIDE, TALL = 256, 64
 
 TRANSPOSED_A = 4  # a flag beside those of a tile
 
-# By the number of rows left: the height of the next tile, and its largest width.
+# By the number of rows left, up to a tile's: the height of the next tile; by height, the range
+# of its widths.
 _HEIGHT = tuple(max((h for h in HEIGHTS if h <= rows), default=0) for rows in range(ROWS + 1))
-_WIDEST = tuple(2 * WIDEST.get(rows, 0) for rows in range(ROWS + 1))
-_WHOLE_WIDTHS = tuple(w for w in WIDTHS if w > 2)
+_WIDEST = tuple(max(TILES.get(rows, (0,))) for rows in range(ROWS + 1))
+_NARROWEST = tuple(min(TILES.get(rows, (0,))) for rows in range(ROWS + 1))
 
 
 @serial
@@ -128,10 +128,10 @@ def _pack_rows(a, transposed, top, rows, first, k, to):
 @serial
 def _width(widest, columns, lanes):
     """Return the width of the next tile, at most `widest`, for so many columns left."""
-    for width in _WHOLE_WIDTHS:
+    for width in (16, 8, 4):
         if width <= widest and width * lanes <= 2 * columns:
             return width
-    return WIDTHS[-1] if 2 * columns <= WIDTHS[-1] * lanes else 2
+    return 1 if 2 * columns <= lanes else 2
 
 
 @serial
@@ -205,7 +205,7 @@ def multiply(a, b, packed, bias, c, flags, start, stop, pieces):
                             c.ctypes.data + (i0 + i) * c.strides[0] + j * size, c.strides[0],
                             n - j,
                             bias.ctypes.data + j * size if bias.size > 0 and last else 0,
-                            now, height, width, zero,
+                            now, height, max(width, _NARROWEST[height]), zero,
                         )  # fmt: skip
                         i += height
                     j += width * lanes // 2

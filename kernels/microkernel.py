@@ -22,24 +22,23 @@ from numba.extending import intrinsic
 from fastnn.kernels import simd
 from fastnn.kernels.simd import I64
 
-# Heights of tiles by vector width, and the most vectors of columns for each. The first is the
-# main one: as many accumulators as fit beside the vectors of B and one broadcast element of A,
-# in 32 registers (AVX-512) or 16 (AVX2, SSE). The others take the rows that are left; few rows
-# need many vectors to have enough sums under way at once. One kind takes 30 ms to compile.
+# Kinds of tiles by vector width: for each height the widths, in half vectors. The first height
+# is the main one: as many accumulators as fit beside the vectors of B and one broadcast element
+# of A, in 32 registers (AVX-512) or 16 (AVX2, SSE). The others take the rows that are left; few
+# rows need many vectors, to have enough sums under way at once. Widths up to 2 are masked. With
+# AVX-512 a half vector takes half the time of a whole one, with the others the same. Few kinds,
+# as each takes 30 ms to compile, and again where the function that holds it is part of another.
 _TILES = {
-    512: {12: 2, 8: 2, 4: 4, 3: 4, 2: 8, 1: 8},
-    256: {6: 2, 4: 2, 3: 2, 2: 4, 1: 8},
-    128: {6: 2, 4: 2, 3: 2, 2: 4, 1: 8},
+    512: {12: (4, 2, 1), 8: (4, 2, 1), 4: (8, 4, 2), 2: (16, 8, 4, 2), 1: (16, 8, 4, 2)},
+    256: {6: (4, 2), 4: (4, 2), 2: (8, 4, 2), 1: (16, 8, 4, 2)},
+    128: {6: (4, 2), 4: (4, 2), 2: (8, 4, 2), 1: (16, 8, 4, 2)},
 }
 BITS = simd.vector_bits()
-WIDEST = _TILES[BITS]
-HEIGHTS = tuple(WIDEST)
-ROWS, VECTORS = HEIGHTS[0], WIDEST[HEIGHTS[0]]
+TILES = _TILES[BITS]
+HEIGHTS = tuple(TILES)
+ROWS, VECTORS = HEIGHTS[0], TILES[HEIGHTS[0]][0] // 2
 COLUMNS32 = VECTORS * BITS // 32  # of the main tile, in float32
 COLUMNS64 = VECTORS * BITS // 64
-# Kinds of widths, in half vectors. The last two are masked. With AVX-512 a half vector takes
-# half the time of a whole one, with the others the same.
-WIDTHS = (16, 8, 4, 2, 1) if BITS == 512 else (16, 8, 4, 2)
 
 ACCUMULATE, RELU = 1, 2  # flags
 
@@ -139,10 +138,8 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
         Address of the first column's bias, or 0.
     flags : int
         ACCUMULATE and RELU.
-    rows : int
-        One of `HEIGHTS`.
-    width : int
-        One of `WIDTHS`, and at most twice `WIDEST` of the height.
+    rows, width : int
+        A kind in `TILES`.
     zero : float
         Of the matrices' type.
     """
@@ -155,14 +152,13 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
         done = builder.append_basic_block("tile.done")
         kind = builder.or_(builder.shl(rows_, I64(8)), width_)
         switch = builder.switch(kind, done)
-        for n, widest in WIDEST.items():
-            for w in WIDTHS:
-                if w <= 2 * widest:
-                    block = builder.append_basic_block(f"tile.{n}.{w}")
-                    switch.add_case(I64(n << 8 | w), block)
-                    with builder.goto_block(block):
-                        builder.call(_function(builder.module, zero, n, w), common)
-                        builder.branch(done)
+        for n, widths in TILES.items():
+            for w in widths:
+                block = builder.append_basic_block(f"tile.{n}.{w}")
+                switch.add_case(I64(n << 8 | w), block)
+                with builder.goto_block(block):
+                    builder.call(_function(builder.module, zero, n, w), common)
+                    builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
