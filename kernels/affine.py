@@ -1,61 +1,149 @@
-"""Affine layers: products with bias and ReLU in them, and their gradients."""
+"""Affine layers: products with bias and ReLU in them, and their gradients.
 
+What a call does comes in two steps: prepare (mask, sum columns, pack) and multiply. In one
+piece both are one compiled call, as small layers take little more time than calls do. In
+several pieces each step is a call, since the second reads all that the first has written.
+"""
+
+from numba.extending import register_jitable
+
+from fastnn.kernels import workspace
+from fastnn.kernels.compile import serial
+from fastnn.kernels.dots import multiply_rows
 from fastnn.kernels.driver import kernel
-from fastnn.kernels.gemm import product
-from fastnn.kernels.threads import worth
+from fastnn.kernels.gemm import (
+    TRANSPOSED_A,
+    multiply,
+    pack_panels,
+    pack_transposed,
+    packed_size,
+    packs_b,
+    panels,
+    tile_columns,
+)
+from fastnn.kernels.microkernel import RELU
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
 # Columns per cut of a kernel that sums over rows: a cache line of the smallest type.
 COLUMNS = 16
 
+# Up to so many samples dx is computed as scalar products with the rows of W.
+FEW = 16
 
-@kernel("db.size", COLUMNS)
-def _column_sums(dout, db, start, stop):
-    total = db[start:stop]
+GRADIENTS, INPUT_GRADIENT = 16, 32  # of the form of a call, beside RELU
+PREPARE, MULTIPLY = 1, 2  # steps
+
+
+@register_jitable
+def _sizes(n, d, h, itemsize, form):
+    """Return the sizes of the workspace's parts: W packed, dz, dz packed."""
+    if form & GRADIENTS:
+        W = packed_size(h, d, itemsize) if form & INPUT_GRADIENT and n > FEW else 0
+        dz = n * h if form & RELU else 0
+        return W, dz, packed_size(n, h, itemsize) if packs_b(d, h) else 0
+    return packed_size(d, h, itemsize) if packs_b(n, h) else 0, 0, 0
+
+
+@serial
+def _sum_columns(dout, total, left):
     total[:] = 0
     for i in range(dout.shape[0]):
-        row = dout[i, start:stop]
-        for j in range(row.size):
+        row = dout[i, left : left + total.size]
+        for j in range(total.size):
             total[j] += row[j]
 
 
-@kernel("db.size", COLUMNS)
-def _mask_and_column_sums(dout, y, dz, db, start, stop):
+@serial
+def _mask_and_sum_columns(dout, y, dz, total, left):
     zero = y.dtype.type(0)
-    total = db[start:stop]
+    right = left + total.size
     total[:] = 0
     for i in range(dout.shape[0]):
-        row, out, masked = dout[i, start:stop], y[i, start:stop], dz[i, start:stop]
-        for j in range(row.size):
+        row, out, masked = dout[i, left:right], y[i, left:right], dz[i, left:right]
+        for j in range(total.size):
             d = zero if out[j] <= zero else row[j]
             masked[j] = d
             total[j] += d
 
 
+# All calls go through one compiled function: most of the time that it takes to compile is for
+# the tiles.
+@kernel("pieces")
+def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
+    """Do steps of a layer's forward or backward pass; v is the bias, or its gradient."""
+    n, h = y.shape
+    d = W.shape[0]
+    relu, backward, input_gradient = form & RELU, form & GRADIENTS, form & INPUT_GRADIENT
+    W_size, dz_size, dz_packed_size = _sizes(n, d, h, W.itemsize, form)
+    W_packed = work[:W_size]
+    dz = work[W_size : W_size + dz_size].reshape((n, h)) if dz_size > 0 else dout
+    dz_packed = work[W_size + dz_size : W_size + dz_size + dz_packed_size]
+    if steps & PREPARE:
+        first, last = panels(W, h) * start // pieces, panels(W, h) * stop // pieces
+        if backward:
+            left, right = first * tile_columns(W), min(h, last * tile_columns(W))
+            if relu:
+                _mask_and_sum_columns(dout, y, dz, v[left:right], left)
+            else:
+                _sum_columns(dout, v[left:right], left)
+            if W_size > 0:
+                of_W = panels(W, d)
+                pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)
+        if dz_packed_size > 0 or (W_size > 0 and not backward):
+            b, packed = (dz, dz_packed) if backward else (W, W_packed)
+            pack_panels(b, packed, first, last)
+    if steps & MULTIPLY:
+        by_rows = input_gradient and n <= FEW
+        for product in range(2 if input_gradient and not by_rows else 1):
+            a, b, packed, bias, c, flags = x, W, W_packed, v, y, relu
+            if backward:
+                bias = v[:0]
+                if product == 0:
+                    b, packed, c, flags = dz, dz_packed, dW, TRANSPOSED_A
+                else:
+                    a, c, flags = dz, dx, 0
+            multiply(a, b, packed, bias, c, flags, start, stop, pieces)
+        if by_rows:
+            multiply_rows(dz, W, dx, start, stop, pieces)
+
+
+def _call(x, W, v, y, dout, dx, dW, form, chunks):
+    (n, d), h = x.shape, W.shape[1]
+    work = workspace.take(sum(_sizes(n, d, h, W.itemsize, form)), W.dtype)
+    if chunks == 1:
+        _layer(x, W, v, y, dout, dx, dW, work, form, PREPARE | MULTIPLY, 1, 1)
+    else:
+        for step in PREPARE, MULTIPLY:
+            _layer(x, W, v, y, dout, dx, dW, work, form, step, chunks, chunks)
+    workspace.give_back(work)
+
+
+# Where a call has no array of some kind, another of the same type stands in for it.
+
+
 def affine(x, W, b, out, chunks):
     """out = x W + b."""
-    product(x, W, out, chunks, bias=b)
+    _call(x, W, b, out, out, x, W, 0, chunks)
 
 
 def affine_relu(x, W, b, out, chunks):
     """out = max(x W + b, 0)."""
-    product(x, W, out, chunks, bias=b, relu=True)
+    _call(x, W, b, out, out, x, W, RELU, chunks)
 
 
 def affine_backward(dout, x, W, dx, dW, db, chunks):
     """Gradients of x W + b; dx may be None, and is then not computed."""
-    _column_sums(dout, db, worth(chunks, dout.size))
-    _products(dout, x, W, dx, dW, chunks)
+    _gradients(x, W, db, dout, dout, dx, dW, 0, chunks)
 
 
-def affine_relu_backward(dout, x, W, y, dz, dx, dW, db, chunks):
-    """Gradients of max(x W + b, 0) from its output y; dz is a workspace shaped like y."""
-    _mask_and_column_sums(dout, y, dz, db, worth(chunks, dout.size))
-    _products(dz, x, W, dx, dW, chunks)
+def affine_relu_backward(dout, x, W, y, dx, dW, db, chunks):
+    """Gradients of max(x W + b, 0) from its output y; dx may be None, and is then not computed."""
+    _gradients(x, W, db, y, dout, dx, dW, RELU, chunks)
 
 
-def _products(dz, x, W, dx, dW, chunks):
-    product(x, dz, dW, chunks, transpose_a=True)
-    if dx is not None:
-        product(dz, W, dx, chunks, transpose_b=True)
+def _gradients(x, W, db, y, dout, dx, dW, form, chunks):
+    if dx is None:
+        _call(x, W, db, y, dout, x, dW, form | GRADIENTS, chunks)
+    else:
+        _call(x, W, db, y, dout, dx, dW, form | GRADIENTS | INPUT_GRADIENT, chunks)

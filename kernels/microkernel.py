@@ -12,6 +12,7 @@ runs on an operand in place and on a packed copy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -21,14 +22,23 @@ from numba.extending import intrinsic
 from fastnn.kernels import simd
 from fastnn.kernels.simd import I64
 
-# Rows and vectors of a tile by vector width: as many accumulators as fit beside the vectors of
-# B and one broadcast element of A, in 32 registers (AVX-512) or 16 (AVX2, SSE).
-# Shorter tiles take the rows that are left: few kinds, as each costs time to compile.
-_TILE = {512: ((12, 8, 4, 2, 1), 2), 256: ((6, 4, 2, 1), 2), 128: ((6, 4, 2, 1), 2)}
-HEIGHTS, VECTORS = _TILE[simd.vector_bits()]
-ROWS = HEIGHTS[0]
-COLUMNS32 = VECTORS * simd.vector_bits() // 32  # of a tile of float32
-COLUMNS64 = VECTORS * simd.vector_bits() // 64
+# Kinds of tiles by vector width: for each height the widths, in half vectors. The first height
+# is the main one: as many accumulators as fit beside the vectors of B and one broadcast element
+# of A, in 32 registers (AVX-512) or 16 (AVX2, SSE). The others take the rows that are left; few
+# rows need many vectors, to have enough sums under way at once. Widths up to 2 are masked. With
+# AVX-512 a half vector takes half the time of a whole one, with the others the same. Few kinds,
+# as each takes 30 ms to compile, and again where the function that holds it is part of another.
+_TILES = {
+    512: {12: (4, 2, 1), 8: (4, 2, 1), 4: (8, 4, 2), 2: (16, 8, 4, 2), 1: (16, 8, 4, 2)},
+    256: {6: (4, 2), 4: (4, 2), 2: (8, 4, 2), 1: (16, 8, 4, 2)},
+    128: {6: (4, 2), 4: (4, 2), 2: (8, 4, 2), 1: (16, 8, 4, 2)},
+}
+BITS = simd.vector_bits()
+TILES = _TILES[BITS]
+HEIGHTS = tuple(TILES)
+ROWS, VECTORS = HEIGHTS[0], TILES[HEIGHTS[0]][0] // 2
+COLUMNS32 = VECTORS * BITS // 32  # of the main tile, in float32
+COLUMNS64 = VECTORS * BITS // 64
 
 ACCUMULATE, RELU = 1, 2  # flags
 
@@ -39,21 +49,21 @@ class _Tile:
     The arguments are those of :func:`tile`, in its order, less the last two.
     """
 
-    def __init__(self, builder: ir.IRBuilder, function: ir.Function, real: Any, rows: int) -> None:
+    def __init__(
+        self, builder: ir.IRBuilder, args: Sequence[ir.Value], v: simd.Vectors, rows: int
+    ) -> None:
         self.b = builder
         (self.k, self.a, self.a_row, self.a_k, self.b0, self.b_k, self.c, self.c_row,
-         self.columns, self.bias, self.flags) = function.args  # fmt: skip
+         self.columns, self.bias, self.flags) = args  # fmt: skip
         self.rows = rows
         self.cells: list[tuple[int, int]] = []
-        self.v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        self.v = v
 
     def emit(self, vectors: int, edge: bool) -> None:
         """Emit the tile with some vectors of columns; `edge` masks those beyond the matrix."""
-        v, b = self.v, self.b
+        v = self.v
         self.cells = [(i, j) for i in range(self.rows) for j in range(vectors)]
-        masks: list[ir.Value | None] = [None] * vectors
-        if edge:
-            masks = [v.mask(b.sub(self.columns, I64(j * v.lanes))) for j in range(vectors)]
+        masks = [v.mask(self.columns) if edge else None] * vectors
         tile = self._product(masks)
         self._epilogue(tile, masks)
         for (i, j), value in zip(self.cells, tile, strict=True):
@@ -97,34 +107,20 @@ class _Tile:
         return self.v.offset(row, j * self.v.lanes)
 
 
-def _function(module: ir.Module, real: Any, rows: int) -> ir.Function:
-    """Return the function of a tile shape, emitted into the module if it was not."""
-    name = f"fastnn.tile.{real}.{rows}"
-    function = module.globals.get(name)
-    if function is not None:
-        return function
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * 11), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    tile = _Tile(builder, function, real, rows)
-    full = builder.icmp_signed(">=", tile.columns, I64(VECTORS * tile.v.lanes))
-    narrow = builder.icmp_signed("<=", tile.columns, I64(tile.v.lanes))
-    with builder.if_else(full) as (then, otherwise):
-        with then:
-            tile.emit(VECTORS, edge=False)
-        with otherwise, builder.if_else(narrow) as (one, several):
-            with one:
-                tile.emit(1, edge=True)
-            with several:
-                tile.emit(VECTORS, edge=True)
-    builder.ret_void()
-    return function
+def _function(module: ir.Module, real: Any, rows: int, width: int) -> ir.Function:
+    """Return the function of a kind of tile."""
+
+    def emit(builder: ir.IRBuilder, args: Sequence[ir.Value]) -> None:
+        lanes = BITS // real.bitwidth
+        v = simd.Vectors(builder, real, lanes // 2 if width == 1 else lanes)
+        _Tile(builder, args, v, rows).emit(max(1, width // 2), edge=width <= 2)
+
+    return simd.function(module, f"fastnn.tile.{real}.{rows}.{width}", 11, emit)
 
 
 @intrinsic
-def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, zero):  # type: ignore[no-untyped-def]
-    """Compute one tile of C, of `rows` rows and at most `VECTORS` vectors of columns.
+def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, width, zero):  # type: ignore[no-untyped-def]
+    """Compute one tile of C.
 
     Parameters
     ----------
@@ -142,25 +138,27 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
         Address of the first column's bias, or 0.
     flags : int
         ACCUMULATE and RELU.
-    rows : int
-        One of `HEIGHTS`.
+    rows, width : int
+        A kind in `TILES`.
     zero : float
         Of the matrices' type.
     """
     if zero not in (types.float32, types.float64):
         return None
-    signature = types.void(*[types.int64] * 12, zero)
+    signature = types.void(*[types.int64] * 13, zero)
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        *common, rows_, _ = args
+        *common, rows_, width_, _ = args
         done = builder.append_basic_block("tile.done")
-        switch = builder.switch(rows_, done)
-        for n in HEIGHTS:
-            block = builder.append_basic_block(f"tile.{n}")
-            switch.add_case(I64(n), block)
-            with builder.goto_block(block):
-                builder.call(_function(builder.module, zero, n), common)
-                builder.branch(done)
+        kind = builder.or_(builder.shl(rows_, I64(8)), width_)
+        switch = builder.switch(kind, done)
+        for n, widths in TILES.items():
+            for w in widths:
+                block = builder.append_basic_block(f"tile.{n}.{w}")
+                switch.add_case(I64(n << 8 | w), block)
+                with builder.goto_block(block):
+                    builder.call(_function(builder.module, zero, n, w), common)
+                    builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
@@ -184,7 +182,7 @@ def transpose(typingctx, source, source_step, target, target_step, zero):  # typ
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         source, source_step, target, target_step, _ = args
-        v = simd.Vectors(builder, zero, simd.vector_bits() // zero.bitwidth)
+        v = simd.Vectors(builder, zero, BITS // zero.bitwidth)
         rows = []
         for _ in range(v.lanes):
             rows.append(v.load(source))

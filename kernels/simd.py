@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,24 @@ def declare(module: ir.Module, name: str, result: ir.Type, args: Sequence[ir.Typ
     """Return the function of that name, declared in the module if it was not."""
     function = module.globals.get(name)
     return function or ir.Function(module, ir.FunctionType(result, args), name)
+
+
+def function(
+    module: ir.Module,
+    name: str,
+    n_args: int,
+    emit: Callable[[ir.IRBuilder, Sequence[ir.Value]], None],
+) -> ir.Function:
+    """Return the function of that name, of integers, emitted into the module if it was not."""
+    found = module.globals.get(name)
+    if found is None:
+        found = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * n_args), name)
+        found.linkage = "internal"
+        found.attributes.add("noinline")
+        builder = ir.IRBuilder(found.append_basic_block("entry"))
+        emit(builder, found.args)
+        builder.ret_void()
+    return found
 
 
 class Vectors:
@@ -123,6 +141,31 @@ class Vectors:
                     turned[i + block] = self._shuffle(*pair, high)
             rows, block = turned, 2 * block
         return rows
+
+    def sums(self, rows: list[ir.Value]) -> ir.Value:
+        """Return a vector of the sums over each of as many vectors as they have lanes.
+
+        Round by round, the halves of each vector's blocks of lanes are added; two vectors
+        become one.
+        """
+        lanes, block = range(self.lanes), self.lanes // 2
+        while block:
+            first = [e % block + e // (2 * block) * 2 * block for e in lanes]
+            low = [f + self.lanes if e & block else f for e, f in zip(lanes, first, strict=True)]
+            high = [e + block for e in low]
+            pairs = zip(rows[:block], rows[block:], strict=True)
+            rows = [
+                self.builder.fadd(self._shuffle(*p, low), self._shuffle(*p, high)) for p in pairs
+            ]
+            block //= 2
+        return rows[0]
+
+    def cut(self, vector: ir.Value, first: int) -> ir.Value:
+        """Return as many lanes of a longer vector, from `first` on."""
+        undefined = ir.Constant(vector.type, ir.Undefined)
+        lanes = list(range(first, first + self.lanes))
+        order = ir.Constant(ir.VectorType(I32, self.lanes), lanes)
+        return self.builder.shuffle_vector(vector, undefined, order)
 
     def _shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
         order = ir.Constant(ir.VectorType(I32, self.lanes), lanes)

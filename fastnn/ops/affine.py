@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._types import Array
@@ -118,8 +117,7 @@ def _backward(
         run("affine_backward", _work(x, W), dout, x, W, to_dx, to_dW, to_db)
     else:
         expect_shape("y", y, shape, "like dout")
-        dz = np.empty(shape, x.dtype)
-        run("affine_relu_backward", _work(x, W), dout, x, W, y, dz, to_dx, to_dW, to_db)
+        run("affine_relu_backward", _work(x, W), dout, x, W, y, to_dx, to_dW, to_db)
     first = None if to_dx is None else deliver(dx, to_dx)
     return first, deliver(dW, to_dW), deliver(db, to_db)
 

@@ -29,8 +29,7 @@ def affine_backward(
 
 
 def affine_relu_backward(
-    dout: Array, x: Array, W: Array, y: Array, dz: Array, dx: Array | None, dW: Array, db: Array
+    dout: Array, x: Array, W: Array, y: Array, dx: Array | None, dW: Array, db: Array
 ) -> None:
-    """dz = dout where y > 0, else 0; then as :func:`affine_backward` of dz."""
-    dz[...] = np.where(y <= 0, 0, dout)
-    affine_backward(dz, x, W, dx, dW, db)
+    """As :func:`affine_backward` of dout where y > 0, else 0."""
+    affine_backward(np.where(y <= 0, dout.dtype.type(0), dout), x, W, dx, dW, db)

@@ -5,16 +5,18 @@ import mmap
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fastnn import ops
-from fastnn.kernels import gemm, microkernel, simd
+from fastnn import kernels, ops
+from fastnn.kernels import microkernel, simd
 from fastnn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
 
+FEW = sys.modules["fastnn.kernels.affine"].FEW
 ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
 # Around a tile of either dtype, and beyond one block of rows, of k, and the limits of packing.
 AROUND = sorted({s + d for s in (ROWS, COLUMNS // 2, COLUMNS, 2 * COLUMNS) for d in (-1, 0, 1)})
@@ -22,46 +24,71 @@ SIZES = st.one_of(st.integers(1, 9), st.sampled_from([*AROUND, 65, 100]))
 DEPTHS = st.one_of(SIZES, st.just(0))
 
 
-def operands(seed, m, k, n, dtype, transpose_a, transpose_b):
+def operands(seed, n, d, h, dtype):
     rng = np.random.default_rng(seed)
-    a = rng.standard_normal((k, m) if transpose_a else (m, k)).astype(dtype)
-    b = rng.standard_normal((n, k) if transpose_b else (k, n)).astype(dtype)
-    return a, b, rng.standard_normal(n).astype(dtype)
+    return [rng.standard_normal(shape).astype(dtype) for shape in ((n, d), (d, h), h, (n, h))]
+
+
+def assert_close(got, exact, terms, bound):
+    """Compare with sums of so many terms, whose absolute values sum to `bound`."""
+    assert (np.abs(got - exact) <= terms * np.finfo(got.dtype).eps * bound).all()
+
+
+def same_for_any_chunks(call, *shapes, dtype):
+    """Return the outputs of a kernel, after a look at those of other numbers of chunks."""
+    results = []
+    for chunks in (1, 2, 5):
+        outputs = [np.full(shape, np.nan, dtype) for shape in shapes]
+        call(*outputs, chunks)
+        results.append(outputs)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    return results[0]
+
+
+shapes = given(
+    n=SIZES, d=DEPTHS, h=SIZES, dtype=st.sampled_from(["float32", "float64"]), relu=st.booleans()
+)
 
 
 @settings(deadline=None, max_examples=150)
-@given(
-    m=SIZES,
-    k=DEPTHS,
-    n=SIZES,
-    dtype=st.sampled_from(["float32", "float64"]),
-    transpose_a=st.booleans(),
-    transpose_b=st.booleans(),
-    with_bias=st.booleans(),
-    relu=st.booleans(),
-)
-@example(65, 1030, 260, "float32", False, False, True, True)
-@example(50, 2050, 33, "float64", False, False, True, True)
-@example(65, 1030, 260, "float64", True, False, True, True)
-@example(65, 1030, 260, "float32", True, True, True, True)
-@example(1, 0, 1, "float32", False, False, True, True)
-def test_product(m, k, n, dtype, transpose_a, transpose_b, with_bias, relu):
-    a, b, bias = operands(m + k + n, m, k, n, dtype, transpose_a, transpose_b)
-    forms = {"transpose_a": transpose_a, "transpose_b": transpose_b, "relu": relu}
-    results = []
-    for chunks in (1, 2, 5):
-        out = np.full((m, n), np.nan, dtype)
-        gemm.product(a, b, out, chunks, bias=bias if with_bias else None, **forms)
-        results.append(out)
-    wide = np.longdouble if dtype == "float64" else np.float64
-    A, B = (a.T if transpose_a else a).astype(wide), (b.T if transpose_b else b).astype(wide)
-    extra = bias.astype(wide) * with_bias
-    exact = np.einsum("ij,jk->ik", A, B) + extra
-    bound = np.einsum("ij,jk->ik", abs(A), abs(B)) + abs(extra)
-    error = np.abs(results[0] - (np.maximum(exact, 0) if relu else exact))
-    assert (error <= (k + 2) * np.finfo(dtype).eps * bound).all()
-    for other in results[1:]:
-        np.testing.assert_array_equal(other, results[0])
+@shapes
+@example(65, 1030, 260, "float32", True)
+@example(65, 1030, 260, "float64", True)
+@example(50, 2050, 33, "float64", False)
+@example(1, 0, 1, "float32", True)
+def test_forward(n, d, h, dtype, relu):
+    x, W, b, _ = operands(n + d + h, n, d, h, dtype)
+    kernel = kernels.affine_relu if relu else kernels.affine
+    [y] = same_for_any_chunks(partial(kernel, x, W, b), (n, h), dtype=dtype)
+    x, W, b = (a.astype(np.longdouble) for a in (x, W, b))
+    exact = x @ W + b
+    bound = np.abs(x) @ np.abs(W) + np.abs(b)
+    assert_close(y, np.maximum(exact, 0) if relu else exact, d + 2, bound)
+
+
+@settings(deadline=None, max_examples=150)
+@shapes
+@example(65, 260, 70, "float32", True)
+@example(65, 70, 1030, "float64", False)
+@example(1030, 70, 260, "float32", True)
+@example(FEW, 300, 1030, "float64", True)
+@example(FEW + 1, 300, 1030, "float32", False)
+@example(1, 0, 1, "float32", True)
+def test_backward(n, d, h, dtype, relu):
+    x, W, b, dout = operands(n + d + h, n, d, h, dtype)
+    y = x @ W + b
+    if relu:
+        call = partial(kernels.affine_relu_backward, dout, x, W, y)
+    else:
+        call = partial(kernels.affine_backward, dout, x, W)
+    dx, dW, db = same_for_any_chunks(call, (n, d), (d, h), (h,), dtype=dtype)
+    dz = (dout * (y > 0) if relu else dout).astype(np.longdouble)
+    x, W = x.astype(np.longdouble), W.astype(np.longdouble)
+    assert_close(dx, dz @ W.T, h, np.abs(dz) @ np.abs(W.T))
+    assert_close(dW, x.T @ dz, n, np.abs(x.T) @ np.abs(dz))
+    assert_close(db, dz.sum(axis=0), n, np.abs(dz).sum(axis=0))
 
 
 def test_large_product_by_random_vector():
@@ -69,18 +96,22 @@ def test_large_product_by_random_vector():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((700, 1500)), rng.standard_normal((1500, 900))
     out = np.empty((700, 900))
-    gemm.product(a, b, out, 2)
+    kernels.affine(a, b, np.zeros(900), out, 2)
     v = rng.standard_normal(900)
     bound = np.abs(a) @ (np.abs(b) @ np.abs(v))
-    assert (np.abs(out @ v - a @ (b @ v)) <= 1500 * np.finfo(float).eps * bound).all()
+    assert_close(out @ v, a @ (b @ v), 1500, bound)
 
 
 def test_nan_reaches_its_row_and_no_other():
-    a, b, bias = operands(0, 40, 30, 50, "float32", False, False)
-    a[7, 3] = np.nan
+    a, b, bias, dout = operands(0, 40, 30, 50, "float32")
+    a[7, 3] = dout[7, 3] = np.nan
     out = ops.affine_relu(a, b, bias)
     assert np.isnan(out[7]).all()
     assert not np.isnan(np.delete(out, 7, axis=0)).any()
+    for rows in (slice(40), slice(8)):  # packed, and as scalar products
+        dx, _, _ = ops.affine_backward(dout[rows], a[rows], b)
+        assert np.isnan(dx[7]).all()
+        assert not np.isnan(np.delete(dx, 7, axis=0)).any()
 
 
 class Guarded:
@@ -118,9 +149,16 @@ def guarded_affine():
     """Run the affine functions on arrays at the end of their pages."""
     memory = Guarded()
     for dtype in ("float32", "float64"):
-        for m, k, n in [(1, 1, 1), (13, 5, 33), (ROWS, 7, COLUMNS), (70, 31, 300), (37, 129, 67)]:
-            x, W, b = (memory.array(a) for a in operands(0, m, k, n, dtype, False, False))
-            y = memory.array(np.empty((m, n), dtype))
+        for m, k, n in [
+            (1, 1, 1),
+            (2, 33, 7),
+            (4, 5, 150),
+            (ROWS, 7, COLUMNS),
+            (70, 300, 31),
+            (37, 129, 67),
+            (66, 5, 260),
+        ]:
+            x, W, b, y = (memory.array(a) for a in operands(0, m, k, n, dtype))
             dx, dW, db = (memory.array(np.empty_like(a)) for a in (x, W, b))
             ops.affine_relu(x, W, b, out=y)
             dout = memory.array(np.ones((m, n), dtype))
@@ -204,7 +242,12 @@ def stray():
 @pytest.mark.parametrize("bits", LESS)
 def test_every_vector_width(bits):
     """The tests of products, with vectors of another width."""
-    tests = test_product, test_nan_reaches_its_row_and_no_other, test_large_product_by_random_vector
+    tests = (
+        test_forward,
+        test_backward,
+        test_nan_reaches_its_row_and_no_other,
+        test_large_product_by_random_vector,
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *(f"{__file__}::{t.__name__}" for t in tests)],
         env=dict(os.environ, FASTNN_VECTOR_BITS=str(bits)),
@@ -213,7 +256,7 @@ def test_every_vector_width(bits):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    assert f"{len(tests)} passed" in done.stdout
 
 
 def test_bad_vector_width():
@@ -242,28 +285,3 @@ assert not any(name.startswith("scipy.") for name in sys.modules)
 """
     done = run(script)
     assert done.returncode == 0, done.stderr
-
-
-def test_workspace_is_kept():
-    a, b, _ = operands(0, 100, 60, 70, "float32", False, True)
-    out = np.empty((100, 70), np.float32)
-    gemm.product(a, b, out, 1, transpose_b=True)
-    before = gemm._workspace._bytes
-    gemm.product(a, b, out, 1, transpose_b=True)
-    assert gemm._workspace._bytes is before
-    assert not any(np.shares_memory(before, array) for array in (a, b, out))
-
-
-def test_product_inside_a_product_has_its_own_workspace():
-    """As when a signal handler interrupts one."""
-    with gemm._workspace.matrix((2, 3), np.dtype("f")) as outer:
-        outer[:] = 1
-        with gemm._workspace.matrix((2, 3), np.dtype("f")) as inner:
-            assert not np.shares_memory(outer, inner)
-
-
-def test_large_workspace_is_not_kept(monkeypatch):
-    monkeypatch.setattr(gemm, "KEPT", 100)
-    with gemm._workspace.matrix((10, 10), np.dtype("d")):
-        pass
-    assert gemm._workspace._bytes.size <= 100
