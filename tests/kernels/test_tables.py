@@ -184,3 +184,11 @@ def test_the_layout_of_arrays_is_looked_at():
 def test_arrays_that_cannot_be_looked_into():
     with mock.patch.dict(tables._REALS, clear=True):
         assert tables.tabulate((np.ones(3), np.ones(3)), 2) is None
+
+
+def test_one_compiled_form_reads_all_tables():
+    for dtype in DTYPES:
+        for kinds in (2, 3, 4):
+            for shapes in ([(3,)], [(), (2, 3), (1, 2, 3)]):
+                assert tables.tabulate(draw(0, shapes, kinds, dtype), kinds) is not None
+    assert len(tables._fill.signatures) == 1
