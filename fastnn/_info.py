@@ -32,7 +32,9 @@ def _processor() -> str:
                 return names[0]
         elif sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            return subprocess.run(
+                command, capture_output=True, text=True, check=True
+            ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         pass
     return platform.processor() or platform.machine()
@@ -87,7 +89,7 @@ def _available() -> int:
     before = threads.get_num_threads()
     threads.set_num_threads(1 << 20)
     try:
-        return threads.get_num_threads()
+        return int(threads.get_num_threads())
     finally:
         threads.set_num_threads(before)
 

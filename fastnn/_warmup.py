@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _loss(name: str, dtype: str) -> None:
 
 
 def _dropout(name: str, dtype: str) -> None:
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "dropout": {"ratio": 0.5, "seed": 1},
         "dropout_backward": {"mask": np.ones((4, 6), np.bool_), "ratio": 0.5},
         "dropout_inference": {"ratio": 0.5},
