@@ -1,11 +1,20 @@
-"""The commands of ``python -m fastnn``; each imports what it needs when it runs."""
+"""The commands of ``python -m fastnn``."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fastnn import _info, _warmup, config
+from fastnn._bench import run, table
+from fastnn._bench.families import FAMILIES
+from fastnn.kernels import cache
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -20,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print the CPU and its vector width, threads, cache folder and versions.",
     )
     info.add_argument("--json", action="store_true", help="print JSON instead of text")
-    info.set_defaults(run=_info)
+    info.set_defaults(run=_print_info)
 
     warmup = commands.add_parser(
         "warmup",
@@ -29,9 +38,48 @@ def _parser() -> argparse.ArgumentParser:
         "folder (FASTNN_CACHE_DIR), so that no later process of this installation has to. "
         "Takes a minute or two the first time.",
     )
-    warmup.set_defaults(run=_warmup)
+    warmup.set_defaults(run=_compile)
 
+    bench = commands.add_parser(
+        "bench",
+        help="time fastnn against NumPy, PyTorch and JAX on this machine",
+        description="Time fastnn against NumPy and, where they are installed, PyTorch and JAX "
+        "(pip install torch jax optax): all in turns, on the same threads, after their results "
+        "were compared. Takes some minutes for each number of threads.",
+    )
+    bench.add_argument("--quick", action="store_true", help="a short list, in about a minute")
+    bench.add_argument(
+        "--family",
+        action="append",
+        choices=list(FAMILIES),
+        help="measure this family of operations only; may be given several times",
+    )
+    bench.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s"
+    )
+    bench.add_argument(
+        "--threads",
+        nargs="+",
+        type=_threads,
+        metavar="N",
+        help="numbers of threads to measure with, or 'all' (default: 1 all)",
+    )
+    bench.add_argument(
+        "--json", metavar="FILE", help="write all results to this file, or with - print them"
+    )
+    bench.set_defaults(run=_bench)
     return parser
+
+
+def _threads(text: str) -> int:
+    available = run.processors()
+    if text == "all":
+        return available
+    if not text.isdecimal() or not 1 <= int(text) <= available:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers from 1 to {available}, or 'all', got {text!r}"
+        )
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,20 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(parsed.run(parsed))
 
 
-def _info(parsed: argparse.Namespace) -> int:
-    from fastnn import _info
-
+def _print_info(parsed: argparse.Namespace) -> int:
     facts = _info.info()
     print(json.dumps(facts, indent=2) if parsed.json else "\n".join(_info.lines(facts)))
     return 0
 
 
-def _warmup(parsed: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from fastnn import _warmup, config
-    from fastnn.kernels import cache
-
+def _compile(parsed: argparse.Namespace) -> int:
     if config.get_backend() != "numba":
         print("nothing to compile: FASTNN_BACKEND=numpy or NUMBA_DISABLE_JIT=1 is set")
         return 1
@@ -74,8 +115,24 @@ def _warmup(parsed: argparse.Namespace) -> int:
     return 0 if after else 1
 
 
+def _bench(parsed: argparse.Namespace) -> int:
+    threads = sorted(set(parsed.threads or (1, run.processors())))
+    try:
+        results = run.measure(parsed.family or list(FAMILIES), parsed.dtype, threads, parsed.quick)
+    except run.WorkerError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    facts = _info.info()
+    text = json.dumps({"machine": facts, "results": results}, indent=2)
+    if parsed.json == "-":
+        print(text)
+        return 0
+    if parsed.json:
+        Path(parsed.json).write_text(text + "\n")
+    print("\n".join(table.heading(facts) + table.lines(results)))
+    return 0
+
+
 def _compiled() -> int:
     """Return how many compiled kernels are on disk."""
-    from fastnn.kernels import cache
-
     return len(list(cache.folder().glob("*.bin")))

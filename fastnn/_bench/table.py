@@ -1,0 +1,102 @@
+"""Results as tables of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from fastnn._bench.families import FAMILIES
+
+UNITS = {"flop": ("GFLOP/s", "FMA"), "byte": ("GB/s", "copy")}
+
+
+PEERS = {"NumPy": "numpy", "PyTorch": "torch", "JAX": "jax", "optax": "optax"}
+
+EXPLANATION = (
+    "Times are those of the best round. ratio: time of the fastest other library over that of",
+    "fastnn, median over rounds in which all take turns. Before timing, all results were found",
+    "to agree with fastnn.reference in float64.",
+)
+
+
+def heading(facts: dict[str, Any]) -> list[str]:
+    """Return what was measured where, and what the columns are."""
+    versions = facts["versions"]
+    peers = (
+        f"{name} {versions[p]}" if versions[p] else f"{name}: not installed"
+        for name, p in PEERS.items()
+    )
+    return [
+        f"{facts['cpu']['name']}, {facts['vector_bits']}-bit vectors",
+        f"fastnn {versions['fastnn']}, {', '.join(peers)}",
+        *EXPLANATION,
+    ]
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows as lines: two columns of text, then numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _time(seconds: float) -> str:
+    us = seconds * 1e6
+    return f"{us:.1f}" if us < 100 else f"{us:,.0f}"
+
+
+def _head(result: dict[str, Any]) -> list[str]:
+    rate, limit = UNITS.get(result["unit"], ("", ""))
+    speed = [rate, f"of {limit}"] if limit else []
+    rivals = list(result["ratios"])
+    return ["", "shape", "fastnn us", *speed, *(f"{name} us" for name in rivals), "ratio"]
+
+
+def _row(result: dict[str, Any]) -> list[str]:
+    times = {library: value["minimum"] for library, value in result["seconds"].items()}
+    speed = []
+    if result["unit"]:
+        rate = result["work"] / times["fastnn"]
+        speed = [f"{rate / 1e9:.1f}", f"{rate / result['limit_per_second']:.0%}"]
+    ratios = result["ratios"]
+    fastest = min(ratios, key=ratios.__getitem__)
+    return [
+        result["case"],
+        result["shape"],
+        _time(times["fastnn"]),
+        *speed,
+        *(_time(times[name]) for name in ratios),
+        f"{ratios[fastest]:.2f} {fastest}",
+    ]
+
+
+def _limits(results: list[dict[str, Any]]) -> str:
+    unit = results[0]["unit"]
+    if not unit:
+        return ""
+    rates = [result["limit_per_second"] / 1e9 for result in results]
+    rate, limit = UNITS[unit]
+    return f"limit measured beside each case: {limit} {min(rates):.0f} to {max(rates):.0f} {rate}"
+
+
+def lines(results: list[dict[str, Any]]) -> list[str]:
+    """Return a table for each family and number of threads."""
+
+    def table_of(result: dict[str, Any]) -> tuple[int, str]:
+        return result["threads"], result["family"]
+
+    text: list[str] = []
+    for (threads, family), group in groupby(results, key=table_of):
+        rows = list(group)
+        module = FAMILIES[family]
+        plural = "s" if threads > 1 else ""
+        text += ["", f"{module.TITLE}; {rows[0]['dtype']}, {threads} thread{plural}", ""]
+        text += _align([_head(rows[0]), *map(_row, rows)])
+        text += ["", *filter(None, [_limits(rows), *module.NOTES])]
+    return text
