@@ -63,9 +63,19 @@ def _copy_bytes(typingctx, target, source, count):  # type: ignore[no-untyped-de
 
 
 @kernel("source.size", LINE)
-def copy(source, target, start, stop):
-    """Copy a flat array with the C library's memcpy."""
-    size = source.itemsize
-    _copy_bytes(
-        target.ctypes.data + start * size, source.ctypes.data + start * size, (stop - start) * size
-    )
+def copy(rounds, source, target, start, stop):
+    """Copy a flat array to another and back, `rounds` times in all, vector by vector."""
+    source, target = source[start:stop], target[start:stop]
+    for _ in range(rounds):
+        for i in range(source.size):
+            target[i] = source[i]
+        source, target = target, source
+
+
+@kernel("source.size", LINE)
+def copy_bytes(rounds, source, target, start, stop):
+    """Copy as :func:`copy` with the C library's memcpy; it passes large arrays by the cache."""
+    size, to, origin = source.itemsize, target.ctypes.data, source.ctypes.data
+    for _ in range(rounds):
+        _copy_bytes(to + start * size, origin + start * size, (stop - start) * size)
+        to, origin = origin, to

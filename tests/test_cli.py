@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -20,14 +21,26 @@ def run(*arguments, **variables):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["warmup"]])
+@pytest.mark.parametrize("command", [[], ["info"], ["warmup"], ["bench"]])
 def test_help(command):
     done = run(*command, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(" ".join(["usage: python -m fastnn", *command]))
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["info", "--fly"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["info", "--fly"],
+        ["bench", "--family", "fly"],
+        ["bench", "--dtype", "float16"],
+        ["bench", "--threads", "0"],
+        ["bench", "--threads", "1", "many"],
+        ["bench", "--threads", "1000000"],
+    ],
+)
 def test_bad_arguments(arguments):
     done = run(*arguments)
     assert done.returncode == 2
@@ -160,3 +173,72 @@ def test_warmup_says_when_nothing_can_be_kept(tmp_path):
     done = run("warmup", FASTNN_BACKEND="numpy", FASTNN_CACHE_DIR=tmp_path)
     assert done.returncode == 1
     assert "nothing to compile: FASTNN_BACKEND=numpy" in done.stdout
+
+
+@pytest.fixture
+def without_peers(tmp_path):
+    """Return variables with which PyTorch and JAX, where they are installed, are not found."""
+    for name in ("torch", "jax"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError({name!r})")
+    path = os.environ.get("PYTHONPATH", "")
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [path])])}
+
+
+def test_bench_prints_tables(without_peers):
+    done = run("bench", "--quick", "--family", "affine", "--threads", "1", **without_peers)
+    assert done.returncode == 0, done.stderr
+    assert "PyTorch: not installed, JAX: not installed" in done.stdout
+    assert "affine + ReLU; float32, 1 thread\n" in done.stdout
+    (row,) = re.findall(r"^forward +\(512, 512, 512\) +(.*)", done.stdout, re.M)
+    us, rate, share, _, ratio, fastest = row.replace(",", "").split()
+    assert float(us) * float(rate) == pytest.approx(2 * 512**3 / 1e3, rel=0.01)
+    assert 1 <= int(share.rstrip("%")) <= 101
+    assert float(ratio) > 0
+    assert fastest == "NumPy"
+    assert "8/8" in done.stderr  # the progress bar
+
+
+def test_bench_writes_json(without_peers, tmp_path):
+    arguments = "bench", "--quick", "--family", "batchnorm", "--family", "activations"
+    settings = "--threads", "1", "all", "--dtype", "float64", "--json"
+    done = run(*arguments, *settings, "-", **without_peers)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["machine"]["versions"]["fastnn"] == fastnn.__version__
+    results = report["results"]
+    threads = sorted(
+        {1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+    )
+    assert sorted({r["threads"] for r in results}) == threads
+    assert {r["family"] for r in results} == {"batchnorm", "activations"}
+    for r in results:
+        assert r["dtype"] == "float64"
+        assert r["rounds"] >= 5
+        assert list(r["seconds"]) == ["fastnn", "NumPy"]
+        assert 0 < r["seconds"]["fastnn"]["minimum"] <= r["seconds"]["fastnn"]["median"]
+        assert r["ratios"]["NumPy"] > 0
+        assert r["limit_per_second"] > 0
+
+
+def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
+    # What every Python process runs when it starts: products of float32 go wrong in it.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import numpy as np\n"
+        "dot = np.dot\n"
+        "def wrong(a, b, out=None):\n"
+        "    return dot(a * (1.01 if a.dtype == np.float32 else 1), b, out=out)\n"
+        "np.dot = wrong\n"
+    )
+    done = run("bench", "--quick", "--family", "affine", "--threads", "1", **without_peers)
+    assert done.returncode == 1
+    assert re.search(r"^bench: forward \(128, 100, 100\), .*: off by ", done.stderr, re.M)
+    assert "Traceback" not in done.stderr
+
+
+def test_import_leaves_the_command_line_out():
+    script = "import sys, fastnn; print(*(name for name in sys.modules))"
+    command = [sys.executable, "-c", script]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "fastnn.ops" in loaded
+    private = {f"fastnn.{name}" for name in ("_bench", "_cli", "_info", "_warmup")}
+    assert not private & set(loaded)

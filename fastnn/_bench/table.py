@@ -11,7 +11,7 @@ from fastnn._bench.families import FAMILIES
 UNITS = {"flop": ("GFLOP/s", "FMA"), "byte": ("GB/s", "copy")}
 
 
-PEERS = {"NumPy": "numpy", "PyTorch": "torch", "JAX": "jax", "optax": "optax"}
+PACKAGES = {"fastnn": "fastnn", "NumPy": "numpy", "PyTorch": "torch", "JAX": "jax"}
 
 EXPLANATION = (
     "Times are those of the best round. ratio: time of the fastest other library over that of",
@@ -20,16 +20,16 @@ EXPLANATION = (
 )
 
 
-def heading(facts: dict[str, Any]) -> list[str]:
+def heading(facts: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
     """Return what was measured where, and what the columns are."""
-    versions = facts["versions"]
-    peers = (
-        f"{name} {versions[p]}" if versions[p] else f"{name}: not installed"
-        for name, p in PEERS.items()
+    versions, measured = facts["versions"], results[0]["seconds"]
+    libraries = (
+        f"{name} {versions[package]}" if name in measured else f"{name}: not installed"
+        for name, package in PACKAGES.items()
     )
     return [
         f"{facts['cpu']['name']}, {facts['vector_bits']}-bit vectors",
-        f"fastnn {versions['fastnn']}, {', '.join(peers)}",
+        ", ".join(libraries),
         *EXPLANATION,
     ]
 
@@ -58,12 +58,19 @@ def _head(result: dict[str, Any]) -> list[str]:
     return ["", "shape", "fastnn us", *speed, *(f"{name} us" for name in rivals), "ratio"]
 
 
-def _row(result: dict[str, Any]) -> list[str]:
+def _limit(result: dict[str, Any], results: list[dict[str, Any]]) -> float:
+    """Return the limit for a result: the best arithmetic of all, a copy of the same size."""
+    if result["unit"] == "byte":
+        return float(result["limit_per_second"])
+    return max(float(r["limit_per_second"]) for r in results)
+
+
+def _row(result: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
     times = {library: value["minimum"] for library, value in result["seconds"].items()}
     speed = []
     if result["unit"]:
         rate = result["work"] / times["fastnn"]
-        speed = [f"{rate / 1e9:.1f}", f"{rate / result['limit_per_second']:.0%}"]
+        speed = [f"{rate / 1e9:.1f}", f"{rate / _limit(result, results):.0%}"]
     ratios = result["ratios"]
     fastest = min(ratios, key=ratios.__getitem__)
     return [
@@ -80,9 +87,10 @@ def _limits(results: list[dict[str, Any]]) -> str:
     unit = results[0]["unit"]
     if not unit:
         return ""
-    rates = [result["limit_per_second"] / 1e9 for result in results]
-    rate, limit = UNITS[unit]
-    return f"limit measured beside each case: {limit} {min(rates):.0f} to {max(rates):.0f} {rate}"
+    rates = [_limit(result, results) / 1e9 for result in results]
+    if unit == "flop":
+        return f"FMA: {rates[0]:.0f} GFLOP/s, in registers, the best of this run"
+    return f"copy: {min(rates):.0f} to {max(rates):.0f} GB/s, of arrays as large in all"
 
 
 def lines(results: list[dict[str, Any]]) -> list[str]:
@@ -97,6 +105,6 @@ def lines(results: list[dict[str, Any]]) -> list[str]:
         module = FAMILIES[family]
         plural = "s" if threads > 1 else ""
         text += ["", f"{module.TITLE}; {rows[0]['dtype']}, {threads} thread{plural}", ""]
-        text += _align([_head(rows[0]), *map(_row, rows)])
+        text += _align([_head(rows[0]), *(_row(row, rows) for row in rows)])
         text += ["", *filter(None, [_limits(rows), *module.NOTES])]
     return text

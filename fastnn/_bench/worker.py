@@ -21,6 +21,7 @@ from fastnn._bench.families import FAMILIES
 from fastnn._bench.timing import Call, Times, take_turns
 
 LIMIT = "limit"
+TRIAL = 0.05  # seconds to find out which of a library's ways is the fastest
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Settings:
                 if case.quick or not self.quick:
                     yield family, case
 
-    def times(self, calls: Mapping[str, Call], share: float = 1.0) -> Times:
+    def times(self, calls: Mapping[str, Call]) -> Times:
         """Time the calls in turns."""
-        seconds = (0.25 if self.quick else 1.0) * share
+        seconds = 0.2 if self.quick else 1.0
         if self.threads == 1:
             return take_turns(calls, seconds)
         # Pools keep their threads spinning after a call, OpenBLAS for 26 ms: on the
@@ -59,12 +60,13 @@ def _limit(case: Case, settings: Settings) -> limits.Limit | None:
     return limits.copy(case.footprint, settings.threads) if case.traffic else None
 
 
-def _fastest(variants: list[Variant], settings: Settings) -> Variant:
+def _fastest(variants: list[Variant]) -> tuple[Variant, dict[str, float]]:
+    """Return the fastest variant, and the seconds that each took in a short trial."""
     if len(variants) == 1:
-        return variants[0]
-    by_api = {variant.api: variant for variant in variants}
-    times = settings.times({api: variant.run for api, variant in by_api.items()}, share=0.25)
-    return by_api[min(by_api, key=times.minimum)]
+        return variants[0], {}
+    times = take_turns({variant.api: variant.run for variant in variants}, TRIAL)
+    trial = {variant.api: times.minimum(variant.api) for variant in variants}
+    return min(variants, key=lambda variant: trial[variant.api]), trial
 
 
 def measure(
@@ -73,17 +75,20 @@ def measure(
     """Verify and time a case; return what there is to print."""
     inputs = case.inputs()
     expected = case.expected(*inputs)
-    chosen = {}
+    calls: dict[str, Call] = {}
+    apis, trials = {}, {}
     for library, module in libraries.items():
         variants = getattr(module, case.operation)(*inputs)
         for variant in variants:
             verify(case, variant, expected)
-        chosen[library] = _fastest(variants, settings)
-    calls: dict[str, Call] = {library: variant.run for library, variant in chosen.items()}
+        chosen, trials[library] = _fastest(variants)
+        calls[library], apis[library] = chosen.run, chosen.api
     limit = _limit(case, settings)
     if limit:
-        limit.run()
-        calls[LIMIT] = limit.run
+        for variant in limit.variants:
+            variant.run()
+        chosen, trials[LIMIT] = _fastest(limit.variants)
+        calls[LIMIT], apis[LIMIT] = chosen.run, chosen.api
     gc.collect()
     gc.disable()
     times = settings.times(calls)
@@ -104,7 +109,8 @@ def measure(
             for library in libraries
         },
         "ratios": {library: times.ratio(library, "fastnn") for library in rivals},
-        "apis": {library: variant.api for library, variant in chosen.items()},
+        "apis": apis,
+        "trials": {name: trial for name, trial in trials.items() if trial},
     }
 
 

@@ -107,7 +107,9 @@ def update(problem: Problem) -> list[Variant]:
         "for-loop": {"foreach": False},
     }
     if problem.rule == "RMSProp":
-        del implementations["fused"]
+        del implementations["fused"]  # there is none
+    if problem.rule == "Nesterov":
+        del implementations["foreach"]  # it overwrites the gradients, here those of the next step
     return [
         Variant(f"{problem.rule} {name}", _update(problem, flags))
         for name, flags in implementations.items()
