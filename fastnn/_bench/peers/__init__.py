@@ -19,6 +19,8 @@ def load() -> dict[str, ModuleType | None]:
     for library, name in LIBRARIES.items():
         try:
             modules[library] = importlib.import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("fastnn"):
+                raise
             modules[library] = None
     return modules
