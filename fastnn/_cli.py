@@ -124,6 +124,12 @@ def _bench(parsed: argparse.Namespace) -> int:
     # To start processes takes longer than all of the short list.
     families = [family for family in FAMILIES if family != "startup" or not parsed.quick]
     try:
+        if parsed.json not in (None, "-"):
+            Path(parsed.json).touch()  # now, not after minutes
+    except OSError as error:
+        print(f"bench: --json: {error}", file=sys.stderr)
+        return 2
+    try:
         results = run.measure(parsed.family or families, parsed.dtype, threads, parsed.quick)
     except run.WorkerError as error:
         print(f"bench: {error}", file=sys.stderr)

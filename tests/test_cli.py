@@ -48,6 +48,12 @@ def test_bad_arguments(arguments):
     assert "Traceback" not in done.stderr
 
 
+def test_bench_tells_at_once_that_its_file_cannot_be_written(tmp_path):
+    done = run("bench", "--json", str(tmp_path / "missing" / "report.json"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("bench: --json: ")
+
+
 def test_info(tmp_path):
     done = run("info", FASTNN_CACHE_DIR=tmp_path, FASTNN_NUM_THREADS=1, FASTNN_VECTOR_BITS=128)
     assert done.returncode == 0, done.stderr
