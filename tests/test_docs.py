@@ -13,8 +13,7 @@ import fastnn
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
-    if not name.split(".")[-1].startswith("_")
-    and not name.startswith(("fastnn.kernels", "fastnn.reference"))
+    if "._" not in name and not name.startswith(("fastnn.kernels", "fastnn.reference"))
 ]
 
 

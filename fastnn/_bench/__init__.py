@@ -1,0 +1,9 @@
+"""What ``python -m fastnn bench`` does: fastnn and its peers, timed in turns.
+
+- :mod:`fastnn._bench.timing`: the clock.
+- :mod:`fastnn._bench.families`: what is timed, in which sizes.
+- :mod:`fastnn._bench.peers`: the same operations in fastnn, NumPy, PyTorch and JAX.
+- :mod:`fastnn._bench.limits`: the machine's own speed.
+- :mod:`fastnn._bench.worker`: a process that measures, with so many threads.
+- :mod:`fastnn._bench.run`: starts these processes; :mod:`fastnn._bench.table` prints.
+"""

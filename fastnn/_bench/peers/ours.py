@@ -1,0 +1,103 @@
+"""fastnn, as a user calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastnn import ops, optimizers
+from fastnn._bench.case import Variant
+from fastnn._bench.families.batchnorm import EPS
+from fastnn._bench.families.optimizers import Problem
+from fastnn._bench.peers.process import starting
+
+session: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+def affine_relu(x: Any, W: Any, b: Any) -> list[Variant]:
+    """Return the forward pass."""
+    out = np.empty((len(x), b.size), x.dtype)
+    return [Variant("ops.affine_relu", lambda: [ops.affine_relu(x, W, b, out=out)])]
+
+
+def affine_relu_backward(dout: Any, x: Any, W: Any, y: Any) -> list[Variant]:
+    """Return the backward pass."""
+    dx, dW, db = np.empty_like(x), np.empty_like(W), np.empty(W.shape[1], W.dtype)
+    run = partial(ops.affine_relu_backward, dout, x, W, y, dx=dx, dW=dW, db=db)
+    return [Variant("ops.affine_relu_backward", run)]
+
+
+def batchnorm(x: Any, gamma: Any, beta: Any, dout: Any) -> list[Variant]:
+    """Return forward and backward pass."""
+    out, dx, dgamma, dbeta = (np.empty_like(a) for a in (x, x, gamma, gamma))
+    running = np.zeros_like(gamma), np.ones_like(gamma)
+
+    def run() -> list[Any]:
+        y, mean, rstd = ops.batchnorm(x, gamma, beta, *running, eps=EPS, out=out)
+        ops.batchnorm_backward(dout, x, gamma, mean, rstd, dx=dx, dgamma=dgamma, dbeta=dbeta)
+        return [y, dx, dgamma, dbeta]
+
+    return [Variant("ops.batchnorm, batchnorm_backward", run)]
+
+
+def update(problem: Problem) -> list[Variant]:
+    """Return an update by ``Optimizer.update``."""
+    settings: dict[str, Any] = dict(problem.settings)
+    if problem.rule == "Adam":
+        settings["bias_correction"] = "explicit"
+    optimizer = getattr(optimizers, problem.rule)(**settings)
+    params = {str(i): p.copy() for i, p in enumerate(problem.params)}
+    grads = {str(i): g for i, g in enumerate(problem.grads)}
+    for name in optimizer._state_names:
+        state = {key: np.full_like(p, problem.state) for key, p in params.items()}
+        setattr(optimizer, name, state)
+
+    def run() -> list[Any]:
+        optimizer.update(params, grads)
+        return list(params.values())
+
+    return [Variant(f"optimizers.{problem.rule}", run)]
+
+
+def sigmoid(x: Any) -> list[Variant]:
+    """Return the logistic function."""
+    out = np.empty_like(x)
+    return [Variant("ops.sigmoid", lambda: [ops.sigmoid(x, out=out)])]
+
+
+def tanh(x: Any) -> list[Variant]:
+    """Return the hyperbolic tangent."""
+    out = np.empty_like(x)
+    return [Variant("ops.tanh", lambda: [ops.tanh(x, out=out)])]
+
+
+def dropout(x: Any, ratio: float) -> list[Variant]:
+    """Return dropout in training."""
+    out, mask = np.empty_like(x), np.empty(x.shape, np.bool_)
+    run = partial(ops.dropout, x, ratio, 0, 0, inverted=True, out=out, mask=mask)
+    return [Variant("ops.dropout", run)]
+
+
+def softmax_cross_entropy(x: Any, t: Any) -> list[Variant]:
+    """Return the loss and its gradient."""
+    dx = np.empty_like(x)
+    run = partial(ops.softmax_cross_entropy, x, t, dx=dx)
+    return [Variant("ops.softmax_cross_entropy", run)]
+
+
+STEP = """
+import numpy as np
+from fastnn import MultiLayerNet, optimizers
+net = MultiLayerNet(784, [100] * 4, 10, dtype="{dtype}", seed=0)
+x, t = np.zeros((128, 784), "{dtype}"), np.zeros(128, np.int64)
+optimizers.Adam().update(net.params, net.gradient(x, t))
+"""
+
+
+def startup(dtype: str) -> list[Variant]:
+    """Return a process with the first step."""
+    return starting("MultiLayerNet, Adam", STEP.format(dtype=dtype))

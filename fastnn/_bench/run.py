@@ -1,0 +1,106 @@
+"""Start the processes that measure, one for each number of threads, and collect their results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from fastnn._bench.worker import Settings
+
+# What the libraries read when they are imported.
+_VARIABLES = (
+    "FASTNN_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class WorkerError(Exception):
+    """A measuring process that ended early, or found a wrong result."""
+
+
+def processors() -> int:
+    """Return how many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _confined(threads: int) -> Iterator[None]:
+    """Let processes that are started here run on so many processors.
+
+    JAX has no setting for its threads and goes by this; where there is no such call, it runs
+    on all.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:threads])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    environment = os.environ | dict.fromkeys(_VARIABLES, str(threads))
+    if threads == 1:
+        flags = environment.get("XLA_FLAGS", "")
+        environment["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    return environment
+
+
+def results(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield the results of a worker, one a case, as they come."""
+    command = [sys.executable, "-m", "fastnn._bench.worker", settings.to_json()]
+    with _confined(settings.threads):
+        worker = subprocess.Popen(
+            command, env=_environment(settings.threads), stdout=subprocess.PIPE, text=True
+        )
+    assert worker.stdout is not None
+    with worker:
+        try:
+            for line in worker.stdout:
+                result = json.loads(line)
+                if "error" in result:
+                    raise WorkerError(result["error"])
+                yield result
+        except BaseException:
+            worker.kill()
+            raise
+    if worker.returncode:
+        raise WorkerError(f"the measuring process ended with code {worker.returncode}")
+
+
+def measure(
+    families: list[str], dtype: str, threads: list[int], quick: bool
+) -> list[dict[str, Any]]:
+    """Measure all that is asked for, behind a progress bar; return the results.
+
+    How long a process takes to start hardly depends on its threads: that family is measured
+    for the first number only.
+    """
+    runs = [
+        Settings([f for f in families if i == 0 or f != "startup"], dtype, n, quick)
+        for i, n in enumerate(threads)
+    ]
+    measured = []
+    total = sum(1 for settings in runs for _ in settings.cases())
+    with tqdm(total=total, unit="case", dynamic_ncols=True, leave=False) as bar:
+        for settings in runs:
+            for result in results(settings):
+                measured.append(result)
+                bar.set_postfix_str(f"{settings.threads} threads, {result['case']}")
+                bar.update()
+    return measured

@@ -1,0 +1,150 @@
+"""The commands of ``python -m fastnn``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fastnn import _info, _warmup, config
+from fastnn._bench import run, table
+from fastnn._bench.families import FAMILIES
+from fastnn.kernels import cache
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fastnn", description="Neural networks on the CPU, on compiled kernels."
+    )
+    commands = parser.add_subparsers(title="commands", required=True)
+
+    info = commands.add_parser(
+        "info",
+        help="print what fastnn finds here: CPU, threads, cache, versions",
+        description="Print the CPU and its vector width, threads, cache folder and versions.",
+    )
+    info.add_argument("--json", action="store_true", help="print JSON instead of text")
+    info.set_defaults(run=_print_info)
+
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile all kernels now, so that no later process has to",
+        description="Compile all kernels for float32 and float64 and keep them in the cache "
+        "folder (FASTNN_CACHE_DIR), so that no later process of this installation has to. "
+        "Takes a minute or two the first time.",
+    )
+    warmup.set_defaults(run=_compile)
+
+    bench = commands.add_parser(
+        "bench",
+        help="time fastnn against NumPy, PyTorch and JAX on this machine",
+        description="Time fastnn against NumPy and, where they are installed, PyTorch and JAX "
+        "(pip install torch jax optax): all in turns, on the same threads, after their results "
+        "were compared. Takes some minutes for each number of threads.",
+    )
+    bench.add_argument(
+        "--quick",
+        action="store_true",
+        help="a short list, in about a minute, without the family 'startup'",
+    )
+    bench.add_argument(
+        "--family",
+        action="append",
+        choices=list(FAMILIES),
+        help="measure this family of operations only; may be given several times",
+    )
+    bench.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s"
+    )
+    bench.add_argument(
+        "--threads",
+        nargs="+",
+        type=_threads,
+        metavar="N",
+        help="numbers of threads to measure with, or 'all' (default: 1 all)",
+    )
+    bench.add_argument(
+        "--json", metavar="FILE", help="write all results to this file, or with - print them"
+    )
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+def _threads(text: str) -> int:
+    available = run.processors()
+    if text == "all":
+        return available
+    if not text.isdecimal() or not 1 <= int(text) <= available:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers from 1 to {available}, or 'all', got {text!r}"
+        )
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit code."""
+    parsed = _parser().parse_args(arguments)
+    return int(parsed.run(parsed))
+
+
+def _print_info(parsed: argparse.Namespace) -> int:
+    facts = _info.info()
+    print(json.dumps(facts, indent=2) if parsed.json else "\n".join(_info.lines(facts)))
+    return 0
+
+
+def _compile(parsed: argparse.Namespace) -> int:
+    if config.get_backend() != "numba":
+        print("nothing to compile: FASTNN_BACKEND=numpy or NUMBA_DISABLE_JIT=1 is set")
+        return 1
+    start, before = time.perf_counter(), _compiled()
+    steps = list(_warmup.steps())
+    with tqdm(total=len(steps), unit="call", dynamic_ncols=True) as bar:
+        for name, call in steps:
+            bar.set_postfix_str(name)
+            call()
+            bar.update()
+    seconds, after = time.perf_counter() - start, _compiled()
+    print(
+        f"compiled {after - before} kernels in {seconds:.1f} s, found {before} compiled before; "
+        f"they are in {cache.folder()}"
+    )
+    if not after:
+        print("nothing could be kept there: set FASTNN_CACHE_DIR to a folder that can be written")
+    return 0 if after else 1
+
+
+def _bench(parsed: argparse.Namespace) -> int:
+    threads = sorted(set(parsed.threads or (1, run.processors())))
+    # To start processes takes longer than all of the short list.
+    families = [family for family in FAMILIES if family != "startup" or not parsed.quick]
+    try:
+        if parsed.json not in (None, "-"):
+            Path(parsed.json).touch()  # now, not after minutes
+    except OSError as error:
+        print(f"bench: --json: {error}", file=sys.stderr)
+        return 2
+    try:
+        results = run.measure(parsed.family or families, parsed.dtype, threads, parsed.quick)
+    except run.WorkerError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    facts = _info.info()
+    text = json.dumps({"machine": facts, "results": results}, indent=2)
+    if parsed.json == "-":
+        print(text)
+        return 0
+    if parsed.json:
+        Path(parsed.json).write_text(text + "\n")
+    print("\n".join(table.heading(facts, results) + table.lines(results)))
+    return 0
+
+
+def _compiled() -> int:
+    """Return how many compiled kernels are on disk."""
+    return len(list(cache.folder().glob("*.bin")))

@@ -1,0 +1,28 @@
+"""The loops at the limits of the machine do the work that they are counted for."""
+
+import numpy as np
+import pytest
+
+from fastnn.kernels import limits, simd
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_register_goes_through_all_rounds(dtype):
+    # A register that starts at i holds 1 + (i - 1) / 2**rounds in the end.
+    for rounds in (0, 1, 2, 7):
+        out = np.empty(3, dtype)
+        limits.multiply_add(rounds, out, 3)
+        expected = sum(1 + (i - 1) / 2**rounds for i in range(limits.REGISTERS))
+        assert out == pytest.approx(expected, rel=1e-6)
+    lanes = simd.vector_bits() // (8 * out.itemsize)
+    assert limits.flops(7, out) == 2 * lanes * limits.REGISTERS * 7 * 3
+
+
+@pytest.mark.parametrize("kernel", [limits.copy, limits.copy_bytes])
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_copies(kernel, chunks):
+    for rounds in (1, 2, 3):
+        source, target = np.arange(1000, dtype=np.float32), np.full(1000, -1, np.float32)
+        kernel(rounds, source, target, chunks)
+        assert np.array_equal(source, np.arange(1000))
+        assert np.array_equal(target, np.arange(1000))

@@ -1,0 +1,250 @@
+"""The command line, in processes of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import fastnn
+
+
+def run(*arguments, **variables):
+    return subprocess.run(
+        [sys.executable, "-m", "fastnn", *arguments],
+        env=os.environ | {name: str(value) for name, value in variables.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["info"], ["warmup"], ["bench"]])
+def test_help(command):
+    done = run(*command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(" ".join(["usage: python -m fastnn", *command]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["info", "--fly"],
+        ["bench", "--family", "fly"],
+        ["bench", "--dtype", "float16"],
+        ["bench", "--threads", "0"],
+        ["bench", "--threads", "1", "many"],
+        ["bench", "--threads", "1000000"],
+    ],
+)
+def test_bad_arguments(arguments):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "usage: python -m fastnn" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bench_tells_at_once_that_its_file_cannot_be_written(tmp_path):
+    done = run("bench", "--json", str(tmp_path / "missing" / "report.json"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("bench: --json: ")
+
+
+def test_info(tmp_path):
+    done = run("info", FASTNN_CACHE_DIR=tmp_path, FASTNN_NUM_THREADS=1, FASTNN_VECTOR_BITS=128)
+    assert done.returncode == 0, done.stderr
+    rows = dict(line.split(None, 1) for line in done.stdout.splitlines())
+    assert rows["vector"] == "width       128 bits"
+    assert rows["threads"].startswith("1 of ")
+    assert str(tmp_path) in rows["cache"]
+    assert rows["fastnn"] == fastnn.__version__
+    starts = {len(line) - len(line[19:].lstrip()) for line in done.stdout.splitlines()}
+    assert starts == {19}, "not aligned"
+    assert not list(tmp_path.iterdir())
+
+
+def test_info_as_json(tmp_path):
+    folder = json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path).stdout)["cache"]["folder"]
+    os.makedirs(folder)
+    for name, content in {"a.bin": b"12345", "b.bin": b"1"}.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(content)
+    other = os.path.join(os.path.dirname(folder), "older")
+    os.makedirs(other)
+    with open(os.path.join(other, "c.bin"), "wb") as file:
+        file.write(b"123")
+    facts = json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path).stdout)
+    assert facts["cache"] == {
+        "folder": folder,
+        "files": 2,
+        "bytes": 6,
+        "files_of_other_versions": 1,
+        "bytes_of_other_versions": 3,
+    }
+    assert facts["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert 1 <= facts["threads"]["current"] <= facts["threads"]["available"]
+
+
+# All that users can call, in other shapes, layouts and dtypes than those of the warm-up.
+EVERYTHING = """
+import itertools
+import numpy as np
+from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, ops
+from fastnn.trainer import OPTIMIZERS
+
+for dtype in ("float32", "float64"):
+    def a(*shape):
+        return np.random.default_rng(1).random(shape).astype(dtype)
+
+    done = set()
+    def call(name, *args, **settings):
+        done.add(name)
+        getattr(ops, name)(*args, **settings)
+
+    for name in ("relu", "sigmoid", "tanh"):
+        for shape in ((), (7,), (300, 500), (2, 3, 4)):
+            call(name, a(*shape))
+            call(name + "_backward", a(*shape), a(*shape))
+    call("softmax", a(30, 7)), call("softmax", a(7, 30).T)
+    sizes = 1, 9, 70, 300
+    for n, d, h in itertools.product(sizes, sizes, sizes):
+        x, W, b, y = a(n, d), a(d, h), a(h), a(n, h)
+        for name in ("affine", "affine_relu"):
+            call(name, x, W, b), call(name, a(d, n).T, W, b, out=y)
+            outputs = [y] if "relu" in name else []
+            call(name + "_backward", y, x, W, *outputs)
+            call(name + "_backward", y, x, W, *outputs, input_gradient=False)
+    for name in [n for n in ops.__all__ if n.startswith("batchnorm")]:
+        for shape in ((2, 3), (70, 9), (300, 70), (2, 3, 4), (3, 300, 9, 9)):
+            x, y, s = a(*shape), a(*shape), [a(shape[1]) for _ in range(4)]
+            if name == "batchnorm_backward":
+                call(name, x, y, *s[:3])
+            elif name in ("batchnorm", "batchnorm_inference"):
+                call(name, x, *s)
+    call("mean_squared_error", a(5, 3), a(5, 3))
+    call("softmax_cross_entropy", a(5, 3), [0, 1, 2, 1, 0])
+    call("softmax_cross_entropy", a(5, 3), np.zeros((5, 1), np.uint8))
+    call("softmax_cross_entropy", a(5, 3), np.eye(5, 3))
+    call("dropout", a(5), 0.1, 7), call("dropout", a(5, 3), 0.1, 2**64 - 1, 9, inverted=True)
+    call("dropout_backward", a(5), np.ones(5, bool), 0.1, inverted=True)
+    call("dropout_inference", a(5), 0.1)
+    for shape in ((3,), (300, 1000)):
+        call("sgd_", a(*shape), a(*shape), 1, weight_decay=1)
+        for name in ("momentum_", "nesterov_", "adagrad_", "rmsprop_"):
+            call(name, a(*shape), a(*shape), a(*shape), 1, 0, weight_decay=1)
+        call("adam_", *(a(*shape) for _ in range(4)), np.int32(3), 1, 0, 0, 0,
+             decoupled=True, bias_correction="explicit")
+    assert done == set(ops.__all__), done ^ set(ops.__all__)
+
+    networks = [
+        MultiLayerNetExtend(20, [9, 9], 4, activation, weight_decay_lambda=0.1, dtype=dtype,
+                            use_batchnorm=norm, use_dropout=drop)
+        for activation, norm, drop in
+        itertools.product(("relu", "sigmoid", "tanh"), (False, True), (False, True))
+    ]
+    networks += [MultiLayerNet(20, [300], 4, dtype=dtype), TwoLayerNet(20, 9, 4, dtype=dtype)]
+    x, t = np.random.default_rng(2).random((90, 20)), np.arange(90) % 4
+    for network in networks:
+        for optimizer in OPTIMIZERS:
+            Trainer(network, x, t, x, t, 1, 70, optimizer, verbose=False).train()
+"""
+
+
+def test_after_warmup_nothing_is_left_to_compile(tmp_path):
+    done = run("warmup", FASTNN_CACHE_DIR=tmp_path)
+    assert done.returncode == 0, done.stderr
+    files = set(tmp_path.rglob("*.bin"))
+    assert f"compiled {len(files)} kernels in " in done.stdout
+    assert str(tmp_path) in done.stdout
+    assert "adam_ float64" in done.stderr  # the progress bar
+    later = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EVERYTHING],
+        env=dict(os.environ, FASTNN_CACHE_DIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert later.returncode == 0, later.stderr
+    assert set(tmp_path.rglob("*.bin")) == files
+    again = run("warmup", FASTNN_CACHE_DIR=tmp_path)
+    assert "compiled 0 kernels in " in again.stdout
+    assert f"found {len(files)} compiled before" in again.stdout
+
+
+def test_warmup_says_when_nothing_can_be_kept(tmp_path):
+    done = run("warmup", FASTNN_BACKEND="numpy", FASTNN_CACHE_DIR=tmp_path)
+    assert done.returncode == 1
+    assert "nothing to compile: FASTNN_BACKEND=numpy" in done.stdout
+
+
+@pytest.fixture
+def without_peers(tmp_path):
+    """Return variables with which PyTorch and JAX, where they are installed, are not found."""
+    for name in ("torch", "jax"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError({name!r})")
+    path = os.environ.get("PYTHONPATH", "")
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [path])])}
+
+
+def test_bench_prints_tables(without_peers):
+    done = run("bench", "--quick", "--family", "affine", "--threads", "1", **without_peers)
+    assert done.returncode == 0, done.stderr
+    assert "PyTorch: not installed, JAX: not installed" in done.stdout
+    assert "affine + ReLU; float32, 1 thread\n" in done.stdout
+    (row,) = re.findall(r"^forward +\(512, 512, 512\) +(.*)", done.stdout, re.M)
+    us, rate, share, _, ratio, fastest = row.replace(",", "").split()
+    assert float(us) * float(rate) == pytest.approx(2 * 512**3 / 1e3, rel=0.01)
+    assert 1 <= int(share.rstrip("%")) <= 101
+    assert float(ratio) > 0
+    assert fastest == "NumPy"
+    assert "8/8" in done.stderr  # the progress bar
+
+
+def test_bench_writes_json(without_peers, tmp_path):
+    arguments = "bench", "--quick", "--family", "batchnorm", "--family", "activations"
+    settings = "--threads", "1", "all", "--dtype", "float64", "--json"
+    done = run(*arguments, *settings, "-", **without_peers)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["machine"]["versions"]["fastnn"] == fastnn.__version__
+    results = report["results"]
+    threads = sorted(
+        {1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+    )
+    assert sorted({r["threads"] for r in results}) == threads
+    assert {r["family"] for r in results} == {"batchnorm", "activations"}
+    for r in results:
+        assert r["dtype"] == "float64"
+        assert r["rounds"] >= 5
+        assert list(r["seconds"]) == ["fastnn", "NumPy"]
+        assert 0 < r["seconds"]["fastnn"]["minimum"] <= r["seconds"]["fastnn"]["median"]
+        assert r["ratios"]["NumPy"] > 0
+        assert r["limit_per_second"] > 0
+
+
+def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
+    # What every Python process runs when it starts: products of float32 go wrong in it.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import numpy as np\n"
+        "dot = np.dot\n"
+        "def wrong(a, b, out=None):\n"
+        "    return dot(a * (1.01 if a.dtype == np.float32 else 1), b, out=out)\n"
+        "np.dot = wrong\n"
+    )
+    done = run("bench", "--quick", "--family", "affine", "--threads", "1", **without_peers)
+    assert done.returncode == 1
+    assert re.search(r"^bench: forward \(128, 100, 100\), .*: off by ", done.stderr, re.M)
+    assert "Traceback" not in done.stderr
+
+
+def test_import_leaves_the_command_line_out():
+    script = "import sys, fastnn; print(*(name for name in sys.modules))"
+    command = [sys.executable, "-c", script]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "fastnn.ops" in loaded
+    private = {f"fastnn.{name}" for name in ("_bench", "_cli", "_info", "_warmup")}
+    assert not private & set(loaded)
