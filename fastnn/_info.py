@@ -13,7 +13,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 import fastnn
-from fastnn.kernels import cache, simd, threads
+from fastnn.kernels import cache, cpus, simd, threads
 
 PACKAGES = ("fastnn", "numpy", "numba", "llvmlite")
 PEERS = ("torch", "jax", "optax")
@@ -68,7 +68,7 @@ def info() -> dict[str, Any]:
             "count": os.cpu_count(),
         },
         "vector_bits": simd.vector_bits(),
-        "threads": {"current": threads.get_num_threads(), "available": _available()},
+        "threads": {"current": threads.get_num_threads(), "available": cpus.available()},
         "backend": fastnn.config.get_backend(),
         "cache": {
             "folder": str(folder),
@@ -82,16 +82,6 @@ def info() -> dict[str, Any]:
             **{package: _version(package) for package in (*PACKAGES, *PEERS)},
         },
     }
-
-
-def _available() -> int:
-    """Return the most threads that may be asked for: asking for more than there are gets all."""
-    before = threads.get_num_threads()
-    threads.set_num_threads(1 << 20)
-    try:
-        return int(threads.get_num_threads())
-    finally:
-        threads.set_num_threads(before)
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
