@@ -93,9 +93,9 @@ def expect_ndim(name: str, array: Array, ndim: int, axes: str) -> None:
 
 def _overlap(a: Array, b: Array) -> bool:
     """Return whether two arrays may share memory."""
-    # Two arrays that own their memory do not; that is known in a fifth of the time.
-    if a is not b and a.flags.owndata and b.flags.owndata:
-        return False
+    # Two arrays without a base own their memory; to see that takes a tenth of the time.
+    if a.base is None and b.base is None:
+        return a is b
     return bool(np.may_share_memory(a, b))
 
 
