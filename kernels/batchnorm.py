@@ -1,7 +1,8 @@
 """Batch normalisation of rows: x is (N, D), the statistics are per column.
 
 The statistics take one pass over x: sums, and squared distances from the mean of a few rows,
-which are put together as for two sets of samples. (The formula E[x^2] - E[x]^2 loses all digits
+which are put together as for two sets of samples; sums are taken of the differences from the
+first row, so that they are exact to more digits. (The formula E[x^2] - E[x]^2 loses all digits
 where the mean is large against the spread.) A batch of few rows is cut by columns. One of many
 is cut by rows: blocks of rows, whose number depends on N alone, leave their sums, and the next
 pass goes over the rows again.
@@ -36,8 +37,8 @@ BLOCK, TALL = 128, 512
 
 
 @serial
-def _add_moments(x, total, squares):
-    """Write the sums of the rows and of the squared distances from their mean."""
+def _add_moments(x, first, total, squares):
+    """Write the sums of the rows less the first, and of squared distances from their mean."""
     real = x.dtype.type
     total[:] = 0
     squares[:] = 0
@@ -47,7 +48,8 @@ def _add_moments(x, total, squares):
         inverse, _, weight = shares(i, rows)
         moments(
             x.ctypes.data + i * x.strides[0], x.strides[0], x.shape[1],
-            total.ctypes.data, squares.ctypes.data, real(inverse), real(weight), rows,
+            first.ctypes.data, total.ctypes.data, squares.ctypes.data, real(inverse), real(weight),
+            rows,
         )  # fmt: skip
         i += rows
 
@@ -70,13 +72,19 @@ def join(total, squares, inverse, added, spread, share, weight):
 
 
 @serial
-def finish(n, running_mean, running_var, momentum, eps, mean, rstd):
+def origin(value, zero):
+    """Return what sums are taken from: the value, or 0 where it is not finite."""
+    return value if value - value == zero else zero
+
+
+@serial
+def finish(n, first, running_mean, running_var, momentum, eps, mean, rstd):
     """Turn the sums in `mean` and `rstd` into what their names say."""
     real = mean.dtype.type
     one, old, new, e = real(1), real(momentum), real(1 - momentum), real(eps)
-    count = real(n)
+    count, zero = real(n), real(0)
     for j in range(mean.size):
-        mu, var = mean[j] / count, rstd[j] / count
+        mu, var = origin(first[j], zero) + mean[j] / count, rstd[j] / count
         mean[j], rstd[j] = mu, one / np.sqrt(var + e)
         running_mean[j] = old * running_mean[j] + new * mu
         running_var[j] = old * running_var[j] + new * var
@@ -103,20 +111,29 @@ def _by_columns(
     x, gamma, beta, mean, rstd = (
         x[:, start:stop], gamma[start:stop], beta[start:stop], mean[start:stop], rstd[start:stop]
     )  # fmt: skip
-    _add_moments(x, mean, rstd)
-    finish(x.shape[0], running_mean[start:stop], running_var[start:stop], momentum, eps, mean, rstd)
+    _add_moments(x, x[0], mean, rstd)
+    finish(
+        x.shape[0],
+        x[0],
+        running_mean[start:stop],
+        running_var[start:stop],
+        momentum,
+        eps,
+        mean,
+        rstd,
+    )
     _normalise_rows(x, gamma, beta, mean, rstd, low, y[:, start:stop])
 
 
 @kernel("partial.shape[0]")
 def _block_moments(x, partial, start, stop):
     for i in range(start, stop):
-        _add_moments(x[i * BLOCK : (i + 1) * BLOCK], partial[i, 0], partial[i, 1])
+        _add_moments(x[i * BLOCK : (i + 1) * BLOCK], x[0], partial[i, 0], partial[i, 1])
 
 
 @kernel("mean.size", COLUMNS)
-def _join_moments(partial, n, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
-    real = partial.dtype.type
+def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
+    real, n = partial.dtype.type, x.shape[0]
     total, squares = mean[start:stop], rstd[start:stop]
     total[:] = 0
     squares[:] = 0
@@ -129,7 +146,10 @@ def _join_moments(partial, n, running_mean, running_var, momentum, eps, mean, rs
             total[j], squares[j] = join(
                 total[j], squares[j], inverse, added[j], spread[j], share, weight
             )
-    finish(n, running_mean[start:stop], running_var[start:stop], momentum, eps, total, squares)
+    finish(
+        n, x[0, start:stop], running_mean[start:stop], running_var[start:stop], momentum, eps,
+        total, squares,
+    )  # fmt: skip
 
 
 @kernel("x.shape[0]", WRITTEN_ROWS)
@@ -147,7 +167,7 @@ def _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, 
     partial = np.empty((-(-n // BLOCK), 2, d), x.dtype)
     _block_moments(x, partial, chunks)
     _join_moments(
-        partial, n, running_mean, running_var, momentum, eps, mean, rstd,
+        x, partial, running_mean, running_var, momentum, eps, mean, rstd,
         worth(chunks, partial.size),
     )  # fmt: skip
     _normalise(x, gamma, beta, mean, rstd, low, y, chunks)

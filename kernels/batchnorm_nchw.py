@@ -8,7 +8,7 @@ depends on the shape alone: they leave their sums, and the next pass goes over t
 
 import numpy as np
 
-from fastnn.kernels.batchnorm import deviations, finish, join, shares
+from fastnn.kernels.batchnorm import deviations, finish, join, origin, shares
 from fastnn.kernels.driver import kernel, row_sum, serial
 
 __all__ = [
@@ -28,12 +28,12 @@ PARTS = 32
 
 
 @row_sum
-def _sum(x, c, first, last):
+def _sum(x, c, first, last, pivot):
     total = x.dtype.type(0)
     for i in range(first, last):
         plane = x[i, c]
         for s in range(plane.size):
-            total += plane[s]
+            total += plane[s] - pivot
     return total
 
 
@@ -49,8 +49,9 @@ def _sum_of_squares(x, c, first, last, mu):
 
 @serial
 def _moments(x, c, first, last):
-    """Return the sum of a channel's pixels and that of their squared distances from the mean."""
+    """Return the sums of pixels less the first, and of squared distances from the mean."""
     real = x.dtype.type
+    pivot = origin(x[0, c, 0], real(0))
     total, squares = real(0), real(0)
     size = x.shape[2]
     together = max(1, SET // size)
@@ -58,8 +59,8 @@ def _moments(x, c, first, last):
         end = min(last, i + together)
         count = (end - i) * size
         inverse, share, weight = shares((i - first) * size, count)
-        added = _sum(x, c, i, end)
-        spread = _sum_of_squares(x, c, i, end, added * real(share))
+        added = _sum(x, c, i, end, pivot)
+        spread = _sum_of_squares(x, c, i, end, pivot + added * real(share))
         total, squares = join(
             total, squares, real(inverse), added, spread, real(share), real(weight)
         )
@@ -118,8 +119,8 @@ def _by_channels(
         mean[c], rstd[c] = _moments(x, c, 0, x.shape[0])
         one = slice(c, c + 1)
         finish(
-            x.shape[0] * x.shape[2], running_mean[one], running_var[one], momentum, eps,
-            mean[one], rstd[one],
+            x.shape[0] * x.shape[2], x[0, c, :1], running_mean[one], running_var[one],
+            momentum, eps, mean[one], rstd[one],
         )  # fmt: skip
         _normalise(x, c, 0, x.shape[0], mean[c], gamma[c] * rstd[c], beta[c], bound, y)
 
@@ -150,8 +151,8 @@ def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rs
             before += count
         mean[c], rstd[c] = total, squares
     finish(
-        x.shape[0] * x.shape[2], running_mean[start:stop], running_var[start:stop], momentum, eps,
-        mean[start:stop], rstd[start:stop],
+        x.shape[0] * x.shape[2], x[0, start:stop, 0], running_mean[start:stop],
+        running_var[start:stop], momentum, eps, mean[start:stop], rstd[start:stop],
     )  # fmt: skip
 
 

@@ -80,14 +80,17 @@ def _for_rows(
 
 
 def _moments(s: _Step, args: list[ir.Value]) -> None:
-    x, step, columns, total, squares, inverse, weight = args
+    x, step, columns, pivot, total, squares, inverse, weight = args
     rows = s.row_addresses(x, step)
     inverse, weight = s.v.splat(inverse), s.v.splat(weight)
     share = s.v.constant(1 / s.rows)
 
     def emit() -> None:
         b, v = s.b, s.v
-        values = [s.load(row) for row in rows]
+        origin = s.load(pivot)
+        finite = b.fcmp_ordered("==", b.fsub(origin, origin), v.zero)
+        origin = b.select(finite, origin, v.zero)
+        values = [b.fsub(s.load(row), origin) for row in rows]
         added = s.sum(values)
         mean = b.fmul(added, share)
         before = s.load(total)
@@ -201,14 +204,14 @@ def _typed(real: Any, emit: Callable[..., None], integers: int, reals: int, tall
 
 
 @intrinsic
-def moments(typingctx, x, step, columns, total, squares, inverse, weight, rows):  # type: ignore[no-untyped-def]
-    """Add rows to the sums and to the sums of squared distances from the mean.
+def moments(typingctx, x, step, columns, pivot, total, squares, inverse, weight, rows):  # type: ignore[no-untyped-def]
+    """Add rows, less `pivot`, to the sums, and to those of squared distances from the mean.
 
     By the formula of Chan, Golub and LeVeque (1979) for two sets of samples, here the rows
     before (n of them) and the new ones (m): ``inverse`` is 1 / n, or 0 without any, and
     ``weight`` is n m / (n + m).
     """
-    return _typed(inverse, _moments, 5, 2, MOMENTS_ROWS)
+    return _typed(inverse, _moments, 6, 2, MOMENTS_ROWS)
 
 
 @intrinsic
