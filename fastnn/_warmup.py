@@ -25,8 +25,8 @@ DTYPES = ("float32", "float64")
 # operands, which is other code.
 SHAPES = ((2, 3, 5), (100, 40, 300), (300, 300, 30))
 
-# Rows of few and of many features, and images: kernels of their own.
-BATCHES = ((8, 6), (40, 300), (4, 3, 5, 5))
+# Few rows, many rows, and images: kernels of their own.
+BATCHES = ((8, 6), (600, 6), (4, 3, 5, 5))
 
 
 def _array(shape: int | tuple[int, ...], dtype: str) -> Array:
@@ -61,7 +61,8 @@ def _batchnorm(name: str, dtype: str) -> None:
 def _batchnorm_backward(name: str, dtype: str) -> None:
     for shape in BATCHES:
         x = _array(shape, dtype)
-        getattr(ops, name)(x, x, *(_array(shape[1], dtype) for _ in range(3)))
+        y = [x] if name == "batchnorm_relu_backward" else []
+        getattr(ops, name)(x, x, *(_array(shape[1], dtype) for _ in range(3)), *y)
 
 
 def _loss(name: str, dtype: str) -> None:
@@ -96,6 +97,9 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "batchnorm": _batchnorm,
     "batchnorm_backward": _batchnorm_backward,
     "batchnorm_inference": _batchnorm,
+    "batchnorm_relu": _batchnorm,
+    "batchnorm_relu_backward": _batchnorm_backward,
+    "batchnorm_relu_inference": _batchnorm,
     "dropout": _dropout,
     "dropout_backward": _dropout,
     "dropout_inference": _dropout,

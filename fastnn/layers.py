@@ -21,6 +21,7 @@ from fastnn._types import Array, Mask
 __all__ = [
     "Affine",
     "AffineRelu",
+    "BatchNormRelu",
     "BatchNormalization",
     "Dropout",
     "IdentityWithLoss",
@@ -279,27 +280,62 @@ class BatchNormalization:
             self.running_mean = np.zeros(x.shape[1:2], dtype)
         if self.running_var is None:
             self.running_var = np.zeros(x.shape[1:2], dtype)
-        statistics = self.running_mean, self.running_var
+        given = x, self.gamma, self.beta, self.running_mean, self.running_var
         if train_flg:
-            y, mean, rstd = ops.batchnorm(
-                x, self.gamma, self.beta, *statistics, self.momentum, self.eps
-            )
+            y, mean, rstd = self._train(*given, self.momentum, self.eps)
             self.batch_size = x.shape[0]
             self._saved = x, mean, rstd
         else:
-            y = ops.batchnorm_inference(x, self.gamma, self.beta, *statistics, self.eps)
+            y = self._infer(*given, self.eps)
             self._saved = None
         return y.reshape(self.input_shape)
+
+    def _train(self, *given: Any) -> tuple[Array, Array, Array]:
+        return ops.batchnorm(*given)
+
+    def _infer(self, *given: Any) -> Array:
+        return ops.batchnorm_inference(*given)
+
+    def _gradients(self, *given: Any) -> tuple[Array, Array, Array]:
+        return ops.batchnorm_backward(*given)
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return the gradient through the batch's statistics; leave dgamma and dbeta."""
         x, mean, rstd = _after_forward(self, self._saved)
         dout = np.asarray(dout)
         shape = dout.shape
-        dx, self.dgamma, self.dbeta = ops.batchnorm_backward(
-            self._flat(dout), x, self.gamma, mean, rstd
-        )
+        dx, self.dgamma, self.dbeta = self._gradients(self._flat(dout), x, self.gamma, mean, rstd)
         return dx.reshape(shape)
+
+
+class BatchNormRelu(BatchNormalization):
+    """Batch normalisation and ReLU in one: a BatchNormalization and a Relu layer, fused.
+
+    Parameters and attributes are those of :class:`BatchNormalization`.
+    """
+
+    _y: Array | None = None
+
+    @property
+    def mask(self) -> Mask | None:
+        """True where what was normalised was at or below zero in the last forward pass."""
+        if self._y is None:
+            return None
+        assert self.input_shape is not None
+        return (self._y <= 0).reshape(self.input_shape)
+
+    def _train(self, *given: Any) -> tuple[Array, Array, Array]:
+        self._y, mean, rstd = ops.batchnorm_relu(*given)
+        return self._y, mean, rstd
+
+    def _infer(self, *given: Any) -> Array:
+        self._y = ops.batchnorm_relu_inference(*given)
+        return self._y
+
+    def _gradients(self, *given: Any) -> tuple[Array, Array, Array]:
+        y: Array = _after_forward(self, self._y)
+        dout, x, gamma, mean, rstd = given
+        return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
 
 
 class Dropout:

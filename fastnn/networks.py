@@ -19,7 +19,7 @@ from fastnn.ops._arrays import real
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
-_ACTIVATIONS = {"relu": layers.Relu, "sigmoid": layers.Sigmoid, "tanh": layers.Tanh}
+_ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
 _INITIALIZERS = {
     "relu": initializers.he,
     "he": initializers.he,
@@ -33,8 +33,8 @@ class MultiLayerNetExtend:
     """Fully connected network with batch normalisation, dropout and weight decay.
 
     Each hidden layer is Affine, [BatchNormalization], activation, [Dropout]; the last one is
-    Affine, with softmax and cross-entropy as the loss. Affine and ReLU are one fused layer
-    where nothing stands between them.
+    Affine, with softmax and cross-entropy as the loss. ReLU is fused with the layer before it,
+    Affine or BatchNormalization.
 
     Parameters
     ----------
@@ -109,7 +109,9 @@ class MultiLayerNetExtend:
         ]
         self.hidden_layer_num = len(self.hidden_size_list)
         self.output_size = numbers.whole("output_size", output_size, 1)
-        self.activation = numbers.one_of("activation", str(activation).lower(), tuple(_ACTIVATIONS))
+        self.activation = numbers.one_of(
+            "activation", str(activation).lower(), ("relu", *_ACTIVATIONS)
+        )
         self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
         self.use_dropout = use_dropout
         self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
@@ -147,14 +149,16 @@ class MultiLayerNetExtend:
 
     def _add_hidden(self, i: int) -> None:
         W, b = self.params[f"W{i}"], self.params[f"b{i}"]
-        if self.activation == "relu" and not self.use_batchnorm:
-            self.layers[f"Affine{i}"] = layers.AffineRelu(W, b)
-        else:
+        fused = self.activation == "relu"
+        if self.use_batchnorm:
+            gamma, beta = np.ones_like(b), np.zeros_like(b)
+            self.params[f"gamma{i}"], self.params[f"beta{i}"] = gamma, beta
+            normalise = layers.BatchNormRelu if fused else layers.BatchNormalization
             self.layers[f"Affine{i}"] = layers.Affine(W, b)
-            if self.use_batchnorm:
-                gamma, beta = np.ones_like(b), np.zeros_like(b)
-                self.params[f"gamma{i}"], self.params[f"beta{i}"] = gamma, beta
-                self.layers[f"BatchNorm{i}"] = layers.BatchNormalization(gamma, beta)
+            self.layers[f"BatchNorm{i}"] = normalise(gamma, beta)
+        else:
+            self.layers[f"Affine{i}"] = (layers.AffineRelu if fused else layers.Affine)(W, b)
+        if not fused:
             self.layers[f"Activation_function{i}"] = _ACTIVATIONS[self.activation]()
         if self.use_dropout:
             self.layers[f"Dropout{i}"] = layers.Dropout(

@@ -26,11 +26,17 @@ from fastnn.kernels.batchnorm import (
     batchnorm,
     batchnorm_backward,
     batchnorm_inference,
+    batchnorm_relu,
+    batchnorm_relu_backward,
+    batchnorm_relu_inference,
 )
 from fastnn.kernels.batchnorm_nchw import (
     batchnorm_nchw,
     batchnorm_nchw_backward,
     batchnorm_nchw_inference,
+    batchnorm_nchw_relu,
+    batchnorm_nchw_relu_backward,
+    batchnorm_nchw_relu_inference,
 )
 from fastnn.kernels.dropout import (
     dropout,
@@ -64,6 +70,12 @@ __all__ = [
     "batchnorm_nchw",
     "batchnorm_nchw_backward",
     "batchnorm_nchw_inference",
+    "batchnorm_nchw_relu",
+    "batchnorm_nchw_relu_backward",
+    "batchnorm_nchw_relu_inference",
+    "batchnorm_relu",
+    "batchnorm_relu_backward",
+    "batchnorm_relu_inference",
     "dropout",
     "dropout_backward",
     "dropout_inference",

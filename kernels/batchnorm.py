@@ -1,80 +1,302 @@
 """Batch normalisation of rows: x is (N, D), the statistics are per column.
 
-Mean and variance take a pass each: the one-pass formula E[x^2] - E[x]^2 loses all digits
-where the mean is large against the spread.
+The statistics take one pass over x: sums, and squared distances from the mean of a few rows,
+which are put together as for two sets of samples; sums are taken of the differences from the
+first row, so that they are exact to more digits. (The formula E[x^2] - E[x]^2 loses all digits
+where the mean is large against the spread.) A batch of few rows is cut by columns. One of many
+is cut by rows: blocks of rows, whose number depends on N alone, leave their sums, and the next
+pass goes over the rows again.
 """
 
 import numpy as np
 
 from fastnn.kernels.affine import COLUMNS
+from fastnn.kernels.batchnorm_steps import (
+    MOMENTS_ROWS,
+    SUMS_ROWS,
+    WRITTEN_ROWS,
+    gradient,
+    gradient_sums,
+    moments,
+    normalise,
+)
+from fastnn.kernels.compile import serial
 from fastnn.kernels.driver import kernel
+from fastnn.kernels.threads import worth
 
-__all__ = ["batchnorm", "batchnorm_backward", "batchnorm_inference"]
+__all__ = [
+    "batchnorm",
+    "batchnorm_backward",
+    "batchnorm_inference",
+    "batchnorm_relu",
+    "batchnorm_relu_backward",
+    "batchnorm_relu_inference",
+]
+
+# Rows of a block, and from how many rows on a batch is cut into blocks.
+BLOCK, TALL = 128, 512
 
 
-@kernel("x.shape[1]", COLUMNS)
-def batchnorm(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, start, stop):
-    """Normalise by the batch's own statistics and update the running ones."""
+@serial
+def _add_moments(x, first, total, squares):
+    """Write the sums of the rows less the first, and of squared distances from their mean."""
     real = x.dtype.type
-    one, n = real(1), real(x.shape[0])
-    old, new, e = real(momentum), real(1 - momentum), real(eps)
-    gamma, beta, mean, rstd = (
-        gamma[start:stop],
-        beta[start:stop],
-        mean[start:stop],
-        rstd[start:stop],
-    )
-    running_mean, running_var = running_mean[start:stop], running_var[start:stop]
-    mean[:] = 0
-    for i in range(x.shape[0]):
-        row = x[i, start:stop]
-        for j in range(row.size):
-            mean[j] += row[j]
+    total[:] = 0
+    squares[:] = 0
+    n, i = x.shape[0], 0
+    while i < n:
+        rows = MOMENTS_ROWS if n - i >= MOMENTS_ROWS else 1
+        inverse, _, weight = shares(i, rows)
+        moments(
+            x.ctypes.data + i * x.strides[0], x.strides[0], x.shape[1],
+            first.ctypes.data, total.ctypes.data, squares.ctypes.data, real(inverse), real(weight),
+            rows,
+        )  # fmt: skip
+        i += rows
+
+
+@serial
+def shares(before, count):
+    """Return 1 / before (0 without any), 1 / count, and the weight of their means' distance."""
+    return 1 / before if before else 0.0, 1 / count, before * count / (before + count)
+
+
+@serial
+def join(total, squares, inverse, added, spread, share, weight):
+    """Join the sums, and the squared distances from the mean, of two sets of samples.
+
+    By the formula of Chan, Golub and LeVeque (1979).
+    """
+    off = added * share - total * inverse
+    # In this order: without samples before the weight is zero, and off^2 may be infinite.
+    return total + added, squares + (spread + off * weight * off)
+
+
+@serial
+def origin(value, zero):
+    """Return what sums are taken from: the value, or 0 where it is not finite."""
+    return value if value - value == zero else zero
+
+
+@serial
+def finish(n, first, running_mean, running_var, momentum, eps, mean, rstd):
+    """Turn the sums in `mean` and `rstd` into what their names say."""
+    real = mean.dtype.type
+    one, old, new, e = real(1), real(momentum), real(1 - momentum), real(eps)
+    count, zero = real(n), real(0)
     for j in range(mean.size):
-        mean[j] /= n
-    rstd[:] = 0
-    for i in range(x.shape[0]):
-        row = x[i, start:stop]
-        for j in range(row.size):
-            centred = row[j] - mean[j]
-            rstd[j] += centred * centred
-    for j in range(mean.size):
-        var = rstd[j] / n
-        running_mean[j] = old * running_mean[j] + new * mean[j]
+        mu, var = origin(first[j], zero) + mean[j] / count, rstd[j] / count
+        mean[j], rstd[j] = mu, one / np.sqrt(var + e)
+        running_mean[j] = old * running_mean[j] + new * mu
         running_var[j] = old * running_var[j] + new * var
-        rstd[j] = one / np.sqrt(var + e)
-    for i in range(x.shape[0]):
-        row, out = x[i, start:stop], y[i, start:stop]
-        for j in range(row.size):
-            out[j] = gamma[j] * ((row[j] - mean[j]) * rstd[j]) + beta[j]
 
 
-@kernel("x.shape[0]")
-def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps, y, start, stop):
-    """Normalise by the running statistics."""
-    e = x.dtype.type(eps)
-    for i in range(start, stop):
-        row, out = x[i], y[i]
-        for j in range(row.size):
-            slope = gamma[j] / np.sqrt(running_var[j] + e)
-            out[j] = (row[j] - running_mean[j]) * slope + beta[j]
+@serial
+def _normalise_rows(x, gamma, beta, mean, rstd, low, y):
+    i = x.shape[0]
+    while i > 0:  # the last rows are still in the cache
+        rows = 1 if i % WRITTEN_ROWS else WRITTEN_ROWS
+        i -= rows
+        normalise(
+            x.ctypes.data + i * x.strides[0], x.strides[0],
+            y.ctypes.data + i * y.strides[0], y.strides[0], x.shape[1],
+            mean.ctypes.data, rstd.ctypes.data, gamma.ctypes.data, beta.ctypes.data,
+            x.dtype.type(low), rows,
+        )  # fmt: skip
 
 
 @kernel("x.shape[1]", COLUMNS)
-def batchnorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
-    """Gradients of :func:`batchnorm` through the batch's own statistics."""
-    n = x.dtype.type(x.shape[0])
-    gamma, mean, rstd = gamma[start:stop], mean[start:stop], rstd[start:stop]
-    dgamma, dbeta = dgamma[start:stop], dbeta[start:stop]
+def _by_columns(
+    x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, start, stop
+):
+    x, gamma, beta, mean, rstd = (
+        x[:, start:stop], gamma[start:stop], beta[start:stop], mean[start:stop], rstd[start:stop]
+    )  # fmt: skip
+    _add_moments(x, x[0], mean, rstd)
+    finish(
+        x.shape[0],
+        x[0],
+        running_mean[start:stop],
+        running_var[start:stop],
+        momentum,
+        eps,
+        mean,
+        rstd,
+    )
+    _normalise_rows(x, gamma, beta, mean, rstd, low, y[:, start:stop])
+
+
+@kernel("partial.shape[0]")
+def _block_moments(x, partial, start, stop):
+    for i in range(start, stop):
+        _add_moments(x[i * BLOCK : (i + 1) * BLOCK], x[0], partial[i, 0], partial[i, 1])
+
+
+@kernel("mean.size", COLUMNS)
+def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
+    real, n = partial.dtype.type, x.shape[0]
+    total, squares = mean[start:stop], rstd[start:stop]
+    total[:] = 0
+    squares[:] = 0
+    for i in range(partial.shape[0]):
+        before, rows = i * BLOCK, min(BLOCK, n - i * BLOCK)
+        inverse, share, weight = shares(before, rows)
+        inverse, share, weight = real(inverse), real(share), real(weight)
+        added, spread = partial[i, 0, start:stop], partial[i, 1, start:stop]
+        for j in range(total.size):
+            total[j], squares[j] = join(
+                total[j], squares[j], inverse, added[j], spread[j], share, weight
+            )
+    finish(
+        n, x[0, start:stop], running_mean[start:stop], running_var[start:stop], momentum, eps,
+        total, squares,
+    )  # fmt: skip
+
+
+@kernel("x.shape[0]", WRITTEN_ROWS)
+def _normalise(x, gamma, beta, mean, rstd, low, y, start, stop):
+    _normalise_rows(x[start:stop], gamma, beta, mean, rstd, low, y[start:stop])
+
+
+def _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks):
+    n, d = x.shape
+    if n <= TALL:
+        _by_columns(
+            x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks
+        )
+        return
+    partial = np.empty((-(-n // BLOCK), 2, d), x.dtype)
+    _block_moments(x, partial, chunks)
+    _join_moments(
+        x, partial, running_mean, running_var, momentum, eps, mean, rstd,
+        worth(chunks, partial.size),
+    )  # fmt: skip
+    _normalise(x, gamma, beta, mean, rstd, low, y, chunks)
+
+
+def batchnorm(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, chunks):
+    """Normalise by the batch's own statistics and update the running ones."""
+    _forward(
+        x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, -np.inf, chunks
+    )
+
+
+def batchnorm_relu(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, chunks):
+    """Normalise as :func:`batchnorm`, then clamp at zero from below."""
+    _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, 0.0, chunks)
+
+
+@kernel("rstd.size", COLUMNS)
+def deviations(running_var, eps, rstd, start, stop):
+    one, e = rstd.dtype.type(1), rstd.dtype.type(eps)
+    for j in range(start, stop):
+        rstd[j] = one / np.sqrt(running_var[j] + e)
+
+
+def _inference(x, gamma, beta, running_mean, running_var, eps, y, low, chunks):
+    rstd = np.empty_like(gamma)
+    deviations(running_var, eps, rstd, 1)
+    _normalise(x, gamma, beta, running_mean, rstd, low, y, chunks)
+
+
+def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps, y, chunks):
+    """Normalise by the running statistics."""
+    _inference(x, gamma, beta, running_mean, running_var, eps, y, -np.inf, chunks)
+
+
+def batchnorm_relu_inference(x, gamma, beta, running_mean, running_var, eps, y, chunks):
+    """Normalise by the running statistics, then clamp at zero from below."""
+    _inference(x, gamma, beta, running_mean, running_var, eps, y, 0.0, chunks)
+
+
+@serial
+def _add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta):
+    """Write the sums dgamma and dbeta of the rows; `masked` says that they pass where y > 0."""
     dgamma[:] = 0
     dbeta[:] = 0
-    for i in range(x.shape[0]):
-        row, d = x[i, start:stop], dout[i, start:stop]
-        for j in range(row.size):
-            dbeta[j] += d[j]
-            dgamma[j] += d[j] * ((row[j] - mean[j]) * rstd[j])
-    for i in range(x.shape[0]):
-        row, d, out = x[i, start:stop], dout[i, start:stop], dx[i, start:stop]
-        for j in range(row.size):
-            xhat = (row[j] - mean[j]) * rstd[j]
-            out[j] = gamma[j] * rstd[j] * (d[j] - (dbeta[j] + xhat * dgamma[j]) / n)
+    n, i = x.shape[0], 0
+    while i < n:
+        rows = SUMS_ROWS if n - i >= SUMS_ROWS else 1
+        gradient_sums(
+            dout.ctypes.data + i * dout.strides[0], dout.strides[0],
+            x.ctypes.data + i * x.strides[0], x.strides[0],
+            y.ctypes.data + i * y.strides[0] if masked else 0, y.strides[0], x.shape[1],
+            mean.ctypes.data, rstd.ctypes.data, dbeta.ctypes.data, dgamma.ctypes.data,
+            x.dtype.type(0), rows,
+        )  # fmt: skip
+        i += rows
+
+
+@serial
+def _gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, n):
+    inverse = x.dtype.type(1 / n)
+    i = x.shape[0]
+    while i > 0:  # the last rows are still in the cache
+        rows = 1 if i % WRITTEN_ROWS else WRITTEN_ROWS
+        i -= rows
+        gradient(
+            dout.ctypes.data + i * dout.strides[0], dout.strides[0],
+            x.ctypes.data + i * x.strides[0], x.strides[0],
+            y.ctypes.data + i * y.strides[0] if masked else 0, y.strides[0],
+            dx.ctypes.data + i * dx.strides[0], dx.strides[0], x.shape[1],
+            mean.ctypes.data, rstd.ctypes.data, gamma.ctypes.data, dbeta.ctypes.data,
+            dgamma.ctypes.data, inverse, rows,
+        )  # fmt: skip
+
+
+@kernel("x.shape[1]", COLUMNS)
+def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
+    dout, x, y, dx = dout[:, start:stop], x[:, start:stop], y[:, start:stop], dx[:, start:stop]
+    gamma, mean, rstd = gamma[start:stop], mean[start:stop], rstd[start:stop]
+    dgamma, dbeta = dgamma[start:stop], dbeta[start:stop]
+    _add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta)
+    _gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, x.shape[0])
+
+
+@kernel("partial.shape[0]")
+def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
+    for i in range(start, stop):
+        rows = slice(i * BLOCK, (i + 1) * BLOCK)
+        _add_gradients(
+            dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i, 0], partial[i, 1]
+        )
+
+
+@kernel("dgamma.size", COLUMNS)
+def _join_gradients(partial, dgamma, dbeta, start, stop):
+    dgamma[start:stop] = 0
+    dbeta[start:stop] = 0
+    for i in range(partial.shape[0]):
+        for j in range(start, stop):
+            dgamma[j] += partial[i, 0, j]
+            dbeta[j] += partial[i, 1, j]
+
+
+@kernel("x.shape[0]", WRITTEN_ROWS)
+def _gradient(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
+    rows = slice(start, stop)
+    _gradient_rows(
+        dout[rows], x[rows], y[rows], masked, gamma, mean, rstd, dx[rows], dgamma, dbeta,
+        x.shape[0],
+    )  # fmt: skip
+
+
+def _backward(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
+    n, d = x.shape
+    if n <= TALL:
+        _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks)
+        return
+    partial = np.empty((-(-n // BLOCK), 2, d), x.dtype)
+    _block_gradients(dout, x, y, masked, mean, rstd, partial, chunks)
+    _join_gradients(partial, dgamma, dbeta, worth(chunks, partial.size))
+    _gradient(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks)
+
+
+def batchnorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
+    """Gradients of :func:`batchnorm` through the batch's own statistics."""
+    _backward(dout, x, dout, False, gamma, mean, rstd, dx, dgamma, dbeta, chunks)
+
+
+def batchnorm_relu_backward(dout, x, gamma, mean, rstd, y, dx, dgamma, dbeta, chunks):
+    """Gradients of :func:`batchnorm_relu`, from its output y."""
+    _backward(dout, x, y, True, gamma, mean, rstd, dx, dgamma, dbeta, chunks)

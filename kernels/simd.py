@@ -78,12 +78,16 @@ class Vectors:
         self.size = real.bitwidth // 8
         self.scalar = ir.FloatType() if real == types.float32 else ir.DoubleType()
         self.type = ir.VectorType(self.scalar, lanes)
-        self.zero = ir.Constant(self.type, [0.0] * lanes)
+        self.zero = self.constant(0.0)
         self._suffix = f"v{lanes}f{real.bitwidth}"
 
     def _call(self, name: str, result: ir.Type, *args: ir.Value) -> ir.Value:
         function = declare(self.builder.module, name, result, [a.type for a in args])
         return self.builder.call(function, args)
+
+    def constant(self, number: float) -> ir.Constant:
+        """Return a vector of one number that is known now."""
+        return ir.Constant(self.type, [number] * self.lanes)
 
     def offset(self, address: ir.Value, elements: int) -> ir.Value:
         """Return an address `elements` further on."""

@@ -119,11 +119,13 @@ for dtype in ("float32", "float64"):
             call(name + "_backward", y, x, W, *outputs)
             call(name + "_backward", y, x, W, *outputs, input_gradient=False)
     for name in [n for n in ops.__all__ if n.startswith("batchnorm")]:
-        for shape in ((2, 3), (70, 9), (300, 70), (2, 3, 4), (3, 300, 9, 9)):
+        for shape in ((2, 3), (70, 9), (1000, 70), (2, 3, 4), (3, 300, 9, 9), (100, 2, 3, 3)):
             x, y, s = a(*shape), a(*shape), [a(shape[1]) for _ in range(4)]
-            if name == "batchnorm_backward":
+            if name == "batchnorm_relu_backward":
+                call(name, x, y, *s[:3], y)
+            elif name == "batchnorm_backward":
                 call(name, x, y, *s[:3])
-            elif name in ("batchnorm", "batchnorm_inference"):
+            else:
                 call(name, x, *s)
     call("mean_squared_error", a(5, 3), a(5, 3))
     call("softmax_cross_entropy", a(5, 3), [0, 1, 2, 1, 0])

@@ -62,8 +62,8 @@ class Case:
         return layer.forward(x) if self.target is None else layer.forward(x, t)
 
 
-def batchnorm(**options):
-    return lambda gamma, beta: layers.BatchNormalization(gamma, beta, **options)
+def batchnorm(kind=layers.BatchNormalization, **options):
+    return lambda gamma, beta: kind(gamma, beta, **options)
 
 
 CASES = [
@@ -85,6 +85,19 @@ CASES = [
         batchnorm(per_pixel=True),
         normal(9, 3, 2, 2),
         {"gamma": normal(12), "beta": normal(12)},
+    ),
+    # With these numbers no element of the output is as near to zero as the step of differences.
+    Case(
+        "BatchNormRelu",
+        layers.BatchNormRelu,
+        normal(9, 11),
+        {"gamma": normal(11), "beta": normal(11)},
+    ),
+    Case(
+        "BatchNormRelu-NCHW",
+        layers.BatchNormRelu,
+        normal(4, 3, 5, 2),
+        {"gamma": normal(3), "beta": normal(3)},
     ),
     Case("Dropout", lambda: layers.Dropout(0.4, seed=1), normal(5, 19), {}),
     Case("Dropout-inverted", lambda: layers.Dropout(0.4, inverted=True, seed=1), normal(5, 19), {}),
@@ -401,6 +414,30 @@ def test_batchnorm_of_images_is_that_of_their_pixels():
     np.testing.assert_allclose(rows(images.backward(dout)), pixels.backward(rows(dout)), **close)
     np.testing.assert_allclose(images.dgamma, pixels.dgamma, rtol=0, atol=n * close["atol"])
     np.testing.assert_allclose(images.dbeta, pixels.dbeta, rtol=0, atol=n * close["atol"])
+
+
+@dtypes
+@pytest.mark.parametrize("per_pixel", [False, True])
+@pytest.mark.parametrize("shape", [(33, 12), (600, 12), (7, 3, 2, 2)])
+def test_batchnorm_relu_is_batchnorm_then_relu(shape, per_pixel, dtype):
+    rng = np.random.default_rng(33)
+    x, dout = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    features = shape[1] if len(shape) == 2 or not per_pixel else 12
+    gamma, beta = (rng.normal(size=features).astype(dtype) for _ in range(2))
+    fused = layers.BatchNormRelu(gamma, beta, per_pixel=per_pixel)
+    norm, relu = layers.BatchNormalization(gamma, beta, per_pixel=per_pixel), layers.Relu()
+    assert fused.mask is None
+    for training in (True, False, True):
+        expected = relu.forward(norm.forward(x, training))
+        np.testing.assert_array_equal(fused.forward(x, training), expected)
+        np.testing.assert_array_equal(fused.mask, relu.mask)
+        np.testing.assert_array_equal(fused.running_var, norm.running_var)
+    # The sums may be added up in another order; they are of as many terms as x has elements.
+    tolerance = x.size * np.finfo(dtype).eps
+    dx, expected = fused.backward(dout), norm.backward(relu.backward(dout))
+    np.testing.assert_allclose(dx, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(fused.dgamma, norm.dgamma, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(fused.dbeta, norm.dbeta, rtol=tolerance, atol=tolerance)
 
 
 def test_batchnorm_inference_before_training_uses_zeros():

@@ -139,7 +139,7 @@ def test_names_of_the_plain_network():
 
 
 def test_names_of_the_extended_network():
-    net = MultiLayerNetExtend(6, [8, 7], 3, use_batchnorm=True, use_dropout=True)
+    net = MultiLayerNetExtend(6, [8, 7], 3, "tanh", use_batchnorm=True, use_dropout=True)
     hidden = ["Affine", "BatchNorm", "Activation_function", "Dropout"]
     assert list(net.layers) == [f"{name}{i}" for i in (1, 2) for name in hidden] + ["Affine3"]
     assert set(net.params) == {
@@ -150,13 +150,13 @@ def test_names_of_the_extended_network():
         np.testing.assert_array_equal(net.params[f"beta{i}"], np.zeros(size))
 
 
-def test_affine_and_relu_are_fused_where_nothing_stands_between():
+def test_relu_is_fused_with_the_layer_before_it():
     net = MultiLayerNet(6, [8, 7], 3)
     kinds = [type(layer) for layer in net.layers.values()]
     assert kinds == [layers.AffineRelu, layers.AffineRelu, layers.Affine]
     net = MultiLayerNetExtend(6, [8], 3, use_batchnorm=True)
     kinds = [type(layer) for layer in net.layers.values()]
-    assert kinds == [layers.Affine, layers.BatchNormalization, layers.Relu, layers.Affine]
+    assert kinds == [layers.Affine, layers.BatchNormRelu, layers.Affine]
 
 
 @every_kind

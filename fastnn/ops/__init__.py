@@ -15,7 +15,14 @@ from fastnn.ops.activations import (
     tanh_backward,
 )
 from fastnn.ops.affine import affine, affine_backward, affine_relu, affine_relu_backward
-from fastnn.ops.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from fastnn.ops.batchnorm import (
+    batchnorm,
+    batchnorm_backward,
+    batchnorm_inference,
+    batchnorm_relu,
+    batchnorm_relu_backward,
+    batchnorm_relu_inference,
+)
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
 from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
@@ -30,6 +37,9 @@ __all__ = [
     "batchnorm",
     "batchnorm_backward",
     "batchnorm_inference",
+    "batchnorm_relu",
+    "batchnorm_relu_backward",
+    "batchnorm_relu_inference",
     "dropout",
     "dropout_backward",
     "dropout_inference",

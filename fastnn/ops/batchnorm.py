@@ -41,8 +41,92 @@ def _planes(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape(x.shape[0], x.shape[1], -1)
 
 
-def _kernel(x: Array, suffix: str = "") -> str:
+def _kernel(x: Array, suffix: str) -> str:
     return ("batchnorm" if x.ndim == 2 else "batchnorm_nchw") + suffix
+
+
+def _forward(
+    suffix: str,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: Array,
+    running_var: Array,
+    momentum: SupportsFloat,
+    eps: SupportsFloat,
+    out: Array | None,
+) -> tuple[Array, Array, Array]:
+    x, gamma, beta = inputs(x=x, gamma=gamma, beta=beta)
+    _expect_batch(x)
+    _expect_features(x, gamma=gamma, beta=beta)
+    momentum = numbers.fraction("momentum", momentum)
+    eps = numbers.not_negative("eps", eps)
+    features = x.shape[1:2]
+    to_mean = updated("running_mean", running_mean, features, x.dtype, "gamma")
+    to_var = updated("running_var", running_var, features, x.dtype, "gamma")
+    y = output("out", out, x.shape, x.dtype, x, gamma, beta)
+    statistics = {"running_mean": running_mean, "running_var": running_var}
+    expect_apart(statistics, {"x": x, "gamma": gamma, "beta": beta})
+    expect_apart({**statistics, "out": out})
+    mean, rstd = np.empty(features, x.dtype), np.empty(features, x.dtype)
+    run(
+        _kernel(x, suffix), 4 * x.size, _planes(x), gamma, beta, to_mean, to_var, momentum, eps,
+        _planes(y), mean, rstd,
+    )  # fmt: skip
+    deliver(running_mean, to_mean)
+    deliver(running_var, to_var)
+    return deliver(out, y), mean, rstd
+
+
+def _inference(
+    suffix: str,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: SupportsFloat,
+    out: Array | None,
+) -> Array:
+    x, gamma, beta, mean, var = inputs(
+        x=x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var
+    )
+    _expect_axes(x)
+    _expect_features(x, gamma=gamma, beta=beta, running_mean=mean, running_var=var)
+    eps = numbers.not_negative("eps", eps)
+    y = output("out", out, x.shape, x.dtype, x, gamma, beta, mean, var)
+    if x.size:
+        run(_kernel(x, suffix), x.size, _planes(x), gamma, beta, mean, var, eps, _planes(y))
+    return deliver(out, y)
+
+
+def _backward(
+    suffix: str,
+    dout: Array,
+    x: Array,
+    features: dict[str, Array],
+    y: Array | None,
+    dx: Array | None,
+    dgamma: Array | None,
+    dbeta: Array | None,
+) -> tuple[Array, Array, Array]:
+    _expect_batch(x)
+    expect_shape("dout", dout, x.shape, "like x")
+    _expect_features(x, **features)
+    read = [dout, x, *features.values()]
+    if y is not None:
+        expect_shape("y", y, x.shape, "like x")
+        read.append(y)
+    to_dx = output("dx", dx, x.shape, x.dtype, *read)
+    to_dgamma = output("dgamma", dgamma, x.shape[1:2], x.dtype, *read)
+    to_dbeta = output("dbeta", dbeta, x.shape[1:2], x.dtype, *read)
+    expect_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta})
+    masks = () if y is None else (_planes(y),)
+    run(
+        _kernel(x, suffix), 4 * x.size, _planes(dout), _planes(x), *features.values(), *masks,
+        _planes(to_dx), to_dgamma, to_dbeta,
+    )  # fmt: skip
+    return deliver(dx, to_dx), deliver(dgamma, to_dgamma), deliver(dbeta, to_dbeta)
 
 
 def batchnorm(
@@ -91,26 +175,7 @@ def batchnorm(
         If the batch is empty, shapes do not fit together, a number is out of its range, an
         array is not of real numbers, or an array to be written is read-only.
     """
-    x, gamma, beta = inputs(x=x, gamma=gamma, beta=beta)
-    _expect_batch(x)
-    _expect_features(x, gamma=gamma, beta=beta)
-    momentum = numbers.fraction("momentum", momentum)
-    eps = numbers.not_negative("eps", eps)
-    features = x.shape[1:2]
-    to_mean = updated("running_mean", running_mean, features, x.dtype, "gamma")
-    to_var = updated("running_var", running_var, features, x.dtype, "gamma")
-    y = output("out", out, x.shape, x.dtype, x, gamma, beta)
-    statistics = {"running_mean": running_mean, "running_var": running_var}
-    expect_apart(statistics, {"x": x, "gamma": gamma, "beta": beta})
-    expect_apart({**statistics, "out": out})
-    mean, rstd = np.empty(features, x.dtype), np.empty(features, x.dtype)
-    run(
-        _kernel(x), 4 * x.size, _planes(x), gamma, beta, to_mean, to_var, momentum, eps,
-        _planes(y), mean, rstd,
-    )  # fmt: skip
-    deliver(running_mean, to_mean)
-    deliver(running_var, to_var)
-    return deliver(out, y), mean, rstd
+    return _forward("", x, gamma, beta, running_mean, running_var, momentum, eps, out)
 
 
 def batchnorm_inference(
@@ -148,16 +213,7 @@ def batchnorm_inference(
         If shapes do not fit together, `eps` is out of its range, an array is not of real
         numbers, or `out` does not fit.
     """
-    x, gamma, beta, mean, var = inputs(
-        x=x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var
-    )
-    _expect_axes(x)
-    _expect_features(x, gamma=gamma, beta=beta, running_mean=mean, running_var=var)
-    eps = numbers.not_negative("eps", eps)
-    y = output("out", out, x.shape, x.dtype, x, gamma, beta, mean, var)
-    if x.size:
-        run(_kernel(x, "_inference"), x.size, _planes(x), gamma, beta, mean, var, eps, _planes(y))
-    return deliver(out, y)
+    return _inference("_inference", x, gamma, beta, running_mean, running_var, eps, out)
 
 
 def batchnorm_backward(
@@ -196,16 +252,114 @@ def batchnorm_backward(
         or an output does not fit or shares memory with another.
     """
     dout, x, gamma, mean, rstd = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd)
-    _expect_batch(x)
-    expect_shape("dout", dout, x.shape, "like x")
-    _expect_features(x, gamma=gamma, mean=mean, rstd=rstd)
-    read = (dout, x, gamma, mean, rstd)
-    to_dx = output("dx", dx, x.shape, x.dtype, *read)
-    to_dgamma = output("dgamma", dgamma, gamma.shape, x.dtype, *read)
-    to_dbeta = output("dbeta", dbeta, gamma.shape, x.dtype, *read)
-    expect_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta})
-    run(
-        _kernel(x, "_backward"), 4 * x.size, _planes(dout), _planes(x), gamma, mean, rstd,
-        _planes(to_dx), to_dgamma, to_dbeta,
-    )  # fmt: skip
-    return deliver(dx, to_dx), deliver(dgamma, to_dgamma), deliver(dbeta, to_dbeta)
+    features = {"gamma": gamma, "mean": mean, "rstd": rstd}
+    return _backward("_backward", dout, x, features, None, dx, dgamma, dbeta)
+
+
+def batchnorm_relu(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: Array,
+    running_var: Array,
+    momentum: SupportsFloat = 0.9,
+    eps: SupportsFloat = 1e-6,
+    *,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Batch normalisation in training, and ReLU in the same pass: max(y, 0).
+
+    Parameters
+    ----------
+    x, gamma, beta, running_mean, running_var, momentum, eps, out
+        As for :func:`batchnorm`.
+
+    Returns
+    -------
+    y : ndarray, shaped like `x`
+        `out` if given. :func:`batchnorm_relu_backward` asks for it.
+    mean, rstd : ndarray, shape (D,) or (C,)
+        Mean and 1 / sqrt(var + eps) of the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`batchnorm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> x, one, zero = np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1)
+    >>> y, mean, rstd = ops.batchnorm_relu(x, one, zero, zero.copy(), one.copy(), eps=0)
+    >>> y
+    array([[0.],
+           [1.]])
+    """
+    return _forward("_relu", x, gamma, beta, running_mean, running_var, momentum, eps, out)
+
+
+def batchnorm_relu_inference(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    eps: SupportsFloat = 1e-6,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """Batch normalisation in inference, and ReLU in the same pass: max(y, 0).
+
+    Parameters
+    ----------
+    x, gamma, beta, running_mean, running_var, eps, out
+        As for :func:`batchnorm_inference`.
+
+    Returns
+    -------
+    ndarray, shaped like `x`
+        `out` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`batchnorm_inference`.
+    """
+    return _inference("_relu_inference", x, gamma, beta, running_mean, running_var, eps, out)
+
+
+def batchnorm_relu_backward(
+    dout: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    y: ArrayLike,
+    *,
+    dx: Array | None = None,
+    dgamma: Array | None = None,
+    dbeta: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Gradients of :func:`batchnorm_relu`; dout counts where the output y is above 0.
+
+    Parameters
+    ----------
+    dout, x, gamma, mean, rstd, dx, dgamma, dbeta
+        As for :func:`batchnorm_backward`.
+    y : array_like, shaped like `x`
+        What :func:`batchnorm_relu` returned.
+
+    Returns
+    -------
+    dx : ndarray, shaped like `x`
+    dgamma, dbeta : ndarray, shape (D,) or (C,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`batchnorm_backward`.
+    """
+    dout, x, gamma, mean, rstd, y = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd, y=y)
+    features = {"gamma": gamma, "mean": mean, "rstd": rstd}
+    return _backward("_relu_backward", dout, x, features, y, dx, dgamma, dbeta)

@@ -14,11 +14,21 @@ from fastnn.reference.activations import (
     tanh_backward,
 )
 from fastnn.reference.affine import affine, affine_backward, affine_relu, affine_relu_backward
-from fastnn.reference.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from fastnn.reference.batchnorm import (
+    batchnorm,
+    batchnorm_backward,
+    batchnorm_inference,
+    batchnorm_relu,
+    batchnorm_relu_backward,
+    batchnorm_relu_inference,
+)
 from fastnn.reference.batchnorm_nchw import (
     batchnorm_nchw,
     batchnorm_nchw_backward,
     batchnorm_nchw_inference,
+    batchnorm_nchw_relu,
+    batchnorm_nchw_relu_backward,
+    batchnorm_nchw_relu_inference,
 )
 from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.reference.losses import (
@@ -41,6 +51,12 @@ __all__ = [
     "batchnorm_nchw",
     "batchnorm_nchw_backward",
     "batchnorm_nchw_inference",
+    "batchnorm_nchw_relu",
+    "batchnorm_nchw_relu_backward",
+    "batchnorm_nchw_relu_inference",
+    "batchnorm_relu",
+    "batchnorm_relu_backward",
+    "batchnorm_relu_inference",
     "dropout",
     "dropout_backward",
     "dropout_inference",

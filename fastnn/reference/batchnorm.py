@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn._types import Array
+from fastnn.reference.activations import relu, relu_backward
 
 
 def batchnorm(
@@ -64,3 +65,51 @@ def batchnorm_backward(
     np.sum(dout, axis=0, out=dbeta)
     np.sum(dout * xhat, axis=0, out=dgamma)
     dx[...] = gamma * rstd * (dout - (dbeta + xhat * dgamma) / len(x))
+
+
+def batchnorm_relu(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    eps: float,
+    y: Array,
+    mean: Array,
+    rstd: Array,
+) -> None:
+    """As :func:`batchnorm`, then y = max(y, 0)."""
+    batchnorm(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd)
+    relu(y, y)
+
+
+def batchnorm_relu_inference(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    eps: float,
+    y: Array,
+) -> None:
+    """As :func:`batchnorm_inference`, then y = max(y, 0)."""
+    batchnorm_inference(x, gamma, beta, running_mean, running_var, eps, y)
+    relu(y, y)
+
+
+def batchnorm_relu_backward(
+    dout: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    rstd: Array,
+    y: Array,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None:
+    """As :func:`batchnorm_backward`, with dout where y > 0."""
+    dz = np.empty_like(dout)
+    relu_backward(dout, y, dz)
+    batchnorm_backward(dz, x, gamma, mean, rstd, dx, dgamma, dbeta)

@@ -99,6 +99,22 @@ READ = {
         lambda a: ops.batchnorm_backward(*a),
         [(N, D), (N, D), (D,), (D,), (D,)],
     ),
+    "batchnorm_relu": (
+        lambda a: ops.batchnorm_relu(*a, np.zeros(D, a[0].dtype), np.ones(D, a[0].dtype)),
+        [(N, D), (D,), (D,)],
+    ),
+    "batchnorm_relu NCHW": (
+        lambda a: ops.batchnorm_relu(*a, np.zeros(D, a[0].dtype), np.ones(D, a[0].dtype)),
+        [(N, D, 3, 2), (D,), (D,)],
+    ),
+    "batchnorm_relu_inference": (
+        lambda a: [ops.batchnorm_relu_inference(*a, np.full(D, 0.7))],
+        [(N, D), (D,), (D,), (D,)],
+    ),
+    "batchnorm_relu_backward": (
+        lambda a: ops.batchnorm_relu_backward(*a),
+        [(N, D), (N, D), (D,), (D,), (D,), (N, D)],
+    ),
     "dropout": (lambda a: ops.dropout(*a, 0.4, 1), [(N, D)]),
     "dropout_backward": (
         lambda a: [ops.dropout_backward(*a, np.arange(N * D).reshape(N, D) % 3 == 0, 0.4)],

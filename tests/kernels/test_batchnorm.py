@@ -1,0 +1,35 @@
+"""Batch normalisation by the kernels: digits that the statistics keep."""
+
+import numpy as np
+import pytest
+
+from fastnn import ops
+
+
+# Cut by columns and by rows, by channels and by images.
+@pytest.mark.parametrize("shape", [(500, 40), (4000, 40), (50, 40, 9, 9), (50, 2, 30, 30)])
+def test_numbers_far_from_zero(shape):
+    x = np.random.default_rng(34).normal(1e4, 1, shape).astype(np.float32)
+    axes = (0, *range(2, x.ndim))
+    wide = x.astype(np.float64)
+    mean, var = wide.mean(axes, keepdims=True), wide.var(axes, keepdims=True)
+    gamma, beta = np.ones(shape[1], np.float32), np.zeros(shape[1], np.float32)
+    running_mean, running_var = np.zeros_like(gamma), np.ones_like(gamma)
+    y, *_ = ops.batchnorm(x, gamma, beta, running_mean, running_var, momentum=0, eps=0)
+    # The deviation is 1: an error of the mean by half a unit in its last place is one of y.
+    unit = np.spacing(np.float32(1e4))
+    np.testing.assert_allclose(running_mean, mean.reshape(-1), rtol=0, atol=0.6 * unit)
+    rounding = np.finfo(np.float32).eps
+    np.testing.assert_allclose(running_var, var.reshape(-1), rtol=16 * rounding)
+    np.testing.assert_allclose(y, (wide - mean) / np.sqrt(var), rtol=0, atol=unit)
+
+
+@pytest.mark.parametrize("shape", [(500, 40), (4000, 40), (50, 40, 9, 9), (50, 2, 30, 30)])
+def test_constant_features(shape):
+    x = np.broadcast_to(np.float32(0.1), shape)
+    gamma, beta = np.ones(shape[1], np.float32), np.full(shape[1], 7, np.float32)
+    mean, var = np.zeros_like(gamma), np.ones_like(gamma)
+    y, *_ = ops.batchnorm(x, gamma, beta, mean, var, momentum=0)
+    np.testing.assert_array_equal(y, 7)
+    np.testing.assert_array_equal(mean, np.float32(0.1))
+    np.testing.assert_array_equal(var, 0)
