@@ -5,6 +5,8 @@ piece both are one compiled call, as small layers take little more time than cal
 several pieces each step is a call, since the second reads all that the first has written.
 """
 
+import functools
+
 from numba.extending import register_jitable
 
 from fastnn.kernels import workspace
@@ -115,15 +117,20 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
             multiply_rows(dz, W, dx, start, stop, pieces)
 
 
+@functools.lru_cache(1024)
+def _workspace_size(n, d, h, itemsize, form):
+    return sum(_sizes(n, d, h, itemsize, form))
+
+
 def _call(x, W, v, y, dout, dx, dW, form, chunks):
-    (n, d), h = x.shape, W.shape[1]
-    size = sum(_sizes(n, d, h, W.itemsize, form))
+    size = _workspace_size(*x.shape, W.shape[1], W.itemsize, form)
     work = workspace.take(size, W.dtype) if size else v
     if chunks == 1:
         _layer(x, W, v, y, dout, dx, dW, work, form, PREPARE | MULTIPLY, 1, 1)
     else:
-        for step in PREPARE, MULTIPLY:
-            _layer(x, W, v, y, dout, dx, dW, work, form, step, chunks, chunks)
+        if size or form & GRADIENTS:
+            _layer(x, W, v, y, dout, dx, dW, work, form, PREPARE, chunks, chunks)
+        _layer(x, W, v, y, dout, dx, dW, work, form, MULTIPLY, chunks, chunks)
     if size:
         workspace.give_back(work)
 
