@@ -1,7 +1,7 @@
 """ReLU, sigmoid, tanh and softmax, and their backward passes from the forward's output."""
 
 from fastnn.kernels.driver import LINE, kernel, row_sum, serial
-from fastnn.kernels.elementary import exp
+from fastnn.kernels.elementary import exp, maximum
 from fastnn.kernels.elementary import tanh as _tanh
 
 __all__ = [
@@ -80,9 +80,7 @@ def sum_of(row):
 @serial
 def exp_shifted(row, e):
     """Write exp(row - max(row)), which cannot overflow, to e; return the maximum and the sum."""
-    largest = row[0]
-    for j in range(row.size):
-        largest = row[j] if row[j] > largest else largest
+    largest = maximum(row)
     for j in range(row.size):
         e[j] = exp(row[j] - largest)
     return largest, sum_of(e)
