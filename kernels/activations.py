@@ -2,7 +2,7 @@
 
 from fastnn.kernels.compile import row_sum, serial
 from fastnn.kernels.driver import LINE, kernel
-from fastnn.kernels.elementary import exp
+from fastnn.kernels.elementary import exp, maximum
 from fastnn.kernels.elementary import tanh as _tanh
 
 __all__ = [
@@ -81,9 +81,7 @@ def sum_of(row):
 @serial
 def exp_shifted(row, e):
     """Write exp(row - max(row)), which cannot overflow, to e; return the maximum and the sum."""
-    largest = row[0]
-    for j in range(row.size):
-        largest = row[j] if row[j] > largest else largest
+    largest = maximum(row)
     for j in range(row.size):
         e[j] = exp(row[j] - largest)
     return largest, sum_of(e)

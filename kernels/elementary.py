@@ -1,10 +1,11 @@
-"""exp and tanh as straight-line arithmetic, so that the loops that call them vectorise.
+"""exp, log, tanh and the maximum of a row as straight-line arithmetic, which vectorises.
 
 Numba calls the scalar library functions, one element at a time. Here exp(x) = 2^n e^r with
 n = round(x / ln 2), so |r| <= ln(2)/2, and e^r is its Taylor series, cut where the next term
 is below half a unit in the last place. What makes this exact is the order of operations, which
-the compile options keep. The error is at most 2 units in the last place for exp and 4 for tanh
-(tests/kernels/test_elementary.py).
+the compile options keep. For log, x = 2^k m with m between sqrt(1/2) and sqrt(2), and
+log m = 2 artanh(s) = 2 (s + s^3/3 + s^5/5 + ...), s = (m - 1) / (m + 1). The error is at most 2
+units in the last place for exp and log, and 4 for tanh (tests/kernels/test_elementary.py).
 """
 
 from __future__ import annotations
@@ -34,20 +35,21 @@ class _Format(NamedTuple):
     lowest: float  # exp is zero from here down
     highest: float  # and infinite from here up
     saturated: float  # tanh is 1 from here up
+    log_terms: int  # of the series of artanh after the first
 
 
 _FORMATS = {
     types.float32: _Format(
-        np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4, 7, -104.0, 89.0, 10.0
+        np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4, 7, -104.0, 89.0, 10.0, 4
     ),
     types.float64: _Format(
         np.float64, np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10,
-        13, -746.0, 710.0, 20.0,
+        13, -746.0, 710.0, 20.0, 10,
     ),
 }  # fmt: skip
 
 
-def _make(f: _Format) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _make(f: _Format) -> tuple[Callable[[Any], Any], ...]:
     real, integer = f.real, f.integer
     inverse_ln2 = real(1 / math.log(2))
     ln2_high, ln2_low = real(f.ln2_high), real(f.ln2_low)
@@ -94,7 +96,47 @@ def _make(f: _Format) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         y = e / (e + two)
         return -y if x < zero else y
 
-    return exp, tanh
+    tiny, infinity, nan = real(np.finfo(real).tiny), real(np.inf), real(np.nan)
+    half_ = real(0.5)
+    root = integer(real(math.sqrt(0.5)).view(integer))
+    odd = tuple(real(2 / (2 * i + 1)) for i in range(f.log_terms, 0, -1))
+
+    @numba.njit(**OPTIONS)
+    def log(x):
+        bits = real(x).view(integer)
+        k = integer((bits - root) >> mantissa)
+        m = integer(bits - (k << mantissa)).view(real)
+        d = m - one
+        s = d / (d + two)
+        square = s * s
+        tail = odd[0]
+        for c in numba.literal_unroll(odd[1:]):
+            tail = tail * square + c
+        # log(1 + d) = d - d^2/2 + s (d^2/2 + s^2 tail), where the first difference is the most.
+        bow = half_ * d * d
+        n = real(k)
+        rest = s * (bow + square * tail) + n * ln2_low
+        y = n * ln2_high + (d - (bow - rest))
+        y = x if x == infinity else y
+        y = -infinity if x < tiny else y  # zero, and what counts as zero
+        return y if x >= zero else nan
+
+    top, others = integer(8 * np.dtype(integer).itemsize - 1), np.iinfo(integer).max
+
+    @register_jitable(**OPTIONS)
+    def flip(bits):
+        """Turn the bits of a number into an integer of the same order, or back."""
+        return integer(bits ^ integer((bits >> top) & others))
+
+    @numba.njit(**OPTIONS)
+    def maximum(row):
+        largest = flip(real(row[0]).view(integer))
+        for j in range(1, row.size):
+            key = flip(real(row[j]).view(integer))
+            largest = key if key > largest else largest
+        return integer(flip(largest)).view(real)
+
+    return exp, tanh, log, maximum
 
 
 _IMPLEMENTATIONS = {dtype: _make(f) for dtype, f in _FORMATS.items()}
@@ -110,6 +152,20 @@ def tanh(x: float) -> float:
     raise NotImplementedError
 
 
+def log(x: float) -> float:
+    """Return the natural logarithm of x; for use inside kernels."""
+    raise NotImplementedError
+
+
+def maximum(row: Any) -> float:
+    """Return the largest element of a row, which is contiguous and not empty.
+
+    Compared as integers: a loop over comparisons of floats, which has to skip NaN one by one,
+    does not vectorise. NaN counts as above or below all numbers, by its sign.
+    """
+    raise NotImplementedError
+
+
 @overload(exp, inline="always")
 def _exp(x):  # type: ignore[no-untyped-def]
     compiled = _IMPLEMENTATIONS[x][0]
@@ -120,3 +176,15 @@ def _exp(x):  # type: ignore[no-untyped-def]
 def _tanh(x):  # type: ignore[no-untyped-def]
     compiled = _IMPLEMENTATIONS[x][1]
     return lambda x: compiled(x)
+
+
+@overload(log, inline="always")
+def _log(x):  # type: ignore[no-untyped-def]
+    compiled = _IMPLEMENTATIONS[x][2]
+    return lambda x: compiled(x)
+
+
+@overload(maximum)
+def _maximum(row):  # type: ignore[no-untyped-def]
+    compiled = _IMPLEMENTATIONS[row.dtype][3]
+    return lambda row: compiled(row)

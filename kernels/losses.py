@@ -4,11 +4,10 @@ Each kernel leaves one loss per row; the caller takes the mean. `dx` is the grad
 mean.
 """
 
-import numpy as np
-
 from fastnn.kernels.activations import exp_shifted
 from fastnn.kernels.compile import row_sum
 from fastnn.kernels.driver import kernel
+from fastnn.kernels.elementary import log
 
 __all__ = ["mean_squared_error", "softmax_cross_entropy", "softmax_cross_entropy_dense"]
 
@@ -21,7 +20,7 @@ def softmax_cross_entropy(x, t, losses, dx, start, stop):
     for i in range(start, stop):
         row, d, label = x[i], dx[i], t[i]
         largest, total = exp_shifted(row, d)
-        losses[i] = np.log(total) - (row[label] - largest)
+        losses[i] = log(total) - (row[label] - largest)
         scale = one / (total * n)
         for j in range(d.size):
             d[j] *= scale
@@ -36,7 +35,7 @@ def softmax_cross_entropy_dense(x, t, losses, dx, start, stop):
     for i in range(start, stop):
         row, target, d = x[i], t[i], dx[i]
         largest, total = exp_shifted(row, d)
-        log_total = np.log(total)
+        log_total = log(total)
         loss, weight = zero, zero
         for j in range(d.size):
             # 0 log 0 = 0: a class that is ruled out (x = -inf) may have the target 0.

@@ -8,7 +8,7 @@ from fastnn import ops
 
 from .common import DTYPES, IMPLS, Timed, arrays, ready
 
-SHAPES = [(128, 100), (256, 1024), (64, 32, 28, 28)]
+SHAPES = [(128, 100), (256, 1024), (8192, 1024), (64, 32, 28, 28)]
 
 
 def _input(shape, dtype):
@@ -38,6 +38,22 @@ def backward(shape, dtype):
     )  # fmt: skip
 
 
+def relu_forward(shape, dtype):
+    x, gamma, beta, mean, var = _input(shape, dtype)
+    return partial(ops.batchnorm_relu, x, gamma, beta, mean, var, out=np.empty_like(x))
+
+
+def relu_backward(shape, dtype):
+    x, gamma, beta, mean, var = _input(shape, dtype)
+    (dout,) = arrays(dtype, shape)
+    y, mean, rstd = ops.batchnorm_relu(x, gamma, beta, mean, var)
+    dx, dgamma, dbeta = (np.empty_like(a) for a in (x, gamma, beta))
+    return partial(
+        ops.batchnorm_relu_backward, dout, x, gamma, mean, rstd, y,
+        dx=dx, dgamma=dgamma, dbeta=dbeta,
+    )  # fmt: skip
+
+
 class BatchNorm(Timed):
     params = [IMPLS, SHAPES, DTYPES]
     param_names = ["impl", "shape", "dtype"]
@@ -50,3 +66,9 @@ class BatchNorm(Timed):
 
     def time_backward(self, impl, shape, dtype):
         ready(impl, backward, shape, dtype)()
+
+    def time_relu_forward(self, impl, shape, dtype):
+        ready(impl, relu_forward, shape, dtype)()
+
+    def time_relu_backward(self, impl, shape, dtype):
+        ready(impl, relu_backward, shape, dtype)()

@@ -1,4 +1,4 @@
-"""exp and tanh of the kernels: accuracy over the whole range, special values, vector code."""
+"""exp, log and tanh of the kernels: accuracy over the whole range, special values, vector code."""
 
 import re
 
@@ -6,19 +6,31 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn.kernels import driver, elementary
+from fastnn.kernels import elementary
+from fastnn.kernels.compile import OPTIONS
 
 
-@numba.njit(**driver.OPTIONS)
+@numba.njit(**OPTIONS)
 def exp(x, out):
     for i in range(x.size):
         out[i] = elementary.exp(x[i])
 
 
-@numba.njit(**driver.OPTIONS)
+@numba.njit(**OPTIONS)
 def tanh(x, out):
     for i in range(x.size):
         out[i] = elementary.tanh(x[i])
+
+
+@numba.njit(**OPTIONS)
+def log(x, out):
+    for i in range(x.size):
+        out[i] = elementary.log(x[i])
+
+
+@numba.njit(**OPTIONS)
+def maximum(x, out):
+    out[0] = elementary.maximum(x)
 
 
 def arguments(dtype, low, high):
@@ -58,6 +70,37 @@ def test_accuracy(function, dtype, low, high, limit):
     assert error.max() <= limit, f"{error.max()} at {x[error.argmax()]!r}"
 
 
+# Over all magnitudes, and near 1, where the logarithm is near zero. Found: 0.82.
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_accuracy_of_log(dtype):
+    rng = np.random.default_rng(1)
+    limit = np.finfo(dtype)
+    low, high = np.log2(limit.tiny), np.log2(limit.max)
+    with np.errstate(over="ignore"):
+        x = np.concatenate([
+            2 ** rng.uniform(low, high, 300_000).astype(np.longdouble),
+            rng.uniform(0.5, 2, 300_000),
+            1 + rng.choice([-1, 1], 100_000) * 2.0 ** rng.uniform(-30, -1, 100_000),
+            [limit.tiny, limit.max, np.sqrt(0.5), np.sqrt(2)],
+        ]).astype(dtype)  # fmt: skip
+    x = x[np.isfinite(x) & (x >= limit.tiny) & (x != 1)]
+    got = np.empty_like(x)
+    log(x, got)
+    exact = np.log(x.astype(np.longdouble))
+    error = ulps(got, exact, dtype)
+    assert error.max() <= 1.5, f"{error.max()} at {x[error.argmax()]!r}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_values_of_log(dtype):
+    denormal = np.finfo(dtype).smallest_subnormal
+    x = np.array([np.nan, np.inf, 1, 0.0, -0.0, denormal, -1, -np.inf], dtype)
+    got = np.empty_like(x)
+    log(x, got)
+    inf, nan = np.inf, np.nan
+    np.testing.assert_array_equal(got, np.array([nan, inf, 0, -inf, -inf, -inf, nan, nan], dtype))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_special_values(dtype):
     x = np.array([np.nan, np.inf, -np.inf, 0.0, 1e4, -1e4], dtype)
@@ -95,12 +138,37 @@ def test_tanh_is_odd_and_bounded(dtype):
     assert (up <= x * (1 + 4 * np.finfo(dtype).eps)).all()
 
 
-@pytest.mark.parametrize("function", [exp, tanh])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 15, 100])
+def test_maximum(n, dtype):
+    rng = np.random.default_rng(2)
+    limit = np.finfo(dtype)
+    numbers = [-np.inf, limit.min, -1, -limit.tiny, 0, limit.tiny, 1, limit.max, np.inf]
+    out = np.empty(1, dtype)
+    for _ in range(50):
+        x = rng.permuted(np.concatenate([rng.choice(numbers, n - n // 2), rng.normal(size=n // 2)]))
+        x = x.astype(dtype)
+        maximum(x, out)
+        assert out[0] == x.max()
+    x[0] = np.nan
+    maximum(x, out)
+    assert np.isnan(out[0])
+
+
+@pytest.mark.parametrize(("dtype", "register"), [("float32", "d"), ("float64", "q")])
+def test_maximum_is_vector_code(dtype, register):
+    array = numba.types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
+    maximum.compile((array, array))
+    text = maximum.inspect_asm((array, array))
+    assert re.search(rf"\bv?p(?:maxs|cmpgt){register}\b|\b(?:smax|cmgt)\s+v\d+\.", text)
+
+
+@pytest.mark.parametrize("function", [exp, log, tanh])
 @pytest.mark.parametrize(("dtype", "scalar"), [("float32", "s"), ("float64", "d")])
 def test_loop_is_vector_code(function, dtype, scalar):
     array = numba.types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
     function.compile((array, array))
     text = function.inspect_asm((array, array))
-    assert not re.search(r"\b(callq?|bl)\b.*\b(exp|tanh)f?\b", text), "calls the library"
+    assert not re.search(r"\b(callq?|bl)\b.*\b(exp|log|tanh)f?\b", text), "calls the library"
     packed = re.findall(rf"\bv?(?:mul|fmadd\d+)p{scalar}\b|\bfml?a\s+v\d+\.", text)
     assert packed, "no packed multiplication"

@@ -170,13 +170,18 @@ def guarded_others():
     """Run the other functions on arrays at the end of their pages."""
     memory = Guarded()
     for dtype in ("float32", "float64"):
-        for m, k in [(1, 1), (13, 5), (7, 33), (37, 129)]:
+        for m, k in [(1, 1), (13, 5), (7, 33), (37, 129), (700, 9)]:
             x, dx = (memory.array(np.ones((m, k), dtype)) for _ in range(2))
             for name in ("relu", "tanh", "sigmoid", "softmax"):
                 getattr(ops, name)(x, out=dx)
             ops.softmax_cross_entropy(x, memory.array(np.arange(m) % k), dx=dx)
             mean, var = memory.array(np.zeros(k, dtype)), memory.array(np.ones(k, dtype))
-            ops.batchnorm(x, var, mean.copy(), mean, var.copy(), out=dx)
+            feature = memory.array(np.ones(k, dtype))
+            for planes in ((m, k), (m, k, 3, 5)):
+                a, y, da = (memory.array(np.ones(planes, dtype)) for _ in range(3))
+                *_, rstd = ops.batchnorm_relu(a, feature, feature, mean, var, out=y)
+                ops.batchnorm_inference(a, feature, feature, mean, var, out=y)
+                ops.batchnorm_relu_backward(y, a, feature, mean, memory.array(rstd), y, dx=da)
             mask = memory.array(np.zeros((m, k), bool))
             ops.dropout(x, 0.5, 0, out=dx, mask=mask)
             m1, m2 = (memory.array(np.zeros_like(x)) for _ in range(2))
