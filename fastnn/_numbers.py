@@ -23,6 +23,8 @@ FRACTION = Range(0.0, math.nextafter(1.0, 2.0), "a number in [0, 1]")
 
 def number(name: str, value: SupportsFloat, within: Range) -> float:
     """Return the value as a float within a range; raise TypeError or ValueError if it is not."""
+    if type(value) is float and within.low <= value < within.high:
+        return value
     if isinstance(value, (str, bytes, bytearray, complex)):
         raise TypeError(f"{name}: expected {within.text}, got {value!r}")
     try:

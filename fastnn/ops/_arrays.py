@@ -146,13 +146,13 @@ def deliver(out: Array | None, buffer: Array) -> Array:
 
 
 def expect_apart(
-    written: Mapping[str, Array | None], read: Mapping[str, Array] = MappingProxyType({})
+    written: Mapping[str, Array | None], others: Mapping[str, Array | None] = MappingProxyType({})
 ) -> None:
-    """Raise ValueError if an array that a call writes shares memory with another argument."""
+    """Raise ValueError if an array in `written` shares memory with another one of either kind."""
     given = [(name, a) for name, a in written.items() if a is not None]
     for i, (name, a) in enumerate(given):
-        for other, b in [*given[:i], *read.items()]:
-            if _overlap(a, b) and np.shares_memory(a, b):
+        for other, b in [*given[:i], *others.items()]:
+            if b is not None and _overlap(a, b) and np.shares_memory(a, b):
                 raise ValueError(f"{name}: expected memory of its own, got memory of {other}")
 
 
@@ -168,6 +168,13 @@ def updated(
     ValueError
         If it has another shape or is read-only.
     """
+    if (
+        type(array) is np.ndarray
+        and array.dtype is dtype
+        and array.shape == shape
+        and array.flags.carray
+    ):
+        return array
     _writable(name, array)
     if array.dtype.char not in "fd":
         raise TypeError(f"{name}: expected dtype float32 or float64, got {array.dtype}")

@@ -11,6 +11,8 @@ from fastnn._types import Array, Labels
 from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 
+_I64 = np.dtype(np.int64)
+
 _EXP = 10  # cost of an element against that of a cheap loop
 
 
@@ -28,11 +30,15 @@ def _labels(labels: NDArray[Any], n: int, classes: int) -> Labels:
         )
     if labels.dtype.kind not in "iu":
         raise TypeError(f"t: expected labels of a whole-number dtype, got {labels.dtype}")
-    low, high = labels.min(), labels.max()
-    if low < 0 or high >= classes:
-        wrong = low if low < 0 else high
+    if labels.dtype is _I64 and labels.ndim == 1 and labels.flags.carray:
+        plain = labels
+    else:
+        plain = np.require(labels.reshape(n), _I64, ["C", "A", "W"])
+    # As numbers without a sign, negative ones are large.
+    if plain.view(np.uint64).max() >= classes:
+        wrong = labels.max() if labels.min() >= 0 else labels.min()
         raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {wrong}")
-    return np.require(labels.reshape(n), np.int64, ["C", "A", "W"])
+    return plain
 
 
 def _targets(t: ArrayLike, x: Array) -> Array:
@@ -73,9 +79,7 @@ def softmax_cross_entropy(
 
     Examples
     --------
-    >>> from typing import Any
-
-    import numpy as np
+    >>> import numpy as np
     >>> from fastnn import ops
     >>> loss, dx = ops.softmax_cross_entropy(np.zeros((1, 4)), np.array([2]))
     >>> round(loss, 6)
