@@ -93,16 +93,16 @@ def finish(n, first, running_mean, running_var, momentum, eps, mean, rstd):
 
 @serial
 def _normalise_rows(x, gamma, beta, mean, rstd, low, y):
-    i = x.shape[0]
-    while i > 0:  # the last rows are still in the cache
-        rows = 1 if i % WRITTEN_ROWS else WRITTEN_ROWS
-        i -= rows
+    last, i = x.shape[0], 0
+    while i < last:
+        rows = WRITTEN_ROWS if last - i >= WRITTEN_ROWS else 1
         normalise(
             x.ctypes.data + i * x.strides[0], x.strides[0],
             y.ctypes.data + i * y.strides[0], y.strides[0], x.shape[1],
             mean.ctypes.data, rstd.ctypes.data, gamma.ctypes.data, beta.ctypes.data,
             x.dtype.type(low), rows,
         )  # fmt: skip
+        i += rows
 
 
 @kernel("x.shape[1]", COLUMNS)
@@ -230,10 +230,9 @@ def _add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta):
 @serial
 def _gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, n):
     inverse = x.dtype.type(1 / n)
-    i = x.shape[0]
-    while i > 0:  # the last rows are still in the cache
-        rows = 1 if i % WRITTEN_ROWS else WRITTEN_ROWS
-        i -= rows
+    last, i = x.shape[0], 0
+    while i < last:
+        rows = WRITTEN_ROWS if last - i >= WRITTEN_ROWS else 1
         gradient(
             dout.ctypes.data + i * dout.strides[0], dout.strides[0],
             x.ctypes.data + i * x.strides[0], x.strides[0],
@@ -242,6 +241,7 @@ def _gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, n):
             mean.ctypes.data, rstd.ctypes.data, gamma.ctypes.data, dbeta.ctypes.data,
             dgamma.ctypes.data, inverse, rows,
         )  # fmt: skip
+        i += rows
 
 
 @kernel("x.shape[1]", COLUMNS)
