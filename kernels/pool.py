@@ -22,12 +22,10 @@ from fastnn.kernels.simd import flush_denormals, restore_denormals
 # Offsets in the table. What is written apart stands on cache lines of their own (two, as
 # processors fetch pairs).
 OWNER = 0  # 1 while a call has the table
-TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claimed
+TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claimed, each below 2^16
 DONE = 256  # chunks finished
 FUNCTION, DATA = 384, 392
 HELPERS = 512  # helpers from this index on claim nothing
-
-MOST_CHUNKS = 0xFFFF
 
 # How often a helper looks for work before it goes to sleep. A training step has gaps of some
 # 10 us between calls; waking takes about 50 us.

@@ -31,8 +31,7 @@ def test_large_work_is_cut_up_to_the_threads(monkeypatch):
     monkeypatch.setattr(threads, "_num_threads", 4)
     assert threads.chunks(2 * threads.GRAIN) == 2
     assert threads.chunks(3 * threads.GRAIN) == 3
-    assert threads.chunks(100 * threads.GRAIN) == 4 * threads.SHARES
-    assert threads.chunks(10**12) == 4 * threads.SHARES
+    assert threads.chunks(100 * threads.GRAIN) == 4
 
 
 def test_one_thread_is_never_cut():
@@ -111,25 +110,25 @@ def machine(monkeypatch):
 
 
 def test_calls_are_shared_while_they_are_in_time(machine):
-    assert machine.calls(1000) == [4] * 1000
+    assert machine.calls(1000) == [2] * 1000
 
 
 def test_late_call_makes_the_next_calls_serial_for_a_while(machine):
     machine.shared_takes = 10_000_000
-    assert machine.calls(4) == [4, 1, 1, 1]
+    assert machine.calls(4) == [2, 1, 1, 1]
     machine.now += threads.FIRST_PAUSE
     machine.shared_takes = 10_000
-    assert machine.calls(4) == [4] * 4
+    assert machine.calls(4) == [2] * 4
 
 
 def test_pause_grows_while_calls_are_late_and_is_bounded(machine):
     machine.shared_takes = 10_000_000
-    parallel = machine.calls(200_000).count(4)
+    parallel = machine.calls(200_000).count(2)
     # 20 seconds of calls: pauses of 50, 100, ... 1600 ms, and then one region each 1.6 s.
     assert 6 <= parallel <= 6 + machine.now / threads.LONGEST_PAUSE
     machine.shared_takes = 10_000
     machine.now += threads.LONGEST_PAUSE
-    assert machine.calls(3) == [4] * 3
+    assert machine.calls(3) == [2] * 3
     assert threads._pause == threads.FIRST_PAUSE
 
 
@@ -137,7 +136,7 @@ def test_long_work_may_take_long(machine):
     machine.shared_takes = 10_000_000
     for _ in range(3):
         threads.run(machine.kernel, (), 100_000_000)
-    assert machine.pieces == [8] * 3
+    assert machine.pieces == [2] * 3
 
 
 def run(script, *arguments, **variables):
