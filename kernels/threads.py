@@ -18,15 +18,12 @@ from fastnn.kernels import pool
 from fastnn.kernels.cpus import available
 
 # Work per chunk, in elements of a cheap elementwise loop (some 0.1 ns each). To share a call
-# takes 0.2 us, but the other core must fetch what this one has in its cache: forward and
-# backward passes of 32 samples through 784 x 32 weights (200,000) took 20 and 25 % less time on
-# two threads, those of 32 samples through 100 x 100 (80,000) 10 % more. One chunk per thread:
-# with four the backward pass of 128 samples through 784 x 100 took 30 % longer.
-GRAIN = 1 << 16
-
-# Waking a thread takes the caller some 5 us, and the thread comes some 50 us later. Calls with
-# less work than this use the helpers that are awake.
-WORTH_WAKING = 1 << 17
+# costs 0.2 us, and 5 us where a helper must be woken, but what the other core has computed must
+# then be fetched from there: a step of a network 784-32-10 on 32 samples took 97 us with 2**17
+# here, 130 us with 2**16; one of 784-100x4-10 on 128 samples took 950 us with either, 1180 us
+# with 2**18. One chunk per thread: with four the backward pass of 128 samples through 784 x 100
+# took 30 % longer.
+GRAIN = 1 << 17
 
 # A call also waits for a helper that another process keeps from running while it holds a
 # chunk: milliseconds. A call that is late by more than its work explains therefore turns the
@@ -163,8 +160,7 @@ def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
     if pieces == 1 or (start := time.perf_counter_ns()) < _serial_until:
         kernel(*args, 1)
         return
-    if work >= WORTH_WAKING:
-        _wake(pieces - 1)
+    _wake(pieces - 1)
     kernel(*args, pieces)
     end = time.perf_counter_ns()
     _took(end - start, end, work)

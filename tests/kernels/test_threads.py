@@ -158,7 +158,7 @@ from fastnn.kernels import threads
 
 threads._available = 4
 threads.set_num_threads(3)
-threads.GRAIN = threads.WORTH_WAKING = 1000
+threads.GRAIN = 1000
 threads.LATE = 10**12  # no call counts as late: all are shared
 x = np.linspace(-3, 3, 100_000)
 y = ops.tanh(x)
