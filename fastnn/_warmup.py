@@ -25,8 +25,8 @@ DTYPES = ("float32", "float64")
 # operands, which is other code.
 SHAPES = ((2, 3, 5), (100, 40, 300), (300, 300, 30))
 
-# Few rows, many rows, and images: kernels of their own.
-BATCHES = ((8, 6), (600, 6), (4, 3, 5, 5))
+# Few rows, many rows, images of few and of many channels: kernels of their own.
+BATCHES = ((8, 6), (600, 6), (4, 3, 5, 5), (4, 40, 5, 5))
 
 
 def _array(shape: int | tuple[int, ...], dtype: str) -> Array:
