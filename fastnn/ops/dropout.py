@@ -12,7 +12,7 @@ from fastnn._types import Array, Mask
 from fastnn.ops._arrays import deliver, expect_apart, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 
-_GENERATOR = 16  # cost of a random element against that of a cheap loop
+_GENERATOR = 6  # cost of a random element against that of a cheap loop
 _MAX_UINT64 = 2**64 - 1
 
 
