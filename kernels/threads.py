@@ -26,10 +26,14 @@ from fastnn.kernels.cpus import available
 GRAIN = 1 << 17
 
 # A call also waits for a helper that another process keeps from running while it holds a
-# chunk: milliseconds. A call that is late by more than its work explains therefore turns the
-# next ones serial, for a pause that doubles while calls go on to be late. In nanoseconds.
-LATE, LATE_PER_WORK = 300_000, 0.3
-FIRST_PAUSE, LONGEST_PAUSE = 50_000_000, 1_600_000_000
+# chunk: milliseconds. What a call takes beyond twice the fastest of its kind, and this much, in
+# nanoseconds, is lost; calls are then serial for a time, so that no more than one part in REST
+# of all time is lost so.
+LATE = 50_000
+REST = 20
+LONGEST_REST = 1_000_000_000  # the process itself may have been stopped
+
+MOST_KINDS = 1000  # of calls to remember
 
 
 def _positive(name: str, value: object) -> int:
@@ -141,17 +145,20 @@ def _close() -> None:
 
 
 _serial_until = 0
-_pause = FIRST_PAUSE
+_fastest: dict[tuple[Any, int], int] = {}  # of the shared calls of a kernel with so much work
 
 
-def _took(elapsed: int, now: int, work: int) -> None:
+def _took(kind: tuple[Any, int], elapsed: int, now: int) -> None:
     """Take note of how long a shared call took."""
-    global _serial_until, _pause
-    if elapsed > LATE + LATE_PER_WORK * work:
-        _serial_until = now + _pause
-        _pause = min(2 * _pause, LONGEST_PAUSE)
-    else:
-        _pause = FIRST_PAUSE
+    global _serial_until
+    fastest = min(elapsed, _fastest.get(kind, elapsed))
+    late = elapsed - 2 * fastest - LATE
+    if late > 0:
+        _serial_until = now + min(REST * late, LONGEST_REST)
+        fastest += fastest // 8  # the machine may have become slower for good
+    if len(_fastest) >= MOST_KINDS:
+        _fastest.clear()
+    _fastest[kind] = fastest
 
 
 def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
@@ -163,4 +170,4 @@ def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
     _wake(pieces - 1)
     kernel(*args, pieces)
     end = time.perf_counter_ns()
-    _took(end - start, end, work)
+    _took((kernel, work), end - start, end)

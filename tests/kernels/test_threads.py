@@ -91,10 +91,10 @@ class Machine:
         self.pieces.append(pieces)
         self.now += self.shared_takes if pieces > 1 else 100_000
 
-    def calls(self, n):
+    def calls(self, n, work=4 * threads.GRAIN):
         self.pieces.clear()
         for _ in range(n):
-            threads.run(self.kernel, (), 4 * threads.GRAIN)
+            threads.run(self.kernel, (), work)
         return self.pieces
 
 
@@ -105,7 +105,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(threads, "_num_threads", 2)
     monkeypatch.setattr(threads, "_wake", lambda helpers: None)
     monkeypatch.setattr(threads, "_serial_until", 0)
-    monkeypatch.setattr(threads, "_pause", threads.FIRST_PAUSE)
+    monkeypatch.setattr(threads, "_fastest", {})
     return made
 
 
@@ -113,30 +113,54 @@ def test_calls_are_shared_while_they_are_in_time(machine):
     assert machine.calls(1000) == [2] * 1000
 
 
-def test_late_call_makes_the_next_calls_serial_for_a_while(machine):
-    machine.shared_takes = 10_000_000
+def test_late_call_makes_the_next_ones_serial_for_a_while(machine):
+    machine.calls(1)
+    machine.shared_takes = 1_000_000
     assert machine.calls(4) == [2, 1, 1, 1]
-    machine.now += threads.FIRST_PAUSE
+    machine.now += threads.REST * 1_000_000
     machine.shared_takes = 10_000
     assert machine.calls(4) == [2] * 4
 
 
-def test_pause_grows_while_calls_are_late_and_is_bounded(machine):
-    machine.shared_takes = 10_000_000
-    parallel = machine.calls(200_000).count(2)
-    # 20 seconds of calls: pauses of 50, 100, ... 1600 ms, and then one region each 1.6 s.
-    assert 6 <= parallel <= 6 + machine.now / threads.LONGEST_PAUSE
+def test_little_time_is_lost(machine):
+    """Where each shared call is late, nearly all calls are serial."""
+    machine.calls(1)
+    machine.shared_takes = 1_000_000
+    start = machine.now
+    shared = machine.calls(2_000).count(2)
+    assert shared * machine.shared_takes <= 1.2 * (machine.now - start) / threads.REST
+
+
+def test_rest_is_bounded(machine):
+    """A process that was stopped for an hour does not rest for a day."""
+    machine.calls(1)
+    machine.shared_takes = 3600 * 10**9
+    machine.calls(1)
+    machine.now += threads.LONGEST_REST
     machine.shared_takes = 10_000
-    machine.now += threads.LONGEST_PAUSE
     assert machine.calls(3) == [2] * 3
-    assert threads._pause == threads.FIRST_PAUSE
 
 
-def test_long_work_may_take_long(machine):
-    machine.shared_takes = 10_000_000
-    for _ in range(3):
-        threads.run(machine.kernel, (), 100_000_000)
-    assert machine.pieces == [2] * 3
+def test_machine_that_is_slower_for_good_is_found_out(machine):
+    machine.calls(1)
+    machine.shared_takes = 90_000
+    machine.calls(100_000)
+    assert machine.calls(1000) == [2] * 1000
+
+
+def test_long_calls_may_take_long(machine):
+    """Each kind of call is compared with its own kind."""
+    machine.calls(10)
+    machine.shared_takes = 50_000_000
+    assert machine.calls(3, work=10**9) == [2] * 3
+    machine.shared_takes = 10_000
+    assert machine.calls(3) == [2] * 3
+
+
+def test_kinds_of_calls_are_forgotten(machine):
+    for work in range(3 * threads.MOST_KINDS):
+        machine.calls(1, 4 * threads.GRAIN + work)
+    assert len(threads._fastest) <= threads.MOST_KINDS
 
 
 def run(script, *arguments, **variables):
