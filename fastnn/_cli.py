@@ -14,7 +14,7 @@ from tqdm import tqdm
 from fastnn import _info, _warmup, config
 from fastnn._bench import run, table
 from fastnn._bench.families import FAMILIES
-from fastnn.kernels import cache
+from fastnn.kernels import cache, cpus
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _threads(text: str) -> int:
-    available = run.processors()
+    available = int(cpus.available())
     if text == "all":
         return available
     if not text.isdecimal() or not 1 <= int(text) <= available:
@@ -120,7 +120,7 @@ def _compile(parsed: argparse.Namespace) -> int:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
-    threads = sorted(set(parsed.threads or (1, run.processors())))
+    threads = sorted(set(parsed.threads or (1, cpus.available())))
     # To start processes takes longer than all of the short list.
     families = [family for family in FAMILIES if family != "startup" or not parsed.quick]
     try:

@@ -16,6 +16,7 @@ import numpy as np
 
 from fastnn import ops
 from fastnn._types import Array
+from fastnn.kernels import threads
 from fastnn.networks import MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS
 
@@ -132,6 +133,7 @@ def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) 
 
 def steps() -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what to show and what to call for each thing to compile."""
+    yield "threads", threads.prepare
     for dtype in DTYPES:
         for name in ops.__all__:
             yield f"{name} {dtype}", partial(_CALLS[name], name, dtype)

@@ -3,8 +3,8 @@
 Each public function has a twin of the same name in :mod:`fastnn.reference` that says in
 plain NumPy what it computes. A kernel takes its twin's arguments (an optimizer's, in place of
 the arrays, a table of many: see :mod:`fastnn.kernels.tables`) and, last, ``chunks``: the
-number of pieces into which the work is cut (1 runs on the calling thread, without starting a
-parallel region). Kernels trust their input: :mod:`fastnn.ops` checks it.
+number of pieces into which the work is cut (1 runs on the calling thread alone). Kernels trust
+their input: :mod:`fastnn.ops` checks it.
 """
 
 from fastnn.kernels.activations import (

@@ -8,9 +8,9 @@ depends on the shape alone: they leave their sums, and the next pass goes over t
 
 import numpy as np
 
-from fastnn.kernels.batchnorm import deviations, finish, join, origin, shares
 from fastnn.kernels.compile import row_sum, serial
 from fastnn.kernels.driver import kernel
+from fastnn.kernels.moments import deviations, finish, join, origin, shares
 
 __all__ = [
     "batchnorm_nchw",

@@ -24,14 +24,14 @@ def available() -> int:
 def _quota(root: Path, own: Path) -> float:
     """Return the CPUs that the control groups of this process grant, or infinity."""
     try:
-        lines = own.read_text().splitlines()
+        lines = own.read_text(errors="replace").splitlines()
     except OSError:  # not Linux
         return math.inf
     least = math.inf
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if controllers == "":
-            least = min(least, *(_limit(g, "cpu.max") for g in _upwards(root, path)))
+            least = min(least, *(_limit(g) for g in _upwards(root, path)))
         elif "cpu" in controllers.split(","):
             least = min(least, *(_old_limit(g) for g in _upwards(root / "cpu", path)))
     return least
@@ -47,12 +47,12 @@ def _upwards(root: Path, path: str) -> list[Path]:
     return [group, *(g for g in group.parents if g.is_relative_to(root))]
 
 
-def _limit(group: Path, name: str) -> float:
+def _limit(group: Path) -> float:
     """Read "quota period" in microseconds; the quota may be "max"."""
     try:
-        quota, period = (group / name).read_text().split()
+        quota, period = (group / "cpu.max").read_text().split()
         return math.inf if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return math.inf
 
 

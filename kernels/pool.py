@@ -22,10 +22,12 @@ from fastnn.kernels.simd import flush_denormals, restore_denormals
 # Offsets in the table. What is written apart stands on cache lines of their own (two, as
 # processors fetch pairs).
 OWNER = 0  # 1 while a call has the table
-TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claimed, each below 2^16
+TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claimed
 DONE = 256  # chunks finished
 FUNCTION, DATA = 384, 392
 HELPERS = 512  # helpers from this index on claim nothing
+
+MOST_CHUNKS = 0xFFFF  # that a ticket can count
 
 # How often a helper looks for work before it goes to sleep. A training step has gaps of some
 # 10 us between calls; waking takes about 50 us.
@@ -83,7 +85,7 @@ def share(function, data, chunks):
     table = _table()
     if chunks == 1:
         call(function, data, 0)
-    elif replace(table + OWNER, 0, 1):
+    elif chunks <= MOST_CHUNKS and replace(table + OWNER, 0, 1):
         store(table + FUNCTION, function)
         store(table + DATA, data)
         store(table + DONE, 0)

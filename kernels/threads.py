@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numba
+
 from fastnn.kernels import pool
 from fastnn.kernels.cpus import available
 
@@ -29,7 +31,7 @@ GRAIN = 1 << 17
 # chunk: milliseconds. What a call takes beyond twice the fastest of its kind, and this much, in
 # nanoseconds, is lost; calls are then serial for a time, so that no more than one part in REST
 # of all time is lost so.
-LATE = 50_000
+LATE = 1_000_000
 REST = 20
 LONGEST_REST = 1_000_000_000  # the process itself may have been stopped
 
@@ -91,9 +93,14 @@ def worth(pieces: int, work: int) -> int:
 
 
 _starting = threading.Lock()
-_started = 0
+_helpers: list[threading.Thread] = []
 _sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its index
 _closed = False
+
+
+def prepare() -> None:
+    """Compile what helpers run, here: a fork while they do it would leave locks taken."""
+    pool.serve.compile((numba.types.int64,))
 
 
 def _help(index: int) -> None:
@@ -103,19 +110,34 @@ def _help(index: int) -> None:
     while not _closed:
         pool.serve(index)
         _sleeping[index] = wakeup
-        wakeup.acquire()
+        if not _closed:
+            wakeup.acquire()
 
 
-def _wake(helpers: int) -> None:
+def _start(count: int) -> None:
+    """Start helpers until there are so many, if none is being started and the system can."""
+    if _closed or not _starting.acquire(blocking=False):
+        return
+    try:
+        prepare()
+        while len(_helpers) < count:
+            index = len(_helpers)
+            helper = threading.Thread(
+                target=_help, args=(index,), name=f"fastnn-{index + 1}", daemon=True
+            )
+            helper.start()
+            _helpers.append(helper)
+    except RuntimeError:  # no more threads to be had: the caller does without
+        pass
+    finally:
+        _starting.release()
+
+
+def _wake(count: int) -> None:
     """Start or wake the first so many helpers."""
-    global _started
-    if _started < helpers and not _closed:
-        with _starting:
-            for index in range(_started, helpers):
-                name = f"fastnn-{index + 1}"
-                threading.Thread(target=_help, args=(index,), name=name, daemon=True).start()
-                _started = index + 1
-    for index in range(helpers):
+    if len(_helpers) < count:
+        _start(count)
+    for index in range(count):
         wakeup = _sleeping.pop(index, None)
         if wakeup is not None:
             wakeup.release()
@@ -123,9 +145,9 @@ def _wake(helpers: int) -> None:
 
 def _after_fork_in_child() -> None:
     """Begin without helpers: threads do not outlive a fork."""
-    global _starting, _started
+    global _starting
     _starting = threading.Lock()
-    _started = 0
+    _helpers.clear()
     _sleeping.clear()
     pool.reset()
     pool.set_helpers(_num_threads - 1)
@@ -137,11 +159,15 @@ if hasattr(os, "register_at_fork"):
 
 @atexit.register
 def _close() -> None:
-    """Let the helpers end before the interpreter does."""
+    """End the helpers before the interpreter ends: compiled code must not return into it."""
     global _closed
     _closed = True
-    for wakeup in list(_sleeping.values()):
-        wakeup.release()
+    for helper in _helpers:
+        for _ in range(1000):  # it looks for work for a while before it comes back
+            _wake(len(_helpers))
+            helper.join(0.001)
+            if not helper.is_alive():
+                break
 
 
 _serial_until = 0

@@ -28,13 +28,6 @@ class WorkerError(Exception):
     """A measuring process that ended early, or found a wrong result."""
 
 
-def processors() -> int:
-    """Return how many processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def _confined(threads: int) -> Iterator[None]:
     """Let processes that are started here run on so many processors.

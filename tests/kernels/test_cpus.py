@@ -1,7 +1,6 @@
 """The number of processors, where a container has a quota."""
 
 import math
-import os
 
 import numba
 import pytest
@@ -58,5 +57,10 @@ def test_quota_bounds_the_threads(monkeypatch, quota, threads):
     assert cpus.available() == threads
 
 
-def test_available_is_at_most_the_affinity():
-    assert 1 <= cpus.available() <= (os.cpu_count() or 1)
+@pytest.mark.parametrize("text", ["nothing\n", "1:x\n", "", "0::\n"])
+def test_lines_that_say_nothing(groups, text):
+    assert groups(text, {}) == math.inf
+
+
+def test_quota_without_a_period(groups):
+    assert groups("0::/a\n", {"a/cpu.max": "100 0"}) == math.inf

@@ -39,7 +39,7 @@ def shadow(out, step, start, stop):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 64, 65, 1000])
-@pytest.mark.parametrize("chunks", [1, 2, 3, 5, 64])
+@pytest.mark.parametrize("chunks", [1, 2, 3, 5, 64, 0xFFFF, 0x10000])
 def test_every_element_belongs_to_one_chunk(n, chunks):
     out = np.zeros(n)
     count(out, chunks)

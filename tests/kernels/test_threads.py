@@ -115,20 +115,22 @@ def test_calls_are_shared_while_they_are_in_time(machine):
 
 def test_late_call_makes_the_next_ones_serial_for_a_while(machine):
     machine.calls(1)
-    machine.shared_takes = 1_000_000
+    machine.shared_takes = 3_000_000
     assert machine.calls(4) == [2, 1, 1, 1]
-    machine.now += threads.REST * 1_000_000
+    machine.now += threads.REST * 3_000_000
     machine.shared_takes = 10_000
     assert machine.calls(4) == [2] * 4
 
 
 def test_little_time_is_lost(machine):
-    """Where each shared call is late, nearly all calls are serial."""
-    machine.calls(1)
-    machine.shared_takes = 1_000_000
-    start = machine.now
-    shared = machine.calls(2_000).count(2)
-    assert shared * machine.shared_takes <= 1.2 * (machine.now - start) / threads.REST
+    """Where every other shared call is late, nearly all calls are serial."""
+    lost = 0
+    for i in range(20_001):
+        late = i % 2 == 1
+        machine.shared_takes = 10_000_000 if late else 10_000
+        if machine.calls(1) == [2] and late:
+            lost += machine.shared_takes
+    assert 0 < lost <= 1.2 * machine.now / threads.REST
 
 
 def test_rest_is_bounded(machine):
@@ -143,7 +145,7 @@ def test_rest_is_bounded(machine):
 
 def test_machine_that_is_slower_for_good_is_found_out(machine):
     machine.calls(1)
-    machine.shared_takes = 90_000
+    machine.shared_takes = 5_000_000
     machine.calls(100_000)
     assert machine.calls(1000) == [2] * 1000
 
@@ -175,7 +177,7 @@ def run(script, *arguments, **variables):
 
 
 START = """
-import os, sys, threading, time
+import atexit, os, sys, threading, time
 import numpy as np
 from fastnn import ops
 from fastnn.kernels import threads
@@ -195,19 +197,30 @@ def check(times=1):
 
 # The parent's threads do not exist in the child, and one of them may have been in a call.
 FORK = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
 others = [threading.Thread(target=check, args=(2000,)) for _ in range(int(sys.argv[1]))]
 for thread in others: thread.start()
 for _ in range(10):
     child = os.fork()
     if child == 0:
-        assert threads._started == 0
+        assert threads._helpers == []
         check(10)
-        assert threads._started == 2
+        assert len(threads._helpers) == 2
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert status == 0
     check()
 for thread in others: thread.join()
+"""
+
+FORK_COLD = """
+child = os.fork()
+if child == 0:
+    ops.relu(x)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0
 """
 
 PYTHON_THREADS = """
@@ -239,10 +252,26 @@ assert time.process_time() - before < 0.05, "a helper spins while there is nothi
 check()
 """
 
-# Helpers that leave the compiled code while the interpreter ends would bring it down.
+# Helpers that leave the compiled code while the interpreter ends could bring it down. What is
+# registered first runs last.
 EXIT = """
 check()
-sys.exit(0)
+started = list(threads._helpers)
+assert len(started) == 2 and all(helper.is_alive() for helper in started)
+atexit._run_exitfuncs()
+assert not any(helper.is_alive() for helper in started)
+check()
+assert threads._helpers == started
+"""
+
+# As where the number of processes is limited.
+NO_THREADS = """
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+threads.set_num_threads(4)
+check(3)
+assert len(threads._helpers) == 2
 """
 
 
@@ -263,6 +292,8 @@ def test_python_threads_at_once():
 
 @pytest.mark.parametrize("layer", ["omp", "workqueue"])
 def test_inside_a_region_of_another_pool(layer):
+    if layer == "omp":
+        pytest.importorskip("numba.np.ufunc.omppool", reason="Numba has no OpenMP here")
     works(OTHER_POOL, NUMBA_THREADING_LAYER=layer)
 
 
@@ -270,8 +301,17 @@ def test_helpers_sleep_when_there_is_nothing_to_do():
     works(IDLE)
 
 
-def test_interpreter_ends_while_helpers_are_awake():
+def test_helpers_end_before_the_interpreter():
     works(EXIT)
+
+
+def test_system_that_starts_no_threads():
+    works(NO_THREADS)
+
+
+def test_fork_after_a_first_call(tmp_path):
+    """A helper that compiled for itself would leave the compiler's lock taken in the child."""
+    works(FORK_COLD, FASTNN_CACHE_DIR=str(tmp_path))
 
 
 def _tanh_on_two_threads(x):
