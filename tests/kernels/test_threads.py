@@ -180,7 +180,7 @@ START = """
 import atexit, os, sys, threading, time
 import numpy as np
 from fastnn import ops
-from fastnn.kernels import threads
+from fastnn.kernels import pool, threads
 
 threads._available = 4
 threads.set_num_threads(3)
@@ -205,8 +205,10 @@ for _ in range(10):
     child = os.fork()
     if child == 0:
         assert threads._helpers == []
+        ticket = pool._aligned[pool.TICKET // 8]
         check(10)
         assert len(threads._helpers) == 2
+        assert pool._aligned[pool.TICKET // 8] > ticket, "no call was shared"
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert status == 0
@@ -214,13 +216,17 @@ for _ in range(10):
 for thread in others: thread.join()
 """
 
-FORK_COLD = """
-child = os.fork()
-if child == 0:
-    ops.relu(x)
-    os._exit(0)
-_, status = os.waitpid(child, 0)
-assert status == 0
+# A helper that compiled for itself would leave the compiler's lock taken in a forked child.
+PREPARED = """
+import threading
+from fastnn.kernels import pool
+start, compiled = threading.Thread.start, []
+
+def take_note(self):
+    compiled.append(len(pool.serve.signatures))
+    start(self)
+
+threading.Thread.start = take_note
 """
 
 PYTHON_THREADS = """
@@ -309,9 +315,9 @@ def test_system_that_starts_no_threads():
     works(NO_THREADS)
 
 
-def test_fork_after_a_first_call(tmp_path):
-    """A helper that compiled for itself would leave the compiler's lock taken in the child."""
-    works(FORK_COLD, FASTNN_CACHE_DIR=str(tmp_path))
+def test_helpers_find_their_code_compiled():
+    done = run(PREPARED + START + "assert compiled == [1, 1], compiled")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def _tanh_on_two_threads(x):
