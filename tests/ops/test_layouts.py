@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastnn import config, kernels, ops
+from fastnn.kernels import cache
 
 N, D, H = 6, 5, 4
 
@@ -317,7 +318,7 @@ def compiled_signatures():
     for module in vars(kernels).values():
         if getattr(module, "__name__", "").startswith("fastnn.kernels."):
             for name, value in vars(module).items():
-                if hasattr(value, "signatures") and value.__module__ == module.__name__:
+                if isinstance(getattr(value, "_cache", None), cache._KernelCache):
                     found[f"{module.__name__}.{name}"] = value.signatures
     return found
 
