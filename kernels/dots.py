@@ -104,15 +104,8 @@ def dots(typingctx, k, a, a_row, b, b_row, c, c_row, columns, rows, zero):  # ty
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         *common, rows_, _ = args
-        done = builder.append_basic_block("dots.done")
-        switch = builder.switch(rows_, done)
-        for n in HEIGHTS:
-            block = builder.append_basic_block(f"dots.{n}")
-            switch.add_case(I64(n), block)
-            with builder.goto_block(block):
-                builder.call(_function(builder.module, zero, n), common)
-                builder.branch(done)
-        builder.position_at_end(done)
+        functions = {n: _function(builder.module, zero, n) for n in HEIGHTS}
+        simd.call_one(builder, rows_, functions, common)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -149,17 +149,13 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         *common, rows_, width_, _ = args
-        done = builder.append_basic_block("tile.done")
         kind = builder.or_(builder.shl(rows_, I64(8)), width_)
-        switch = builder.switch(kind, done)
-        for n, widths in TILES.items():
-            for w in widths:
-                block = builder.append_basic_block(f"tile.{n}.{w}")
-                switch.add_case(I64(n << 8 | w), block)
-                with builder.goto_block(block):
-                    builder.call(_function(builder.module, zero, n, w), common)
-                    builder.branch(done)
-        builder.position_at_end(done)
+        functions = {
+            n << 8 | w: _function(builder.module, zero, n, w)
+            for n, widths in TILES.items()
+            for w in widths
+        }
+        simd.call_one(builder, kind, functions, common)
         return context.get_dummy_value()
 
     return signature, codegen

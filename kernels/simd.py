@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,6 +60,24 @@ def function(
         emit(builder, found.args)
         builder.ret_void()
     return found
+
+
+def call_one(
+    builder: ir.IRBuilder,
+    key: ir.Value,
+    functions: Mapping[int, ir.Function],
+    args: Sequence[ir.Value],
+) -> None:
+    """Emit a call of the function with that key, of none if there is none."""
+    done = builder.append_basic_block("called")
+    switch = builder.switch(key, done)
+    for number, function in functions.items():
+        block = builder.append_basic_block("call")
+        switch.add_case(I64(number), block)
+        with builder.goto_block(block):
+            builder.call(function, args)
+            builder.branch(done)
+    builder.position_at_end(done)
 
 
 class Vectors:
