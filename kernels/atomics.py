@@ -6,13 +6,14 @@ Addresses are integers. All operations are sequentially consistent.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fastnn.kernels import simd
 from fastnn.kernels.simd import I32, I64, declare, machine_of
 
 _ORDER = "seq_cst"
@@ -158,27 +159,26 @@ def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
 
         for i, value in enumerate((I64(0), values[2], values[3], values[1])):
             builder.store(value, part(builder, data, i))
+
+        def emit(inner: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
+            address, chunk = arguments
+            theirs = inner.inttoptr(address, data_type.as_pointer())
+            n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in (1, 2, 3))
+
+            def clip(value: ir.Value) -> ir.Value:
+                return inner.select(inner.icmp_signed("<", value, n_), value, n_)
+
+            start = clip(inner.mul(chunk, length_))
+            stop = clip(inner.add(inner.mul(chunk, length_), length_))
+            unpacked = [inner.extract_value(packed, i) for i in range(len(args.types))]
+            status, _ = context.call_internal_no_propagate(
+                inner, compiled.fndesc, compiled.signature, [*unpacked, start, stop]
+            )
+            with inner.if_then(status.is_error):
+                inner.store(I64(1), part(inner, theirs, 0))
+
         name = builder.module.get_unique_name("fastnn.chunk")
-        function = ir.Function(builder.module, _JOB, name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        inner = ir.IRBuilder(function.append_basic_block("entry"))
-        address, chunk = function.args
-        theirs = inner.inttoptr(address, data_type.as_pointer())
-        n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in (1, 2, 3))
-
-        def clip(value: ir.Value) -> ir.Value:
-            return inner.select(inner.icmp_signed("<", value, n_), value, n_)
-
-        start = clip(inner.mul(chunk, length_))
-        stop = clip(inner.add(inner.mul(chunk, length_), length_))
-        unpacked = [inner.extract_value(packed, i) for i in range(len(args.types))]
-        status, _ = context.call_internal_no_propagate(
-            inner, compiled.fndesc, compiled.signature, [*unpacked, start, stop]
-        )
-        with inner.if_then(status.is_error):
-            inner.store(I64(1), part(inner, theirs, 0))
-        inner.ret_void()
+        function = simd.function(builder.module, name, 2, emit)
         addresses = [builder.ptrtoint(x, I64) for x in (function, data, part(builder, data, 0))]
         return context.make_tuple(builder, result, addresses)
 

@@ -57,9 +57,8 @@ class _Step:
     def sum(self, values: list[ir.Value]) -> ir.Value:
         """Return the sum, taken in pairs."""
         while len(values) > 1:
-            values = [
-                self.b.fadd(p, q) for p, q in zip(values[::2], values[1::2], strict=True)
-            ]  # fmt: skip
+            pairs = zip(values[::2], values[1::2], strict=True)
+            values = [self.b.fadd(p, q) for p, q in pairs]
         return values[0]
 
     def above(self, low: ir.Value, by: ir.Value, value: ir.Value) -> ir.Value:

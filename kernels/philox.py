@@ -75,11 +75,7 @@ def keep(typingctx, block, step, seed, threshold, mask):  # type: ignore[no-unty
     """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        def splat(value: ir.Value) -> ir.Value:
-            one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, I32(0))
-            zeros = ir.Constant(ir.VectorType(I32, BLOCKS), [0] * BLOCKS)
-            return builder.shuffle_vector(one, one, zeros)
-
+        splat = simd.Vectors(builder, types.float64, BLOCKS).splat  # for any type of lane
         block, step, seed, threshold = map(splat, args[:4])
         block = builder.add(block, ir.Constant(_VECTOR, list(range(BLOCKS))))
         byte = ir.IntType(8)
