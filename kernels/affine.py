@@ -7,6 +7,7 @@ several pieces each step is a call, since the second reads all that the first ha
 
 import functools
 
+import numpy as np
 from numba.extending import register_jitable
 
 from fastnn.kernels import workspace
@@ -15,12 +16,14 @@ from fastnn.kernels.dots import multiply_rows
 from fastnn.kernels.driver import kernel
 from fastnn.kernels.gemm import (
     TRANSPOSED_A,
+    cut,
     multiply,
     pack_panels,
     pack_transposed,
     packed_size,
     packs_b,
     panels,
+    scratch_size,
     tile_columns,
 )
 from fastnn.kernels.microkernel import RELU
@@ -37,7 +40,7 @@ PREPARE, MULTIPLY = 1, 2  # steps
 
 
 @register_jitable
-def _is_few(n, h):
+def is_few(n, h):
     return n <= FEW or n <= FEW_PER_UNIT * h
 
 
@@ -45,14 +48,14 @@ def _is_few(n, h):
 def _sizes(n, d, h, itemsize, form):
     """Return the sizes of the workspace's parts: W packed, dz, dz packed."""
     if form & GRADIENTS:
-        W = packed_size(h, d, itemsize) if form & INPUT_GRADIENT and not _is_few(n, h) else 0
+        W = packed_size(h, d, itemsize) if form & INPUT_GRADIENT and not is_few(n, h) else 0
         dz = n * h if form & RELU else 0
         return W, dz, packed_size(n, h, itemsize) if packs_b(d, n, h) else 0
     return packed_size(d, h, itemsize) if packs_b(n, d, h) else 0, 0, 0
 
 
 @serial
-def _sum_columns(dout, total, left):
+def sum_columns(dout, total, left):
     total[:] = 0
     for i in range(dout.shape[0]):
         row = dout[i, left : left + total.size]
@@ -92,15 +95,15 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
             if relu:
                 _mask_and_sum_columns(dout, y, dz, v[left:right], left)
             else:
-                _sum_columns(dout, v[left:right], left)
+                sum_columns(dout, v[left:right], left)
             if W_size > 0:
                 of_W = panels(W, d)
                 pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)
         if dz_packed_size > 0 or (W_size > 0 and not backward):
             b, packed = (dz, dz_packed) if backward else (W, W_packed)
-            pack_panels(b, packed, first, last)
+            pack_panels(b, packed, 0, b.shape[0], first, last)
     if steps & MULTIPLY:
-        by_rows = input_gradient and _is_few(n, h)
+        by_rows = input_gradient and is_few(n, h)
         for product in range(2 if input_gradient and not by_rows else 1):
             a, b, packed, bias, c, flags = x, W, W_packed, v, y, relu
             if backward:
@@ -109,7 +112,10 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
                     b, packed, c, flags = dz, dz_packed, dW, TRANSPOSED_A
                 else:
                     a, c, flags = dz, dx, 0
-            multiply(a, b, packed, bias, c, flags, start, stop, pieces)
+            k = a.shape[0] if flags & TRANSPOSED_A else a.shape[1]
+            scratch = np.empty(scratch_size(c.shape[0], k, c.shape[1]), c.dtype)
+            top, bottom, left, right = cut(c, start, stop, pieces)
+            multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch)
         if by_rows:
             multiply_rows(dz, W, dx, start, stop, pieces)
 

@@ -38,7 +38,7 @@ BLOCK, TALL = 128, 512
 
 
 @serial
-def _add_moments(x, first, total, squares):
+def add_moments(x, first, total, squares):
     """Write the sums of the rows less the first, and of squared distances from their mean."""
     real = x.dtype.type
     total[:] = 0
@@ -56,7 +56,7 @@ def _add_moments(x, first, total, squares):
 
 
 @serial
-def _normalise_rows(x, gamma, beta, mean, rstd, low, y):
+def normalise_rows(x, gamma, beta, mean, rstd, low, y):
     last, i = x.shape[0], 0
     while i < last:
         rows = WRITTEN_ROWS if last - i >= WRITTEN_ROWS else 1
@@ -76,7 +76,7 @@ def _by_columns(
     x, gamma, beta, mean, rstd = (
         x[:, start:stop], gamma[start:stop], beta[start:stop], mean[start:stop], rstd[start:stop]
     )  # fmt: skip
-    _add_moments(x, x[0], mean, rstd)
+    add_moments(x, x[0], mean, rstd)
     finish(
         x.shape[0],
         x[0],
@@ -87,30 +87,36 @@ def _by_columns(
         mean,
         rstd,
     )
-    _normalise_rows(x, gamma, beta, mean, rstd, low, y[:, start:stop])
+    normalise_rows(x, gamma, beta, mean, rstd, low, y[:, start:stop])
 
 
 @kernel("partial.shape[0]")
 def _block_moments(x, partial, start, stop):
     for i in range(start, stop):
-        _add_moments(x[i * BLOCK : (i + 1) * BLOCK], x[0], partial[i, 0], partial[i, 1])
+        add_moments(x[i * BLOCK : (i + 1) * BLOCK], x[0], partial[i, 0], partial[i, 1])
 
 
-@kernel("mean.size", COLUMNS)
-def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
-    real, n = partial.dtype.type, x.shape[0]
-    total, squares = mean[start:stop], rstd[start:stop]
+@serial
+def join_blocks(partial, block, n, total, squares):
+    """Join what :func:`add_moments` left of blocks of rows, n rows in all."""
+    real = total.dtype.type
     total[:] = 0
     squares[:] = 0
     for i in range(partial.shape[0]):
-        before, rows = i * BLOCK, min(BLOCK, n - i * BLOCK)
+        before, rows = i * block, min(block, n - i * block)
         inverse, share, weight = shares(before, rows)
         inverse, share, weight = real(inverse), real(share), real(weight)
-        added, spread = partial[i, 0, start:stop], partial[i, 1, start:stop]
+        added, spread = partial[i, 0], partial[i, 1]
         for j in range(total.size):
             total[j], squares[j] = join(
                 total[j], squares[j], inverse, added[j], spread[j], share, weight
             )
+
+
+@kernel("mean.size", COLUMNS)
+def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
+    n, total, squares = x.shape[0], mean[start:stop], rstd[start:stop]
+    join_blocks(partial[:, :, start:stop], BLOCK, n, total, squares)
     finish(
         n, x[0, start:stop], running_mean[start:stop], running_var[start:stop], momentum, eps,
         total, squares,
@@ -119,7 +125,7 @@ def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rs
 
 @kernel("x.shape[0]", WRITTEN_ROWS)
 def _normalise(x, gamma, beta, mean, rstd, low, y, start, stop):
-    _normalise_rows(x[start:stop], gamma, beta, mean, rstd, low, y[start:stop])
+    normalise_rows(x[start:stop], gamma, beta, mean, rstd, low, y[start:stop])
 
 
 def _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks):
@@ -167,7 +173,7 @@ def batchnorm_relu_inference(x, gamma, beta, running_mean, running_var, eps, y, 
 
 
 @serial
-def _add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta):
+def add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta):
     """Write the sums dgamma and dbeta of the rows; `masked` says that they pass where y > 0."""
     dgamma[:] = 0
     dbeta[:] = 0
@@ -185,7 +191,7 @@ def _add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta):
 
 
 @serial
-def _gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, n):
+def gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, n):
     inverse = x.dtype.type(1 / n)
     last, i = x.shape[0], 0
     while i < last:
@@ -206,33 +212,39 @@ def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbet
     dout, x, y, dx = dout[:, start:stop], x[:, start:stop], y[:, start:stop], dx[:, start:stop]
     gamma, mean, rstd = gamma[start:stop], mean[start:stop], rstd[start:stop]
     dgamma, dbeta = dgamma[start:stop], dbeta[start:stop]
-    _add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta)
-    _gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, x.shape[0])
+    add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta)
+    gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, x.shape[0])
 
 
 @kernel("partial.shape[0]")
 def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
     for i in range(start, stop):
         rows = slice(i * BLOCK, (i + 1) * BLOCK)
-        _add_gradients(
+        add_gradients(
             dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i, 0], partial[i, 1]
         )
 
 
-@kernel("dgamma.size", COLUMNS)
-def _join_gradients(partial, dgamma, dbeta, start, stop):
-    dgamma[start:stop] = 0
-    dbeta[start:stop] = 0
+@serial
+def join_gradients(partial, dgamma, dbeta):
+    """Add up what :func:`add_gradients` left of blocks of rows."""
+    dgamma[:] = 0
+    dbeta[:] = 0
     for i in range(partial.shape[0]):
-        for j in range(start, stop):
+        for j in range(dgamma.size):
             dgamma[j] += partial[i, 0, j]
             dbeta[j] += partial[i, 1, j]
+
+
+@kernel("dgamma.size", COLUMNS)
+def _join_gradients(partial, dgamma, dbeta, start, stop):
+    join_gradients(partial[:, :, start:stop], dgamma[start:stop], dbeta[start:stop])
 
 
 @kernel("x.shape[0]", WRITTEN_ROWS)
 def _gradient(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
     rows = slice(start, stop)
-    _gradient_rows(
+    gradient_rows(
         dout[rows], x[rows], y[rows], masked, gamma, mean, rstd, dx[rows], dgamma, dbeta,
         x.shape[0],
     )  # fmt: skip

@@ -20,6 +20,7 @@ SUM_OPTIONS = {**OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}}
 # points for Python and C, which take a third of the time to compile.
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 serial = functools.partial(numba.njit, **_INNER, **OPTIONS)
+inlined = functools.partial(numba.njit, inline="always", **_INNER, **OPTIONS)
 row_sum = functools.partial(numba.njit, **_INNER, **SUM_OPTIONS)
 
 

@@ -5,10 +5,29 @@ The mask depends on seed, step and position alone: not on dtype, threads or vect
 
 import numpy as np
 
+from fastnn.kernels.compile import serial
 from fastnn.kernels.driver import LINE, kernel
 from fastnn.kernels.philox import BLOCKS, WORDS, keep
 
 __all__ = ["dropout", "dropout_backward", "dropout_inference"]
+
+
+@serial
+def draw(mask, start, ratio, seed, step, last):
+    """Write to mask which elements are kept, `start` (a multiple of 4) and those after it.
+
+    `last` is memory for WORDS booleans.
+    """
+    threshold = np.uint64(ratio * 4294967296.0)  # a word is below it with probability `ratio`
+    block = np.uint64(start // 4)
+    whole = mask.size // WORDS
+    for i in range(whole):
+        keep(block, step, seed, threshold, mask.ctypes.data + i * WORDS)
+        block += np.uint64(BLOCKS)
+    if whole * WORDS < mask.size:
+        keep(block, step, seed, threshold, last.ctypes.data)
+        for i in range(whole * WORDS, mask.size):
+            mask[i] = last[i - whole * WORDS]
 
 
 @kernel("x.size", LINE)
@@ -16,17 +35,7 @@ def dropout(x, ratio, seed, step, scale, out, mask, start, stop):
     """Zero each element with probability `ratio`, scale the others; mask says which are kept."""
     x, out, mask = x[start:stop], out[start:stop], mask[start:stop]
     zero, kept = x.dtype.type(0), x.dtype.type(scale)
-    threshold = np.uint64(ratio * 4294967296.0)  # a word is below it with probability `ratio`
-    block = np.uint64(start // 4)  # start is a multiple of LINE
-    whole = x.size // WORDS
-    for i in range(whole):
-        keep(block, step, seed, threshold, mask.ctypes.data + i * WORDS)
-        block += np.uint64(BLOCKS)
-    if whole * WORDS < x.size:
-        last = np.empty(WORDS, np.bool_)
-        keep(block, step, seed, threshold, last.ctypes.data)
-        for i in range(whole * WORDS, x.size):
-            mask[i] = last[i - whole * WORDS]
+    draw(mask, start, ratio, seed, step, np.empty(WORDS, np.bool_))
     for i in range(x.size):
         out[i] = x[i] * (kept if mask[i] else zero)
 

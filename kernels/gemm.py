@@ -1,6 +1,6 @@
 """Matrix products, C = A B, with bias and ReLU applied while a tile is in registers.
 
-C is cut into pieces by rows or by columns. A piece goes through its rows block by block, packs
+C is cut into pieces by rows or by columns. A product goes through its rows block by block, packs
 the block of A where that pays, and calls the micro-kernel for each tile. B is packed before,
 in panels as wide as the main tile, where it is transposed or its rows are far apart. Every
 element of C is a sum over k in ascending order, in blocks that depend on k alone: it has the
@@ -9,7 +9,6 @@ same bits for any number of pieces.
 
 from __future__ import annotations
 
-import numpy as np
 from numba.extending import register_jitable
 
 from fastnn.kernels.compile import serial
@@ -79,14 +78,18 @@ def packs_b(m, k, n):
 
 
 @serial
-def pack_panels(b, packed, start, stop):
-    """Copy panels of B, one after another, in each the columns of one k side by side."""
+def pack_panels(b, packed, top, k, start, stop):
+    """Copy rows of B, of which it has k, into its panels.
+
+    Panels stand one after another, in each the columns of one row side by side; b holds the
+    rows from `top` on, and goes into the panels from `start` up to `stop`.
+    """
     width = tile_columns(b)
-    k, n = b.shape
+    rows, n = b.shape
     for p in range(start, stop):
-        panel, left = packed[p * width * k : (p + 1) * width * k], p * width
+        panel, left = packed[(p * k + top) * width : (p + 1) * k * width], p * width
         columns = min(width, n - left)
-        for i in range(k):
+        for i in range(rows):
             row, to = b[i, left : left + columns], panel[i * width : i * width + columns]
             for j in range(columns):
                 to[j] = row[j]
@@ -143,9 +146,27 @@ def _width(widest, columns, lanes):
     return 1 if 2 * columns <= lanes else 2
 
 
+@register_jitable
+def scratch_size(m, k, n):
+    """Return how many elements :func:`multiply` packs a block of A into."""
+    return BLOCK_ROWS * BLOCK_K if packs_a(m, k, n) else 0
+
+
 @serial
-def multiply(a, b, packed, bias, c, flags, start, stop, pieces):
-    """Compute pieces of C = A B [+ bias].
+def cut(c, start, stop, pieces):
+    """Return the rows and the columns of some of the pieces of C: top, bottom, left, right."""
+    m, n = c.shape
+    groups = (m + ROWS - 1) // ROWS
+    if groups >= panels(c, n):
+        return groups * start // pieces * ROWS, min(m, groups * stop // pieces * ROWS), 0, n
+    columns = tile_columns(c)
+    left, right = panels(c, n) * start // pieces, panels(c, n) * stop // pieces
+    return 0, m, left * columns, min(n, right * columns)
+
+
+@serial
+def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
+    """Compute some rows and columns of C = [C +] A B [+ bias].
 
     Parameters
     ----------
@@ -156,9 +177,10 @@ def multiply(a, b, packed, bias, c, flags, start, stop, pieces):
     bias : array, shape (n,) or (0,)
     c : array, shape (m, n)
     flags : int
-        RELU, TRANSPOSED_A.
-    start, stop, pieces : int
-        Which of how many pieces.
+        ACCUMULATE, RELU, TRANSPOSED_A.
+    top, bottom, left, right : int
+        Which rows and columns; `top` and `left` are multiples of a tile's.
+    scratch : array, shape (scratch_size(m, k, n),) or more
     """
     zero = c.dtype.type(0)
     size, columns = c.itemsize, tile_columns(c)
@@ -172,18 +194,10 @@ def multiply(a, b, packed, bias, c, flags, start, stop, pieces):
     b_address = packed.ctypes.data if packed.size > 0 else b.ctypes.data
     # Few rows of an unpacked B: one row of tiles after the other, each wide.
     few = m < ROWS and packed.size == 0
-    scratch = np.empty(BLOCK_ROWS * BLOCK_K if pack_a else 0, c.dtype)
-    top, bottom, left, right = 0, m, 0, n
-    groups = (m + ROWS - 1) // ROWS
-    if groups >= panels(c, n):
-        top, bottom = groups * start // pieces * ROWS, min(m, groups * stop // pieces * ROWS)
-    else:
-        left = panels(c, n) * start // pieces * columns
-        right = min(n, panels(c, n) * stop // pieces * columns)
     for first in range(0, max(k, 1), BLOCK_K):
         depth = min(BLOCK_K, k - first)
         last = first + depth == k
-        now = (ACCUMULATE if first > 0 else 0) | (relu if last else 0)
+        now = (ACCUMULATE if first > 0 else flags & ACCUMULATE) | (relu if last else 0)
         for i0 in range(top, bottom, BLOCK_ROWS):
             rows = min(BLOCK_ROWS, bottom - i0)
             if pack_a:

@@ -5,60 +5,52 @@ mean.
 """
 
 from fastnn.kernels.activations import exp_shifted
-from fastnn.kernels.compile import row_sum
+from fastnn.kernels.compile import row_sum, serial
 from fastnn.kernels.driver import kernel
 from fastnn.kernels.elementary import log
 
 __all__ = ["mean_squared_error", "softmax_cross_entropy", "softmax_cross_entropy_dense"]
 
 
-@kernel("x.shape[0]")
-def softmax_cross_entropy(x, t, losses, dx, start, stop):
-    """Cross-entropy of softmax(x) against integer labels t."""
+@serial
+def cross_entropy_row(x, label, d, n):
+    """Write the gradient for scores x, one of n samples, to d; return the loss."""
     one = x.dtype.type(1)
-    n = x.dtype.type(x.shape[0])
-    for i in range(start, stop):
-        row, d, label = x[i], dx[i], t[i]
-        largest, total = exp_shifted(row, d)
-        losses[i] = log(total) - (row[label] - largest)
-        scale = one / (total * n)
-        for j in range(d.size):
-            d[j] *= scale
-        d[label] -= one / n
+    largest, total = exp_shifted(x, d)
+    scale = one / (total * n)
+    for j in range(d.size):
+        d[j] *= scale
+    d[label] -= one / n
+    return log(total) - (x[label] - largest)
 
 
-@kernel("x.shape[0]")
-def softmax_cross_entropy_dense(x, t, losses, dx, start, stop):
-    """Cross-entropy of softmax(x) against target distributions t, shaped like x."""
+@serial
+def dense_cross_entropy_row(x, target, d, n):
+    """Write the gradient for scores x, one of n samples, to d; return the loss."""
     zero = x.dtype.type(0)
-    n = x.dtype.type(x.shape[0])
-    for i in range(start, stop):
-        row, target, d = x[i], t[i], dx[i]
-        largest, total = exp_shifted(row, d)
-        log_total = log(total)
-        loss, weight = zero, zero
-        for j in range(d.size):
-            # 0 log 0 = 0: a class that is ruled out (x = -inf) may have the target 0.
-            surprise = log_total - (row[j] - largest)
-            loss += zero if target[j] == zero else target[j] * surprise
-            weight += target[j]
-        losses[i] = loss
-        scale = weight / total
-        for j in range(d.size):
-            d[j] = (d[j] * scale - target[j]) / n
+    largest, total = exp_shifted(x, d)
+    log_total = log(total)
+    loss, weight = zero, zero
+    for j in range(d.size):
+        # 0 log 0 = 0: a class that is ruled out (x = -inf) may have the target 0.
+        surprise = log_total - (x[j] - largest)
+        loss += zero if target[j] == zero else target[j] * surprise
+        weight += target[j]
+    scale = weight / total
+    for j in range(d.size):
+        d[j] = (d[j] * scale - target[j]) / n
+    return loss
 
 
-@kernel("x.shape[0]")
-def mean_squared_error(x, t, losses, dx, start, stop):
-    """Half the squared distance of each row of x from t."""
-    half, n = x.dtype.type(0.5), x.dtype.type(x.shape[0])
-    for i in range(start, stop):
-        row, target, d = x[i], t[i], dx[i]
-        for j in range(d.size):
-            d[j] = row[j] - target[j]
-        losses[i] = half * _sum_of_squares(d)
-        for j in range(d.size):
-            d[j] /= n
+@serial
+def squared_error_row(x, target, d, n):
+    """Write the gradient for outputs x, one of n samples, to d; return the loss."""
+    for j in range(d.size):
+        d[j] = x[j] - target[j]
+    loss = x.dtype.type(0.5) * _sum_of_squares(d)
+    for j in range(d.size):
+        d[j] /= n
+    return loss
 
 
 @row_sum
@@ -67,3 +59,27 @@ def _sum_of_squares(row):
     for j in range(row.size):
         total += row[j] * row[j]
     return total
+
+
+@kernel("x.shape[0]")
+def softmax_cross_entropy(x, t, losses, dx, start, stop):
+    """Cross-entropy of softmax(x) against integer labels t."""
+    n = x.dtype.type(x.shape[0])
+    for i in range(start, stop):
+        losses[i] = cross_entropy_row(x[i], t[i], dx[i], n)
+
+
+@kernel("x.shape[0]")
+def softmax_cross_entropy_dense(x, t, losses, dx, start, stop):
+    """Cross-entropy of softmax(x) against target distributions t, shaped like x."""
+    n = x.dtype.type(x.shape[0])
+    for i in range(start, stop):
+        losses[i] = dense_cross_entropy_row(x[i], t[i], dx[i], n)
+
+
+@kernel("x.shape[0]")
+def mean_squared_error(x, t, losses, dx, start, stop):
+    """Half the squared distance of each row of x from t."""
+    n = x.dtype.type(x.shape[0])
+    for i in range(start, stop):
+        losses[i] = squared_error_row(x[i], t[i], dx[i], n)

@@ -26,6 +26,7 @@ TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claime
 DONE = 256  # chunks finished
 FUNCTION, DATA = 384, 392
 HELPERS = 512  # helpers from this index on claim nothing
+AWAKE = 520  # while it is not 0, helpers do not go to sleep
 
 MOST_CHUNKS = 0xFFFF  # that a ticket can count
 
@@ -54,7 +55,7 @@ def set_helpers(n: int) -> None:
 
 
 @serial
-def _take_part(table):
+def _take_part(table, worker):
     """Run chunks of the job in the table until all are claimed; return how many it were."""
     count = 0
     ticket = load(table + TICKET)
@@ -62,7 +63,7 @@ def _take_part(table):
         # These belong to the ticket if it is still there: a job ends after its last claim.
         function, data = load(table + FUNCTION), load(table + DATA)
         if replace(table + TICKET, ticket, ticket + 1):
-            call(function, data, ticket & 0xFFFF)
+            call(function, data, ticket & 0xFFFF, worker)
             add(table + DONE, 1)
             count += 1
         ticket = load(table + TICKET)
@@ -81,24 +82,33 @@ def _wait(round):
 
 @serial
 def share(function, data, chunks):
-    """Call the function for each chunk, on all threads that are free."""
+    """Call the function for each chunk, on all threads that are free.
+
+    Each call is told which thread it runs on: 0 is the caller, 1 the first helper, and so on.
+    """
     table = _table()
     if chunks == 1:
-        call(function, data, 0)
+        call(function, data, 0, 0)
     elif chunks <= MOST_CHUNKS and replace(table + OWNER, 0, 1):
         store(table + FUNCTION, function)
         store(table + DATA, data)
         store(table + DONE, 0)
         number = ((load(table + TICKET) >> 32) + 1) & 0x7FFFFFFF
         store(table + TICKET, number << 32 | chunks << 16)
-        _take_part(table)
+        _take_part(table, 0)
         waited = 0
         while load(table + DONE) != chunks:
             waited = _wait(waited)
         store(table + OWNER, 0)
     else:
         for chunk in range(chunks):
-            call(function, data, chunk)
+            call(function, data, chunk, 0)
+
+
+@serial
+def stay_awake(count):
+    """Keep helpers from going to sleep: 1 begins it, -1 ends it."""
+    add(_table() + AWAKE, count)
 
 
 @entry
@@ -108,7 +118,10 @@ def serve(index):
     mode = flush_denormals()
     idle = 0
     while idle < PATIENCE:
-        if index < load(table + HELPERS) and _take_part(table) > 0:
+        helps = index < load(table + HELPERS)
+        if helps and _take_part(table, index + 1) > 0:
             idle = 0
         idle = _wait(idle)
+        if idle == PATIENCE and helps and load(table + AWAKE) > 0:
+            idle = 0
     restore_denormals(mode)
