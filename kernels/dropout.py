@@ -5,7 +5,7 @@ The mask depends on seed, step and position alone: not on dtype, threads or vect
 
 import numpy as np
 
-from fastnn.kernels.compile import serial
+from fastnn.kernels.compile import inlined, serial
 from fastnn.kernels.driver import LINE, kernel
 from fastnn.kernels.philox import BLOCKS, WORDS, keep
 
@@ -30,23 +30,27 @@ def draw(mask, start, ratio, seed, step, last):
             mask[i] = last[i - whole * WORDS]
 
 
+@inlined
+def drop_each(x, mask, scale, out):
+    """Write x times the scale where the mask is set, else zero; x and out may be one array."""
+    zero, kept = x.dtype.type(0), x.dtype.type(scale)
+    for i in range(x.size):
+        out[i] = x[i] * (kept if mask[i] else zero)
+
+
 @kernel("x.size", LINE)
 def dropout(x, ratio, seed, step, scale, out, mask, start, stop):
     """Zero each element with probability `ratio`, scale the others; mask says which are kept."""
     x, out, mask = x[start:stop], out[start:stop], mask[start:stop]
-    zero, kept = x.dtype.type(0), x.dtype.type(scale)
     draw(mask, start, ratio, seed, step, np.empty(WORDS, np.bool_))
-    for i in range(x.size):
-        out[i] = x[i] * (kept if mask[i] else zero)
+    drop_each(x, mask, scale, out)
 
 
 @kernel("dout.size", LINE)
 def dropout_backward(dout, mask, scale, dx, start, stop):
     """Scale the gradients of the kept elements, zero the others."""
     dout, mask, dx = dout[start:stop], mask[start:stop], dx[start:stop]
-    zero, kept = dout.dtype.type(0), dout.dtype.type(scale)
-    for i in range(dout.size):
-        dx[i] = dout[i] * (kept if mask[i] else zero)
+    drop_each(dout, mask, scale, dx)
 
 
 @kernel("x.size", LINE)

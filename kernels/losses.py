@@ -61,6 +61,31 @@ def _sum_of_squares(row):
     return total
 
 
+@serial
+def largest_of(row):
+    """Return where the largest number stands: the first of equals, as np.argmax does."""
+    best = 0
+    for j in range(1, row.size):
+        if row[j] > row[best] or (row[j] != row[j] and row[best] == row[best]):
+            best = j
+    return best
+
+
+@serial
+def is_right(x, label):
+    """Say whether a label is where the largest score stands (:func:`largest_of`)."""
+    score = x[label]
+    if score != score:
+        return largest_of(x) == label
+    for j in range(label):
+        if not x[j] < score:
+            return False
+    for j in range(label + 1, x.size):  # noqa: SIM110 (Numba has no generators in all)
+        if not x[j] <= score:
+            return False
+    return True
+
+
 @kernel("x.shape[0]")
 def softmax_cross_entropy(x, t, losses, dx, start, stop):
     """Cross-entropy of softmax(x) against integer labels t."""

@@ -12,13 +12,13 @@ import ctypes
 import functools
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.driver import LINE
+from fastnn.kernels.memory import typed, vector
 from fastnn.kernels.simd import I64, declare
 
 # A row stands for up to four arrays of one size, a parameter, its gradient and its states:
@@ -77,16 +77,6 @@ def _layout_is_known() -> bool:
 
 
 @intrinsic
-def _pointer(typingctx, address):  # type: ignore[no-untyped-def]
-    """Return an address as a pointer."""
-
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
-
-    return types.voidptr(types.int64), codegen
-
-
-@intrinsic
 def _item(typingctx, objects, index):  # type: ignore[no-untyped-def]
     """Return the address of an item of the tuple at an address; needs the GIL."""
 
@@ -101,17 +91,17 @@ def _item(typingctx, objects, index):  # type: ignore[no-untyped-def]
 
 @serial
 def _array(address):
-    return numba.carray(_pointer(address + _HEADER), 1, _ARRAY)[0]
+    return typed(address + _HEADER, 1, _ARRAY)[0]
 
 
 @serial
 def _dtype(address):
-    return numba.carray(_pointer(address + _HEADER), 1, _DTYPE)[0]
+    return typed(address + _HEADER, 1, _DTYPE)[0]
 
 
 @serial
 def _shape(array):
-    return numba.carray(_pointer(array.shape), array.ndim, np.intp)
+    return typed(array.shape, array.ndim, np.intp)
 
 
 @serial
@@ -243,4 +233,4 @@ def parts(table, row, start, stop, like):
 
 @serial
 def _part(address, low, high, like):
-    return numba.carray(_pointer(address), high, like.dtype)[low:high]
+    return vector(address, high, like)[low:high]

@@ -22,21 +22,22 @@ def _expect_scores(x: Array, axes: str) -> None:
         raise ValueError(f"x: expected at least one sample and one column, got shape {x.shape}")
 
 
-def _labels(labels: NDArray[Any], n: int, classes: int) -> Labels:
-    if labels.shape not in ((n,), (n, 1)):
+def labels(given: NDArray[Any], n: int, classes: int) -> Labels:
+    """Return n labels as kernels take them, checked."""
+    if given.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"t: expected {n} labels of shape ({n},) or targets of shape ({n}, {classes}), "
-            f"got shape {labels.shape}"
+            f"got shape {given.shape}"
         )
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"t: expected labels of a whole-number dtype, got {labels.dtype}")
-    if labels.dtype is _I64 and labels.ndim == 1 and labels.flags.carray:
-        plain = labels
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"t: expected labels of a whole-number dtype, got {given.dtype}")
+    if given.dtype is _I64 and given.ndim == 1 and given.flags.carray:
+        plain = given
     else:
-        plain = np.require(labels.reshape(n), _I64, ["C", "A", "W"])
+        plain = np.require(given.reshape(n), _I64, ["C", "A", "W"])
     # As numbers without a sign, negative ones are large.
     if plain.view(np.uint64).max() >= classes:
-        wrong = labels.max() if labels.min() >= 0 else labels.min()
+        wrong = given.max() if given.min() >= 0 else given.min()
         raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {wrong}")
     return plain
 
@@ -90,7 +91,7 @@ def softmax_cross_entropy(
     (x,), t = inputs(x=x), np.asarray(t)
     _expect_scores(x, "(N, C)")
     dense = t.shape == x.shape
-    target = _targets(t, x) if dense else _labels(t, *x.shape)
+    target = _targets(t, x) if dense else labels(t, *x.shape)
     gradient = output("dx", dx, x.shape, x.dtype, x, target)
     losses = np.empty(x.shape[0], x.dtype)
     name = "softmax_cross_entropy_dense" if dense else "softmax_cross_entropy"

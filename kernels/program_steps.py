@@ -1,0 +1,268 @@
+"""The steps of a training program that work on rows: from samples to the gradients of layers.
+
+A thread takes all steps of a segment for a block of rows before it goes on to the next block, so
+that what a step writes is in the cache for the one that reads it.
+"""
+
+import numpy as np
+
+from fastnn.kernels.activations import (
+    relu_each,
+    relu_slope,
+    sigmoid_each,
+    sigmoid_slope,
+    tanh_each,
+    tanh_slope,
+)
+from fastnn.kernels.affine import sum_columns
+from fastnn.kernels.batchnorm import (
+    add_gradients,
+    add_moments,
+    gradient_rows,
+    join_blocks,
+    join_gradients,
+    normalise_rows,
+)
+from fastnn.kernels.compile import serial
+from fastnn.kernels.dots import multiply_rows
+from fastnn.kernels.dropout import draw, drop_each
+from fastnn.kernels.gemm import TRANSPOSED_A, multiply, pack_panels, panels, tile_columns
+from fastnn.kernels.losses import (
+    cross_entropy_row,
+    dense_cross_entropy_row,
+    is_right,
+    largest_of,
+    squared_error_row,
+)
+from fastnn.kernels.memory import cube, matrix, typed, vector
+from fastnn.kernels.microkernel import ACCUMULATE
+from fastnn.kernels.moments import finish
+from fastnn.kernels.philox import WORDS
+from fastnn.kernels.program_tables import (
+    AFFINE,
+    CROSS_ENTROPY,
+    DENSE_CROSS_ENTROPY,
+    DROPOUT,
+    DROPOUT_SLOPE,
+    FINISH_MOMENTS,
+    FLOAT32,
+    FLOAT64,
+    GATHER,
+    INPUT_GRADIENT,
+    MOMENTS,
+    NORM_GRADIENT,
+    NORMALISE,
+    PACK_ROWS,
+    RELU,
+    RELU_SLOPE,
+    SIGMOID,
+    SIGMOID_SLOPE,
+    SQUARED_ERROR,
+    TANH,
+    TANH_SLOPE,
+    UNIT,
+    WEIGHT_GRADIENT,
+)
+
+
+@serial
+def rows(program, steps, like, chunk, worker):
+    """Take the steps of the present segment for one of `chunks` parts of the batch."""
+    p = program[0]
+    units = (p.n + UNIT - 1) // UNIT
+    slots = p.slots_now if p.slots_now > 0 else p.chunks
+    for slot in range(slots * chunk // p.chunks, slots * (chunk + 1) // p.chunks):
+        low = units * slot // slots * UNIT
+        high = min(p.n, units * (slot + 1) // slots * UNIT)
+        for first in range(low, high, p.block):
+            count = min(p.block, high - first)
+            for i in range(p.begin, p.end):
+                _step(p, steps[i], first, count, slot, first == low, worker, like)
+
+
+@serial
+def _step(p, s, first, count, slot, fresh, worker, like):
+    """Take a step for `count` rows, the first of which is sample `first` of the batch."""
+    size, own = like.itemsize, worker * p.block
+    source = s.source + (own if s.source_local else first) * s.d * size
+    target = s.target + (own if s.target_local else first) * s.h * size
+    other = s.other + (own if s.other_local else first) * s.h * size
+    output = s.output + (own if s.output_local else first) * s.h * size
+    kind = s.kind
+    if kind <= WEIGHT_GRADIENT:
+        _product(p, s, source, target, other, count, slot, fresh, worker, like)
+    elif kind == GATHER:
+        _gather(p, first, count, target, like)
+    elif kind <= TANH_SLOPE:
+        _activate(kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
+    elif kind == PACK_ROWS:
+        dz = matrix(source, count, s.d, like)
+        packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
+        pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
+    elif kind <= DROPOUT_SLOPE:
+        x, y = vector(source, count * s.d, like), vector(target, count * s.d, like)
+        mask = typed(s.other + (own if s.other_local else first) * s.d, count * s.d, np.bool_)
+        if kind == DROPOUT:
+            last = typed(p.scratch + worker * p.scratch_size * size, WORDS, np.bool_)
+            draw(mask, first * s.d, s.ratio, s.seed, np.uint64(s.calls + p.passes), last)
+        if source == target:
+            drop_each(y, mask, s.scale, y)
+        else:
+            drop_each(x, mask, s.scale, y)
+    elif kind <= NORM_GRADIENT:
+        _normalise(p, s, source, target, other, output, first, count, like)
+    else:
+        _evaluate(p, s, source, target, first, count, like)
+
+
+@serial
+def _product(p, s, source, target, other, count, slot, fresh, worker, like):
+    size = like.itemsize
+    scratch = vector(p.scratch + worker * p.scratch_size * size, p.scratch_size, like)
+    a = matrix(source, count, s.d, like)
+    b, c = matrix(s.W, s.d, s.h, like), matrix(target, count, s.h, like)
+    bias, packed = vector(s.b, 0, like), vector(s.packed, 0, like)
+    flags = s.flags
+    if s.packed != 0:
+        packed = vector(s.packed, 1, like)  # that it is there counts
+    if s.kind == AFFINE:
+        bias = vector(s.b, s.h, like)
+    elif s.kind == INPUT_GRADIENT:
+        if s.packed == 0:
+            multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
+            return
+    else:
+        shift = slot * p.slot_step * size
+        b, c = matrix(other, count, s.h, like), matrix(s.dW + shift, s.d, s.h, like)
+        flags = TRANSPOSED_A if fresh else TRANSPOSED_A | ACCUMULATE
+        _add_columns(b, vector(s.db + shift, s.h, like), fresh)
+    multiply(a, b, packed, bias, c, flags, 0, c.shape[0], 0, c.shape[1], scratch)
+
+
+@serial
+def _add_columns(dz, total, fresh):
+    if fresh:
+        sum_columns(dz, total, 0)
+    else:
+        for i in range(dz.shape[0]):
+            row = dz[i]
+            for j in range(total.size):
+                total[j] += row[j]
+
+
+@serial
+def _sample(p, row):
+    """Return where a row of the batch stands in the data set."""
+    return typed(p.order, p.first + row + 1, np.int64)[p.first + row] if p.order else row
+
+
+@serial
+def _gather(p, first, count, target, like):
+    """Copy rows of the data set, whatever their type, times its scale."""
+    d = p.features
+    for i in range(count):
+        address = p.data + _sample(p, first + i) * p.data_step
+        out = vector(target + i * d * like.itemsize, d, like)
+        if p.data_kind == FLOAT32:
+            _scale(typed(address, d, np.float32), p.data_scale, out)
+        elif p.data_kind == FLOAT64:
+            _scale(typed(address, d, np.float64), p.data_scale, out)
+        else:
+            _scale(typed(address, d, np.uint8), p.data_scale, out)
+
+
+@serial
+def _scale(row, scale, out):
+    real = out.dtype.type
+    factor = real(scale)
+    for j in range(out.size):
+        out[j] = real(row[j]) * factor
+
+
+@serial
+def _activate(kind, x, y):
+    """Apply an activation to x, or its slope at the output y."""
+    if kind == RELU:
+        relu_each(x, x)
+    elif kind == SIGMOID:
+        sigmoid_each(x, x)
+    elif kind == TANH:
+        tanh_each(x, x)
+    elif kind == RELU_SLOPE:
+        relu_slope(x, y, x)
+    elif kind == SIGMOID_SLOPE:
+        sigmoid_slope(x, y, x)
+    elif kind == TANH_SLOPE:
+        tanh_slope(x, y, x)
+
+
+@serial
+def _normalise(p, s, source, target, other, output, first, count, like):
+    d, size = s.d, like.itemsize
+    x, mean, rstd = matrix(source, count, d, like), vector(s.mean, d, like), vector(s.rstd, d, like)
+    gamma, beta = vector(s.gamma, d, like), vector(s.beta, d, like)
+    if s.kind == NORMALISE:
+        normalise_rows(x, gamma, beta, mean, rstd, s.low, matrix(target, count, d, like))
+        return
+    dout, y, masked = matrix(target, count, d, like), matrix(output, count, d, like), s.output != 0
+    if s.kind == NORM_GRADIENT:
+        x, dgamma, dbeta = (
+            matrix(other, count, d, like), vector(s.dgamma, d, like), vector(s.dbeta, d, like)
+        )  # fmt: skip
+        gradient_rows(dout, x, y, masked, gamma, mean, rstd, dout, dgamma, dbeta, p.n)
+        return
+    pivot = vector(s.running_mean, d, like)
+    for i in range(0, count, UNIT):
+        low, high = i, min(count, i + UNIT)
+        sums = matrix(s.partial + (first + i) // UNIT * 2 * d * size, 2, d, like)
+        if s.kind == MOMENTS:
+            add_moments(x[low:high], pivot, sums[0], sums[1])
+        else:
+            of_x = matrix(other, count, d, like)[low:high]
+            add_gradients(dout[low:high], of_x, y[low:high], masked, mean, rstd, sums[0], sums[1])
+
+
+@serial
+def finish_step(p, s, like):
+    """Put together what the units of a batch have left of sums."""
+    d = s.d
+    partial = cube(s.partial, (p.n + UNIT - 1) // UNIT, 2, d, like)
+    if s.kind == FINISH_MOMENTS:
+        mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
+        running_mean = vector(s.running_mean, d, like)
+        join_blocks(partial, UNIT, p.n, mean, rstd)
+        finish(
+            p.n, running_mean, running_mean, vector(s.running_var, d, like), s.momentum, s.eps,
+            mean, rstd,
+        )  # fmt: skip
+    else:
+        join_gradients(partial, vector(s.dgamma, d, like), vector(s.dbeta, d, like))
+
+
+@serial
+def _evaluate(p, s, source, target, first, count, like):
+    """Write losses, their gradient and how many rows are right."""
+    classes = s.d
+    units = (p.n + UNIT - 1) // UNIT
+    losses, hits = typed(p.loss_sums, units, np.float64), typed(p.hit_sums, units, np.int64)
+    n = like.dtype.type(p.n)
+    for i in range(count):
+        unit = (first + i) // UNIT
+        if (first + i) % UNIT == 0:
+            losses[unit], hits[unit] = 0, 0
+        at = i * classes * like.itemsize
+        x, dx = vector(source + at, classes, like), vector(target + at, classes, like)
+        sample = _sample(p, first + i)
+        if p.classes > 0:
+            goal = vector(p.targets + sample * p.classes * like.itemsize, p.classes, like)
+            label = largest_of(goal)
+        else:
+            goal, label = x, typed(p.targets, sample + 1, np.int64)[sample]
+        if s.kind != SQUARED_ERROR:
+            hits[unit] += is_right(x, label)
+        if s.kind == CROSS_ENTROPY:
+            losses[unit] += cross_entropy_row(x, label, dx, n)
+        elif s.kind == DENSE_CROSS_ENTROPY:
+            losses[unit] += dense_cross_entropy_row(x, goal, dx, n)
+        elif s.kind == SQUARED_ERROR:
+            losses[unit] += squared_error_row(x, goal, dx, n)

@@ -1,0 +1,148 @@
+"""The updates of a training program: gradients of parameters, the optimizer's rule, packing.
+
+An update takes some rows of a weight matrix, or a whole vector, through all that there is to do
+with them, so that a gradient is still in the cache when it is used.
+"""
+
+import numpy as np
+
+from fastnn.kernels import optimizers
+from fastnn.kernels.affine import sum_columns
+from fastnn.kernels.compile import row_sum, serial
+from fastnn.kernels.gemm import (
+    TRANSPOSED_A,
+    multiply,
+    pack_panels,
+    pack_transposed,
+    panels,
+    tile_columns,
+)
+from fastnn.kernels.memory import matrix, typed, vector
+from fastnn.kernels.program_tables import (
+    APPLY,
+    BIAS,
+    COMPUTE,
+    PACK,
+    RULES,
+    WEIGHTS,
+)
+
+_SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP = (
+    RULES[f"{name}_"] for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop")
+)
+
+
+@serial
+def update(program, updates, settings, like, index, worker):
+    """Do the present stages of an update."""
+    p, u = program[0], updates[index]
+    numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
+    if p.stage & COMPUTE:
+        if p.slots_now > 0:
+            _sum_slots(gradient, u.g, p.slot_step, p.slots_now, u.kind, like)
+        elif u.kind == WEIGHTS:
+            _weight_gradient(p, u, worker, like)
+        elif u.kind == BIAS:
+            sum_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
+        _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
+        if p.clip_norm > 0:
+            typed(p.squares, index + 1, np.float64)[index] = _sum_of_squares(gradient)
+    if p.stage & APPLY:
+        if p.shrink != 1:
+            _shrink(gradient, p.shrink)
+        state1, state2 = vector(u.state1, u.size, like), vector(u.state2, u.size, like)
+        _apply(p.rule, numbers, gradient, state1, state2, p.iteration, p.rate, settings)
+        if u.average != 0:
+            _follow(vector(u.average, u.size, like), numbers, p.decay)
+    if p.stage & PACK and u.kind == WEIGHTS:
+        _pack(u, like)
+
+
+@serial
+def _weight_gradient(p, u, worker, like):
+    scratch = vector(p.scratch + worker * p.scratch_size * like.itemsize, p.scratch_size, like)
+    x, dz = matrix(u.source, p.n, u.d, like), matrix(u.dz, p.n, u.h, like)
+    packed = vector(u.dz_packed, 0, like)
+    if u.dz_packed != 0:
+        packed = vector(u.dz_packed, 1, like)  # that it is there counts
+    dW = matrix(u.dW, u.d, u.h, like)
+    multiply(x, dz, packed, dW[0, :0], dW, TRANSPOSED_A, u.top, u.bottom, 0, u.h, scratch)
+
+
+@serial
+def _sum_slots(gradient, address, step, slots, kind, like):
+    """Add to the first slot's gradient those of the others; batch norm has only the first."""
+    if kind > BIAS:
+        return
+    for slot in range(1, slots):
+        other = vector(address + slot * step * like.itemsize, gradient.size, like)
+        for i in range(gradient.size):
+            gradient[i] += other[i]
+
+
+@serial
+def _adjust(p, g, penalty, clip):
+    """Add the gradient of the penalty on weights, then clip, each where asked for."""
+    real = p.dtype.type
+    factor, bound = real(penalty), real(clip)
+    if penalty > 0:
+        for i in range(p.size):
+            g[i] += factor * p[i]
+    if clip > 0:
+        for i in range(p.size):
+            d = g[i]
+            d = bound if d > bound else d
+            g[i] = -bound if d < -bound else d
+
+
+@row_sum
+def _sum_of_squares(g):
+    total = 0.0
+    for i in range(g.size):
+        total += np.float64(g[i]) * np.float64(g[i])
+    return total
+
+
+@serial
+def _shrink(g, factor):
+    factor_ = g.dtype.type(factor)
+    for i in range(g.size):
+        g[i] *= factor_
+
+
+@serial
+def _follow(average, p, decay):
+    old, new = p.dtype.type(decay), p.dtype.type(1 - decay)
+    for i in range(p.size):
+        average[i] = old * average[i] + new * p[i]
+
+
+@serial
+def _apply(rule, p, g, state1, state2, iteration, lr, s):
+    if rule == _SGD:
+        optimizers.sgd_step(p, g, lr, s[1])
+    elif rule == _MOMENTUM:
+        optimizers.momentum_step(p, g, state1, lr, s[1], s[2])
+    elif rule == _NESTEROV:
+        optimizers.nesterov_step(p, g, state1, lr, s[1], s[2])
+    elif rule == _ADAGRAD:
+        optimizers.adagrad_step(p, g, state1, lr, s[1], s[2])
+    elif rule == _RMSPROP:
+        optimizers.rmsprop_step(p, g, state1, lr, s[1], s[2], s[3])
+    else:
+        optimizers.adam_step(
+            p, g, state1, state2, iteration, lr, s[1], s[2], s[3], s[4], s[5] != 0, s[6] != 0
+        )
+
+
+@serial
+def _pack(u, like):
+    """Pack the rows of W, and the columns that they are of its transpose, for products."""
+    W = matrix(u.W, u.d, u.h, like)
+    if u.packed != 0:
+        packed = vector(u.packed, (u.h + tile_columns(W)) * u.d, like)
+        pack_panels(W[u.top : u.bottom], packed, u.top, u.d, 0, panels(W, u.h))
+    if u.transposed != 0:
+        transposed = vector(u.transposed, (u.d + tile_columns(W)) * u.h, like)
+        last = (u.bottom + tile_columns(W) - 1) // tile_columns(W)
+        pack_transposed(W, transposed, u.top // tile_columns(W), last)
