@@ -397,7 +397,7 @@ class _WithLoss:
     def __init__(self) -> None:
         self.loss: float | None = None
         self.t: ArrayLike | None = None
-        self._x: ArrayLike | None = None
+        self.x: ArrayLike | None = None
         self._dx: Array | None = None
 
     def backward(self, dout: float = 1) -> Array:
@@ -413,18 +413,18 @@ class SoftmaxWithLoss(_WithLoss):
     ----------
     loss : float or None
         The last loss.
-    t : array_like or None
-        The last targets.
+    x, t : array_like or None
+        The last scores and targets.
     """
 
     @property
     def y(self) -> Array | None:
         """Probabilities of the last forward pass, shape (N, C), computed when asked for."""
-        return None if self._x is None else ops.softmax(self._x)
+        return None if self.x is None else ops.softmax(self.x)
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the loss for scores x (N, C) and labels (N,) or one-hot targets (N, C)."""
-        self._x, self.t = x, t
+        self.x, self.t = x, t
         self.loss, self._dx = ops.softmax_cross_entropy(x, t)
         return self.loss
 
@@ -436,17 +436,17 @@ class IdentityWithLoss(_WithLoss):
     ----------
     loss : float or None
         The last loss.
-    t : array_like or None
-        The last targets.
+    x, t : array_like or None
+        The last predictions and targets.
     """
 
     @property
     def y(self) -> ArrayLike | None:
         """The last input."""
-        return self._x
+        return self.x
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the loss for predictions x and targets t, both (N, D)."""
-        self._x, self.t = x, t
+        self.x, self.t = x, t
         self.loss, self._dx = ops.mean_squared_error(x, t)
         return self.loss

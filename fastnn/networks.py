@@ -6,19 +6,29 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import _numbers as numbers
-from fastnn import initializers, layers
+from fastnn import initializers, layers, optimizers
+from fastnn._engine import choose, optimizer_of
+from fastnn._route import StepSettings
+from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
+from fastnn.callbacks import Callback
+from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
+from fastnn.kernels.driver import LINE
 from fastnn.ops._arrays import real
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
+_LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
+    "cross_entropy": layers.SoftmaxWithLoss,
+    "mean_squared_error": layers.IdentityWithLoss,
+}
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
 _INITIALIZERS = {
     "relu": initializers.he,
@@ -29,12 +39,20 @@ _INITIALIZERS = {
 }
 
 
+def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return zeros that begin where a cache line does."""
+    extra = 64 // dtype.itemsize
+    buffer = np.zeros(size + extra, dtype)
+    begin = -buffer.ctypes.data % 64 // dtype.itemsize
+    return buffer[begin : begin + size]
+
+
 class MultiLayerNetExtend:
     """Fully connected network with batch normalisation, dropout and weight decay.
 
     Each hidden layer is Affine, [BatchNormalization], activation, [Dropout]; the last one is
-    Affine, with softmax and cross-entropy as the loss. ReLU is fused with the layer before it,
-    Affine or BatchNormalization.
+    Affine, with softmax and cross-entropy as the loss, or the squared error. ReLU is fused with
+    the layer before it, Affine or BatchNormalization.
 
     Parameters
     ----------
@@ -61,14 +79,22 @@ class MultiLayerNetExtend:
         float32 or float64: of parameters, activations and gradients. Inputs are converted.
     seed : int, optional
         Chooses initial weights and dropout masks; random ones if not given.
+    loss : {"cross_entropy", "mean_squared_error"}
+        Softmax and cross-entropy, for labels or one-hot targets; or half the squared error,
+        summed over outputs, for targets (N, output_size).
+    input_scale : float
+        Inputs are multiplied by it, above 0: 1/255 for images of bytes, which then need not be
+        converted beforehand.
 
     Attributes
     ----------
     params : dict of str to ndarray
         W1, b1, ..., and gamma1, beta1, ... with batch normalisation. The layers hold the
-        same arrays: change them in place.
+        same arrays: change them in place. All are views of one buffer.
     layers : OrderedDict of str to layer
-    last_layer : SoftmaxWithLoss
+    last_layer : SoftmaxWithLoss or IdentityWithLoss
+    history : History or None
+        What the last :meth:`fit` recorded, also if it was interrupted.
 
     Raises
     ------
@@ -99,6 +125,8 @@ class MultiLayerNetExtend:
         *,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
+        loss: str = "cross_entropy",
+        input_scale: SupportsFloat = 1.0,
     ) -> None:
         self.input_size = numbers.whole("input_size", input_size, 1)
         if not isinstance(hidden_size_list, Iterable):
@@ -119,6 +147,8 @@ class MultiLayerNetExtend:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
+        last_layer = _LOSSES[numbers.one_of("loss", loss, tuple(_LOSSES))]
+        self.input_scale = numbers.positive("input_scale", input_scale)
 
         self._rng = np.random.default_rng(seed)
         self.params: dict[str, Array] = {}
@@ -131,7 +161,29 @@ class MultiLayerNetExtend:
             self.params[f"W{last}"], self.params[f"b{last}"]
         )
         self.layers["Affine1"].input_gradient = False
-        self.last_layer = layers.SoftmaxWithLoss()
+        self.last_layer: layers.SoftmaxWithLoss | layers.IdentityWithLoss = last_layer()
+        self.history: History | None = None
+        self._join()
+
+    def _join(self) -> None:
+        """Move the parameters into one buffer; `params` and the layers get views of it."""
+        begins = np.cumsum([0, *(-(-p.size // LINE) * LINE for p in self.params.values())])
+        buffer = _aligned(int(begins[-1]), self.dtype)
+        views = {}
+        for (key, p), begin in zip(self.params.items(), begins.tolist(), strict=False):
+            view = buffer[begin : begin + p.size].reshape(p.shape)
+            view[...] = p
+            views[id(p)] = self.params[key] = view
+        for layer in self.layers.values():
+            for name in ("W", "b", "gamma", "beta"):
+                if id(getattr(layer, name, None)) in views:
+                    setattr(layer, name, views[id(getattr(layer, name))])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
+        if len({id(p.base) for p in self.params.values()}) > 1 or self.params["W1"].base is None:
+            self._join()
 
     def _init_weights(self, weight_init_std: SupportsFloat | str) -> None:
         sizes = [self.input_size, *self.hidden_size_list, self.output_size]
@@ -179,18 +231,20 @@ class MultiLayerNetExtend:
         ndarray, shape (N, output_size)
         """
         out: Array = real("x", x).astype(self.dtype, copy=False)
+        if self.input_scale != 1:
+            out = out * np.asarray(self.input_scale, self.dtype)
         for layer in self.layers.values():
             out = layer.forward(out, train_flg)
         return out
 
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
-        """Return the mean cross-entropy, plus the weight penalty.
+        """Return the mean loss over the samples, plus the weight penalty.
 
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets.
+            Labels, or one-hot targets; (N, output_size) alone for the squared error.
         train_flg : bool
             Whether batch normalisation and dropout act as in training.
 
@@ -231,9 +285,15 @@ class MultiLayerNetExtend:
         Raises
         ------
         ValueError
-            If there is no sample or the number of targets differs.
+            If there is no sample, the number of targets differs, or the network is trained on
+            the squared error of a single output, which has no classes.
         """
         t = np.asarray(t)
+        if isinstance(self.last_layer, layers.IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
+            raise ValueError(
+                "accuracy: with the mean squared error it compares the largest of several outputs "
+                f"with the largest target, so t must have shape (N, C), C > 1, got {t.shape}"
+            )
         labels = t.argmax(axis=1) if t.ndim == 2 and t.shape[1] > 1 else t.reshape(-1)
         predicted = self.predict(x).argmax(axis=1)
         if labels.size == 0 or labels.shape != predicted.shape:
@@ -299,19 +359,135 @@ class MultiLayerNetExtend:
     @contextmanager
     def _rewound(self) -> Iterator[None]:
         """Undo at the end what a training pass changes in the layers for the next one."""
-        attributes = "step", "running_mean", "running_var"
-        before = [
-            (layer, name, np.copy(value) if isinstance(value, np.ndarray) else value)
-            for layer in self.layers.values()
-            for name in attributes
-            if hasattr(layer, name)
-            for value in [getattr(layer, name)]
-        ]
+        before = layer_state(self)
         try:
             yield
         finally:
-            for layer, name, value in before:
-                setattr(layer, name, value)
+            set_layer_state(self, before)
+
+    def fit(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        epochs: SupportsIndex = 1,
+        batch_size: SupportsIndex = 128,
+        optimizer: Any = None,
+        validation: Any = None,
+        callbacks: Iterable[Callback] = (),
+        verbose: bool = True,
+        *,
+        schedule: Schedule | None = None,
+        clip_value: SupportsFloat | None = None,
+        clip_norm: SupportsFloat | None = None,
+        ema: SupportsFloat | None = None,
+        shuffle: bool = True,
+        seed: SupportsIndex | None = None,
+        resume: History | None = None,
+    ) -> History:
+        """Train on mini-batches, epoch by epoch.
+
+        Each epoch takes every sample once; the last batch may be smaller. Steps run in the
+        compiled training program if it knows the network and the optimizer, else layer by
+        layer: the history says which, and why.
+
+        Ctrl-C ends the training after a whole step: KeyboardInterrupt comes through, and
+        ``network.history`` has what was recorded. ``resume=network.history`` goes on from
+        there, in the middle of an epoch too, as if nothing had happened.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+            Of any real dtype and layout; a ``numpy.memmap`` is read batch by batch.
+        t : array_like, shape (N,), (N, 1) or (N, output_size)
+            Labels, or one-hot targets; (N, output_size) alone for the squared error.
+        epochs : int
+            Passes over the data, with `resume` those before included.
+        batch_size : int
+            Samples a step.
+        optimizer : Optimizer or str, optional
+            Anything with ``update(params, grads)``, or a name in any case: "SGD", "Momentum",
+            "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW". Adam by default.
+        validation : (x, t) or float, optional
+            Data to evaluate on after each epoch, or which share of the samples to hold out for
+            that: the last ones, in the order in which they come.
+        callbacks : iterable of Callback
+            See :mod:`fastnn.callbacks`.
+        verbose : bool
+            Whether to show a progress bar, and to print a line for each epoch.
+        schedule : function of an array of int, optional
+            Gives for each step, from 0 up, the factor from 0 up on the optimizer's `lr`; see
+            :mod:`fastnn.schedules`.
+        clip_value : float, optional
+            Gradients are clipped to [-clip_value, clip_value], elementwise.
+        clip_norm : float, optional
+            Gradients, clipped, are scaled down to this norm of all together where they are
+            above it. Both come after weight decay of the network, and before that of the
+            optimizer.
+        ema : float, optional
+            Keep a moving average of the parameters with this decay, in [0, 1), in
+            ``history.averages``: a = ema a + (1 - ema) p after each step.
+        shuffle : bool
+            Whether each epoch takes the samples in a new order.
+        seed : int, optional
+            Chooses the order; a random one if not given.
+        resume : History, optional
+            Of a training that was interrupted, or that a checkpoint brought back
+            (:func:`fastnn.callbacks.load_checkpoint`): go on where it ended. All other
+            arguments should be those of that training.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as above; nothing has been changed then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastnn import MultiLayerNet
+        >>> x = np.random.default_rng(0).normal(size=(300, 4))
+        >>> net = MultiLayerNet(4, [16], 2, seed=0)
+        >>> history = net.fit(x, (x[:, 0] > 0).astype(int), 20, 32, verbose=False, seed=0)
+        >>> history.loss[-1] < 0.5 * history.loss[0]
+        True
+        """
+        return fit(
+            self,
+            x,
+            t,
+            epochs,
+            batch_size,
+            optimizer,
+            validation,
+            callbacks,
+            verbose,
+            schedule=schedule,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            ema=ema,
+            shuffle=shuffle,
+            seed=seed,
+            resume=resume,
+        )
+
+    def explain(self, optimizer: Any = None, batch_size: SupportsIndex = 128) -> None:
+        """Print how :meth:`fit` would train: the route and why, steps, buffers, operations.
+
+        Parameters
+        ----------
+        optimizer : Optimizer or str, optional
+            As for :meth:`fit`.
+        batch_size : int
+            Samples a step.
+        """
+        size = numbers.whole("batch_size", batch_size, 1)
+        optimizer = optimizers.Adam() if optimizer is None else optimizer_of(optimizer, {})
+        x = np.zeros((size, self.input_size), self.dtype)
+        t = np.zeros((size, self.output_size), self.dtype)
+        print(choose(self, optimizer, x, t, size, StepSettings()).describe())
 
 
 class MultiLayerNet(MultiLayerNetExtend):
@@ -320,7 +496,7 @@ class MultiLayerNet(MultiLayerNetExtend):
     Parameters
     ----------
     input_size, hidden_size_list, output_size, activation, weight_init_std, \
-weight_decay_lambda, dtype, seed
+weight_decay_lambda, dtype, seed, loss, input_scale
         As for :class:`MultiLayerNetExtend`.
     """
 
@@ -335,6 +511,8 @@ weight_decay_lambda, dtype, seed
         *,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
+        loss: str = "cross_entropy",
+        input_scale: SupportsFloat = 1.0,
     ) -> None:
         super().__init__(
             input_size,
@@ -345,6 +523,8 @@ weight_decay_lambda, dtype, seed
             weight_decay_lambda,
             dtype=dtype,
             seed=seed,
+            loss=loss,
+            input_scale=input_scale,
         )
 
 
@@ -357,7 +537,7 @@ class TwoLayerNet(MultiLayerNet):
         Features, hidden units, classes.
     weight_init_std : float
         Standard deviation of the initial weights.
-    dtype, seed
+    dtype, seed, loss, input_scale
         As for :class:`MultiLayerNetExtend`.
     """
 
@@ -370,6 +550,8 @@ class TwoLayerNet(MultiLayerNet):
         *,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
+        loss: str = "cross_entropy",
+        input_scale: SupportsFloat = 1.0,
     ) -> None:
         super().__init__(
             input_size,
@@ -378,4 +560,6 @@ class TwoLayerNet(MultiLayerNet):
             weight_init_std=weight_init_std,
             dtype=dtype,
             seed=seed,
+            loss=loss,
+            input_scale=input_scale,
         )

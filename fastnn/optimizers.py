@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastnn._types import Array
 from fastnn.ops import _updates as rules
 
 __all__ = [
+    "OPTIMIZERS",
     "SGD",
     "AdaGrad",
     "Adam",
@@ -338,3 +340,16 @@ class AdamW(Adam):
             weight_decay=weight_decay,
             bias_correction=bias_correction,
         )
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
+    {
+        "sgd": SGD,
+        "momentum": Momentum,
+        "nesterov": Nesterov,
+        "adagrad": AdaGrad,
+        "rmsprop": RMSProp,
+        "adam": Adam,
+        "adamw": AdamW,
+    }
+)

@@ -56,6 +56,7 @@ from fastnn.kernels.optimizers import (
     rmsprop_,
     sgd_,
 )
+from fastnn.kernels.random import choices, permutation
 
 __all__ = [
     "adagrad_",
@@ -76,12 +77,14 @@ __all__ = [
     "batchnorm_relu",
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
+    "choices",
     "dropout",
     "dropout_backward",
     "dropout_inference",
     "mean_squared_error",
     "momentum_",
     "nesterov_",
+    "permutation",
     "relu",
     "relu_backward",
     "rmsprop_",

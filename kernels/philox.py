@@ -17,6 +17,7 @@ from fastnn.kernels.simd import I32, I64
 
 BLOCKS = simd.vector_bits() // 64  # at a time
 WORDS = 4 * BLOCKS
+PAIRS = 2 * BLOCKS
 
 _VECTOR = ir.VectorType(I64, BLOCKS)
 # Multipliers and key increments (table 2 and section 3.2 of the paper).
@@ -88,3 +89,44 @@ def keep(typingctx, block, step, seed, threshold, mask):  # type: ignore[no-unty
         return context.get_dummy_value()
 
     return types.void(*[types.uint64] * 4, types.int64), codegen
+
+
+@intrinsic
+def draw(typingctx, block, step, seed, numbers):  # type: ignore[no-untyped-def]
+    """Write `PAIRS` random numbers of 64 bits, each of two words, the low one first.
+
+    Parameters
+    ----------
+    block, step, seed : int
+        Counter and key; the words are those of the block and the next `BLOCKS` - 1.
+    numbers : int
+        Address of `PAIRS` integers of 64 bits.
+    """
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        splat = simd.Vectors(builder, types.float64, BLOCKS).splat  # for any type of lane
+        block, step, seed = map(splat, args[:3])
+        block = builder.add(block, ir.Constant(_VECTOR, list(range(BLOCKS))))
+        words = _words(builder, block, step, seed)
+        pairs = [builder.or_(words[i], builder.shl(words[i + 1], _SHIFT)) for i in (0, 2)]
+        order = [lane + which * BLOCKS for lane in range(BLOCKS) for which in range(2)]
+        flat = builder.shuffle_vector(*pairs, ir.Constant(ir.VectorType(I32, PAIRS), order))
+        builder.store(flat, builder.inttoptr(args[3], flat.type.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(*[types.uint64] * 3, types.int64), codegen
+
+
+@intrinsic
+def below(typingctx, number, bound):  # type: ignore[no-untyped-def]
+    """Return number * bound / 2^64, rounded down: a number in [0, bound) of 64 random bits.
+
+    Of the 2^64 numbers each result is given by 2^64 / bound, or by one more.
+    """
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(a, wide) for a in args))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), I64)
+
+    return types.int64(types.uint64, types.int64), codegen

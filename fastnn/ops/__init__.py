@@ -26,6 +26,7 @@ from fastnn.ops.batchnorm import (
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
 from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+from fastnn.ops.random import choices, permutation
 
 __all__ = [
     "adagrad_",
@@ -40,12 +41,14 @@ __all__ = [
     "batchnorm_relu",
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
+    "choices",
     "dropout",
     "dropout_backward",
     "dropout_inference",
     "mean_squared_error",
     "momentum_",
     "nesterov_",
+    "permutation",
     "relu",
     "relu_backward",
     "rmsprop_",

@@ -37,6 +37,7 @@ from fastnn.reference.losses import (
     softmax_cross_entropy_dense,
 )
 from fastnn.reference.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+from fastnn.reference.random import choices, permutation
 
 __all__ = [
     "adagrad_",
@@ -57,12 +58,14 @@ __all__ = [
     "batchnorm_relu",
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
+    "choices",
     "dropout",
     "dropout_backward",
     "dropout_inference",
     "mean_squared_error",
     "momentum_",
     "nesterov_",
+    "permutation",
     "relu",
     "relu_backward",
     "rmsprop_",

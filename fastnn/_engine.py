@@ -1,0 +1,213 @@
+"""What `fit` and `Trainer` share: the choice of a route, and stretches of steps on it."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from fastnn import _interrupts as interrupts
+from fastnn import _numbers as numbers
+from fastnn._layerwise import LayerSteps
+from fastnn._route import (
+    Float64s,
+    Int64s,
+    Network,
+    Route,
+    Samples,
+    StepSettings,
+    Unsupported,
+    Updater,
+    rate_of,
+)
+from fastnn.ops._dispatch import compiled
+from fastnn.optimizers import OPTIMIZERS
+
+# Seconds that a stretch should take: the progress bar moves, and Ctrl-C comes through, at least
+# twice a second, and what happens between stretches does not count.
+STRETCH = 0.15
+_GROWTH = 8  # of a stretch over the last one, which may have been slow for a reason of its own
+
+
+def program(
+    network: Network,
+    optimizer: Updater,
+    x: Samples,
+    t: Samples,
+    batch_size: int,
+    settings: StepSettings,
+) -> Route:
+    """Return the compiled training program; raise Unsupported if there is none for this."""
+    raise Unsupported("this version has no compiled training program")
+
+
+def choose(
+    network: Network,
+    optimizer: Updater,
+    x: Samples,
+    t: Samples,
+    batch_size: int,
+    settings: StepSettings,
+) -> Route:
+    """Return the compiled program where there is one, else the route through the layers."""
+    if compiled():
+        try:
+            return program(network, optimizer, x, t, batch_size, settings)
+        except Unsupported as error:
+            reason = str(error)
+    else:
+        reason = "the backend is numpy"
+    return LayerSteps(network, optimizer, x, t, batch_size, settings, reason)
+
+
+def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
+    """Return an optimizer that is named, made with the settings, or the one that is given."""
+    if isinstance(optimizer, str):
+        name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
+        return OPTIMIZERS[name](**settings)
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
+        raise TypeError(f"optimizer: expected a name or an optimizer, got {optimizer!r}")
+    return optimizer  # type: ignore[no-any-return]
+
+
+class Progress:
+    """A progress bar, or nothing."""
+
+    def __init__(self, total: int, done: int, show: bool) -> None:
+        self._bar: Any = None
+        if show:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                unit=" samples",
+                unit_scale=True,
+                dynamic_ncols=True,
+                miniters=1,  # else it waits for as many samples as the last stretch had
+            )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, samples: int, facts: Callable[[], dict[str, str]]) -> None:
+        """Move on by some samples, with what to show beside the bar."""
+        if self._bar is not None:
+            self._bar.set_postfix(facts(), refresh=False)
+            self._bar.update(samples)
+
+    def write(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is not None:
+            self._bar.write(line)
+
+
+class Runner:
+    """Carries out steps in stretches, and tells of each stretch.
+
+    Parameters
+    ----------
+    route : Route
+    optimizer : Updater
+    batch_size, steps_per_epoch : int
+    record : function of (losses, hits)
+        Called after each stretch, also one that an exception ended, with what its steps gave.
+    stacklevel : int
+        Of warnings, so that they point to the user's line.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        optimizer: Updater,
+        batch_size: int,
+        steps_per_epoch: int,
+        record: Callable[[Float64s, Int64s], None],
+        stacklevel: int,
+    ) -> None:
+        self.route = route
+        self._optimizer = optimizer
+        self._batch_size = batch_size
+        self._steps_per_epoch = steps_per_epoch
+        self._record = record
+        self._stacklevel = stacklevel
+        self._length = 1
+        self._diverged = False
+
+    def rate(self) -> float:
+        """Return the learning rate of the optimizer; NaN if it has none."""
+        rate = rate_of(self._optimizer)
+        return math.nan if rate is None else rate
+
+    def run(
+        self,
+        rows: Int64s,
+        factors: Float64s,
+        first: int,
+        after: Callable[[int], None] = lambda samples: None,
+    ) -> None:
+        """Carry out all steps of these rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+        factors : ndarray of float64, shape (steps,)
+            On the learning rate of the optimizer.
+        first : int
+            Number of the first step, from 0 up.
+        after : function of int, optional
+            Called after each stretch with its number of samples.
+        """
+        size, begin = self._batch_size, 0
+        losses, hits = np.zeros(factors.size), np.zeros(factors.size, np.int64)
+        while begin < factors.size:
+            part = slice(begin, min(begin + self._length, factors.size))
+            batch = rows[begin * size : part.stop * size]
+            rates = factors[part] * self.rate()
+            start = time.perf_counter()
+            with interrupts.held():
+                try:
+                    self.route.run(batch, size, rates, losses[part], hits[part])
+                finally:
+                    done = slice(begin, begin + self.route.done)
+                    self._record(losses[done], hits[done])
+            seconds = time.perf_counter() - start
+            steps = part.stop - begin
+            self._warn(losses[part], first + begin, rates)
+            after(batch.size)
+            if steps == self._length:  # not one that the end cut short
+                growth = min(_GROWTH, STRETCH / max(seconds, 1e-9))
+                self._length = max(1, int(self._length * growth))
+            begin = part.stop
+
+    def _warn(self, losses: Float64s, first: int, rates: Float64s) -> None:
+        if self._diverged or bool(np.isfinite(losses).all()):
+            return
+        self._diverged = True
+        i = int(np.flatnonzero(~np.isfinite(losses))[0])
+        rate = "" if math.isnan(rates[i]) else rates[i]
+        warnings.warn(
+            f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
+            f"step {first + i + 1}; the learning rate {rate} may be too high",
+            RuntimeWarning,
+            stacklevel=self._stacklevel,
+        )
+
+
+def mean_text(losses: list[float]) -> str:
+    """Return the mean of some losses, for the progress bar."""
+    return f"{math.fsum(losses) / len(losses):.4f}" if all(map(math.isfinite, losses)) else "nan"

@@ -1,0 +1,152 @@
+"""Training steps layer by layer, from Python: for every network and optimizer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastnn import _interrupts as interrupts
+from fastnn import layers, optimizers
+from fastnn._route import (
+    Float64s,
+    Int64s,
+    Network,
+    Samples,
+    StepSettings,
+    Updater,
+    rate_of,
+)
+from fastnn._state import layer_state, set_layer_state
+from fastnn._types import Array
+
+# What stands for a rate of 0, which updates refuse: times any gradient it is far below the
+# last digit of a parameter.
+_NO_RATE = float(np.finfo(np.float64).tiny)
+
+
+class LayerSteps:
+    """A route that calls ``network.gradient`` and ``optimizer.update`` for each step.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Updater
+    x : ndarray, shape (N, ...)
+    t : ndarray
+        Targets, as `network.gradient` takes them.
+    batch_size : int
+    settings : StepSettings
+    reason : str
+        Why it is this route.
+    """
+
+    name = "layers"
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Updater,
+        x: Samples,
+        t: Samples,
+        batch_size: int,
+        settings: StepSettings,
+        reason: str,
+    ) -> None:
+        self.reason = reason
+        self.done = 0
+        self.averages: dict[str, Array] | None = None
+        if settings.ema is not None:
+            self.averages = {key: p.copy() for key, p in network.params.items()}
+        self._network, self._optimizer = network, optimizer
+        self._x, self._t = x, t
+        self._batch_size = batch_size
+        self._settings = settings
+        self._classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
+
+    def run(
+        self, rows: Int64s, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+    ) -> None:
+        """Carry out steps; see :class:`fastnn._route.Route`."""
+        self.done = 0
+        optimizer: Any = self._optimizer
+        before = rate = rate_of(optimizer)
+        with interrupts.held() as interrupt:
+            try:
+                for i, wanted in enumerate(rates.tolist()):
+                    # An optimizer that changes its own rate may do so as long as nobody else does.
+                    if before is not None and wanted != rate:
+                        rate = wanted
+                        optimizer.lr = rate or _NO_RATE
+                    batch = rows[i * batch_size : (i + 1) * batch_size]
+                    losses[i], hits[i] = self._step(batch)
+                    self.done = i + 1
+                    interrupt.release()
+            finally:
+                if rate != before:
+                    optimizer.lr = before
+
+    def _step(self, rows: Int64s) -> tuple[float, int]:
+        network = self._network
+        before = layer_state(network)
+        try:
+            t = self._t[rows]
+            grads = network.gradient(self._x[rows], t)
+            self._optimizer.update(network.params, self._clipped(grads))
+        except BaseException:
+            set_layer_state(network, before)
+            raise
+        self._average()
+        last = network.last_layer
+        return float(last.loss), hits_of(last.x, t) if self._classes else 0
+
+    def _clipped(self, grads: dict[str, Array]) -> dict[str, Array]:
+        value, norm = self._settings.clip_value, self._settings.clip_norm
+        if value is not None:
+            grads = {key: np.clip(g, -value, value) for key, g in grads.items()}
+        if norm is not None:
+            used = [grads[key] for key in self._network.params if key in grads]
+            with np.errstate(all="ignore"):
+                size = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in used))
+                if size > norm:
+                    grads = {key: g * g.dtype.type(norm / size) for key, g in grads.items()}
+        return grads
+
+    def _average(self) -> None:
+        decay = self._settings.ema
+        if self.averages is None or decay is None:
+            return
+        for key, average in self.averages.items():
+            average *= average.dtype.type(decay)
+            average += average.dtype.type(1 - decay) * self._network.params[key]
+
+    def describe(self) -> str:
+        """Return the steps, their sizes, and why they are done layer by layer."""
+        network: Any = self._network
+        params = network.params
+        lines = [f"route: layer by layer ({self.reason})", f"batch: {self._batch_size} samples"]
+        lines += [f"  {key}: {type(layer).__name__}" for key, layer in _named(network)]
+        lines.append(f"  {type(network.last_layer).__name__}")
+        kind = type(self._optimizer).__name__
+        states = len(getattr(self._optimizer, "_state_names", ()))
+        if not isinstance(self._optimizer, optimizers.Optimizer):
+            kind += " (its memory is not known)"
+        size, nbytes = sum(p.size for p in params.values()), sum(p.nbytes for p in params.values())
+        lines.append(f"  {kind}")
+        lines.append(f"parameters: {size:,} in {len(params)} arrays, {nbytes:,} bytes")
+        lines.append(f"gradients: {nbytes:,} bytes; optimizer state: {states * nbytes:,} bytes")
+        multiplications = sum(p.size for p in params.values() if p.ndim == 2)
+        flops = 6 * self._batch_size * multiplications
+        lines.append(f"matrix products: about {flops:,} flops a step")
+        return "\n".join(lines)
+
+
+def _named(network: Any) -> list[tuple[str, Any]]:
+    return list(getattr(network, "layers", {}).items())
+
+
+def hits_of(scores: Array, t: Samples) -> int:
+    """Return how many largest scores are the targets'."""
+    labels = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
+    return int(np.count_nonzero(scores.argmax(axis=1) == labels))

@@ -1,0 +1,123 @@
+"""What carries out the steps of a training: the interface, and its settings.
+
+There are two routes: the compiled training program, which does many steps in one call, and
+:class:`fastnn._layerwise.LayerSteps`, which calls the layers one by one and works for every
+network. Both give the same numbers within rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn._types import Array
+
+Samples = NDArray[Any]
+Int64s = NDArray[np.int64]
+Float64s = NDArray[np.float64]
+
+
+class Unsupported(Exception):
+    """Raised by a route for a network, optimizer or data that it is not made for.
+
+    Its text says why, in words for users.
+    """
+
+
+class Network(Protocol):
+    """What a training asks of a network."""
+
+    params: dict[str, Array]
+    last_layer: Any
+
+    def gradient(self, x: Array, t: Samples) -> dict[str, Array]:
+        """Return the gradients and leave the loss in ``last_layer.loss``."""
+        ...
+
+    def accuracy(self, x: Array, t: Samples) -> float:
+        """Return the share of samples that are classified right."""
+        ...
+
+
+class Updater(Protocol):
+    """What a training asks of an optimizer."""
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        """Change the arrays in `params` in place."""
+        ...
+
+
+def rate_of(optimizer: Updater) -> float | None:
+    """Return the learning rate of an optimizer, or None if it has no such number."""
+    rate = getattr(optimizer, "lr", None)
+    return float(rate) if isinstance(rate, (int, float, np.number)) else None
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What is part of a step besides the network and the optimizer.
+
+    Attributes
+    ----------
+    clip_value : float or None
+        Gradients are clipped to [-clip_value, clip_value], elementwise.
+    clip_norm : float or None
+        After that, gradients are scaled by clip_norm / norm where norm, the root of the sum of
+        all squares, is above it (Pascanu, Mikolov and Bengio, 2013).
+    ema : float or None
+        Decay d of the moving average of parameters: a = d a + (1 - d) p after each update.
+        It starts as a copy of the parameters.
+    """
+
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    ema: float | None = None
+
+
+class Route(Protocol):
+    """Something that carries out steps.
+
+    Attributes
+    ----------
+    name : str
+        "program" or "layers".
+    reason : str
+        Why it is not the program; empty if it is.
+    averages : dict of str to ndarray, or None
+        The moving average, with the keys of `network.params`; None without `ema`.
+    done : int
+        Steps that the last run did.
+    """
+
+    name: str
+    reason: str
+    averages: dict[str, Array] | None
+    done: int
+
+    def run(
+        self, rows: Int64s, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+    ) -> None:
+        """Carry out steps. An exception leaves network and optimizer as after a whole step.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            The samples of all steps: step i uses ``rows[i * batch_size : (i + 1) * batch_size]``,
+            so that the last one may have fewer.
+        batch_size : int
+        rates : ndarray of float64, shape (steps,)
+            Learning rates. 0 is allowed.
+        losses : ndarray of float64, shape (steps,)
+            Filled with the mean loss of each batch before its update, without weight penalty.
+        hits : ndarray of int64, shape (steps,)
+            Filled with the number of samples in each batch whose largest score is the
+            target's, before the update; 0 for the mean squared error.
+        """
+        ...
+
+    def describe(self) -> str:
+        """Return the plan as text."""
+        ...

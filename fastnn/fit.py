@@ -1,0 +1,358 @@
+"""Training of a network on a data set, epoch by epoch: what ``network.fit`` does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import _interrupts as interrupts
+from fastnn import _numbers as numbers
+from fastnn import layers, ops
+from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
+from fastnn._layerwise import hits_of
+from fastnn._route import Float64s, Int64s, Samples, StepSettings, rate_of
+from fastnn._types import Array
+from fastnn.callbacks import Callback
+from fastnn.ops._arrays import real
+from fastnn.optimizers import Adam
+
+__all__ = ["History", "Schedule", "fit"]
+
+# Step numbers, from 0 up, to factors on the learning rate.
+Schedule = Callable[[Int64s], ArrayLike]
+
+_TILE = 1024  # samples that are evaluated at a time
+_FRACTION = numbers.Range(math.ulp(0.0), 1.0, "a pair (x, t) or a number in (0, 1)")
+
+
+@dataclass(repr=False)
+class History:
+    """What a training recorded.
+
+    Attributes
+    ----------
+    metrics : tuple of str
+        Which of the four lists below are kept: "loss", and "accuracy" unless the loss is the
+        mean squared error; "val_loss" and "val_accuracy" with validation data.
+    loss, accuracy : list of float
+        For each epoch, the mean over its samples, each taken when its batch came by: before
+        that step's update, in training mode, without weight penalty.
+    val_loss, val_accuracy : list of float
+        For each epoch, on the validation data at its end, in inference mode, without penalty.
+    lr : list of float
+        Learning rate of each epoch's last step.
+    seconds : list of float
+        What each epoch took, without validation and callbacks.
+    step_losses : list of float
+        Loss of each step; those of an epoch that was interrupted are here too.
+    step_hits : list of int
+        Samples of each step that were classified right.
+    averages : dict of str to ndarray, or None
+        The moving average of the parameters, with `ema`.
+    route, reason : str
+        "program" or "layers", and why it was not the program.
+    samples, batch_size, seed : int
+        Size of the training set, samples a step, what chose the order of samples.
+    """
+
+    metrics: tuple[str, ...]
+    samples: int
+    batch_size: int
+    seed: int
+    route: str = ""
+    reason: str = ""
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    step_losses: list[float] = field(default_factory=list)
+    step_hits: list[int] = field(default_factory=list)
+    averages: dict[str, Array] | None = field(default=None, compare=False)
+
+    @property
+    def epochs(self) -> int:
+        """Number of whole epochs."""
+        return len(self.loss)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps in an epoch; the last one may have fewer samples."""
+        return -(-self.samples // self.batch_size)
+
+    def row(self, epoch: int) -> dict[str, float]:
+        """Return what was recorded of an epoch, from 1 up, by name."""
+        names = (*self.metrics, "lr", "seconds")
+        return {name: getattr(self, name)[epoch - 1] for name in names}
+
+    def line(self, epoch: int) -> str:
+        """Return what was recorded of an epoch, from 1 up, as text."""
+        values = [f"{name} {getattr(self, name)[epoch - 1]:.4f}" for name in self.metrics]
+        seconds = self.seconds[epoch - 1]
+        rate = self.samples / max(seconds, 1e-9)
+        return ", ".join([*values, f"{seconds:.2f} s, {rate:,.0f} samples/s"])
+
+    def __repr__(self) -> str:
+        what = f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
+        return f"History({what}{': ' + self.line(self.epochs) if self.epochs else ''})"
+
+
+def fit(
+    network: Any,
+    x: ArrayLike,
+    t: ArrayLike,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex,
+    optimizer: Any,
+    validation: Any,
+    callbacks: Iterable[Any],
+    verbose: bool,
+    *,
+    schedule: Schedule | None,
+    clip_value: SupportsFloat | None,
+    clip_norm: SupportsFloat | None,
+    ema: SupportsFloat | None,
+    shuffle: bool,
+    seed: SupportsIndex | None,
+    resume: History | None,
+) -> History:
+    """Train a network: see :meth:`fastnn.networks.MultiLayerNetExtend.fit`."""
+    epochs = numbers.whole("epochs", epochs, 0)
+    batch_size = numbers.whole("batch_size", batch_size, 1)
+    optimizer = Adam() if optimizer is None else optimizer_of(optimizer, {})
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule: expected a function of step numbers, got {schedule!r}")
+    if schedule is not None and rate_of(optimizer) is None:
+        raise TypeError(f"schedule: expected an optimizer with a number `lr`, got {optimizer!r}")
+    settings = StepSettings(
+        None if clip_value is None else numbers.positive("clip_value", clip_value),
+        None if clip_norm is None else numbers.positive("clip_norm", clip_norm),
+        None if ema is None else numbers.below_one("ema", ema),
+    )
+    x, t = samples(network, x, t)
+    (x, t), held_out = _split(network, x, t, validation)
+    called = _callbacks(callbacks)
+    history = _history(network, len(x), min(batch_size, len(x)), held_out, seed, resume)
+    route = choose(network, optimizer, x, t, history.batch_size, settings)
+    history.route, history.reason = route.name, route.reason
+    if route.averages is not None and history.averages is not None:
+        for key, average in route.averages.items():
+            average[...] = history.averages[key]
+    history.averages = route.averages
+    network.history = history
+    for callback in called:
+        callback.network, callback.optimizer, callback.history = network, optimizer, history
+        callback.on_train_begin()
+
+    def record(losses: Float64s, hits: Int64s) -> None:
+        history.step_losses += losses.tolist()
+        history.step_hits += hits.tolist()
+
+    def advance(count: int) -> None:
+        progress.advance(
+            count,
+            lambda: {
+                "epoch": f"{history.epochs + 1}/{epochs}",
+                "loss": mean_text(history.step_losses[-20:]),
+            },
+        )
+
+    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 6)
+    done = min(len(history.step_losses) * history.batch_size, epochs * len(x))
+    rows = np.arange(len(x))
+    with Progress(epochs * len(x), done, verbose) as progress:
+        while history.epochs < epochs:
+            if shuffle:
+                ops.permutation(len(x), history.seed, history.epochs, out=rows)
+            _epoch(history, runner, rows, schedule, advance, network, held_out)
+            progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
+            if any([callback.on_epoch_end(history.epochs) for callback in called]):
+                break
+    for callback in called:
+        callback.on_train_end()
+    return history
+
+
+def _epoch(
+    history: History,
+    runner: Runner,
+    rows: Int64s,
+    schedule: Schedule | None,
+    after: Callable[[int], None],
+    network: Any,
+    held_out: tuple[Samples, Samples] | None,
+) -> None:
+    """Carry out what is left of an epoch, and record it once it is whole."""
+    steps = history.steps_per_epoch
+    begin, end = history.epochs * steps, (history.epochs + 1) * steps
+    first = len(history.step_losses)  # above `begin` if this epoch was interrupted
+    start = time.perf_counter()
+    runner.run(
+        rows[(first - begin) * history.batch_size :], _factors(schedule, first, end), first, after
+    )
+    seconds = time.perf_counter() - start
+    sizes = np.full(steps, history.batch_size)
+    sizes[-1] = history.samples - sizes[:-1].sum()
+    with np.errstate(all="ignore"):
+        loss = float(np.dot(history.step_losses[begin:end], sizes)) / history.samples
+    values = {
+        "loss": loss,
+        "accuracy": sum(history.step_hits[begin:end]) / history.samples,
+        "lr": runner.rate() * float(_factors(schedule, end - 1, end)[0]),
+        "seconds": seconds,
+    }
+    if held_out is not None:
+        values["val_loss"], values["val_accuracy"] = evaluate(network, *held_out)
+    with interrupts.held():  # all lists or none
+        for name in (*history.metrics, "lr", "seconds"):
+            getattr(history, name).append(values[name])
+
+
+def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:
+    """Return the factors of the steps in [first, end), checked."""
+    if schedule is None:
+        return np.ones(end - first)
+    factors = np.asarray(schedule(np.arange(first, end)))
+    if factors.dtype.kind not in "fiu" or factors.shape != (end - first,):
+        raise ValueError(
+            f"schedule: expected a number for each of {end - first} steps, "
+            f"got {factors.dtype} of shape {factors.shape}"
+        )
+    factors = factors.astype(np.float64)
+    wrong = np.flatnonzero(~((factors >= 0) & (factors < np.inf)))
+    if wrong.size:
+        raise ValueError(
+            f"schedule: expected numbers from 0 up, got {factors[wrong[0]]} "
+            f"for step {first + int(wrong[0])}"
+        )
+    return factors
+
+
+def evaluate(network: Any, x: Samples, t: Samples) -> tuple[float, float]:
+    """Return the mean loss without penalty and the share of samples that are classified right.
+
+    The second is 0 for the mean squared error.
+    """
+    classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
+    loss_of = ops.softmax_cross_entropy if classes else ops.mean_squared_error
+    loss, hits = 0.0, 0
+    for begin in range(0, len(x), _TILE):
+        scores, targets = network.predict(x[begin : begin + _TILE]), t[begin : begin + _TILE]
+        loss += loss_of(scores, targets)[0] * len(scores)
+        hits += hits_of(scores, targets) if classes else 0
+    return loss / len(x), hits / len(x)
+
+
+def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "") -> tuple[Samples, Samples]:
+    """Return samples and targets as arrays that the network can be trained on.
+
+    Parameters
+    ----------
+    network : MultiLayerNetExtend
+    x, t : array_like
+    where : str
+        Comes before the names in errors.
+
+    Returns
+    -------
+    x, t : ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not what the network takes.
+    """
+    x, t = real(f"{where}x", x), real(f"{where}t", t)
+    features, outputs = network.input_size, network.output_size
+    if x.ndim < 2 or len(x) == 0 or math.prod(x.shape[1:]) != features:
+        raise ValueError(
+            f"{where}x: expected at least one sample of {features} features, "
+            f"shape (N, {features}) or (N, ...), got {x.shape}"
+        )
+    n = len(x)
+    if isinstance(network.last_layer, layers.IdentityWithLoss):
+        if t.shape != (n, outputs):
+            raise ValueError(f"{where}t: expected targets of shape ({n}, {outputs}), got {t.shape}")
+    elif t.shape != (n, outputs):
+        if t.shape not in ((n,), (n, 1)):
+            raise ValueError(
+                f"{where}t: expected {n} labels of shape ({n},) or targets of shape "
+                f"({n}, {outputs}), got {t.shape}"
+            )
+        if t.dtype.kind not in "iu":
+            raise TypeError(f"{where}t: expected labels of a whole-number dtype, got {t.dtype}")
+        low, high = int(t.min()), int(t.max())
+        if low < 0 or high >= outputs:
+            raise ValueError(
+                f"{where}t: expected labels from 0 to {outputs - 1}, got {low if low < 0 else high}"
+            )
+    return x, t
+
+
+_Pair = tuple[Samples, Samples]
+
+
+def _split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[_Pair, _Pair | None]:
+    """Return the samples to train on and those to validate on."""
+    if validation is None:
+        return (x, t), None
+    if isinstance(validation, (tuple, list)):
+        if len(validation) != 2:
+            raise ValueError(f"validation: expected {_FRACTION.text}, got {len(validation)} items")
+        return (x, t), samples(network, validation[0], validation[1], "validation ")
+    share = numbers.number("validation", validation, _FRACTION)
+    n = len(x) - max(1, round(share * len(x)))
+    if n < 1:
+        raise ValueError(f"validation: {share} of {len(x)} samples leaves none to train on")
+    return (x[:n], t[:n]), (x[n:], t[n:])
+
+
+def _callbacks(callbacks: Any) -> list[Callback]:
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks: expected a list of callbacks, got {callbacks!r}")
+    found = list(callbacks)
+    for callback in found:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks: expected objects of type Callback, got {callback!r}")
+    return found
+
+
+def _history(
+    network: Any,
+    n: int,
+    batch_size: int,
+    held_out: _Pair | None,
+    seed: SupportsIndex | None,
+    resume: History | None,
+) -> History:
+    """Return a new history, or the one to go on with if it is of such a training."""
+    kinds = ["loss"]
+    if isinstance(network.last_layer, layers.SoftmaxWithLoss):
+        kinds.append("accuracy")
+    if held_out is not None:
+        kinds += [f"val_{kind}" for kind in kinds]
+    if seed is not None:
+        seed = numbers.whole("seed", seed, 0, 2**64 - 1)
+    if resume is None:
+        if seed is None:
+            seed = int(np.random.default_rng().integers(2**63))
+        return History(tuple(kinds), n, batch_size, seed)
+    if not isinstance(resume, History):
+        raise TypeError(f"resume: expected a History, got {resume!r}")
+    wanted = {"metrics": tuple(kinds), "samples": n, "batch_size": batch_size}
+    if seed is not None:
+        wanted["seed"] = seed
+    for name, value in wanted.items():
+        if getattr(resume, name) != value:
+            raise ValueError(
+                f"resume: expected a history with {name} {value}, like this training, "
+                f"got {getattr(resume, name)}"
+            )
+    return resume

@@ -1,0 +1,108 @@
+"""Random integers with the library's own seeded generator."""
+
+from __future__ import annotations
+
+from typing import SupportsIndex
+
+import numpy as np
+
+from fastnn import _numbers as numbers
+from fastnn._types import Labels
+from fastnn.ops._arrays import deliver, output
+from fastnn.ops._dispatch import run
+
+_I64 = np.dtype(np.int64)
+_DRAW = 8  # cost of a number against that of a cheap loop
+_MAX_UINT64 = 2**64 - 1
+
+
+def _keys(seed: SupportsIndex, step: SupportsIndex) -> tuple[np.uint64, np.uint64]:
+    return (
+        np.uint64(numbers.whole("seed", seed, 0, _MAX_UINT64)),
+        np.uint64(numbers.whole("step", step, 0, _MAX_UINT64)),
+    )
+
+
+def permutation(
+    n: SupportsIndex, seed: SupportsIndex, step: SupportsIndex = 0, out: Labels | None = None
+) -> Labels:
+    """Shuffle the numbers from 0 to n - 1 (Fisher and Yates).
+
+    The result depends on `n`, `seed` and `step` only: it is the same whatever the number of
+    threads, on every machine (Philox4x32-10; Salmon et al., SC 2011).
+
+    Parameters
+    ----------
+    n : int
+        How many, from 0 up.
+    seed : int
+        Chooses the random sequence, in [0, 2**64).
+    step : int
+        Number of the call, in [0, 2**64); another step gives another order.
+    out : ndarray of int64, shape (n,), optional
+        Where to put the result.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        `out` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range, or `out` does not fit.
+
+    Examples
+    --------
+    >>> from fastnn import ops
+    >>> sorted(ops.permutation(5, seed=0).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    n = numbers.whole("n", n, 0)
+    keys = _keys(seed, step)
+    result = output("out", out, (n,), _I64)
+    run("permutation", n, *keys, result)
+    return deliver(out, result)
+
+
+def choices(
+    n: SupportsIndex,
+    size: SupportsIndex,
+    seed: SupportsIndex,
+    step: SupportsIndex = 0,
+    out: Labels | None = None,
+) -> Labels:
+    """Draw from the numbers 0 to n - 1, each time from all of them.
+
+    The result depends on the arguments only, and a longer one begins with a shorter one; as
+    for :func:`permutation`.
+
+    Parameters
+    ----------
+    n : int
+        From 1 up.
+    size : int
+        How many to draw, from 0 up.
+    seed : int
+        Chooses the random sequence, in [0, 2**64).
+    step : int
+        Number of the call, in [0, 2**64); another step gives other numbers.
+    out : ndarray of int64, shape (size,), optional
+        Where to put the result.
+
+    Returns
+    -------
+    ndarray of int64, shape (size,)
+        `out` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range, or `out` does not fit.
+    """
+    n = numbers.whole("n", n, 1)
+    size = numbers.whole("size", size, 0)
+    keys = _keys(seed, step)
+    result = output("out", out, (size,), _I64)
+    run("choices", _DRAW * size, n, *keys, result)
+    return deliver(out, result)
