@@ -13,7 +13,7 @@ from fastnn._types import Array
 from fastnn.kernels.program_tables import FLOAT32, FLOAT64, UINT8
 from fastnn.ops.losses import labels
 
-_KINDS = {
+_KINDS: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): FLOAT32,
     np.dtype(np.float64): FLOAT64,
     np.dtype(np.uint8): UINT8,
@@ -38,7 +38,7 @@ class Samples:
     @property
     def kind(self) -> int:
         """What the numbers are, for the program."""
-        return _KINDS[self.array.dtype]
+        return int(_KINDS[self.array.dtype])
 
     def is_as_used(self, real: np.dtype[Any]) -> bool:
         """Say whether products can read the rows where they lie."""
@@ -82,4 +82,5 @@ def as_used(given: Samples, real: np.dtype[Any]) -> Array:
     """Return the samples as products read them."""
     if given.is_as_used(real):
         return given.array
-    return np.ascontiguousarray(given.array, real) * real.type(given.scale)
+    used: Array = np.ascontiguousarray(given.array, real) * real.type(given.scale)
+    return used

@@ -133,7 +133,7 @@ def _start(count: int) -> None:
         _starting.release()
 
 
-def _wake(count: int) -> None:
+def wake(count: int) -> None:
     """Start or wake the first so many helpers."""
     if len(_helpers) < count:
         _start(count)
@@ -164,7 +164,7 @@ def _close() -> None:
     _closed = True
     for helper in _helpers:
         for _ in range(1000):  # it looks for work for a while before it comes back
-            _wake(len(_helpers))
+            wake(len(_helpers))
             helper.join(0.001)
             if not helper.is_alive():
                 break
@@ -193,7 +193,7 @@ def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
     if pieces == 1 or (start := time.perf_counter_ns()) < _serial_until:
         kernel(*args, 1)
         return
-    _wake(pieces - 1)
+    wake(pieces - 1)
     kernel(*args, pieces)
     end = time.perf_counter_ns()
     _took((kernel, work), end - start, end)

@@ -103,7 +103,7 @@ def machine(monkeypatch):
     made = Machine()
     monkeypatch.setattr(threads, "time", made)
     monkeypatch.setattr(threads, "_num_threads", 2)
-    monkeypatch.setattr(threads, "_wake", lambda helpers: None)
+    monkeypatch.setattr(threads, "wake", lambda helpers: None)
     monkeypatch.setattr(threads, "_serial_until", 0)
     monkeypatch.setattr(threads, "_fastest", {})
     return made
@@ -355,7 +355,7 @@ def test_helpers_take_part(monkeypatch):
     set_num_threads(2)
     meet(np.zeros(0, np.int64), 1)  # compiles
     met = np.zeros(2, np.int64)
-    threads._wake(1)
+    threads.wake(1)
     meet(met, 2)
     np.testing.assert_array_equal(met, 2)
 
@@ -364,7 +364,7 @@ def test_helpers_beyond_the_number_of_threads_take_no_part(monkeypatch):
     monkeypatch.setattr(threads, "_available", 2)
     set_num_threads(2)
     meet(np.zeros(0, np.int64), 1)
-    threads._wake(1)
+    threads.wake(1)
     set_num_threads(1)
     met = np.zeros(2, np.int64)
     meet(met, 2)
