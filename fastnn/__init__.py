@@ -7,6 +7,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.ops`: checked functions on arrays.
 - :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
+- :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.config`: kernels or reference; number of threads.
@@ -14,7 +15,17 @@ arithmetic is Numba kernels.
 
 from importlib.metadata import version as _version
 
-from fastnn import config, functional, initializers, layers, networks, ops, optimizers
+from fastnn import (
+    callbacks,
+    config,
+    functional,
+    initializers,
+    layers,
+    networks,
+    ops,
+    optimizers,
+    schedules,
+)
 from fastnn.config import get_num_threads, set_num_threads
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
 from fastnn.trainer import Trainer
@@ -26,6 +37,7 @@ __all__ = [
     "MultiLayerNetExtend",
     "Trainer",
     "TwoLayerNet",
+    "callbacks",
     "config",
     "functional",
     "get_num_threads",
@@ -34,5 +46,6 @@ __all__ = [
     "networks",
     "ops",
     "optimizers",
+    "schedules",
     "set_num_threads",
 ]

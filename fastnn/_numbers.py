@@ -18,6 +18,7 @@ class Range(NamedTuple):
 POSITIVE = Range(math.ulp(0.0), math.inf, "a number above 0")
 NOT_NEGATIVE = Range(0.0, math.inf, "a number from 0 up")
 BELOW_ONE = Range(0.0, 1.0, "a number in [0, 1)")
+BETWEEN = Range(math.ulp(0.0), 1.0, "a number in (0, 1)")
 FRACTION = Range(0.0, math.nextafter(1.0, 2.0), "a number in [0, 1]")
 
 

@@ -42,6 +42,10 @@ def set_layer_state(network: Any, state: LayerState) -> None:
             setattr(layer, attribute, value.copy() if isinstance(value, np.ndarray) else value)
 
 
+def _plain(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and not value.dtype.hasobject
+
+
 def optimizer_state(optimizer: optimizers.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an optimizer's numbers and strings by name, and its dicts of arrays by name.
 
@@ -55,7 +59,9 @@ def optimizer_state(optimizer: optimizers.Optimizer) -> tuple[dict[str, Any], di
     for name, value in vars(optimizer).items():
         if isinstance(value, (bool, int, float, str)):
             settings[name] = value
-        elif value is None or isinstance(value, dict):
+        elif isinstance(value, np.number):
+            settings[name] = value.item()
+        elif value is None or (isinstance(value, dict) and all(map(_plain, value.values()))):
             arrays[name] = value
         else:
             raise TypeError(

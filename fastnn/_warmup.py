@@ -88,6 +88,10 @@ def _update(name: str, dtype: str) -> None:
     getattr(ops, name)(*(_array(6, dtype) for _ in range(2 + states)), **step)
 
 
+def _random(name: str, dtype: str) -> None:
+    getattr(ops, name)(*([9, 9] if name == "choices" else [9]), seed=1)
+
+
 _CALLS: dict[str, Callable[[str, str], None]] = {
     "adagrad_": _update,
     "adam_": _update,
@@ -101,12 +105,14 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "batchnorm_relu": _batchnorm,
     "batchnorm_relu_backward": _batchnorm_backward,
     "batchnorm_relu_inference": _batchnorm,
+    "choices": _random,
     "dropout": _dropout,
     "dropout_backward": _dropout,
     "dropout_inference": _dropout,
     "mean_squared_error": _loss,
     "momentum_": _update,
     "nesterov_": _update,
+    "permutation": _random,
     "relu": _elementwise,
     "relu_backward": _elementwise,
     "rmsprop_": _update,

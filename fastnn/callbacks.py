@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from fastnn import _numbers as numbers
+from fastnn import _state as state
+from fastnn._checkpoint import Path_, load_checkpoint, save_checkpoint
+from fastnn._route import rate_of
 
 if TYPE_CHECKING:
     from fastnn.fit import History
 
-__all__ = ["Callback"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "ReduceLROnPlateau",
+    "load_checkpoint",
+]
+
+_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Callback:
@@ -32,3 +51,216 @@ class Callback:
 
     def on_train_end(self) -> None:
         """Act at the end of the training, unless an exception ended it."""
+
+
+class _Best:
+    """The best value of a metric so far: the largest accuracy, or the smallest loss.
+
+    A training that goes on where another ended starts from that one's values.
+    """
+
+    def __init__(self, callback: str, monitor: str, min_delta: float, history: History) -> None:
+        if monitor not in history.metrics:
+            raise ValueError(
+                f"{callback}: monitor: expected one of {', '.join(history.metrics)}, which this "
+                f"training has, got {monitor!r}"
+                + ("; fit needs validation=" if monitor.startswith("val_") else "")
+            )
+        self._sign = -1.0 if monitor.endswith("loss") else 1.0
+        self._min_delta = min_delta
+        self.value, self.epoch, self.waited = math.nan, 0, 0
+        self._values: list[float] = getattr(history, monitor)
+
+    def improved(self, epoch: int) -> bool:
+        """Look at an epoch: say whether it is the best one, by more than `min_delta`."""
+        value = self._values[epoch - 1]
+        gain = self._sign * (value - self.value)
+        if gain > self._min_delta or (math.isnan(self.value) and not math.isnan(value)):
+            self.value, self.epoch, self.waited = value, epoch, 0
+            return True
+        self.waited += 1
+        return False
+
+
+class EarlyStopping(Callback):
+    """End the training when a metric has stopped to get better.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+    patience : int
+        How many epochs in a row may pass without a new best value, from 1 up.
+    min_delta : float
+        By how much a value must be better to count, from 0 up.
+    restore_best : bool
+        Whether the network gets back, at the end, the parameters and running statistics of the
+        best epoch. The optimizer stays as it is. Of a training that was resumed, only the
+        epochs since then can be brought back.
+
+    Attributes
+    ----------
+    best : float
+        The best value; NaN before the first one.
+    best_epoch : int
+        Its epoch, from 1 up; 0 before the first one.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: SupportsIndex = 5,
+        min_delta: SupportsFloat = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        self.monitor = numbers.one_of("monitor", monitor, _METRICS)
+        self.patience = numbers.whole("patience", patience, 1)
+        self.min_delta = numbers.not_negative("min_delta", min_delta)
+        self.restore_best = restore_best
+        self.best, self.best_epoch = math.nan, 0
+        self._kept: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def on_train_begin(self) -> None:
+        """Look at what a resumed training has recorded."""
+        self._best = _Best("EarlyStopping", self.monitor, self.min_delta, self.history)
+        self._kept = None
+        for epoch in range(1, self.history.epochs + 1):
+            self._best.improved(epoch)
+        self.best, self.best_epoch = self._best.value, self._best.epoch
+
+    def on_epoch_end(self, epoch: int) -> bool:
+        """Keep a copy of the best network; return whether patience is at an end."""
+        if self._best.improved(epoch) and self.restore_best:
+            params = {key: p.copy() for key, p in self.network.params.items()}
+            layers = state.layer_state(self.network)
+            self._kept = params, {k: v for k, v in layers.items() if isinstance(v, np.ndarray)}
+        self.best, self.best_epoch = self._best.value, self._best.epoch
+        return self._best.waited >= self.patience
+
+    def on_train_end(self) -> None:
+        """Put back the best network."""
+        if self._kept is not None:
+            params, layers = self._kept
+            for key, p in params.items():
+                self.network.params[key][...] = p
+            state.set_layer_state(self.network, layers)
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiply the optimizer's `lr` by a factor when a metric has stopped to get better.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+    factor : float
+        In (0, 1).
+    patience : int
+        How many epochs in a row may pass without a new best value, from 1 up; they are
+        counted again after each reduction.
+    min_delta : float
+        By how much a value must be better to count, from 0 up.
+    min_lr : float
+        The learning rate is not reduced below this, from 0 up.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: SupportsFloat = 0.1,
+        patience: SupportsIndex = 10,
+        min_delta: SupportsFloat = 0.0,
+        min_lr: SupportsFloat = 0.0,
+    ) -> None:
+        self.monitor = numbers.one_of("monitor", monitor, _METRICS)
+        self.factor = numbers.number("factor", factor, numbers.BETWEEN)
+        self.patience = numbers.whole("patience", patience, 1)
+        self.min_delta = numbers.not_negative("min_delta", min_delta)
+        self.min_lr = numbers.not_negative("min_lr", min_lr)
+
+    def on_train_begin(self) -> None:
+        """Look at what a resumed training has recorded."""
+        if rate_of(self.optimizer) is None:
+            raise TypeError(
+                f"ReduceLROnPlateau: expected an optimizer with a number `lr`, "
+                f"got {self.optimizer!r}"
+            )
+        self._best = _Best("ReduceLROnPlateau", self.monitor, self.min_delta, self.history)
+        for epoch in range(1, self.history.epochs + 1):
+            self._is_over(epoch)
+
+    def _is_over(self, epoch: int) -> bool:
+        over = not self._best.improved(epoch) and self._best.waited >= self.patience
+        if over:
+            self._best.waited = 0
+        return over
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Reduce the learning rate where patience is at an end."""
+        if self._is_over(epoch):
+            lr = self.optimizer.lr
+            self.optimizer.lr = min(lr, max(lr * self.factor, self.min_lr))
+
+
+class Checkpoint(Callback):
+    """Write all that a training needs to go on to a file; see :func:`load_checkpoint`.
+
+    The file is an npz archive without pickles. It takes the place of the one before only when
+    it is whole.
+
+    Parameters
+    ----------
+    path : str or path
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, optional
+        Write only after epochs with a new best value of this.
+    every : int
+        Write only after each so many epochs, from 1 up.
+    """
+
+    def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
+        self.path = Path(path)
+        self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
+        self.every = numbers.whole("every", every, 1)
+
+    def on_train_begin(self) -> None:
+        """Look at what a resumed training has recorded."""
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"Checkpoint: there is no folder {self.path.parent}")
+        state.optimizer_state(self.optimizer)  # raises what the end of the epoch would raise
+        self._best = None
+        if self.monitor is not None:
+            self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
+            for epoch in range(1, self.history.epochs + 1):
+                self._best.improved(epoch)
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Write the file."""
+        improved = self._best is None or self._best.improved(epoch)
+        if improved and epoch % self.every == 0:
+            save_checkpoint(self.path, self.network, self.optimizer, self.history)
+
+
+class CSVLogger(Callback):
+    """Write what is recorded of each epoch to a file of comma-separated values.
+
+    Rows of a training that was resumed are added to the file.
+
+    Parameters
+    ----------
+    path : str or path
+    """
+
+    def __init__(self, path: Path_) -> None:
+        self.path = Path(path)
+
+    def on_train_begin(self) -> None:
+        """Write the names of the columns, unless rows are added."""
+        self._names = ["epoch", *self.history.metrics, "lr", "seconds"]
+        if self.history.epochs == 0 or not self.path.exists():
+            self._write("w", self._names)
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Add a row."""
+        self._write("a", [epoch, *self.history.row(epoch).values()])
+
+    def _write(self, mode: str, row: list[Any]) -> None:
+        with open(self.path, mode, newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(row)

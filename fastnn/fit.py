@@ -28,7 +28,7 @@ __all__ = ["History", "Schedule", "fit"]
 Schedule = Callable[[Int64s], ArrayLike]
 
 _TILE = 1024  # samples that are evaluated at a time
-_FRACTION = numbers.Range(math.ulp(0.0), 1.0, "a pair (x, t) or a number in (0, 1)")
+_FRACTION = numbers.BETWEEN._replace(text="a pair (x, t) or a number in (0, 1)")
 
 
 @dataclass(repr=False)

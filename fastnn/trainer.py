@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import _numbers as numbers
-from fastnn import optimizers
-from fastnn._types import Array
+from fastnn import ops
+from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
+from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
+from fastnn.optimizers import OPTIMIZERS
 
 __all__ = ["OPTIMIZERS", "Trainer"]
-
-OPTIMIZERS: Mapping[str, type[optimizers.Optimizer]] = MappingProxyType(
-    {
-        "sgd": optimizers.SGD,
-        "momentum": optimizers.Momentum,
-        "nesterov": optimizers.Nesterov,
-        "adagrad": optimizers.AdaGrad,
-        "rmsprop": optimizers.RMSProp,
-        "adam": optimizers.Adam,
-        "adamw": optimizers.AdamW,
-    }
-)
-
-
-class Updater(Protocol):
-    """What a trainer asks of an optimizer."""
-
-    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
-        """Change the arrays in `params` in place."""
-        ...
-
-
-class Network(Protocol):
-    """What a trainer asks of a network."""
-
-    params: dict[str, Array]
-    last_layer: Any
-
-    def gradient(self, x: Array, t: NDArray[Any]) -> dict[str, Array]:
-        """Return the gradients and leave the loss in ``last_layer.loss``."""
-        ...
-
-    def accuracy(self, x: Array, t: NDArray[Any]) -> float:
-        """Return the share of samples that are classified right."""
-        ...
 
 
 def _pair(name: str, x: ArrayLike, t: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -96,6 +61,8 @@ class Trainer:
     final_test_acc : float or None
         Accuracy on the whole test set at the end of the training.
     optimizer : Optimizer
+    route, reason : str
+        From the first step on, "program" or "layers", and why it is not the program.
     iter_per_epoch, max_iter, current_iter, current_epoch : int
 
     Raises
@@ -125,12 +92,7 @@ class Trainer:
         self.x_test, self.t_test = _pair("test", x_test, t_test)
         self.epochs = numbers.whole("epochs", epochs, 0)
         self.batch_size = numbers.whole("mini_batch_size", mini_batch_size, 1)
-        if isinstance(optimizer, str):
-            name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
-            optimizer = OPTIMIZERS[name](**optimizer_param)
-        if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
-            raise TypeError(f"optimizer: expected a name or an optimizer, got {optimizer!r}")
-        self.optimizer = optimizer
+        self.optimizer = optimizer_of(optimizer, optimizer_param)
         if evaluate_sample_num_per_epoch is not None:
             numbers.whole("evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
@@ -145,62 +107,81 @@ class Trainer:
         self.train_acc_list: list[float] = []
         self.test_acc_list: list[float] = []
         self.final_test_acc: float | None = None
-        self._rng = np.random.default_rng(seed)
+        self.route = self.reason = ""
+        if seed is None:
+            seed = int(np.random.default_rng().integers(2**63))
+        self._seed = numbers.whole("seed", seed, 0, 2**64 - 1)
+        self._rows = np.empty(self.iter_per_epoch * self.batch_size, np.int64)
+        self._rows_of = -1  # the epoch that they are drawn for
+        self._runner: Runner | None = None
 
     def train_step(self) -> None:
-        """Take one step, and at the start of an epoch the accuracies."""
-        rows = self._rng.integers(self.train_size, size=self.batch_size)
-        grads = self.network.gradient(self.x_train[rows], self.t_train[rows])
-        loss = float(self.network.last_layer.loss)
-        self.optimizer.update(self.network.params, grads)
-        self.train_loss_list.append(loss)
-        if not math.isfinite(loss) and all(map(math.isfinite, self.train_loss_list[:-1])):
-            epoch = self.current_iter // self.iter_per_epoch + 1
-            rate = getattr(self.optimizer, "lr", "")
-            warnings.warn(
-                f"the loss became {loss} in epoch {epoch}, step {self.current_iter + 1}; "
-                f"the learning rate {rate} may be too high",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        if self.current_iter % self.iter_per_epoch == 0:
-            self.current_epoch += 1
+        """Take one step, and after the first one of an epoch the accuracies."""
+        self._take(1)
+
+    def _take(self, steps: int, after: Callable[[int], None] = lambda samples: None) -> None:
+        """Take some steps of an epoch."""
+        if self._runner is None or self._runner.optimizer is not self.optimizer:
+            self._runner = self._new_runner()
+        epoch, first = divmod(self.current_iter, self.iter_per_epoch)
+        if self._rows_of != epoch:
+            ops.choices(self.train_size, self._rows.size, self._seed, epoch, out=self._rows)
+            self._rows_of = epoch
+        rows = self._rows[first * self.batch_size : (first + steps) * self.batch_size]
+        self._runner.run(rows, np.ones(steps), self.current_iter, after)
+        if self.current_epoch == epoch:
             self._evaluate()
-        self.current_iter += 1
+
+    def _new_runner(self) -> Runner:
+        route = choose(
+            self.network,
+            self.optimizer,
+            self.x_train,
+            self.t_train,
+            self.batch_size,
+            StepSettings(),
+        )
+        self.route, self.reason = route.name, route.reason
+        return Runner(
+            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, stacklevel=5
+        )
+
+    def _record(self, losses: Float64s, hits: Int64s) -> None:
+        self.train_loss_list += losses.tolist()
+        self.current_iter += losses.size
 
     def _evaluate(self) -> None:
         n = self.evaluate_sample_num_per_epoch
         accuracy = self.network.accuracy
-        self.train_acc_list.append(accuracy(self.x_train[:n], self.t_train[:n]))
-        self.test_acc_list.append(accuracy(self.x_test[:n], self.t_test[:n]))
+        train = accuracy(self.x_train[:n], self.t_train[:n])
+        test = accuracy(self.x_test[:n], self.t_test[:n])
+        self.train_acc_list.append(train)
+        self.test_acc_list.append(test)
+        self.current_epoch += 1
 
     def train(self) -> None:
         """Take all steps that are left."""
-        from tqdm import tqdm
-
         if self.current_iter == self.max_iter:
             return
-        with tqdm(
-            total=self.max_iter * self.batch_size,
-            initial=self.current_iter * self.batch_size,
-            disable=not self.verbose,
-            unit=" samples",
-            unit_scale=True,
-            dynamic_ncols=True,
-        ) as bar:
+        size = self.batch_size
+        with Progress(self.max_iter * size, self.current_iter * size, self.verbose) as progress:
+
+            def after(samples: int) -> None:
+                progress.advance(samples, self._facts)
+
             while self.current_iter < self.max_iter:
-                self.train_step()
-                bar.update(self.batch_size)
-                if self.verbose and self.current_iter % 10 == 0:
-                    bar.set_postfix(self._postfix(), refresh=False)
+                epoch, first = divmod(self.current_iter, self.iter_per_epoch)
+                # One step before the accuracies, as in the book, and then the rest.
+                self._take(1 if self.current_epoch == epoch else self.iter_per_epoch - first, after)
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
             print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")
 
-    def _postfix(self) -> dict[str, str]:
-        recent = self.train_loss_list[-10:]
-        return {
+    def _facts(self) -> dict[str, str]:
+        facts = {
             "epoch": f"{self.current_epoch}/{self.epochs}",
-            "loss": f"{sum(recent) / len(recent):.4f}",
-            "test acc": f"{self.test_acc_list[-1]:.3f}",
+            "loss": mean_text(self.train_loss_list[-10:]),
         }
+        if self.test_acc_list:
+            facts["test acc"] = f"{self.test_acc_list[-1]:.3f}"
+        return facts

@@ -134,6 +134,8 @@ for dtype in ("float32", "float64"):
     call("dropout", a(5), 0.1, 7), call("dropout", a(5, 3), 0.1, 2**64 - 1, 9, inverted=True)
     call("dropout_backward", a(5), np.ones(5, bool), 0.1, inverted=True)
     call("dropout_inference", a(5), 0.1)
+    call("permutation", 1000, 2**64 - 1, 3), call("permutation", np.int32(1), 0)
+    call("choices", 2**63 - 1, 1000, 1), call("choices", 1, 0, 1)
     for shape in ((3,), (300, 1000)):
         call("sgd_", a(*shape), a(*shape), 1, weight_decay=1)
         for name in ("momentum_", "nesterov_", "adagrad_", "rmsprop_"):

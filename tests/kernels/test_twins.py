@@ -50,7 +50,7 @@ class Draw:
     def empty(self, *shape, dtype=None):
         """Return an output full of what no kernel computes, to show what is not written."""
         a = np.empty(shape, dtype or self.dtype)
-        a[...] = 1 if a.dtype == bool else np.nan if self.rng.random() < 0.5 else 12345.678
+        a[...] = 1 if a.dtype.kind in "bi" else np.nan if self.rng.random() < 0.5 else 12345.678
         return a
 
     def number(self, low, high):
@@ -268,6 +268,13 @@ def dropout_inference(draw):
     return {"x": draw.values(n), "scale": draw.number(0, 1), "out": draw.empty(n)}
 
 
+def random(draw, *first):
+    keys = draw.rng.integers(2**64, size=2, dtype=np.uint64)
+    named = {name: int(draw.rng.integers(1, 2**63)) for name in first}
+    out = draw.empty(draw.n * draw.d, dtype=np.int64)
+    return named | {"seed": keys[0], "step": keys[1], "out": out}
+
+
 def update(state, **settings_):
     """Return the case of an optimizer; settings are ranges, or strings for the odd ones."""
 
@@ -357,6 +364,8 @@ CASES = {
     "dropout": Case(dropout, ("out", "mask")),
     "dropout_backward": Case(dropout_backward, ("dx",)),
     "dropout_inference": Case(dropout_inference, ("out",)),
+    "choices": Case(lambda draw: random(draw, "n"), ("out",)),
+    "permutation": Case(random, ("out",)),
     "sgd_": update([], lr=RATE, weight_decay=DECAY),
     "momentum_": update(["v"], lr=RATE, momentum=SHARE, weight_decay=DECAY),
     "nesterov_": update(["v"], lr=RATE, momentum=SHARE, weight_decay=DECAY),
@@ -496,7 +505,7 @@ def test_kernel_computes_what_its_twin_says(name, n, d, dtype, specials, seed):
 
 def compare(key, got, expected, exact, magnitude, terms):
     """Compare NaN and infinity by place, the rest by the rounding of `terms` operations."""
-    if got.dtype == bool:
+    if got.dtype.kind in "bi":
         assert np.array_equal(got, expected), key
         return
     assert np.array_equal(np.isnan(got), np.isnan(expected)), f"{key}: other NaN"

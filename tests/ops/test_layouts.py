@@ -132,8 +132,15 @@ def update(name, p, g, *state, lr=0.1):
     getattr(ops, name)(p, g, *state, *step, lr=lr, weight_decay=0.01)
 
 
+# Take no arrays but those for their results.
+WRITE_ONLY = {
+    "choices": lambda out: ops.choices(99, N, 1, 2, out),
+    "permutation": lambda out: ops.permutation(N, 1, 2, out),
+}
+
+
 def test_every_function_is_here():
-    named = {name.split()[0] for name in READ} | set(STATES)
+    named = {name.split()[0] for name in READ} | set(STATES) | set(WRITE_ONLY)
     assert named == set(ops.__all__)
 
 
@@ -218,6 +225,15 @@ def test_outputs(name, layout):
     np.testing.assert_array_equal(out, function(None))
 
 
+@pytest.mark.parametrize("layout", [np.copy, *IN_PLACE[:-1]], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", WRITE_ONLY)
+def test_outputs_of_whole_numbers(name, layout):
+    out = layout(np.full(N, -1))
+    assert WRITE_ONLY[name](out) is out
+    np.testing.assert_array_equal(out, WRITE_ONLY[name](None))
+    assert (out >= 0).all()
+
+
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax"])
 def test_output_that_is_the_input(name):
     x = values(0, N, D)
@@ -292,6 +308,7 @@ def test_empty_arrays(backend):
         np.testing.assert_array_equal(dW, np.zeros((D, H)))
         np.testing.assert_array_equal(db, np.zeros(H))
         ops.sgd_(np.zeros(0), np.zeros(0), 0.1)
+        assert ops.permutation(0, 1).shape == ops.choices(3, 0, 1).shape == (0,)
         assert ops.softmax(np.zeros((0, 3))).shape == (0, 3)
         mean = np.zeros(3)
         assert ops.batchnorm_inference(np.zeros((0, 3)), mean, mean, mean, mean).shape == (0, 3)

@@ -1,0 +1,29 @@
+"""Orders of samples: shuffles, and draws with replacement."""
+
+from functools import partial
+
+import numpy as np
+
+from fastnn import ops
+
+from .common import IMPLS, Timed, ready
+
+METHODS = ["permutation", "choices"]
+
+# Samples: the bundled digits, and those of MNIST.
+SIZES = [10_000, 60_000]
+
+
+def order(method, n):
+    out = np.empty(n, np.int64)
+    if method == "permutation":
+        return partial(ops.permutation, n, 1, 2, out)
+    return partial(ops.choices, n, n, 1, 2, out)
+
+
+class Random(Timed):
+    params = [IMPLS, METHODS, SIZES]
+    param_names = ["impl", "method", "samples"]
+
+    def time_order(self, impl, method, n):
+        ready(impl, order, method, n)()
