@@ -27,23 +27,12 @@ from fastnn._route import (
 )
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers import OPTIMIZERS
+from fastnn.program import Program
 
 # Seconds that a stretch should take: the progress bar moves, and Ctrl-C comes through, at least
 # twice a second, and what happens between stretches does not count.
 STRETCH = 0.15
 _GROWTH = 8  # of a stretch over the last one, which may have been slow for a reason of its own
-
-
-def program(
-    network: Network,
-    optimizer: Updater,
-    x: Samples,
-    t: Samples,
-    batch_size: int,
-    settings: StepSettings,
-) -> Route:
-    """Return the compiled training program; raise Unsupported if there is none for this."""
-    raise Unsupported("this version has no compiled training program")
 
 
 def choose(
@@ -57,7 +46,7 @@ def choose(
     """Return the compiled program where there is one, else the route through the layers."""
     if compiled():
         try:
-            return program(network, optimizer, x, t, batch_size, settings)
+            return Program(network, optimizer, x, t, batch_size, settings)
         except Unsupported as error:
             reason = str(error)
     else:

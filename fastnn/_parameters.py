@@ -12,9 +12,8 @@ from fastnn._route import Unsupported
 from fastnn._types import Array
 from fastnn._workspace import aligned
 from fastnn.kernels.driver import LINE
-from fastnn.kernels.program_tables import RULES
+from fastnn.kernels.program_tables import RULES, SETTINGS
 
-_NETWORKS = (networks.MultiLayerNetExtend, networks.MultiLayerNet, networks.TwoLayerNet)
 _METHODS = ("predict", "loss", "gradient", "_weights")
 _LOSSES = (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
 
@@ -141,11 +140,13 @@ class Parameters:
 
     def rule(self) -> int:
         """Return the number of the optimizer's rule."""
-        return RULES[str(self._optimizer._rule)]
+        return int(RULES[self._optimizer._rule])
 
     def settings(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the settings of the rule, checked, without the number of the step."""
         values = self._optimizer._settings()
         if hasattr(self._optimizer, "iter"):
             values = values[1:]
-        return np.array(values, np.float64)
+        settings = np.zeros(SETTINGS)
+        settings[: len(values)] = values
+        return settings

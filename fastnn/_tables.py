@@ -17,6 +17,7 @@ from fastnn.kernels import program_tables as kinds
 from fastnn.kernels.affine import is_few
 from fastnn.kernels.gemm import packed_size, packs_b
 from fastnn.kernels.microkernel import COLUMNS32, COLUMNS64, ROWS
+from fastnn.kernels.program_parts import addresses
 
 # Bytes of a weight's rows, their gradient and states that one update goes through, and how many
 # updates there should be for each thread, so that none waits long for the last one.
@@ -62,9 +63,12 @@ class Tables:
             self._prepare(name, layer, units, parameters is not None)
         self.steps = self._steps()
         self.segments = self._segments()
-        self.updates = np.zeros(0, kinds.UPDATE)
-        if parameters is not None:
-            self.updates = self._updates(parameters)
+        self.updates = _table(self._updates(parameters) if parameters else self._packings())
+        p["training"] = parameters is not None
+        for name, address in addresses(self._real)._asdict().items():
+            p[name] = address
+        p["steps"], p["updates"] = self.steps.ctypes.data, self.updates.ctypes.data
+        p["n_updates"] = len(self.updates)
         p["block"], p["slots"] = plan.block, plan.slots
         p["scratch_size"] = plan.scratch_size()
         p["scratch"] = self.workspace.take(
@@ -154,7 +158,22 @@ class Tables:
             begin = end + (1 if segment.finish else 0)
         return table
 
-    def _updates(self, parameters: Parameters) -> NDArray[Any]:
+    def _packings(self) -> list[dict[str, Any]]:
+        """Return updates that do nothing but pack weights."""
+        return [
+            {
+                "kind": kinds.WEIGHTS,
+                "W": layer.W.ctypes.data,
+                "d": layer.W.shape[0],
+                "h": layer.W.shape[1],
+                "bottom": layer.W.shape[0],
+                "packed": self._packed[name, kinds.AFFINE],
+            }
+            for name, layer in self.plan.layers
+            if (name, kinds.AFFINE) in self._packed
+        ]
+
+    def _updates(self, parameters: Parameters) -> list[dict[str, Any]]:
         """Return the updates, the long ones first: then threads end at about the same time."""
         total = self.plan.parameters
         rows: list[dict[str, int]] = []
@@ -187,11 +206,7 @@ class Tables:
                 for top in range(0, max(1, array.shape[0] if attribute == "W" else 1), step):
                     rows.append(_part(record, arrays, array, top, step, self._real.itemsize))
         rows.sort(key=lambda record: -record["size"])
-        table = np.zeros(len(rows), kinds.UPDATE)
-        for row, record in zip(table, rows, strict=True):
-            for name, value in record.items():
-                row[name] = value
-        return table
+        return rows
 
     def _of_gradient(self, name: str, kind: int) -> dict[str, int]:
         x, dz = self.plan.inputs[name], self.plan.gradients[name]
@@ -215,6 +230,14 @@ class Tables:
         share = total // (_SHARES * self.plan.sizes.threads)
         wanted = min(_UPDATE_BYTES // row_bytes, share // array.shape[1])
         return int(max(1, wanted // unit) * unit)
+
+
+def _table(records: list[dict[str, Any]]) -> NDArray[Any]:
+    table = np.zeros(len(records), kinds.UPDATE)
+    for row, record in zip(table, records, strict=True):
+        for name, value in record.items():
+            row[name] = value
+    return table
 
 
 def _part(

@@ -27,7 +27,7 @@ __all__ = ["History", "Schedule", "fit"]
 # Step numbers, from 0 up, to factors on the learning rate.
 Schedule = Callable[[Int64s], ArrayLike]
 
-_TILE = 1024  # samples that are evaluated at a time
+_TILE = 1 << 14  # samples that are evaluated at a time
 _FRACTION = numbers.BETWEEN._replace(text="a pair (x, t) or a number in (0, 1)")
 
 

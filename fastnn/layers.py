@@ -52,6 +52,15 @@ def _after_forward(layer: object, value: Any) -> Any:
     return value
 
 
+def forget(layer: Any) -> None:
+    """Drop what a layer of this module has kept of its last forward pass."""
+    for name in ("x", "original_x_shape", "_y", "out", "_saved"):
+        if hasattr(layer, name):
+            setattr(layer, name, None)
+    if isinstance(layer, Dropout):
+        layer.mask = None
+
+
 class Relu:
     """Rectified linear unit, max(x, 0).
 

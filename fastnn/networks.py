@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn import _numbers as numbers
 from fastnn import initializers, layers, optimizers
 from fastnn._engine import choose, optimizer_of
+from fastnn._inference import scores
 from fastnn._route import StepSettings
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
@@ -22,6 +23,7 @@ from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
 from fastnn.kernels.driver import LINE
 from fastnn.ops._arrays import real
+from fastnn.ops._dispatch import compiled
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
@@ -220,6 +222,10 @@ class MultiLayerNetExtend:
     def predict(self, x: ArrayLike, train_flg: bool = False) -> Array:
         """Return the scores before softmax.
 
+        Without `train_flg`, many samples go through the layers in one compiled call, with what
+        batch normalisation and dropout do put into the weights beside them. That changes scores
+        by rounding errors, and layers then keep nothing for a backward pass.
+
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
@@ -230,7 +236,12 @@ class MultiLayerNetExtend:
         -------
         ndarray, shape (N, output_size)
         """
-        out: Array = real("x", x).astype(self.dtype, copy=False)
+        given = real("x", x)
+        if not train_flg and given.ndim > 1 and compiled():
+            result = scores(self, given)
+            if result is not None:
+                return result
+        out: Array = given.astype(self.dtype, copy=False)
         if self.input_scale != 1:
             out = out * np.asarray(self.input_scale, self.dtype)
         for layer in self.layers.values():

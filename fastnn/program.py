@@ -146,13 +146,11 @@ class Program:
         p["passes"], p["done"] = 0, 0
         for step, layer in tables.dropouts:
             step["calls"] = layer.step
+        settings = self._parameters.settings()
+        p["settings"] = settings.ctypes.data
         _share(tables)
         try:
-            run(
-                tables.program, tables.segments, tables.steps, tables.updates,
-                self._parameters.settings(), np.ascontiguousarray(rates), losses, hits,
-                np.empty(0, self._sizes.real),
-            )  # fmt: skip
+            run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
         finally:
             self.done = int(p["done"])
             if hasattr(self._optimizer, "iter"):

@@ -17,7 +17,6 @@ from fastnn.kernels import simd
 from fastnn.kernels.simd import I32, I64, declare, machine_of
 
 _ORDER = "seq_cst"
-_JOB = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
 
 
 def _signature(arguments: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
@@ -106,14 +105,21 @@ def give_way(typingctx):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def call(typingctx, function, data, chunk, worker):  # type: ignore[no-untyped-def]
-    """Call the function at an address: for its data at another, one chunk, and one thread."""
+def call(typingctx, function, args):  # type: ignore[no-untyped-def]
+    """Call the function at an address, with a tuple of integers.
 
-    def emit(builder: ir.IRBuilder, function: ir.Value, *args: ir.Value) -> ir.Value:
-        builder.call(builder.inttoptr(function, _JOB.as_pointer()), args)
-        return I64(0)
+    The function of a job takes the address of its data, a chunk, and the number of the thread.
+    """
+    if not isinstance(args, types.UniTuple):
+        return None
 
-    return _signature((function, data, chunk, worker), emit)
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.VoidType(), [I64] * args.count)
+        numbers = [builder.extract_value(values[1], i) for i in range(args.count)]
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), numbers)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.UniTuple(types.int64, args.count)), codegen
 
 
 def symbol(name: str) -> Any:
@@ -134,57 +140,6 @@ def symbol(name: str) -> Any:
     return address
 
 
-def _part(builder: ir.IRBuilder, data: ir.Value, i: int) -> ir.Value:
-    return builder.gep(data, [I32(0), I32(i)])
-
-
-def _job(
-    typingctx: Any,
-    body: Any,
-    args: Any,
-    n_extra: int,
-    extra: Callable[[ir.IRBuilder, Sequence[ir.Value], ir.Value, ir.Value], list[ir.Value]],
-) -> Any:
-    """Return what :func:`job` and :func:`task` return, and their code.
-
-    The body is called with the arguments in the tuple `args` and those that `extra` emits, of
-    the call's own `n_extra` integers, the chunk and the thread.
-    """
-    types_ = (*args.types, types.int64, types.int64)
-    body_signature = body.get_call_type(typingctx, types_, {})
-    result = types.UniTuple(types.int64, 3)
-
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        compiled = body.dispatcher.get_compile_result(body_signature)
-        context.add_linking_libs([compiled.library])
-        data_type = ir.LiteralStructType([I64, context.get_value_type(args), *[I64] * n_extra])
-        with builder.goto_entry_block():
-            data = builder.alloca(data_type)
-        for i, value in enumerate((I64(0), *values[1:])):
-            builder.store(value, _part(builder, data, i))
-
-        def emit(inner: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
-            address, chunk, worker = arguments
-            theirs = inner.inttoptr(address, data_type.as_pointer())
-            packed, *own = (inner.load(_part(inner, theirs, i + 1)) for i in range(1 + n_extra))
-            given = [inner.extract_value(packed, i) for i in range(len(args.types))]
-            status, _ = context.call_internal_no_propagate(
-                inner,
-                compiled.fndesc,
-                compiled.signature,
-                [*given, *extra(inner, own, chunk, worker)],
-            )
-            with inner.if_then(status.is_error):
-                inner.store(I64(1), _part(inner, theirs, 0))
-
-        name = builder.module.get_unique_name("fastnn.chunk")
-        function = simd.function(builder.module, name, 3, emit)
-        addresses = [builder.ptrtoint(x, I64) for x in (function, data, _part(builder, data, 0))]
-        return context.make_tuple(builder, result, addresses)
-
-    return result, codegen
-
-
 @intrinsic
 def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
     """Return the address of a function for :func:`call`, and that of its data.
@@ -193,25 +148,44 @@ def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
     chunk from ``chunk * length`` to the next, but not beyond n. The data stand in the stack
     frame of the caller. A third address holds an integer, not 0 if a call has failed.
     """
+    types_ = (*args.types, types.int64, types.int64)
+    body_signature = body.get_call_type(typingctx, types_, {})
+    result = types.UniTuple(types.int64, 3)
 
-    def ends(
-        b: ir.IRBuilder, own: Sequence[ir.Value], chunk: ir.Value, worker: ir.Value
-    ) -> list[ir.Value]:
-        n, length = own
-        start = b.mul(chunk, length)
-        return [
-            b.select(b.icmp_signed("<", value, n), value, n)
-            for value in (start, b.add(start, length))
-        ]
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        compiled = body.dispatcher.get_compile_result(body_signature)
+        context.add_linking_libs([compiled.library])
+        tuple_type = context.get_value_type(args)
+        data_type = ir.LiteralStructType([I64, I64, I64, tuple_type])
+        with builder.goto_entry_block():
+            data = builder.alloca(data_type)
 
-    result, codegen = _job(typingctx, body, args, 2, ends)
+        def part(builder: ir.IRBuilder, data: ir.Value, i: int) -> ir.Value:
+            return builder.gep(data, [I32(0), I32(i)])
+
+        for i, value in enumerate((I64(0), values[2], values[3], values[1])):
+            builder.store(value, part(builder, data, i))
+
+        def emit(inner: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
+            address, chunk, _ = arguments
+            theirs = inner.inttoptr(address, data_type.as_pointer())
+            n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in (1, 2, 3))
+
+            def clip(value: ir.Value) -> ir.Value:
+                return inner.select(inner.icmp_signed("<", value, n_), value, n_)
+
+            start = clip(inner.mul(chunk, length_))
+            stop = clip(inner.add(inner.mul(chunk, length_), length_))
+            unpacked = [inner.extract_value(packed, i) for i in range(len(args.types))]
+            status, _ = context.call_internal_no_propagate(
+                inner, compiled.fndesc, compiled.signature, [*unpacked, start, stop]
+            )
+            with inner.if_then(status.is_error):
+                inner.store(I64(1), part(inner, theirs, 0))
+
+        name = builder.module.get_unique_name("fastnn.chunk")
+        function = simd.function(builder.module, name, 3, emit)
+        addresses = [builder.ptrtoint(x, I64) for x in (function, data, part(builder, data, 0))]
+        return context.make_tuple(builder, result, addresses)
+
     return result(body, args, n, length), codegen
-
-
-@intrinsic
-def task(typingctx, body, args):  # type: ignore[no-untyped-def]
-    """Return what :func:`job` does, of a body that is called as ``body(*args, chunk, worker)``."""
-    result, codegen = _job(
-        typingctx, body, args, 0, lambda builder, own, chunk, worker: [chunk, worker]
-    )
-    return result(body, args), codegen

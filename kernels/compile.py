@@ -28,3 +28,20 @@ def entry(function: Any, *, nogil: bool = True) -> Any:
     """Compile a function that Python calls, and keep its machine code on disk."""
     options = {**OPTIONS, "nogil": nogil, "no_cfunc_wrapper": True}
     return cache.enable(numba.njit(function, **options))
+
+
+def part(function: Any) -> Any:
+    """Compile a function of integers that other compiled code calls by its :func:`address`.
+
+    Its machine code is its own, where that of a serial function is optimised anew as part of
+    each caller's. It is kept on disk.
+    """
+    return cache.enable(numba.njit(function, no_cpython_wrapper=True, **OPTIONS))
+
+
+def address(compiled: Any) -> int:
+    """Return where the machine code of a :func:`part` begins."""
+    signature = (numba.types.int64,) * compiled.py_func.__code__.co_argcount
+    compiled.compile(signature)
+    result = compiled.overloads[signature]
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))

@@ -63,7 +63,7 @@ def _take_part(table, worker):
         # These belong to the ticket if it is still there: a job ends after its last claim.
         function, data = load(table + FUNCTION), load(table + DATA)
         if replace(table + TICKET, ticket, ticket + 1):
-            call(function, data, ticket & 0xFFFF, worker)
+            call(function, (data, ticket & 0xFFFF, worker))
             add(table + DONE, 1)
             count += 1
         ticket = load(table + TICKET)
@@ -88,7 +88,7 @@ def share(function, data, chunks):
     """
     table = _table()
     if chunks == 1:
-        call(function, data, 0, 0)
+        call(function, (data, 0, 0))
     elif chunks <= MOST_CHUNKS and replace(table + OWNER, 0, 1):
         store(table + FUNCTION, function)
         store(table + DATA, data)
@@ -102,7 +102,7 @@ def share(function, data, chunks):
         store(table + OWNER, 0)
     else:
         for chunk in range(chunks):
-            call(function, data, chunk, 0)
+            call(function, (data, chunk, 0))
 
 
 @serial

@@ -8,90 +8,89 @@ for each other, and nowhere else.
 
 import numpy as np
 
-from fastnn.kernels.atomics import call, task
+from fastnn.kernels.atomics import call
 from fastnn.kernels.clock import now
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.memory import typed
 from fastnn.kernels.pool import share, stay_awake
-from fastnn.kernels.program_steps import finish_step, rows
 from fastnn.kernels.program_tables import APPLY, COMPUTE, PACK, UNIT
-from fastnn.kernels.program_updates import update
 from fastnn.kernels.simd import flush_denormals, restore_denormals
 from fastnn.kernels.threads import LATE, LONGEST_REST, REST
 
 
 @entry
-def run(program, segments, steps, updates, settings, rates, losses, hits, like):
+def run(program, segments, rates, losses, hits):
     """Take as many steps as there are rates; leave a loss and a number of right answers of each.
 
     Parameters
     ----------
-    program, segments, steps, updates : arrays of PROGRAM, SEGMENT, STEP, UPDATE
-    settings : array of float64
-        The optimizer's, as its rule takes them, without the number of the step.
+    program : array of PROGRAM, shape (1,)
+    segments : array of SEGMENT
     rates, losses : arrays of float64
     hits : array of int64
-    like : array
-        Of the network's type.
     """
-    p = program[0]
+    p, data = program[0], np.int64(program.ctypes.data)
     mode = flush_denormals()
-    on_rows, rows_data, _ = task(rows, (program, steps, like))
-    on_updates, updates_data, _ = task(update, (program, updates, settings, like))
     threads = max(p.row_threads, p.update_threads)
-    stay_awake(1 if threads > 1 else 0)
+    if threads > 1:
+        stay_awake(1)
     p.first = 0
     p.stage = PACK
-    for index in range(len(updates)):
-        call(on_updates, updates_data, index, 0)
-    for i in range(len(rates)):
+    _update_serially(p, data)
+    for i in range(rates.size):
         start = now()
         shared = threads > 1 and start >= p.serial_until
         p.n = min(p.batch, p.rows - p.first)
         units = (p.n + UNIT - 1) // UNIT
         p.chunks = min(p.row_threads, units) if shared else 1
         p.slots_now = min(p.slots, units)
-        for segment in segments:
-            p.begin, p.end = segment.begin, segment.end
-            share(on_rows, rows_data, p.chunks)
-            if segment.finish >= 0:
-                finish_step(p, steps[segment.finish], like)
+        for j in range(len(segments)):
+            p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
+            share(p.on_rows, data, p.chunks)
+            if p.finish >= 0:
+                call(p.on_rows, (data, -1, 0))
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
         hits[i] = typed(p.hit_sums, units, np.int64).sum()
-        if len(updates) > 0:
+        if p.training:
             p.iteration += 1
             p.rate = rates[i]
-            _update_all(p, on_updates, updates_data, len(updates), shared)
+            _update_all(p, data, shared)
         p.passes += 1
         p.first += p.n
         p.done = i + 1
         if shared and p.n == p.batch:
             _note_time(p, start, now())
-    stay_awake(-1 if threads > 1 else 0)
+    if threads > 1:
+        stay_awake(-1)
     restore_denormals(mode)
 
 
 @serial
-def _update_all(p, function, data, count, shared):
+def _update_all(p, data, shared):
     p.shrink = 1.0
     p.stage = COMPUTE | APPLY | PACK
     if p.clip_norm > 0:
         p.stage = COMPUTE
-        _for_all(p, function, data, count, shared)
-        norm = np.sqrt(typed(p.squares, count, np.float64).sum())
+        _update_each(p, data, shared)
+        norm = np.sqrt(typed(p.squares, p.n_updates, np.float64).sum())
         if norm > p.clip_norm:
             p.shrink = p.clip_norm / norm
         p.stage = APPLY | PACK
-    _for_all(p, function, data, count, shared)
+    _update_each(p, data, shared)
 
 
 @serial
-def _for_all(p, function, data, count, shared):
+def _update_each(p, data, shared):
     if shared and p.update_threads > 1:
-        share(function, data, count)
+        share(p.on_update, data, p.n_updates)
     else:
-        for index in range(count):
-            call(function, data, index, 0)
+        _update_serially(p, data)
+
+
+@serial
+def _update_serially(p, data):
+    for index in range(p.n_updates):
+        call(p.on_update, (data, index, 0))
 
 
 @serial

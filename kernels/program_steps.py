@@ -15,6 +15,7 @@ from fastnn.kernels.activations import (
     tanh_slope,
 )
 from fastnn.kernels.affine import sum_columns
+from fastnn.kernels.atomics import call
 from fastnn.kernels.batchnorm import (
     add_gradients,
     add_moments,
@@ -23,10 +24,10 @@ from fastnn.kernels.batchnorm import (
     join_gradients,
     normalise_rows,
 )
-from fastnn.kernels.compile import serial
+from fastnn.kernels.compile import inlined, serial
 from fastnn.kernels.dots import multiply_rows
 from fastnn.kernels.dropout import draw, drop_each
-from fastnn.kernels.gemm import TRANSPOSED_A, multiply, pack_panels, panels, tile_columns
+from fastnn.kernels.gemm import TRANSPOSED_A, pack_panels, panels, tile_columns
 from fastnn.kernels.losses import (
     cross_entropy_row,
     dense_cross_entropy_row,
@@ -48,7 +49,6 @@ from fastnn.kernels.program_tables import (
     FLOAT32,
     FLOAT64,
     GATHER,
-    INPUT_GRADIENT,
     MOMENTS,
     NORM_GRADIENT,
     NORMALISE,
@@ -66,9 +66,8 @@ from fastnn.kernels.program_tables import (
 
 
 @serial
-def rows(program, steps, like, chunk, worker):
+def rows(p, steps, like, chunk, worker):
     """Take the steps of the present segment for one of `chunks` parts of the batch."""
-    p = program[0]
     units = (p.n + UNIT - 1) // UNIT
     slots = p.slots_now if p.slots_now > 0 else p.chunks
     for slot in range(slots * chunk // p.chunks, slots * (chunk + 1) // p.chunks):
@@ -80,7 +79,7 @@ def rows(program, steps, like, chunk, worker):
                 _step(p, steps[i], first, count, slot, first == low, worker, like)
 
 
-@serial
+@inlined
 def _step(p, s, first, count, slot, fresh, worker, like):
     """Take a step for `count` rows, the first of which is sample `first` of the batch."""
     size, own = like.itemsize, worker * p.block
@@ -115,28 +114,45 @@ def _step(p, s, first, count, slot, fresh, worker, like):
         _evaluate(p, s, source, target, first, count, like)
 
 
-@serial
+@inlined
 def _product(p, s, source, target, other, count, slot, fresh, worker, like):
     size = like.itemsize
-    scratch = vector(p.scratch + worker * p.scratch_size * size, p.scratch_size, like)
-    a = matrix(source, count, s.d, like)
-    b, c = matrix(s.W, s.d, s.h, like), matrix(target, count, s.h, like)
-    bias, packed = vector(s.b, 0, like), vector(s.packed, 0, like)
-    flags = s.flags
-    if s.packed != 0:
-        packed = vector(s.packed, 1, like)  # that it is there counts
+    scratch = p.scratch + worker * p.scratch_size * size
     if s.kind == AFFINE:
-        bias = vector(s.b, s.h, like)
-    elif s.kind == INPUT_GRADIENT:
-        if s.packed == 0:
-            multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
-            return
-    else:
+        call(
+            p.multiply,
+            (
+                source,
+                count,
+                s.d,
+                s.W,
+                s.packed,
+                s.b,
+                target,
+                count,
+                s.h,
+                s.flags,
+                0,
+                count,
+                scratch,
+            ),
+        )
+    elif s.kind == WEIGHT_GRADIENT:
         shift = slot * p.slot_step * size
-        b, c = matrix(other, count, s.h, like), matrix(s.dW + shift, s.d, s.h, like)
         flags = TRANSPOSED_A if fresh else TRANSPOSED_A | ACCUMULATE
-        _add_columns(b, vector(s.db + shift, s.h, like), fresh)
-    multiply(a, b, packed, bias, c, flags, 0, c.shape[0], 0, c.shape[1], scratch)
+        _add_columns(matrix(other, count, s.h, like), vector(s.db + shift, s.h, like), fresh)
+        call(
+            p.multiply,
+            (source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags, 0, s.d, scratch),
+        )
+    elif s.packed != 0:
+        call(
+            p.multiply,
+            (source, count, s.d, 0, s.packed, 0, target, count, s.h, 0, 0, count, scratch),
+        )
+    else:
+        a, c = matrix(source, count, s.d, like), matrix(target, count, s.h, like)
+        multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
 
 
 @serial
@@ -179,7 +195,7 @@ def _scale(row, scale, out):
         out[j] = real(row[j]) * factor
 
 
-@serial
+@inlined
 def _activate(kind, x, y):
     """Apply an activation to x, or its slope at the output y."""
     if kind == RELU:
@@ -196,30 +212,29 @@ def _activate(kind, x, y):
         tanh_slope(x, y, x)
 
 
-@serial
+@inlined
 def _normalise(p, s, source, target, other, output, first, count, like):
     d, size = s.d, like.itemsize
-    x, mean, rstd = matrix(source, count, d, like), vector(s.mean, d, like), vector(s.rstd, d, like)
+    mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
     gamma, beta = vector(s.gamma, d, like), vector(s.beta, d, like)
+    x, dout = matrix(source, count, d, like), matrix(target, count, d, like)
+    y, masked = matrix(output, count, d, like), s.output != 0
     if s.kind == NORMALISE:
-        normalise_rows(x, gamma, beta, mean, rstd, s.low, matrix(target, count, d, like))
-        return
-    dout, y, masked = matrix(target, count, d, like), matrix(output, count, d, like), s.output != 0
-    if s.kind == NORM_GRADIENT:
-        x, dgamma, dbeta = (
-            matrix(other, count, d, like), vector(s.dgamma, d, like), vector(s.dbeta, d, like)
-        )  # fmt: skip
+        normalise_rows(x, gamma, beta, mean, rstd, s.low, dout)
+    elif s.kind == NORM_GRADIENT:
+        x = matrix(other, count, d, like)
+        dgamma, dbeta = vector(s.dgamma, d, like), vector(s.dbeta, d, like)
         gradient_rows(dout, x, y, masked, gamma, mean, rstd, dout, dgamma, dbeta, p.n)
-        return
-    pivot = vector(s.running_mean, d, like)
-    for i in range(0, count, UNIT):
-        low, high = i, min(count, i + UNIT)
-        sums = matrix(s.partial + (first + i) // UNIT * 2 * d * size, 2, d, like)
-        if s.kind == MOMENTS:
-            add_moments(x[low:high], pivot, sums[0], sums[1])
-        else:
-            of_x = matrix(other, count, d, like)[low:high]
-            add_gradients(dout[low:high], of_x, y[low:high], masked, mean, rstd, sums[0], sums[1])
+    else:
+        pivot = vector(s.running_mean, d, like)
+        for low in range(0, count, UNIT):
+            unit = slice(low, min(count, low + UNIT))
+            sums = matrix(s.partial + (first + low) // UNIT * 2 * d * size, 2, d, like)
+            if s.kind == MOMENTS:
+                add_moments(x[unit], pivot, sums[0], sums[1])
+            else:
+                of_x = matrix(other, count, d, like)
+                add_gradients(dout[unit], of_x[unit], y[unit], masked, mean, rstd, sums[0], sums[1])
 
 
 @serial
@@ -239,7 +254,7 @@ def finish_step(p, s, like):
         join_gradients(partial, vector(s.dgamma, d, like), vector(s.dbeta, d, like))
 
 
-@serial
+@inlined
 def _evaluate(p, s, source, target, first, count, like):
     """Write losses, their gradient and how many rows are right."""
     classes = s.d

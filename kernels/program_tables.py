@@ -20,9 +20,9 @@ GATHER, PACK_ROWS = range(3, 5)
 RELU, SIGMOID, TANH, RELU_SLOPE, SIGMOID_SLOPE, TANH_SLOPE = range(5, 11)
 DROPOUT, DROPOUT_SLOPE = range(11, 13)
 MOMENTS, NORMALISE, GRADIENT_SUMS, NORM_GRADIENT = range(13, 17)
-CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR, RIGHT = range(17, 21)
+CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR = range(17, 20)
 # Of the whole batch, after a segment.
-FINISH_MOMENTS, FINISH_SUMS = range(21, 23)
+FINISH_MOMENTS, FINISH_SUMS = range(20, 22)
 
 _INTEGERS = [
     "kind",
@@ -41,6 +41,8 @@ STEP = np.dtype(
     + [("seed", np.uint64)]
     + [(name, np.float64) for name in ("ratio", "scale", "low", "momentum", "eps")]
 )
+
+SETTINGS = 7  # that a rule has at most, without the number of the step
 
 # Kinds of updates: of rows of a weight matrix, of a bias, of a parameter of batch norm.
 WEIGHTS, BIAS, NORM = 0, 1, 2
@@ -64,10 +66,19 @@ COMPUTE, APPLY, PACK = 1, 2, 4
 # How a row of the data set is kept.
 FLOAT32, FLOAT64, UINT8 = 0, 1, 2
 
-# Rules, by name, and how many states they have.
-RULES = {"sgd_": 0, "momentum_": 1, "nesterov_": 2, "adagrad_": 3, "rmsprop_": 4, "adam_": 5}
+# Rules, by name.
+RULES: dict[str, int] = {
+    "sgd_": 0,
+    "momentum_": 1,
+    "nesterov_": 2,
+    "adagrad_": 3,
+    "rmsprop_": 4,
+    "adam_": 5,
+}
 
 _FIXED = [
+    # The tables, and the addresses of compiled functions.
+    "steps", "updates", "n_updates", "settings", "on_rows", "on_update", "multiply",
     # The data set, and what is right for it: labels, or rows of `classes` numbers.
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.
@@ -81,10 +92,11 @@ _FIXED = [
     "scratch", "scratch_size",
     # Sums over units: of losses, of right answers; over updates: of squared gradients.
     "loss_sums", "hit_sums", "squares",
-    "rule", "iteration", "passes", "done",
+    # Whether parameters are updated; by which rule.
+    "training", "rule", "iteration", "passes", "done",
     # Threads for the steps and for the updates, how many chunks and slots the rows of the
     # present step have, its steps, its stage.
-    "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "stage",
+    "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "finish", "stage",
     # When to share again after late steps, and the time of the fastest.
     "serial_until", "fastest",
 ]  # fmt: skip

@@ -8,10 +8,10 @@ import numpy as np
 
 from fastnn.kernels import optimizers
 from fastnn.kernels.affine import sum_columns
-from fastnn.kernels.compile import row_sum, serial
+from fastnn.kernels.atomics import call
+from fastnn.kernels.compile import inlined, row_sum, serial
 from fastnn.kernels.gemm import (
     TRANSPOSED_A,
-    multiply,
     pack_panels,
     pack_transposed,
     panels,
@@ -24,6 +24,7 @@ from fastnn.kernels.program_tables import (
     COMPUTE,
     PACK,
     RULES,
+    SETTINGS,
     WEIGHTS,
 )
 
@@ -33,15 +34,21 @@ _SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP = (
 
 
 @serial
-def update(program, updates, settings, like, index, worker):
-    """Do the present stages of an update."""
-    p, u = program[0], updates[index]
+def update(p, u, index, like, worker):
+    """Do the present stages of an update, which is number `index` of all."""
     numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
     if p.stage & COMPUTE:
         if p.slots_now > 0:
             _sum_slots(gradient, u.g, p.slot_step, p.slots_now, u.kind, like)
         elif u.kind == WEIGHTS:
-            _weight_gradient(p, u, worker, like)
+            scratch = p.scratch + worker * p.scratch_size * like.itemsize
+            call(
+                p.multiply,
+                (
+                    u.source, p.n, u.d, u.dz, u.dz_packed, 0, u.dW, u.d, u.h, TRANSPOSED_A,
+                    u.top, u.bottom, scratch,
+                ),
+            )  # fmt: skip
         elif u.kind == BIAS:
             sum_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
@@ -51,22 +58,12 @@ def update(program, updates, settings, like, index, worker):
         if p.shrink != 1:
             _shrink(gradient, p.shrink)
         state1, state2 = vector(u.state1, u.size, like), vector(u.state2, u.size, like)
+        settings = typed(p.settings, SETTINGS, np.float64)
         _apply(p.rule, numbers, gradient, state1, state2, p.iteration, p.rate, settings)
         if u.average != 0:
             _follow(vector(u.average, u.size, like), numbers, p.decay)
     if p.stage & PACK and u.kind == WEIGHTS:
         _pack(u, like)
-
-
-@serial
-def _weight_gradient(p, u, worker, like):
-    scratch = vector(p.scratch + worker * p.scratch_size * like.itemsize, p.scratch_size, like)
-    x, dz = matrix(u.source, p.n, u.d, like), matrix(u.dz, p.n, u.h, like)
-    packed = vector(u.dz_packed, 0, like)
-    if u.dz_packed != 0:
-        packed = vector(u.dz_packed, 1, like)  # that it is there counts
-    dW = matrix(u.dW, u.d, u.h, like)
-    multiply(x, dz, packed, dW[0, :0], dW, TRANSPOSED_A, u.top, u.bottom, 0, u.h, scratch)
 
 
 @serial
@@ -117,7 +114,7 @@ def _follow(average, p, decay):
         average[i] = old * average[i] + new * p[i]
 
 
-@serial
+@inlined
 def _apply(rule, p, g, state1, state2, iteration, lr, s):
     if rule == _SGD:
         optimizers.sgd_step(p, g, lr, s[1])
@@ -135,7 +132,7 @@ def _apply(rule, p, g, state1, state2, iteration, lr, s):
         )
 
 
-@serial
+@inlined
 def _pack(u, like):
     """Pack the rows of W, and the columns that they are of its transpose, for products."""
     W = matrix(u.W, u.d, u.h, like)
