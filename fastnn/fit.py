@@ -18,7 +18,7 @@ from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Samples, StepSettings, rate_of
 from fastnn._types import Array
-from fastnn.callbacks import Callback
+from fastnn.callbacks import Callback, Checkpoint
 from fastnn.ops._arrays import real
 from fastnn.optimizers import Adam
 
@@ -321,7 +321,8 @@ def _callbacks(callbacks: Any) -> list[Callback]:
     for callback in found:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks: expected objects of type Callback, got {callback!r}")
-    return found
+    # What the others change at the end of an epoch must be in its checkpoint.
+    return sorted(found, key=lambda callback: isinstance(callback, Checkpoint))
 
 
 def _history(
