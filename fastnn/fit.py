@@ -53,8 +53,13 @@ class History:
         Loss of each step; those of an epoch that was interrupted are here too.
     step_hits : list of int
         Samples of each step that were classified right.
+    elapsed : float
+        Seconds spent on an epoch that is not whole yet.
     averages : dict of str to ndarray, or None
         The moving average of the parameters, with `ema`.
+    optimizer : Optimizer or None
+        The one of the training, which goes on with it when it is resumed without another.
+        Copies and files of the history do not have it.
     route, reason : str
         "program" or "layers", and why it was not the program.
     samples, batch_size, seed : int
@@ -75,7 +80,12 @@ class History:
     seconds: list[float] = field(default_factory=list)
     step_losses: list[float] = field(default_factory=list)
     step_hits: list[int] = field(default_factory=list)
+    elapsed: float = 0.0
     averages: dict[str, Array] | None = field(default=None, compare=False)
+    optimizer: Any = field(default=None, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "optimizer": None}
 
     @property
     def epochs(self) -> int:
@@ -126,7 +136,9 @@ def fit(
     """Train a network: see :meth:`fastnn.networks.MultiLayerNetExtend.fit`."""
     epochs = numbers.whole("epochs", epochs, 0)
     batch_size = numbers.whole("batch_size", batch_size, 1)
-    optimizer = Adam() if optimizer is None else optimizer_of(optimizer, {})
+    if optimizer is None:
+        optimizer = getattr(resume, "optimizer", None) or Adam()
+    optimizer = optimizer_of(optimizer, {})
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule: expected a function of step numbers, got {schedule!r}")
     if schedule is not None and rate_of(optimizer) is None:
@@ -145,7 +157,7 @@ def fit(
     if route.averages is not None and history.averages is not None:
         for key, average in route.averages.items():
             average[...] = history.averages[key]
-    history.averages = route.averages
+    history.averages, history.optimizer = route.averages, optimizer
     network.history = history
     for callback in called:
         callback.network, callback.optimizer, callback.history = network, optimizer, history
@@ -193,11 +205,12 @@ def _epoch(
     steps = history.steps_per_epoch
     begin, end = history.epochs * steps, (history.epochs + 1) * steps
     first = len(history.step_losses)  # above `begin` if this epoch was interrupted
+    factors = _factors(schedule, first, end)
     start = time.perf_counter()
-    runner.run(
-        rows[(first - begin) * history.batch_size :], _factors(schedule, first, end), first, after
-    )
-    seconds = time.perf_counter() - start
+    try:
+        runner.run(rows[(first - begin) * history.batch_size :], factors, first, after)
+    finally:
+        history.elapsed += time.perf_counter() - start
     sizes = np.full(steps, history.batch_size)
     sizes[-1] = history.samples - sizes[:-1].sum()
     with np.errstate(all="ignore"):
@@ -206,13 +219,14 @@ def _epoch(
         "loss": loss,
         "accuracy": sum(history.step_hits[begin:end]) / history.samples,
         "lr": runner.rate() * float(_factors(schedule, end - 1, end)[0]),
-        "seconds": seconds,
+        "seconds": history.elapsed,
     }
     if held_out is not None:
         values["val_loss"], values["val_accuracy"] = evaluate(network, *held_out)
     with interrupts.held():  # all lists or none
         for name in (*history.metrics, "lr", "seconds"):
             getattr(history, name).append(values[name])
+        history.elapsed = 0.0
 
 
 def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:

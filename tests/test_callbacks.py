@@ -187,7 +187,8 @@ def test_a_resumed_training_has_the_same_bits(name, tmp_path):
     other, its = network(seed=1), make(lr=0.7)
     history = load_checkpoint(path, other, its)
     assert history.epochs == 2 and history.lr == expected.lr[:2]
-    history = fit(other, 4, optimizer=its, resume=history, **settings() | {"seed": None})
+    assert history.optimizer is its
+    history = fit(other, 4, resume=history, **settings() | {"seed": None})
 
     expect_same(everything(other), everything(whole))
     assert vars(its).keys() == vars(optimizer).keys() and its.lr == optimizer.lr < 0.05

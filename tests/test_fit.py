@@ -470,6 +470,31 @@ def test_the_same_bits_after_an_interruption(number, layerwise):
         np.testing.assert_array_equal(history.averages[key], average)
 
 
+def test_a_resumed_training_keeps_its_optimizer(layerwise):
+    net, whole = network(), network()
+    history = fit(net, epochs=1)
+    assert history.optimizer.iter == 7
+    assert fit(net, epochs=2, resume=history).optimizer.iter == 14
+    fit(whole, epochs=2)
+    expect_same(net, whole)
+    assert copy.deepcopy(net).history.optimizer is None
+    assert copy.deepcopy(history) == history
+
+
+def test_time_of_an_epoch_that_was_interrupted(fake, monkeypatch):
+    import fastnn.fit as module
+
+    now = SimpleNamespace(time=0.0)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now.time)
+    fake(stop_at=9, after_step=lambda: setattr(now, "time", now.time + 1.0))
+    net = network()
+    with pytest.raises(KeyboardInterrupt):
+        fit(net)
+    assert (net.history.seconds, net.history.elapsed) == ([7.0], 2.0)
+    now.time = 1000.0
+    assert fit(net, resume=net.history).seconds == [7.0, 7.0]
+
+
 def test_interrupted_while_validating(monkeypatch):
     import fastnn.fit as module
 
