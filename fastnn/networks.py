@@ -426,7 +426,8 @@ class MultiLayerNetExtend:
             optimizer.
         ema : float, optional
             Keep a moving average of the parameters with this decay, in [0, 1), in
-            ``history.averages``: a = ema a + (1 - ema) p after each step.
+            ``history.averages``: a = ema a + (1 - ema) p after each step. Write it to
+            ``network.params[key][...]`` to predict with it.
         shuffle : bool
             Whether each epoch takes the samples in a new order.
         seed : int, optional

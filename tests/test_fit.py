@@ -673,6 +673,31 @@ def test_learns_a_function():
     assert history.metrics == ("loss", "val_loss")
 
 
+def test_a_last_layer_of_the_users_own():
+    class Absolute:
+        """The mean of |x - t|."""
+
+        loss = None
+
+        def forward(self, x, t):
+            self.difference = x - t
+            self.loss = float(np.abs(self.difference).mean())
+            return self.loss
+
+        def backward(self, dout=1):
+            return np.sign(self.difference) / self.difference.size
+
+    x, t = regression()
+    net = MultiLayerNet(D, [20], 2, "tanh", seed=0)
+    net.last_layer = Absolute()
+    history = fit(net, (x, t), epochs=20, optimizer=optimizers.Adam(0.01), validation=(x, t))
+    assert history.metrics == ("loss", "val_loss")
+    assert abs(history.val_loss[-1] - np.abs(net.predict(x) - t).mean()) < 1e-6
+    assert history.val_loss[-1] < 0.3 * history.loss[0]
+    with pytest.raises(ValueError, match=r"^t: expected 200 targets, got shape \(\)"):
+        fit(net, (x, 1.0))
+
+
 # --- errors ------------------------------------------------------------------------------
 
 X, T = data()
