@@ -176,7 +176,7 @@ def fit(
 
     runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 6)
     done = min(len(history.step_losses) * history.batch_size, epochs * len(x))
-    rows = np.arange(len(x))
+    rows = np.arange(len(x), dtype=np.int64)
     with Progress(epochs * len(x), done, verbose) as progress:
         while history.epochs < epochs:
             if shuffle:
@@ -231,7 +231,7 @@ def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:
     """Return the factors of the steps in [first, end), checked."""
     if schedule is None:
         return np.ones(end - first)
-    factors = np.asarray(schedule(np.arange(first, end)))
+    factors = np.asarray(schedule(np.arange(first, end, dtype=np.int64)))
     if factors.dtype.kind not in "fiu" or factors.shape != (end - first,):
         raise ValueError(
             f"schedule: expected a number for each of {end - first} steps, "
