@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 Path_ = str | os.PathLike[str]
 
 _FORMAT = 1
+_APART = "averages", "optimizer"  # in a history, but kept apart from it here
 
 
 def save_checkpoint(path: Path, network: Any, optimizer: Any, history: History) -> None:
     """Write network, optimizer and history; a file that is there is replaced at the end."""
     settings, states = state.optimizer_state(optimizer)
-    names = [f.name for f in dataclasses.fields(history) if f.name != "averages"]
+    names = [f.name for f in dataclasses.fields(history) if f.name not in _APART]
     recorded = {name: getattr(history, name) for name in names}
     layers = state.layer_state(network)
     facts = {
@@ -116,7 +117,7 @@ def load_checkpoint(path: Path_, network: Any, optimizer: Any) -> History:
         setattr(optimizer, name, value)
     recorded = facts["history"] | {name: values.tolist() for name, values in lists.items()}
     recorded["metrics"] = tuple(recorded["metrics"])
-    return History(**recorded, averages=averages or None)
+    return History(**recorded, averages=averages or None, optimizer=optimizer)
 
 
 def _shapes(params: dict[str, Array]) -> dict[str, Any]:

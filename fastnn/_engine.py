@@ -129,7 +129,7 @@ class Runner:
         stacklevel: int,
     ) -> None:
         self.route = route
-        self.optimizer = optimizer
+        self._optimizer = optimizer
         self._batch_size = batch_size
         self._steps_per_epoch = steps_per_epoch
         self._record = record
@@ -139,7 +139,7 @@ class Runner:
 
     def rate(self) -> float:
         """Return the learning rate of the optimizer; NaN if it has none."""
-        rate = rate_of(self.optimizer)
+        rate = rate_of(self._optimizer)
         return math.nan if rate is None else rate
 
     def run(

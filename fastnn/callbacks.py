@@ -204,7 +204,7 @@ class Checkpoint(Callback):
     """Write all that a training needs to go on to a file; see :func:`load_checkpoint`.
 
     The file is an npz archive without pickles. It takes the place of the one before only when
-    it is whole.
+    it is whole. Whatever their order, checkpoints come after the other callbacks.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ from fastnn import layers, ops
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Samples, StepSettings, rate_of
+from fastnn._samples import Pair, samples, split
 from fastnn._types import Array
-from fastnn.callbacks import Callback
-from fastnn.ops._arrays import real
+from fastnn.callbacks import Callback, Checkpoint
 from fastnn.optimizers import Adam
 
 __all__ = ["History", "Schedule", "fit"]
@@ -28,7 +27,6 @@ __all__ = ["History", "Schedule", "fit"]
 Schedule = Callable[[Int64s], ArrayLike]
 
 _TILE = 1 << 14  # samples that are evaluated at a time
-_FRACTION = numbers.BETWEEN._replace(text="a pair (x, t) or a number in (0, 1)")
 
 
 @dataclass(repr=False)
@@ -53,8 +51,13 @@ class History:
         Loss of each step; those of an epoch that was interrupted are here too.
     step_hits : list of int
         Samples of each step that were classified right.
+    elapsed : float
+        Seconds spent on an epoch that is not whole yet.
     averages : dict of str to ndarray, or None
         The moving average of the parameters, with `ema`.
+    optimizer : Optimizer or None
+        The one of the training, which goes on with it when it is resumed without another.
+        Copies and files of the history do not have it.
     route, reason : str
         "program" or "layers", and why it was not the program.
     samples, batch_size, seed : int
@@ -75,7 +78,12 @@ class History:
     seconds: list[float] = field(default_factory=list)
     step_losses: list[float] = field(default_factory=list)
     step_hits: list[int] = field(default_factory=list)
+    elapsed: float = 0.0
     averages: dict[str, Array] | None = field(default=None, compare=False)
+    optimizer: Any = field(default=None, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "optimizer": None}
 
     @property
     def epochs(self) -> int:
@@ -126,7 +134,9 @@ def fit(
     """Train a network: see :meth:`fastnn.networks.MultiLayerNetExtend.fit`."""
     epochs = numbers.whole("epochs", epochs, 0)
     batch_size = numbers.whole("batch_size", batch_size, 1)
-    optimizer = Adam() if optimizer is None else optimizer_of(optimizer, {})
+    if optimizer is None:
+        optimizer = getattr(resume, "optimizer", None) or Adam()
+    optimizer = optimizer_of(optimizer, {})
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule: expected a function of step numbers, got {schedule!r}")
     if schedule is not None and rate_of(optimizer) is None:
@@ -137,7 +147,7 @@ def fit(
         None if ema is None else numbers.below_one("ema", ema),
     )
     x, t = samples(network, x, t)
-    (x, t), held_out = _split(network, x, t, validation)
+    (x, t), held_out = split(network, x, t, validation)
     called = _callbacks(callbacks)
     history = _history(network, len(x), min(batch_size, len(x)), held_out, seed, resume)
     route = choose(network, optimizer, x, t, history.batch_size, settings)
@@ -145,7 +155,7 @@ def fit(
     if route.averages is not None and history.averages is not None:
         for key, average in route.averages.items():
             average[...] = history.averages[key]
-    history.averages = route.averages
+    history.averages, history.optimizer = route.averages, optimizer
     network.history = history
     for callback in called:
         callback.network, callback.optimizer, callback.history = network, optimizer, history
@@ -166,7 +176,7 @@ def fit(
 
     runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 6)
     done = min(len(history.step_losses) * history.batch_size, epochs * len(x))
-    rows = np.arange(len(x))
+    rows = np.arange(len(x), dtype=np.int64)
     with Progress(epochs * len(x), done, verbose) as progress:
         while history.epochs < epochs:
             if shuffle:
@@ -187,17 +197,18 @@ def _epoch(
     schedule: Schedule | None,
     after: Callable[[int], None],
     network: Any,
-    held_out: tuple[Samples, Samples] | None,
+    held_out: Pair | None,
 ) -> None:
     """Carry out what is left of an epoch, and record it once it is whole."""
     steps = history.steps_per_epoch
     begin, end = history.epochs * steps, (history.epochs + 1) * steps
     first = len(history.step_losses)  # above `begin` if this epoch was interrupted
+    factors = _factors(schedule, first, end)
     start = time.perf_counter()
-    runner.run(
-        rows[(first - begin) * history.batch_size :], _factors(schedule, first, end), first, after
-    )
-    seconds = time.perf_counter() - start
+    try:
+        runner.run(rows[(first - begin) * history.batch_size :], factors, first, after)
+    finally:
+        history.elapsed += time.perf_counter() - start
     sizes = np.full(steps, history.batch_size)
     sizes[-1] = history.samples - sizes[:-1].sum()
     with np.errstate(all="ignore"):
@@ -206,20 +217,21 @@ def _epoch(
         "loss": loss,
         "accuracy": sum(history.step_hits[begin:end]) / history.samples,
         "lr": runner.rate() * float(_factors(schedule, end - 1, end)[0]),
-        "seconds": seconds,
+        "seconds": history.elapsed,
     }
     if held_out is not None:
         values["val_loss"], values["val_accuracy"] = evaluate(network, *held_out)
     with interrupts.held():  # all lists or none
         for name in (*history.metrics, "lr", "seconds"):
             getattr(history, name).append(values[name])
+        history.elapsed = 0.0
 
 
 def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:
     """Return the factors of the steps in [first, end), checked."""
     if schedule is None:
         return np.ones(end - first)
-    factors = np.asarray(schedule(np.arange(first, end)))
+    factors = np.asarray(schedule(np.arange(first, end, dtype=np.int64)))
     if factors.dtype.kind not in "fiu" or factors.shape != (end - first,):
         raise ValueError(
             f"schedule: expected a number for each of {end - first} steps, "
@@ -238,80 +250,16 @@ def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:
 def evaluate(network: Any, x: Samples, t: Samples) -> tuple[float, float]:
     """Return the mean loss without penalty and the share of samples that are classified right.
 
-    The second is 0 for the mean squared error.
+    The second is 0 unless the network is trained on the cross-entropy.
     """
-    classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
-    loss_of = ops.softmax_cross_entropy if classes else ops.mean_squared_error
+    last = network.last_layer
+    classes = isinstance(last, layers.SoftmaxWithLoss)
     loss, hits = 0.0, 0
     for begin in range(0, len(x), _TILE):
         scores, targets = network.predict(x[begin : begin + _TILE]), t[begin : begin + _TILE]
-        loss += loss_of(scores, targets)[0] * len(scores)
+        loss += last.forward(scores, targets) * len(scores)
         hits += hits_of(scores, targets) if classes else 0
     return loss / len(x), hits / len(x)
-
-
-def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "") -> tuple[Samples, Samples]:
-    """Return samples and targets as arrays that the network can be trained on.
-
-    Parameters
-    ----------
-    network : MultiLayerNetExtend
-    x, t : array_like
-    where : str
-        Comes before the names in errors.
-
-    Returns
-    -------
-    x, t : ndarray
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are not what the network takes.
-    """
-    x, t = real(f"{where}x", x), real(f"{where}t", t)
-    features, outputs = network.input_size, network.output_size
-    if x.ndim < 2 or len(x) == 0 or math.prod(x.shape[1:]) != features:
-        raise ValueError(
-            f"{where}x: expected at least one sample of {features} features, "
-            f"shape (N, {features}) or (N, ...), got {x.shape}"
-        )
-    n = len(x)
-    if isinstance(network.last_layer, layers.IdentityWithLoss):
-        if t.shape != (n, outputs):
-            raise ValueError(f"{where}t: expected targets of shape ({n}, {outputs}), got {t.shape}")
-    elif t.shape != (n, outputs):
-        if t.shape not in ((n,), (n, 1)):
-            raise ValueError(
-                f"{where}t: expected {n} labels of shape ({n},) or targets of shape "
-                f"({n}, {outputs}), got {t.shape}"
-            )
-        if t.dtype.kind not in "iu":
-            raise TypeError(f"{where}t: expected labels of a whole-number dtype, got {t.dtype}")
-        low, high = int(t.min()), int(t.max())
-        if low < 0 or high >= outputs:
-            raise ValueError(
-                f"{where}t: expected labels from 0 to {outputs - 1}, got {low if low < 0 else high}"
-            )
-    return x, t
-
-
-_Pair = tuple[Samples, Samples]
-
-
-def _split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[_Pair, _Pair | None]:
-    """Return the samples to train on and those to validate on."""
-    if validation is None:
-        return (x, t), None
-    if isinstance(validation, (tuple, list)):
-        if len(validation) != 2:
-            raise ValueError(f"validation: expected {_FRACTION.text}, got {len(validation)} items")
-        return (x, t), samples(network, validation[0], validation[1], "validation ")
-    share = numbers.number("validation", validation, _FRACTION)
-    n = len(x) - max(1, round(share * len(x)))
-    if n < 1:
-        raise ValueError(f"validation: {share} of {len(x)} samples leaves none to train on")
-    return (x[:n], t[:n]), (x[n:], t[n:])
 
 
 def _callbacks(callbacks: Any) -> list[Callback]:
@@ -321,14 +269,15 @@ def _callbacks(callbacks: Any) -> list[Callback]:
     for callback in found:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks: expected objects of type Callback, got {callback!r}")
-    return found
+    # What the others change at the end of an epoch must be in its checkpoint.
+    return sorted(found, key=lambda callback: isinstance(callback, Checkpoint))
 
 
 def _history(
     network: Any,
     n: int,
     batch_size: int,
-    held_out: _Pair | None,
+    held_out: Pair | None,
     seed: SupportsIndex | None,
     resume: History | None,
 ) -> History:

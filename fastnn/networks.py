@@ -417,7 +417,8 @@ class MultiLayerNetExtend:
             Samples a step.
         optimizer : Optimizer or str, optional
             Anything with ``update(params, grads)``, or a name in any case: "SGD", "Momentum",
-            "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW". Adam by default.
+            "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW". By default the one of the history
+            to resume, else Adam.
         validation : (x, t) or float, optional
             Data to evaluate on after each epoch, or which share of the samples to hold out for
             that: the last ones, in the order in which they come.
@@ -436,7 +437,8 @@ class MultiLayerNetExtend:
             optimizer.
         ema : float, optional
             Keep a moving average of the parameters with this decay, in [0, 1), in
-            ``history.averages``: a = ema a + (1 - ema) p after each step.
+            ``history.averages``: a = ema a + (1 - ema) p after each step. Write it to
+            ``network.params[key][...]`` to predict with it.
         shuffle : bool
             Whether each epoch takes the samples in a new order.
         seed : int, optional

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import _numbers as numbers
-from fastnn import ops
+from fastnn import config, ops
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
 from fastnn.optimizers import OPTIMIZERS
@@ -114,6 +114,7 @@ class Trainer:
         self._rows = np.empty(self.iter_per_epoch * self.batch_size, np.int64)
         self._rows_of = -1  # the epoch that they are drawn for
         self._runner: Runner | None = None
+        self._runs: tuple[int, int, str] | None = None  # what the runner was made for
 
     def train_step(self) -> None:
         """Take one step, and after the first one of an epoch the accuracies."""
@@ -121,8 +122,9 @@ class Trainer:
 
     def _take(self, steps: int, after: Callable[[int], None] = lambda samples: None) -> None:
         """Take some steps of an epoch."""
-        if self._runner is None or self._runner.optimizer is not self.optimizer:
-            self._runner = self._new_runner()
+        wanted = id(self.network), id(self.optimizer), config.get_backend()
+        if self._runner is None or self._runs != wanted:
+            self._runner, self._runs = self._new_runner(), wanted
         epoch, first = divmod(self.current_iter, self.iter_per_epoch)
         if self._rows_of != epoch:
             ops.choices(self.train_size, self._rows.size, self._seed, epoch, out=self._rows)

@@ -155,6 +155,7 @@ for dtype in ("float32", "float64"):
     for network in networks:
         for optimizer in OPTIMIZERS:
             Trainer(network, x, t, x, t, 1, 70, optimizer, verbose=False).train()
+            network.fit(x, t, 1, 40, optimizer, (x, t), verbose=False, clip_norm=1, ema=0.9)
 """
 
 

@@ -1,7 +1,9 @@
 """Networks as a whole: gradients, names, dtypes, seeds, both backends."""
 
+import copy
 import itertools
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -186,6 +188,55 @@ def test_params_are_the_arrays_of_the_layers(use_batchnorm):
         norm = net.layers[f"BatchNorm{i}"]
         assert norm.gamma is arrays[f"gamma{i}"] and norm.beta is arrays[f"beta{i}"]
     assert np.all(np.any(net.predict(x, train_flg=True) != before, axis=1))
+
+
+def expect_one_buffer(net):
+    """Check that parameters follow one another on cache lines, and that the layers hold them."""
+    line, begin = 64, net.params["W1"].ctypes.data
+    assert begin % 64 == 0
+    assert len({id(p.base) for p in net.params.values()}) == 1
+    for p in net.params.values():
+        assert p.flags.carray
+        assert p.ctypes.data == begin
+        begin += -(-p.size // line) * line * p.itemsize
+    held = {id(getattr(layer, name, None)) for layer in net.layers.values()
+            for name in ("W", "b", "gamma", "beta")}  # fmt: skip
+    assert held - {id(None)} == {id(p) for p in net.params.values()}
+
+
+def by_pickle(net):
+    return pickle.loads(pickle.dumps(net))
+
+
+@dtypes
+@pytest.mark.parametrize("again", [lambda net: net, copy.deepcopy, by_pickle, copy.copy])
+def test_parameters_lie_in_one_buffer(again, dtype):
+    net = MultiLayerNetExtend(6, [8, 70], 3, use_batchnorm=True, dtype=dtype, seed=0)
+    x, t = batch(306)
+    net.gradient(x, t)
+    kept = {key: p.copy() for key, p in net.params.items()}
+    other = again(net)
+    expect_one_buffer(net)
+    expect_one_buffer(other)
+    shares = again not in (copy.deepcopy, by_pickle)
+    assert np.shares_memory(other.params["W1"], net.params["W1"]) == shares
+    np.testing.assert_array_equal(other.predict(x), net.predict(x))
+    optimizers.SGD(0.1).update(other.params, other.gradient(x, t))
+    for key, p in kept.items():
+        assert np.array_equal(net.params[key], p) != shares or not p.any(), key
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, by_pickle])
+def test_copies_train_alike(again):
+    net = MultiLayerNetExtend(6, [8], 3, use_batchnorm=True, use_dropout=True, seed=0)
+    x, t = batch(306)
+    optimizers.SGD(0.1).update(net.params, net.gradient(x, t))
+    other = again(net)
+    for each in (net, other):
+        optimizers.SGD(0.1).update(each.params, each.gradient(x, t))
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(other.params[key], p, err_msg=key)
+    np.testing.assert_array_equal(other.predict(x), net.predict(x))
 
 
 def test_network_without_hidden_layers_is_softmax_regression():
@@ -377,6 +428,45 @@ def test_accuracy_counts_the_right_samples():
     assert net.accuracy(x, np.array([1, 2, 0, 1])) == 0.0
 
 
+def test_accuracy_with_the_squared_error_compares_the_largest():
+    net = MultiLayerNet(3, [], 3, loss="mean_squared_error")
+    net.params["W1"][...] = np.eye(3)
+    x = np.eye(3)[[0, 1, 2, 0]]
+    t = np.array([[0.9, 0.2, 0.1], [0.3, 0.4, 0.1], [0.1, 0.2, 5.0], [0.1, 0.2, 0.1]])
+    assert net.accuracy(x, t) == 0.75
+    for labels in (np.array([0, 1, 2, 1]), np.array([[0], [1], [2], [1]])):
+        with pytest.raises(ValueError, match=r"^accuracy: .* shape \(N, C\), C > 1, got \(4,"):
+            net.accuracy(x, labels)
+
+
+def test_loss_of_the_squared_error():
+    net = MultiLayerNet(6, [8], 2, weight_decay_lambda=0.1, dtype=np.float64, seed=0,
+                        loss="mean_squared_error")  # fmt: skip
+    assert isinstance(net.last_layer, layers.IdentityWithLoss)
+    x, _ = batch(318)
+    t = np.linspace(-1, 1, 20).reshape(10, 2)
+    squares = sum(np.sum(W**2) for key, W in net.params.items() if key[0] == "W")
+    expected = np.sum((net.predict(x) - t) ** 2) / 20 + 0.05 * squares
+    assert abs(net.loss(x, t) - expected) < 100 * EPS * expected
+
+
+@every_kind
+@dtypes
+def test_input_scale(build, dtype):
+    x = np.random.default_rng(319).integers(256, size=(10, 6), dtype=np.uint8)
+    t = np.arange(10) % 3
+    net, other = build(dtype=dtype, input_scale=1 / 255), build(dtype=dtype)
+    scaled = x.astype(dtype) * dtype(1 / 255)
+    assert net.input_scale == 1 / 255
+    np.testing.assert_array_equal(net.predict(x), other.predict(scaled))
+    assert net.loss(x, t) == other.loss(scaled, t)
+    assert net.accuracy(x, t) == other.accuracy(scaled, t)
+    grads = other.gradient(scaled, t)
+    for key, g in net.gradient(x, t).items():
+        np.testing.assert_array_equal(g, grads[key], strict=True)
+    assert x.dtype == np.uint8 and not np.array_equal(net.predict(x), other.predict(x))
+
+
 def test_predictions_do_not_train():
     net = MultiLayerNetExtend(6, [8], 3, use_batchnorm=True, use_dropout=True, seed=0)
     x, t = batch(316)
@@ -453,6 +543,9 @@ def test_backends_agree_on_training(activation, use_batchnorm, use_dropout):
         ({"dropout_ration": -0.5}, ValueError, "dropout_ration"),
         ({"dtype": np.float16}, TypeError, "dtype: expected float32 or float64, got float16"),
         ({"dtype": np.int64}, TypeError, "dtype: expected float32 or float64, got int64"),
+        ({"loss": "hinge"}, ValueError, "loss: expected one of cross_entropy, mean_squared_error"),
+        ({"input_scale": 0}, ValueError, "input_scale: expected a number above 0, got 0"),
+        ({"input_scale": "1"}, TypeError, "input_scale: expected a number above 0, got '1'"),
     ],
 )
 def test_settings_out_of_range(settings, error, text):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastnn import optimizers
+from fastnn import _engine, config, ops, optimizers
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS, Trainer
 
@@ -201,6 +201,97 @@ def test_training_may_begin_step_by_step():
     assert parts.test_acc_list == whole.test_acc_list
 
 
+class InOneStep:
+    """A route that is asked for many steps takes them all at once, and says how many."""
+
+    name, reason, averages, done = "fake", "", None, 0
+
+    def __init__(self, *args):
+        self.args, self.asked, self.rows, self.fail = args, [], [], False
+
+    def run(self, rows, batch_size, rates, losses, hits):
+        self.done = 0
+        if self.fail:
+            raise KeyboardInterrupt
+        self.asked.append((len(rates), set(rates.tolist())))
+        self.rows.append(rows.copy())
+        losses[:] = 1.0
+        self.done = len(rates)
+
+
+def test_steps_are_taken_in_stretches(monkeypatch):
+    routes = []
+    monkeypatch.setattr(
+        _engine, "Program", lambda *args: routes.append(InOneStep(*args)) or routes[-1]
+    )
+    run = trainer(n=2000, epochs=2, mini_batch_size=10)
+    run.train()
+    (route,) = routes
+    assert route.args[0] is run.network and route.args[1] is run.optimizer
+    assert sum(steps for steps, _ in route.asked) == run.max_iter == 400
+    assert route.asked[0] == (1, {0.01}) and len(route.asked) < 20
+    assert (run.route, run.reason) == ("fake", "")
+    drawn = np.concatenate(route.rows)
+    expected = [ops.choices(2000, 2000, 0, step=epoch) for epoch in range(2)]
+    np.testing.assert_array_equal(drawn, np.concatenate(expected))
+
+
+def test_interrupted_and_continued(monkeypatch):
+    routes = []
+    monkeypatch.setattr(
+        _engine, "Program", lambda *args: routes.append(InOneStep(*args)) or routes[-1]
+    )
+    run = trainer(n=2000, epochs=2, mini_batch_size=10)
+    run.train_step()
+    routes[0].fail = True
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    assert run.current_iter == len(run.train_loss_list) == 1
+    routes[0].fail = False
+    run.train()
+    assert len(run.train_loss_list) == 400 and len(run.train_acc_list) == 2
+    np.testing.assert_array_equal(
+        np.concatenate(routes[0].rows),
+        np.concatenate([ops.choices(2000, 2000, 0, step=epoch) for epoch in range(2)]),
+    )
+
+
+def test_another_optimizer_or_backend_between_steps():
+    run = trainer(optimizer="sgd")
+    run.train_step()
+    run.optimizer = optimizers.Adam()
+    run.train_step()
+    assert run.optimizer.iter == 1
+    with config.use_backend("numpy"):
+        run.train_step()
+    assert (run.route, run.reason) == ("layers", "the backend is numpy")
+    assert run.optimizer.iter == 2
+
+
+def test_the_rate_may_be_changed_between_steps():
+    run, other = trainer(), trainer()
+    for rate in (0.5, 0.1, 0.3):
+        run.optimizer.lr = rate
+        run.train_step()
+        assert run.optimizer.lr == rate
+    with pytest.raises(ValueError, match="^lr: expected a number above 0"):
+        run.optimizer.lr = 0
+        run.train_step()
+    other.train_step()
+    assert run.train_loss_list[0] == other.train_loss_list[0]
+    assert run.current_iter == 3
+
+
+def test_the_warning_points_to_the_line_of_the_user():
+    _, run = record([math.nan])
+    with pytest.warns(RuntimeWarning, match="the loss became nan in epoch 1, step 1;") as found:
+        run.train_step()
+    assert found[0].filename == __file__
+    _, run = record([1.0, math.nan])
+    (warning,) = caught(run)
+    assert warning.filename == __file__
+
+
 def test_training_again_when_nothing_is_left_adds_nothing():
     run = trainer()
     run.train()
@@ -323,6 +414,8 @@ def test_unknown_optimizer(name):
         ({"evaluate_sample_num_per_epoch": 0}, ValueError, "evaluate_sample_num_per_epoch"),
         ({"evaluate_sample_num_per_epoch": 2.5}, TypeError, "evaluate_sample_num_per_epoch"),
         ({"optimizer_param": {"lr": 0}}, ValueError, "lr"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"seed": 0.5}, TypeError, "seed"),
         ({"optimizer": "momentum", "optimizer_param": {"momentum": 1}}, ValueError, "momentum"),
     ],
 )

@@ -1,4 +1,4 @@
-"""How many times faster the kernels are than NumPy, for all cases of the other modules."""
+"""How many times faster the kernels are than NumPy, for the cases of the other modules."""
 
 from itertools import product
 

@@ -21,7 +21,7 @@ def order(method, n):
     return partial(ops.choices, n, n, 1, 2, out)
 
 
-class Random(Timed):
+class Orders(Timed):
     params = [IMPLS, METHODS, SIZES]
     param_names = ["impl", "method", "samples"]
 

@@ -1,0 +1,351 @@
+"""Callbacks: when they stop, what they bring back, what they write."""
+
+import csv
+import math
+import os
+
+import numpy as np
+import pytest
+
+import fastnn.fit
+from fastnn import MultiLayerNet, MultiLayerNetExtend, _checkpoint, callbacks, optimizers, schedules
+from fastnn._state import layer_state
+from fastnn.callbacks import (
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    ReduceLROnPlateau,
+    load_checkpoint,
+)
+
+D, C = 5, 3
+
+
+def data(n=50):
+    rng = np.random.default_rng(900)
+    return rng.normal(size=(n, D)).astype(np.float32), rng.integers(C, size=n)
+
+
+def network(seed=0, **settings):
+    return MultiLayerNetExtend(
+        D,
+        [8, 7],
+        C,
+        use_batchnorm=True,
+        use_dropout=True,
+        dropout_ration=0.2,
+        seed=seed,
+        **settings,
+    )
+
+
+def fit(net, epochs=4, **settings):
+    settings = {"verbose": False, "seed": 0} | settings
+    return net.fit(*data(), epochs, 16, **settings)
+
+
+def everything(net):
+    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
+
+
+def expect_same(got, expected):
+    assert got.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(got[key], value, err_msg=key)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Let validation give made-up values, epoch by epoch; keep the network of each epoch."""
+
+    def install(losses, accuracies=None):
+        values = iter(zip(losses, accuracies or [0.5] * len(losses), strict=True))
+        networks = []
+
+        def evaluate(net, x, t):
+            networks.append(everything(net))
+            return next(values)
+
+        monkeypatch.setattr(fastnn.fit, "evaluate", evaluate)
+        return networks
+
+    return install
+
+
+# --- early stopping ----------------------------------------------------------------------
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("losses", "settings", "epochs", "best"),
+    [
+        ([5, 4, 3, 2, 1], {}, 5, 5),
+        ([5, 4, 4, 4, 1], {}, 4, 2),
+        ([5, 6, 4, 6, 3], {}, 5, 5),
+        ([5, 4, 5], {"patience": 1}, 3, 2),
+        ([5, 4.9, 4.8, 1], {"min_delta": 0.5}, 3, 1),
+        ([5, 4.9, 4.4, 4.3, 4.2], {"min_delta": 0.5}, 5, 3),
+        ([NAN, 5, NAN, NAN, 1], {}, 4, 2),
+        ([NAN, NAN, 1], {}, 2, 0),
+    ],
+)
+def test_early_stopping(losses, settings, epochs, best, script):
+    networks = script(losses)
+    net, stopping = network(), EarlyStopping(**{"patience": 2} | settings)
+    history = fit(net, len(losses), validation=0.2, callbacks=[stopping])
+    assert (history.epochs, stopping.best_epoch) == (epochs, best)
+    assert best == 0 or stopping.best == losses[best - 1]
+    kept = networks[best - 1] if best else networks[-1]
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(p, kept[key], err_msg=key)
+    for key, value in layer_state(net).items():
+        expected = kept[key] if key.startswith("BatchNorm") else networks[-1][key]
+        np.testing.assert_array_equal(value, expected, err_msg=key)
+
+
+def test_the_last_network_may_be_kept(script):
+    networks = script([1, 2, 3])
+    net = network()
+    fit(net, 3, validation=0.2, callbacks=[EarlyStopping(patience=2, restore_best=False)])
+    expect_same(everything(net), networks[-1])
+
+
+def test_the_best_of_a_training_that_was_not_stopped_comes_back_too(script):
+    networks = script([1, 2])
+    net = network()
+    fit(net, 2, validation=0.2, callbacks=[EarlyStopping(patience=9)])
+    np.testing.assert_array_equal(net.params["W1"], networks[0]["W1"])
+
+
+def test_more_accuracy_is_better(script):
+    script([1] * 5, [0.5, 0.6, 0.6, 0.55, 0.7])
+    stopping = EarlyStopping("val_accuracy", patience=2)
+    history = fit(network(), 5, validation=0.2, callbacks=[stopping])
+    assert (history.epochs, stopping.best, stopping.best_epoch) == (4, 0.6, 2)
+
+
+def test_patience_goes_on_in_a_resumed_training(script):
+    script([1, 2, 2, 2, 2])
+    net, optimizer = network(), optimizers.Adam()
+    settings = {"validation": 0.2, "optimizer": optimizer}
+    history = fit(net, 2, **settings)
+    stopping = EarlyStopping(patience=2)
+    history = fit(net, 5, **settings, callbacks=[stopping], resume=history)
+    assert (history.epochs, stopping.best_epoch) == (3, 1)
+
+
+def test_the_training_loss_may_be_monitored():
+    stopping = EarlyStopping("loss", patience=1, min_delta=100)
+    assert fit(network(), 4, callbacks=[stopping]).epochs == 2
+
+
+# --- reduction on a plateau --------------------------------------------------------------
+
+
+def test_reduction_on_a_plateau(script):
+    script([5, 4, 4, 4, 4, 4, 3, 3])
+    optimizer = optimizers.SGD(0.8)
+    reduction = ReduceLROnPlateau(factor=0.5, patience=2, min_lr=0.15)
+    history = fit(network(), 8, optimizer=optimizer, validation=0.2, callbacks=[reduction])
+    assert history.lr == [0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.2, 0.2]
+    script([5, 5, 5, 5])
+    fit(network(), 4, optimizer=optimizer, validation=0.2, callbacks=[reduction])
+    assert optimizer.lr == 0.15
+    optimizer.lr = 0.1  # below the least rate already
+    script([5, 5, 5, 5])
+    fit(network(), 4, optimizer=optimizer, validation=0.2, callbacks=[reduction])
+    assert optimizer.lr == 0.1
+
+
+def test_reduction_needs_a_rate():
+    class Plain:
+        def update(self, params, grads):
+            pass
+
+    with pytest.raises(TypeError, match="^ReduceLROnPlateau: expected an optimizer with a number"):
+        fit(network(), optimizer=Plain(), callbacks=[ReduceLROnPlateau("loss")])
+
+
+# --- checkpoints -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adagrad", "adamw"])
+def test_a_resumed_training_has_the_same_bits(name, tmp_path):
+    make, path = optimizers.OPTIMIZERS[name], tmp_path / "checkpoint.npz"
+
+    def settings():
+        return {
+            "validation": 0.2, "ema": 0.9, "clip_norm": 1.0, "schedule": schedules.cosine(12),
+            "callbacks": [Checkpoint(path), ReduceLROnPlateau("loss", 0.5, 1, min_delta=0.5)],
+        }  # fmt: skip
+
+    whole, optimizer = network(), make(lr=0.05)
+    expected = fit(whole, 4, optimizer=optimizer, **settings())
+
+    fit(network(), 2, optimizer=make(lr=0.05), **settings())
+    other, its = network(seed=1), make(lr=0.7)
+    history = load_checkpoint(path, other, its)
+    assert history.epochs == 2 and history.lr == expected.lr[:2]
+    assert history.optimizer is its
+    history = fit(other, 4, resume=history, **settings() | {"seed": None})
+
+    expect_same(everything(other), everything(whole))
+    assert vars(its).keys() == vars(optimizer).keys() and its.lr == optimizer.lr < 0.05
+    for state in its._state_names:
+        expect_same(getattr(its, state), getattr(optimizer, state))
+    expect_same(history.averages, expected.averages)
+    for kept in (*expected.metrics, "lr", "step_losses", "step_hits", "seed"):
+        assert getattr(history, kept) == getattr(expected, kept), kept
+
+
+def test_into_a_network_and_optimizer_in_use(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    net, optimizer = network(), optimizers.Adam(0.01)
+    fit(net, 1, optimizer=optimizer, callbacks=[Checkpoint(path)])
+    kept, m, arrays = everything(net), optimizer.m["W1"].copy(), dict(net.params)
+    fit(net, 1, optimizer=optimizer)
+    load_checkpoint(path, net, optimizer)
+    expect_same(everything(net), kept)
+    np.testing.assert_array_equal(optimizer.m["W1"], m)
+    assert optimizer.iter == 4
+    assert all(net.params[key] is a for key, a in arrays.items())
+    assert net.layers["Affine1"].W is net.params["W1"]
+
+
+def test_nothing_is_pickled(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    fit(network(), 1, callbacks=[Checkpoint(path)])
+    with np.load(path, allow_pickle=False) as file:
+        kinds = {file[name].dtype.kind for name in file.files}
+        assert {"params/W1", "optimizer/m/W1", "layers/BatchNorm1.running_var"} <= set(file.files)
+    assert kinds <= set("fiU")
+
+
+def test_state_that_would_have_to_be_pickled(tmp_path):
+    for state in ({"W1": [1]}, [1.0], {"W1": np.array([None])}):
+        optimizer = optimizers.SGD()
+        optimizer.extra = state
+        with pytest.raises(TypeError, match="^optimizer: expected numbers.*got extra of"):
+            fit(network(), 1, optimizer=optimizer, callbacks=[Checkpoint(tmp_path / "c.npz")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.npz"
+    fit(network(), 1, callbacks=[Checkpoint(path)])
+    content = path.read_bytes()
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(_checkpoint.np, "savez", fail)
+    with pytest.raises(OSError, match="no space left"):
+        fit(network(), 1, callbacks=[Checkpoint(path)])
+    assert path.read_bytes() == content
+    assert os.listdir(tmp_path) == ["checkpoint.npz"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [({}, [1, 2, 3, 4, 5]), ({"every": 2}, [2, 4]), ({"monitor": "val_loss"}, [1, 3, 5]),
+     ({"monitor": "val_loss", "every": 3}, [3])],
+)  # fmt: skip
+def test_when_a_checkpoint_is_written(settings, epochs, script, tmp_path, monkeypatch):
+    script([5, 6, 4, 4, 3])
+    written = []
+
+    def save(path, net, optimizer, history):
+        written.append(history.epochs)
+
+    monkeypatch.setattr(callbacks, "save_checkpoint", save)
+    fit(network(), 5, validation=0.2, callbacks=[Checkpoint(tmp_path / "c.npz", **settings)])
+    assert written == epochs
+
+
+@pytest.mark.parametrize(
+    ("net", "optimizer", "text"),
+    [
+        (MultiLayerNet(D, [8, 7], C), optimizers.Adam(), "network: parameters: expected .*gamma1"),
+        (network(dtype="float64"), optimizers.Adam(), "network: parameters: expected .*float32"),
+        (
+            MultiLayerNetExtend(D, [8, 7], C, use_batchnorm=True),
+            optimizers.Adam(),
+            "network: layers: expected .*Dropout1",
+        ),
+        (network(), optimizers.AdamW(), "optimizer: expected Adam, as in the .*, got AdamW"),
+    ],
+)
+def test_a_checkpoint_of_something_else(net, optimizer, text, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    fit(network(), 1, callbacks=[Checkpoint(path)])
+    before, settings = everything(net), dict(vars(optimizer))
+    with pytest.raises(ValueError, match=f"^{text}"):
+        load_checkpoint(path, net, optimizer)
+    expect_same(everything(net), before)
+    assert vars(optimizer) == settings
+
+
+def test_a_file_that_is_no_checkpoint(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.ones(3))
+    with pytest.raises(ValueError, match="^path: expected a checkpoint of this version"):
+        load_checkpoint(tmp_path / "other.npz", network(), optimizers.Adam())
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "missing.npz", network(), optimizers.Adam())
+    with pytest.raises(FileNotFoundError, match="^Checkpoint: there is no folder .*missing"):
+        fit(network(), 1, callbacks=[Checkpoint(tmp_path / "missing" / "c.npz")])
+
+
+# --- comma-separated values --------------------------------------------------------------
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv(tmp_path):
+    path, net, optimizer = tmp_path / "log.csv", network(), optimizers.Adam()
+    settings = {"optimizer": optimizer, "validation": 0.2, "callbacks": [CSVLogger(path)]}
+    history = fit(net, 2, **settings)
+    assert len(rows(path)) == 2
+    history = fit(net, 3, **settings, resume=history)
+    for epoch, row in enumerate(rows(path), start=1):
+        numbers = {name: float(value) for name, value in row.items()}
+        assert numbers == {"epoch": epoch, **history.row(epoch)}
+    assert epoch == 3
+    fit(net, 1, **settings)  # another training: another file
+    assert len(rows(path)) == 1
+
+
+# --- errors ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: EarlyStopping("val_los"), ValueError, "monitor: expected one of loss, accuracy"),
+        (lambda: EarlyStopping(patience=0), ValueError, "patience: expected a whole number from 1"),
+        (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta: expected a number from 0 up"),
+        (lambda: ReduceLROnPlateau(factor=1), ValueError, r"factor: expected a number in \(0, 1\)"),
+        (lambda: ReduceLROnPlateau(patience=0.5), TypeError, "patience: expected a whole number"),
+        (lambda: ReduceLROnPlateau(min_lr=-1), ValueError, "min_lr: expected a number from 0 up"),
+        (lambda: ReduceLROnPlateau("lr"), ValueError, "monitor: expected one of"),
+        (lambda: Checkpoint("c", "best"), ValueError, "monitor: expected one of"),
+        (lambda: Checkpoint("c", every=0), ValueError, "every: expected a whole number from 1"),
+    ],
+)
+def test_settings_out_of_range(make, error, text):
+    with pytest.raises(error, match=f"^{text}"):
+        make()
+
+
+@pytest.mark.parametrize(
+    "callback", [EarlyStopping(), ReduceLROnPlateau(), Checkpoint("c", "val_loss")]
+)
+def test_what_is_monitored_must_be_there(callback):
+    net = network()
+    with pytest.raises(ValueError, match=r"monitor: expected one of loss, accuracy.*validation="):
+        fit(net, callbacks=[callback])
+    expect_same(everything(net), everything(network()))
