@@ -144,7 +144,7 @@ class Runner:
 
     def run(
         self,
-        rows: Int64s,
+        rows: Int64s | None,
         factors: Float64s,
         first: int,
         after: Callable[[int], None] = lambda samples: None,
@@ -153,7 +153,8 @@ class Runner:
 
         Parameters
         ----------
-        rows : ndarray of int64
+        rows : ndarray of int64, or None
+            None: each step takes all samples.
         factors : ndarray of float64, shape (steps,)
             On the learning rate of the optimizer.
         first : int
@@ -165,7 +166,7 @@ class Runner:
         losses, hits = np.zeros(factors.size), np.zeros(factors.size, np.int64)
         while begin < factors.size:
             part = slice(begin, min(begin + self._length, factors.size))
-            batch = rows[begin * size : part.stop * size]
+            batch = None if rows is None else rows[begin * size : part.stop * size]
             rates = factors[part] * self.rate()
             start = time.perf_counter()
             with interrupts.held():
@@ -177,7 +178,7 @@ class Runner:
             seconds = time.perf_counter() - start
             steps = part.stop - begin
             self._warn(losses[part], first + begin, rates)
-            after(batch.size)
+            after(steps * size if batch is None else batch.size)
             if steps == self._length:  # not one that the end cut short
                 growth = min(_GROWTH, STRETCH / max(seconds, 1e-9))
                 self._length = max(1, int(self._length * growth))

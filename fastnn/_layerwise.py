@@ -66,7 +66,7 @@ class LayerSteps:
         self._classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
 
     def run(
-        self, rows: Int64s, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+        self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
     ) -> None:
         """Carry out steps; see :class:`fastnn._route.Route`."""
         self.done = 0
@@ -79,7 +79,9 @@ class LayerSteps:
                     if before is not None and wanted != rate:
                         rate = wanted
                         optimizer.lr = rate or _NO_RATE
-                    batch = rows[i * batch_size : (i + 1) * batch_size]
+                    batch: Int64s | slice = slice(None)
+                    if rows is not None:
+                        batch = rows[i * batch_size : (i + 1) * batch_size]
                     losses[i], hits[i] = self._step(batch)
                     self.done = i + 1
                     interrupt.release()
@@ -87,7 +89,7 @@ class LayerSteps:
                 if rate != before:
                     optimizer.lr = before
 
-    def _step(self, rows: Int64s) -> tuple[float, int]:
+    def _step(self, rows: Int64s | slice) -> tuple[float, int]:
         network = self._network
         before = layer_state(network)
         try:

@@ -98,15 +98,15 @@ class Route(Protocol):
     done: int
 
     def run(
-        self, rows: Int64s, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+        self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
     ) -> None:
         """Carry out steps. An exception leaves network and optimizer as after a whole step.
 
         Parameters
         ----------
-        rows : ndarray of int64
+        rows : ndarray of int64, or None
             The samples of all steps: step i uses ``rows[i * batch_size : (i + 1) * batch_size]``,
-            so that the last one may have fewer.
+            so that the last one may have fewer. None: each step uses all, as they stand.
         batch_size : int
         rates : ndarray of float64, shape (steps,)
             Learning rates. 0 is allowed.

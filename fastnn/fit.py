@@ -176,12 +176,22 @@ def fit(
 
     runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 6)
     done = min(len(history.step_losses) * history.batch_size, epochs * len(x))
-    rows = np.arange(len(x), dtype=np.int64)
+    # A step on all samples takes them as they stand: their order changes rounding errors alone.
+    whole = history.steps_per_epoch == 1
+    rows = None if whole else np.arange(len(x), dtype=np.int64)
     with Progress(epochs * len(x), done, verbose) as progress:
         while history.epochs < epochs:
-            if shuffle:
+            if rows is not None and shuffle:
                 ops.permutation(len(x), history.seed, history.epochs, out=rows)
-            _epoch(history, runner, rows, schedule, advance, network, held_out)
+            if whole and held_out is None and not called:
+                try:
+                    _train(history, runner, rows, epochs, schedule, advance)
+                finally:
+                    _record(history, runner, schedule)
+            else:
+                _train(history, runner, rows, history.epochs + 1, schedule, advance)
+                validated = evaluate(network, *held_out) if held_out is not None else ()
+                _record(history, runner, schedule, *validated)
             progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
             if any([callback.on_epoch_end(history.epochs) for callback in called]):
                 break
@@ -190,40 +200,51 @@ def fit(
     return history
 
 
-def _epoch(
+def _train(
     history: History,
     runner: Runner,
-    rows: Int64s,
+    rows: Int64s | None,
+    until: int,
     schedule: Schedule | None,
     after: Callable[[int], None],
-    network: Any,
-    held_out: Pair | None,
 ) -> None:
-    """Carry out what is left of an epoch, and record it once it is whole."""
+    """Carry out the steps that are left before epoch `until`, counted from 0."""
     steps = history.steps_per_epoch
-    begin, end = history.epochs * steps, (history.epochs + 1) * steps
-    first = len(history.step_losses)  # above `begin` if this epoch was interrupted
-    factors = _factors(schedule, first, end)
+    first = len(history.step_losses)  # in the middle of an epoch if that was interrupted
+    factors = _factors(schedule, first, until * steps)
     start = time.perf_counter()
     try:
-        runner.run(rows[(first - begin) * history.batch_size :], factors, first, after)
+        begin = first - history.epochs * steps
+        left = None if rows is None else rows[begin * history.batch_size :]
+        runner.run(left, factors, first, after)
     finally:
         history.elapsed += time.perf_counter() - start
+
+
+def _record(history: History, runner: Runner, schedule: Schedule | None, *validated: float) -> None:
+    """Record the epochs that have all their steps by now; what was validated is the last one's."""
+    steps, begin = history.steps_per_epoch, history.epochs
+    end = len(history.step_losses) // steps
+    if end == begin:
+        return
     sizes = np.full(steps, history.batch_size)
     sizes[-1] = history.samples - sizes[:-1].sum()
+    part = slice(begin * steps, end * steps)
+    losses = np.reshape(history.step_losses[part], (-1, steps))
+    hits = np.reshape(history.step_hits[part], (-1, steps))
+    factors = _factors(schedule, part.start, part.stop)[steps - 1 :: steps]
     with np.errstate(all="ignore"):
-        loss = float(np.dot(history.step_losses[begin:end], sizes)) / history.samples
-    values = {
-        "loss": loss,
-        "accuracy": sum(history.step_hits[begin:end]) / history.samples,
-        "lr": runner.rate() * float(_factors(schedule, end - 1, end)[0]),
-        "seconds": history.elapsed,
-    }
-    if held_out is not None:
-        values["val_loss"], values["val_accuracy"] = evaluate(network, *held_out)
+        values = {
+            "loss": (losses @ sizes / history.samples).tolist(),
+            "accuracy": (hits.sum(axis=1) / history.samples).tolist(),
+            "lr": (runner.rate() * factors).tolist(),
+            "seconds": [history.elapsed / (end - begin)] * (end - begin),
+        }
+    if validated:
+        values["val_loss"], values["val_accuracy"] = ([value] for value in validated)
     with interrupts.held():  # all lists or none
         for name in (*history.metrics, "lr", "seconds"):
-            getattr(history, name).append(values[name])
+            getattr(history, name).extend(values[name])
         history.elapsed = 0.0
 
 

@@ -71,6 +71,8 @@ class Fake:
         return self
 
     def run(self, rows, batch_size, rates, losses, hits):
+        if rows is None:  # all samples at each step
+            rows = np.tile(np.arange(len(self.x)), len(rates))
         assert rows.dtype == hits.dtype == np.int64 and rates.dtype == losses.dtype == np.float64
         assert rates.shape == losses.shape == hits.shape == (-(-rows.size // batch_size),)
         self.done = 0
@@ -116,6 +118,28 @@ def test_defaults(fake):
     assert history.epochs == 1 and [len(rows) for rows in route.rows] == [128, 128, 44]
     assert route.rates == [optimizers.Adam().lr] * 3
     assert (history.route, history.reason) == ("fake", "made up")
+
+
+def test_steps_on_all_samples_are_recorded_as_epochs(fake):
+    route = fake(losses=[4.0, 3.0, 2.0, 1.0])
+    net = network()
+    schedule = lambda step: 1 / (1 + step)  # noqa: E731
+    history = net.fit(*data(), 4, 100, optimizers.SGD(0.5), verbose=False, schedule=schedule)
+    assert (history.loss, history.accuracy) == ([4.0, 3.0, 2.0, 1.0], [0.02] * 4)
+    assert history.lr == route.rates == [0.5, 0.25, 0.5 / 3, 0.125]
+    assert len(history.seconds) == 4 and min(history.seconds) > 0
+    for rows in route.rows:
+        np.testing.assert_array_equal(rows, np.arange(100))
+
+
+def test_an_interruption_among_steps_on_all_samples(fake):
+    route = fake(stop_at=3)
+    net = network()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*data(), 5, 100, verbose=False)
+    assert net.history.epochs == len(net.history.seconds) == 3
+    history = net.fit(*data(), 5, 100, verbose=False, resume=net.history)
+    assert history.epochs == len(history.lr) == 5 == len(route.rows)
 
 
 def test_steps_are_those_by_hand(layerwise):
