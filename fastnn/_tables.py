@@ -49,7 +49,8 @@ class Tables:
         self._norms: dict[str, dict[str, int]] = {}
         self._gradients: dict[tuple[str, str], int] = {}
         plan.allocate(self.workspace)
-        units = -(-plan.sizes.batch // kinds.UNIT)
+        n = plan.sizes.batch
+        units = -(-n // kinds.UNIT)
         slots = max(1, plan.slots)
         self.program = np.zeros(1, kinds.PROGRAM)
         p = self.program[0]
@@ -74,7 +75,9 @@ class Tables:
         p["scratch"] = self.workspace.take(
             "packed blocks", (plan.sizes.threads, plan.scratch_size()), self._real
         )
-        p["loss_sums"] = self.workspace.take("losses", (units,), np.float64)
+        p["losses"] = self.workspace.take("losses", (n,), self._real)
+        p["labels"] = self.workspace.take("labels", (n,), np.int64)
+        p["loss_sums"] = self.workspace.take("sums of losses", (units,), np.float64)
         p["hit_sums"] = self.workspace.take("right answers", (units,), np.int64)
         p["squares"] = self.workspace.take("squares", (len(self.updates),), np.float64)
 

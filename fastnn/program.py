@@ -119,6 +119,10 @@ class Program:
         p["data_kind"], p["data_scale"] = self._samples.kind, self._samples.scale
         p["features"] = self._features
         p["targets"], p["classes"] = self._targets.ctypes.data, scores.columns if dense else 0
+        if dense and gathered:
+            p["goals"] = tables.workspace.take(
+                "targets", (self._sizes.batch, scores.columns), self._sizes.real
+            )
         p["rule"] = self._parameters.rule()
         p["penalty"] = self._network.weight_decay_lambda
         p["clip_value"] = self._settings.clip_value or 0

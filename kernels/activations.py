@@ -143,6 +143,13 @@ def sum_of(row):
 
 
 @serial
+def exp_each(x):
+    """Replace x by exp(x)."""
+    for i in range(x.size):
+        x[i] = exp(x[i])
+
+
+@serial
 def exp_shifted(row, e):
     """Write exp(row - max(row)), which cannot overflow, to e; return the maximum and the sum."""
     largest = maximum(row)

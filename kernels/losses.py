@@ -4,24 +4,38 @@ Each kernel leaves one loss per row; the caller takes the mean. `dx` is the grad
 mean.
 """
 
-from fastnn.kernels.activations import exp_shifted
+from fastnn.kernels.activations import exp_each, exp_shifted, sum_of
 from fastnn.kernels.compile import row_sum, serial
 from fastnn.kernels.driver import kernel
-from fastnn.kernels.elementary import log
+from fastnn.kernels.elementary import log, maximum
 
 __all__ = ["mean_squared_error", "softmax_cross_entropy", "softmax_cross_entropy_dense"]
 
 
+# Elements that the rows of a block have together: each pass over them finds them in the cache.
+# Rows are short, and a loop over one of them would hardly be in vectors.
+_BLOCK = 4096
+
+
 @serial
-def cross_entropy_row(x, label, d, n):
-    """Write the gradient for scores x, one of n samples, to d; return the loss."""
+def cross_entropy_rows(x, labels, losses, d, n):
+    """Write losses and gradients for the scores of some of n samples."""
     one = x.dtype.type(1)
-    largest, total = exp_shifted(x, d)
-    scale = one / (total * n)
-    for j in range(d.size):
-        d[j] *= scale
-    d[label] -= one / n
-    return log(total) - (x[label] - largest)
+    for i in range(x.shape[0]):
+        row, shifted = x[i], d[i]
+        largest = maximum(row)
+        for j in range(row.size):
+            shifted[j] = row[j] - largest
+        losses[i] = -shifted[labels[i]]
+    exp_each(d.reshape(d.size))
+    for i in range(x.shape[0]):
+        row = d[i]
+        total = sum_of(row)
+        losses[i] += log(total)
+        scale = one / (total * n)
+        for j in range(row.size):
+            row[j] *= scale
+        row[labels[i]] -= one / n
 
 
 @serial
@@ -42,19 +56,9 @@ def dense_cross_entropy_row(x, target, d, n):
     return loss
 
 
-@serial
-def squared_error_row(x, target, d, n):
-    """Write the gradient for outputs x, one of n samples, to d; return the loss."""
-    for j in range(d.size):
-        d[j] = x[j] - target[j]
-    loss = x.dtype.type(0.5) * _sum_of_squares(d)
-    for j in range(d.size):
-        d[j] /= n
-    return loss
-
-
 @row_sum
-def _sum_of_squares(row):
+def sum_of_squares(row):
+    """Sum of the squares of a row."""
     total = row.dtype.type(0)
     for j in range(row.size):
         total += row[j] * row[j]
@@ -90,8 +94,10 @@ def is_right(x, label):
 def softmax_cross_entropy(x, t, losses, dx, start, stop):
     """Cross-entropy of softmax(x) against integer labels t."""
     n = x.dtype.type(x.shape[0])
-    for i in range(start, stop):
-        losses[i] = cross_entropy_row(x[i], t[i], dx[i], n)
+    step = max(1, _BLOCK // x.shape[1])
+    for first in range(start, stop, step):
+        rows = slice(first, min(stop, first + step))
+        cross_entropy_rows(x[rows], t[rows], losses[rows], dx[rows], n)
 
 
 @kernel("x.shape[0]")
@@ -105,6 +111,11 @@ def softmax_cross_entropy_dense(x, t, losses, dx, start, stop):
 @kernel("x.shape[0]")
 def mean_squared_error(x, t, losses, dx, start, stop):
     """Half the squared distance of each row of x from t."""
-    n = x.dtype.type(x.shape[0])
+    half, n = x.dtype.type(0.5), x.dtype.type(x.shape[0])
     for i in range(start, stop):
-        losses[i] = squared_error_row(x[i], t[i], dx[i], n)
+        row, target, d = x[i], t[i], dx[i]
+        for j in range(d.size):
+            d[j] = row[j] - target[j]
+        losses[i] = half * sum_of_squares(d)
+        for j in range(d.size):
+            d[j] /= n

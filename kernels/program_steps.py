@@ -11,6 +11,7 @@ from fastnn.kernels.activations import (
     relu_slope,
     sigmoid_each,
     sigmoid_slope,
+    sum_of,
     tanh_each,
     tanh_slope,
 )
@@ -29,11 +30,11 @@ from fastnn.kernels.dots import multiply_rows
 from fastnn.kernels.dropout import draw, drop_each
 from fastnn.kernels.gemm import TRANSPOSED_A, pack_panels, panels, tile_columns
 from fastnn.kernels.losses import (
-    cross_entropy_row,
+    cross_entropy_rows,
     dense_cross_entropy_row,
     is_right,
     largest_of,
-    squared_error_row,
+    sum_of_squares,
 )
 from fastnn.kernels.memory import cube, matrix, typed, vector
 from fastnn.kernels.microkernel import ACCUMULATE
@@ -42,7 +43,6 @@ from fastnn.kernels.philox import WORDS
 from fastnn.kernels.program_tables import (
     AFFINE,
     CROSS_ENTROPY,
-    DENSE_CROSS_ENTROPY,
     DROPOUT,
     DROPOUT_SLOPE,
     FINISH_MOMENTS,
@@ -256,28 +256,60 @@ def finish_step(p, s, like):
 
 @inlined
 def _evaluate(p, s, source, target, first, count, like):
-    """Write losses, their gradient and how many rows are right."""
-    classes = s.d
-    units = (p.n + UNIT - 1) // UNIT
-    losses, hits = typed(p.loss_sums, units, np.float64), typed(p.hit_sums, units, np.int64)
-    n = like.dtype.type(p.n)
-    for i in range(count):
-        unit = (first + i) // UNIT
-        if (first + i) % UNIT == 0:
-            losses[unit], hits[unit] = 0, 0
-        at = i * classes * like.itemsize
-        x, dx = vector(source + at, classes, like), vector(target + at, classes, like)
-        sample = _sample(p, first + i)
+    """Write the gradient of the loss, sums of losses over units and how many rows are right."""
+    classes, size, n = s.d, like.itemsize, like.dtype.type(p.n)
+    x, dx = matrix(source, count, classes, like), matrix(target, count, classes, like)
+    losses = vector(p.losses + first * size, count, like)
+    labels = typed(p.labels + first * 8, count, np.int64)
+    goals = p.targets + first * classes * size
+    if p.classes > 0 and p.order != 0:
+        goals = p.goals + first * classes * size
+        for i in range(count):
+            goal = vector(p.targets + _sample(p, first + i) * classes * size, classes, like)
+            _copy(goal, vector(goals + i * classes * size, classes, like))
+    goal = matrix(goals, count, classes, like)
+    if s.kind == SQUARED_ERROR:
+        _subtract(x.reshape(x.size), goal.reshape(x.size), dx.reshape(x.size))
+    else:
         if p.classes > 0:
-            goal = vector(p.targets + sample * p.classes * like.itemsize, p.classes, like)
-            label = largest_of(goal)
+            for i in range(count):
+                labels[i] = largest_of(goal[i])
         else:
-            goal, label = x, typed(p.targets, sample + 1, np.int64)[sample]
-        if s.kind != SQUARED_ERROR:
-            hits[unit] += is_right(x, label)
+            for i in range(count):
+                sample = _sample(p, first + i)
+                labels[i] = typed(p.targets, sample + 1, np.int64)[sample]
         if s.kind == CROSS_ENTROPY:
-            losses[unit] += cross_entropy_row(x, label, dx, n)
-        elif s.kind == DENSE_CROSS_ENTROPY:
-            losses[unit] += dense_cross_entropy_row(x, goal, dx, n)
-        elif s.kind == SQUARED_ERROR:
-            losses[unit] += squared_error_row(x, goal, dx, n)
+            cross_entropy_rows(x, labels, losses, dx, n)
+        else:
+            for i in range(count):
+                losses[i] = dense_cross_entropy_row(x[i], goal[i], dx[i], n)
+    for low in range(0, count, UNIT):
+        high, hits = min(count, low + UNIT), 0
+        unit = typed(p.loss_sums + (first + low) // UNIT * 8, 1, np.float64)
+        if s.kind == SQUARED_ERROR:
+            unit[0] = 0.5 * sum_of_squares(dx.reshape(x.size)[low * classes : high * classes])
+        else:
+            unit[0] = sum_of(losses[low:high])
+            for i in range(low, high):
+                hits += is_right(x[i], labels[i])
+        typed(p.hit_sums + (first + low) // UNIT * 8, 1, np.int64)[0] = hits
+    if s.kind == SQUARED_ERROR:
+        _divide(dx.reshape(x.size), n)
+
+
+@serial
+def _copy(row, out):
+    for j in range(out.size):
+        out[j] = row[j]
+
+
+@serial
+def _subtract(x, y, out):
+    for i in range(out.size):
+        out[i] = x[i] - y[i]
+
+
+@serial
+def _divide(x, n):
+    for i in range(x.size):
+        x[i] /= n

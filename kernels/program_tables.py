@@ -90,6 +90,8 @@ _FIXED = [
     "block", "slots", "slot_step",
     # Memory to pack into, for each thread.
     "scratch", "scratch_size",
+    # Of the batch: losses, labels, and targets if they are copied.
+    "losses", "labels", "goals",
     # Sums over units: of losses, of right answers; over updates: of squared gradients.
     "loss_sums", "hit_sums", "squares",
     # Whether parameters are updated; by which rule.
