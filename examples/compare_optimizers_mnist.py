@@ -72,28 +72,21 @@ class Run:
     """One network, trained by one optimizer on one backend."""
 
     def __init__(self, data, make_optimizer, backend, arguments) -> None:
-        (x_train, t_train), (x_test, t_test) = data
+        self.train, self.test = data
         self.backend = backend
-        self.test = x_test, t_test
         self.network = fastnn.MultiLayerNet(784, [100] * 4, 10, seed=arguments.seed)
-        self.trainer = fastnn.Trainer(
-            self.network, x_train, t_train, x_test, t_test,
-            epochs=arguments.epochs,
-            mini_batch_size=arguments.batch_size,
-            optimizer=make_optimizer(),
-            evaluate_sample_num_per_epoch=1000,
-            verbose=False,
-            seed=arguments.seed,
-        )  # fmt: skip
-        self.seconds: list[float] = []
+        self.optimizer = make_optimizer()
+        self.batch_size, self.seed = arguments.batch_size, arguments.seed
+        self.history = None
 
     def epoch(self) -> None:
-        """Train for one epoch and keep its time."""
+        """Train for one more epoch."""
+        done = self.history.epochs if self.history else 0
         with config.use_backend(self.backend):
-            start = time.perf_counter()
-            for _ in range(self.trainer.iter_per_epoch):
-                self.trainer.train_step()
-            self.seconds.append(time.perf_counter() - start)
+            self.history = self.network.fit(
+                *self.train, done + 1, self.batch_size, self.optimizer,
+                verbose=False, seed=self.seed, resume=self.history,
+            )  # fmt: skip
 
     def accuracy(self) -> float:
         """Return the accuracy on all test images."""
@@ -102,13 +95,13 @@ class Run:
 
 
 def compile_kernels(data, arguments: argparse.Namespace) -> float:
-    """Run one step of each optimizer, so that nothing is compiled while time is taken."""
+    """Train on a few samples each way, so that nothing is compiled while time is taken."""
     start = time.perf_counter()
-    for make_optimizer in tqdm(OPTIMIZERS.values(), desc="compiling kernels", leave=False):
-        for backend in BACKENDS:
-            run = Run(data, make_optimizer, backend, arguments)
-            with config.use_backend(backend):
-                run.trainer.train_step()
+    few = tuple((x[:2000], t[:2000]) for x, t in data)
+    for backend in tqdm(BACKENDS, desc="compiling kernels", leave=False):
+        run = Run(few, OPTIMIZERS["Adam"], backend, arguments)
+        run.epoch()
+        run.accuracy()
     return time.perf_counter() - start
 
 
@@ -137,10 +130,11 @@ def table(runs: dict[str, dict[str, Run]]) -> str:
     ]
     for name, both in runs.items():
         ours, numpy = both["numba"], both["numpy"]
-        ratio = statistics.median(b / a for a, b in zip(ours.seconds, numpy.seconds, strict=True))
+        seconds, theirs = ours.history.seconds, numpy.history.seconds
+        ratio = statistics.median(b / a for a, b in zip(seconds, theirs, strict=True))
         lines.append(
-            f"{name:10} {statistics.median(ours.seconds):9.3f} "
-            f"{statistics.median(numpy.seconds):8.3f} {ratio:5.2f}x "
+            f"{name:10} {statistics.median(seconds):9.3f} "
+            f"{statistics.median(theirs):8.3f} {ratio:5.2f}x "
             f"{ours.accuracy():10.4f} {numpy.accuracy():8.4f}"
         )
     return "\n".join(lines)
@@ -150,7 +144,7 @@ def plot(runs: dict[str, dict[str, Run]], path: Path) -> None:
     """Save the smoothed training losses of the runs on the compiled kernels."""
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     for name, both in runs.items():
-        loss = smooth_curve(both["numba"].trainer.train_loss_list)
+        loss = smooth_curve(both["numba"].history.step_losses)
         step = np.arange(1, len(loss) + 1)
         every = max(1, len(loss) // 15)
         axes.plot(step, loss, marker=MARKERS[name], markevery=every, markersize=5, label=name)

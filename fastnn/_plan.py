@@ -114,7 +114,8 @@ class Plan:
         self.outputs: dict[str, Buffer] = {}
         self.gradients: dict[str, Buffer] = {}  # dz of affine layers
         self.transposed: set[str] = set()  # layers with an input gradient
-        self.flops = 0
+        # Of products in steps, and of those for gradients of weights, wherever they are.
+        self.flops = self.weight_flops = 0
 
     def buffer(self, name: str, columns: int, local: bool | None = None, size: int = 0) -> Buffer:
         """Return a new buffer."""
@@ -214,8 +215,9 @@ class Plan:
             self.add(tables.RELU_SLOPE, target=d, other=y)
         self.gradients[name] = d
         x, W = self.inputs[name], layer.W
-        self.flops += 2 * self.sizes.batch * W.size
+        self.weight_flops += 2 * self.sizes.batch * W.size
         if self.slots:
+            self.flops += 2 * self.sizes.batch * W.size
             self.add(tables.WEIGHT_GRADIENT, source=x, target=d, other=d, of=name)
         elif packs_b(W.shape[0], self.sizes.batch, W.shape[1]):
             self.add(tables.PACK_ROWS, source=d, of=name)
@@ -245,10 +247,12 @@ class Plan:
         """Return how many elements each thread packs into."""
         sizes = [WORDS]
         n = self.sizes.batch
-        for _, layer in self.layers:
+        for name, layer in self.layers:
             if type(layer) in _AFFINE:
                 d, h = layer.W.shape
-                sizes += [scratch_size(n, d, h), scratch_size(d, n, h), scratch_size(n, h, d)]
+                sizes += [scratch_size(n, d, h), scratch_size(d, n, h)]
+                if name in self.transposed:
+                    sizes.append(scratch_size(n, h, d))
         return int(max(sizes))
 
 

@@ -498,8 +498,11 @@ class MultiLayerNetExtend:
         """
         size = numbers.whole("batch_size", batch_size, 1)
         optimizer = optimizers.Adam() if optimizer is None else optimizer_of(optimizer, {})
-        x = np.zeros((size, self.input_size), self.dtype)
-        t = np.zeros((size, self.output_size), self.dtype)
+        n = size + 1  # a batch is not all of the data
+        x = np.zeros((n, self.input_size), self.dtype)
+        t: Any = np.zeros(n, np.int64)
+        if isinstance(self.last_layer, layers.IdentityWithLoss):
+            t = np.zeros((n, self.output_size), self.dtype)
         print(choose(self, optimizer, x, t, size, StepSettings()).describe())
 
 

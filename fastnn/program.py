@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import layers
+from fastnn._explain import explain
 from fastnn._parameters import Parameters, known_layers, parameter_keys
 from fastnn._plan import Plan, Sizes
 from fastnn._route import Float64s, Int64s, StepSettings, Unsupported
@@ -153,6 +154,9 @@ class Program:
         settings = self._parameters.settings()
         p["settings"] = settings.ctypes.data
         _share(tables)
+        helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
+        if helpers:
+            threads.wake(helpers)
         try:
             run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
         finally:
@@ -164,7 +168,11 @@ class Program:
 
     def describe(self) -> str:
         """Return the plan as text."""
-        return ""
+        tables = self._tables(gathered=self._sizes.batch < self._n)
+        _share(tables)
+        states = self._parameters.states.values()
+        state_bytes = sum(array.nbytes for state in states for array in state.values())
+        return explain(tables, self._optimizer, state_bytes)
 
 
 def _checked(rows: Int64s, n: int) -> Int64s:
@@ -177,11 +185,9 @@ def _share(tables: Tables) -> None:
     """Say how many threads work on rows and on updates, and wake them."""
     p, plan = tables.program[0], tables.plan
     available = min(threads.get_num_threads(), plan.sizes.threads)
-    weight_flops = 2 * plan.sizes.batch * plan.parameters if not plan.slots else 0
-    on_rows = (plan.flops - weight_flops) * _NS_PER_FLOP
-    on_updates = weight_flops * _NS_PER_FLOP + plan.parameters * _NS_PER_PARAMETER
+    on_rows = plan.flops * _NS_PER_FLOP
+    on_updates = (
+        0 if plan.slots else plan.weight_flops
+    ) * _NS_PER_FLOP + plan.parameters * _NS_PER_PARAMETER
     p["row_threads"] = min(available, 1 + int(on_rows / _WORTH))
     p["update_threads"] = min(available, 1 + int(on_updates / _WORTH))
-    helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
-    if helpers:
-        threads.wake(helpers)

@@ -54,26 +54,34 @@ def _sizes(n, d, h, itemsize, form):
     return packed_size(d, h, itemsize) if packs_b(n, d, h) else 0, 0, 0
 
 
+# Rows whose sum is added to the total at once: the total goes to memory and back each time.
+_AT_ONCE = 4
+
+
 @serial
-def sum_columns(dout, total, left):
-    total[:] = 0
-    for i in range(dout.shape[0]):
-        row = dout[i, left : left + total.size]
+def add_columns(dout, total, left):
+    """Add the sums of some columns of dout, those from `left` on, to the total."""
+    right = left + total.size
+    whole = dout.shape[0] // _AT_ONCE * _AT_ONCE
+    for i in range(0, whole, _AT_ONCE):
+        r0, r1 = dout[i, left:right], dout[i + 1, left:right]
+        r2, r3 = dout[i + 2, left:right], dout[i + 3, left:right]
+        for j in range(total.size):
+            total[j] += (r0[j] + r1[j]) + (r2[j] + r3[j])
+    for i in range(whole, dout.shape[0]):
+        row = dout[i, left:right]
         for j in range(total.size):
             total[j] += row[j]
 
 
 @serial
-def _mask_and_sum_columns(dout, y, dz, total, left):
+def _mask(dout, y, dz, left, right):
+    """Write the columns of dout to dz, zero where y is not above zero."""
     zero = y.dtype.type(0)
-    right = left + total.size
-    total[:] = 0
     for i in range(dout.shape[0]):
         row, out, masked = dout[i, left:right], y[i, left:right], dz[i, left:right]
-        for j in range(total.size):
-            d = zero if out[j] <= zero else row[j]
-            masked[j] = d
-            total[j] += d
+        for j in range(row.size):
+            masked[j] = zero if out[j] <= zero else row[j]
 
 
 # All calls go through one compiled function: most of the time that it takes to compile is for
@@ -93,9 +101,9 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
         if backward:
             left, right = first * tile_columns(W), min(h, last * tile_columns(W))
             if relu:
-                _mask_and_sum_columns(dout, y, dz, v[left:right], left)
-            else:
-                sum_columns(dout, v[left:right], left)
+                _mask(dout, y, dz, left, right)
+            v[left:right] = 0
+            add_columns(dz, v[left:right], left)
             if W_size > 0:
                 of_W = panels(W, d)
                 pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)

@@ -15,7 +15,7 @@ from fastnn.kernels.activations import (
     tanh_each,
     tanh_slope,
 )
-from fastnn.kernels.affine import sum_columns
+from fastnn.kernels.affine import add_columns
 from fastnn.kernels.atomics import call
 from fastnn.kernels.batchnorm import (
     add_gradients,
@@ -140,7 +140,10 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
     elif s.kind == WEIGHT_GRADIENT:
         shift = slot * p.slot_step * size
         flags = TRANSPOSED_A if fresh else TRANSPOSED_A | ACCUMULATE
-        _add_columns(matrix(other, count, s.h, like), vector(s.db + shift, s.h, like), fresh)
+        db = vector(s.db + shift, s.h, like)
+        if fresh:
+            db[:] = 0
+        add_columns(matrix(other, count, s.h, like), db, 0)
         call(
             p.multiply,
             (source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags, 0, s.d, scratch),
@@ -153,17 +156,6 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
     else:
         a, c = matrix(source, count, s.d, like), matrix(target, count, s.h, like)
         multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
-
-
-@serial
-def _add_columns(dz, total, fresh):
-    if fresh:
-        sum_columns(dz, total, 0)
-    else:
-        for i in range(dz.shape[0]):
-            row = dz[i]
-            for j in range(total.size):
-                total[j] += row[j]
 
 
 @serial

@@ -7,7 +7,7 @@ with them, so that a gradient is still in the cache when it is used.
 import numpy as np
 
 from fastnn.kernels import optimizers
-from fastnn.kernels.affine import sum_columns
+from fastnn.kernels.affine import add_columns
 from fastnn.kernels.atomics import call
 from fastnn.kernels.compile import inlined, row_sum, serial
 from fastnn.kernels.gemm import (
@@ -50,7 +50,8 @@ def update(p, u, index, like, worker):
                 ),
             )  # fmt: skip
         elif u.kind == BIAS:
-            sum_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
+            gradient[:] = 0
+            add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
         if p.clip_norm > 0:
             typed(p.squares, index + 1, np.float64)[index] = _sum_of_squares(gradient)
