@@ -46,7 +46,7 @@ def run(program, segments, rates, losses, hits):
         p.slots_now = min(p.slots, units)
         for j in range(len(segments)):
             p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
-            share(p.on_rows, data, p.chunks)
+            share(p.on_rows, data, p.chunks, p.workers)
             if p.finish >= 0:
                 call(p.on_rows, (data, -1, 0))
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
@@ -72,7 +72,7 @@ def _update_all(p, data, shared):
     if p.clip_norm > 0:
         p.stage = COMPUTE
         _update_each(p, data, shared)
-        norm = np.sqrt(typed(p.squares, p.n_updates, np.float64).sum())
+        norm = np.sqrt(typed(p.squares, p.n_squares, np.float64).sum())
         if norm > p.clip_norm:
             p.shrink = p.clip_norm / norm
         p.stage = APPLY | PACK
@@ -82,7 +82,7 @@ def _update_all(p, data, shared):
 @serial
 def _update_each(p, data, shared):
     if shared and p.update_threads > 1:
-        share(p.on_update, data, p.n_updates)
+        share(p.on_update, data, p.n_updates, p.workers)
     else:
         _update_serially(p, data)
 
