@@ -37,7 +37,7 @@ def scores(network: Any, x: Array) -> Array | None:
     try:
         found = known_layers(network)
         given = samples(x, network.input_scale, network.dtype)
-        result = _scores(_folded(found), given, network.dtype)
+        result = _scores(_folded(found, network.dtype), given, network.dtype)
     except Unsupported:
         return None
     for _, layer in found:
@@ -67,7 +67,7 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     return out
 
 
-def _folded(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _folded(found: list[tuple[str, Any]], real: np.dtype[Any]) -> list[tuple[str, Any]]:
     """Return layers that do at test time what these do, without batch norm and dropout."""
     result: list[tuple[str, Any]] = []
     factor = 1.0  # of the input of the next affine layer
@@ -76,8 +76,10 @@ def _folded(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
         if kind is layers.Dropout:
             factor *= 1.0 if layer.inverted else 1 - layer.dropout_ratio
         elif kind in (layers.Affine, layers.AffineRelu):
-            W = layer.W if factor == 1 else layer.W * layer.W.dtype.type(factor)
-            result.append((name, kind(W, layer.b)))
+            if any(type(p) is not np.ndarray or p.dtype != real for p in (layer.W, layer.b)):
+                raise Unsupported(f"{name} has parameters that are not arrays of {real}")
+            W = layer.W if factor == 1 else layer.W * real.type(factor)
+            result.append((name, kind(np.ascontiguousarray(W), np.ascontiguousarray(layer.b))))
             factor = 1.0
         elif factor != 1:
             raise Unsupported(f"{name} follows dropout")
@@ -96,6 +98,9 @@ def _normalised(affine: layers.Affine, norm: layers.BatchNormalization) -> layer
     """Return one layer for an affine layer and batch normalisation after it."""
     if norm.running_mean is None or norm.running_var is None:
         raise Unsupported("batch normalisation has no statistics yet")
+    of_norm = norm.gamma, norm.beta, norm.running_mean, norm.running_var
+    if any(np.shape(array) != affine.b.shape for array in of_norm):
+        raise Unsupported("batch normalisation is of another width")
     with np.errstate(all="ignore"):
         slope = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
         W = affine.W * slope

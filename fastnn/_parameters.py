@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,19 @@ def known_layers(network: Any) -> list[tuple[str, Any]]:
     if not isinstance(network, networks.MultiLayerNetExtend):
         raise Unsupported(f"{type(network).__name__} is not a network of fastnn")
     for name in _METHODS:
-        if getattr(type(network), name) is not getattr(networks.MultiLayerNetExtend, name):
+        own = getattr(type(network), name) is not getattr(networks.MultiLayerNetExtend, name)
+        if own or name in vars(network):
             raise Unsupported(f"{type(network).__name__} has a method {name} of its own")
     for name, layer in (*network.layers.items(), ("last_layer", network.last_layer)):
         known = _LOSSES if name == "last_layer" else KNOWN
         if type(layer) not in known:
             raise Unsupported(f"{name} is of type {type(layer).__name__}")
+        for method in ("forward", "backward"):
+            if method in vars(layer):
+                raise Unsupported(f"{name} has a method {method} of its own")
     found = list(network.layers.items())
+    if len({id(layer) for _, layer in found}) < len(found):
+        raise Unsupported("a layer is there under two names")
     if not any(parameters_of(layer) for _, layer in found):
         raise Unsupported("no layer has parameters")
     return found
@@ -73,6 +80,13 @@ def is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
     )
 
 
+def _expect_apart(arrays: list[Array]) -> None:
+    """Raise Unsupported if two of the arrays, which are contiguous, share memory."""
+    spans = sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in arrays if a.nbytes)
+    if any(end > begin for (_, end), (begin, _) in pairwise(spans)):
+        raise Unsupported("two parameters, or states of the optimizer, share memory")
+
+
 class Parameters:
     """The parameters with all that belongs to them, each kind in one flat buffer.
 
@@ -96,23 +110,31 @@ class Parameters:
     ) -> None:
         if type(optimizer) not in optimizers.OPTIMIZERS.values():
             raise Unsupported(f"the optimizer is of type {type(optimizer).__name__}")
+        if "update" in vars(optimizer):
+            raise Unsupported("the optimizer has a method update of its own")
         self._optimizer = optimizer
-        self.arrays: dict[str, Array] = network.params
-        self.keys = parameter_keys(network, found)
         self._real = network.dtype
         self.begins: dict[str, int] = {}
         self.size = 0
         for key, p in network.params.items():
             self.begins[key] = self.size
             self.size += -(-p.size // LINE) * LINE
-        self.states: dict[str, dict[str, Array]] = {}
-        for name in optimizer._state_names:
-            self.states[name] = self._state(getattr(optimizer, name) or {})
         self.averages: dict[str, Array] | None = None
+        self.take(network, found)
         if averaged:
             self.averages = self._views()
             for key, average in self.averages.items():
                 average[...] = network.params[key]
+
+    def take(self, network: Any, found: list[tuple[str, Any]]) -> None:
+        """Take the arrays that the network and the optimizer have now."""
+        self.arrays: dict[str, Array] = network.params
+        self.keys = parameter_keys(network, found)
+        self.states: dict[str, dict[str, Array]] = {}
+        for name in self._optimizer._state_names:
+            self.states[name] = self._state(getattr(self._optimizer, name) or {})
+        arrays = [self.arrays, *self.states.values()]
+        _expect_apart([state[key] for state in arrays for key in self.begins])
 
     def _views(self) -> dict[str, Array]:
         flat = aligned((self.size,), self._real)

@@ -267,10 +267,12 @@ def _widths(found: list[tuple[str, Any]], features: int) -> list[int]:
     """Return the columns before each layer and after the last, checked."""
     widths = [features]
     for name, layer in found:
-        width = widths[-1]
-        expected = {"W": (width,), "gamma": (width,), "beta": (width,)}
+        before = after = widths[-1]
+        if type(layer) in _AFFINE:
+            after = np.shape(layer.W)[-1] if np.ndim(layer.W) == 2 else 0
+        expected = {"W": (before, after)}
         for key, array in parameters_of(layer).items():
-            if key in expected and array.shape[:1] != expected[key]:
-                raise Unsupported(f"{name}.{key} has shape {array.shape} for {width} columns")
-        widths.append(layer.W.shape[1] if type(layer) in _AFFINE else width)
+            if np.shape(array) != expected.get(key, (after,)):
+                raise Unsupported(f"{name}.{key} has shape {np.shape(array)} for {before} columns")
+        widths.append(after)
     return widths

@@ -23,8 +23,6 @@ from fastnn.kernels.program_parts import addresses
 # updates there should be for each thread, so that none waits long for the last one.
 _UPDATE_BYTES, _SHARES = 256 << 10, 8
 
-_NORM_SUMS = ("mean", "rstd", "dgamma", "dbeta")
-
 
 class Tables:
     """Tables for :func:`fastnn.kernels.program.run`, and the memory that they point to.
@@ -48,6 +46,7 @@ class Tables:
         self._packed: dict[tuple[str, int], int] = {}
         self._norms: dict[str, dict[str, int]] = {}
         self._gradients: dict[tuple[str, str], int] = {}
+        self._squares = 0
         plan.allocate(self.workspace)
         n = plan.sizes.batch
         units = -(-n // kinds.UNIT)
@@ -72,6 +71,7 @@ class Tables:
         p["n_updates"] = len(self.updates)
         p["block"], p["slots"] = plan.block, plan.slots
         p["scratch_size"] = plan.scratch_size()
+        p["workers"] = plan.sizes.threads
         p["scratch"] = self.workspace.take(
             "packed blocks", (plan.sizes.threads, plan.scratch_size()), self._real
         )
@@ -79,7 +79,8 @@ class Tables:
         p["labels"] = self.workspace.take("labels", (n,), np.int64)
         p["loss_sums"] = self.workspace.take("sums of losses", (units,), np.float64)
         p["hit_sums"] = self.workspace.take("right answers", (units,), np.int64)
-        p["squares"] = self.workspace.take("squares", (len(self.updates),), np.float64)
+        p["n_squares"] = self._squares
+        p["squares"] = self.workspace.take("squares", (self._squares,), np.float64)
 
     def _prepare(self, name: str, layer: Any, units: int, training: bool) -> None:
         """Take the memory that belongs to a layer rather than to a step."""
@@ -206,6 +207,10 @@ class Tables:
                 if parameters.averages is not None:
                     arrays["average"] = parameters.averages[key].ctypes.data
                 step = self._rows_of_update(array, record, total)
+                # Sums of squares are of parts that do not depend on how many threads there are.
+                record["square"] = self._squares
+                record["square_size"] = array.size if attribute != "W" else ROWS * array.shape[1]
+                self._squares += -(-array.size // record["square_size"])
                 for top in range(0, max(1, array.shape[0] if attribute == "W" else 1), step):
                     rows.append(_part(record, arrays, array, top, step, self._real.itemsize))
         rows.sort(key=lambda record: -record["size"])
@@ -251,4 +256,13 @@ def _part(
         return record | arrays
     bottom, columns = min(array.shape[0], top + step), array.shape[1]
     shifted = {name: address + top * columns * size for name, address in arrays.items()}
-    return record | shifted | {"top": top, "bottom": bottom, "size": (bottom - top) * columns}
+    return (
+        record
+        | shifted
+        | {
+            "top": top,
+            "bottom": bottom,
+            "size": (bottom - top) * columns,
+            "square": record["square"] + top // ROWS,
+        }
+    )

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from fastnn import layers
 from fastnn._explain import explain
-from fastnn._parameters import Parameters, known_layers, parameter_keys
-from fastnn._plan import Plan, Sizes
+from fastnn._parameters import Parameters, known_layers
+from fastnn._plan import Buffer, Plan, Sizes
 from fastnn._route import Float64s, Int64s, StepSettings, Unsupported
 from fastnn._source import as_used, samples, targets
 from fastnn._tables import Tables
@@ -29,6 +29,13 @@ __all__ = ["Program"]
 # What a thread's share must be, in nanoseconds, lest waiting for it takes longer.
 _WORTH = 4000
 _NS_PER_FLOP, _NS_PER_PARAMETER = 1 / 100, 0.5
+
+
+# What tables take from layers.
+_FACTS = {
+    "W", "b", "gamma", "beta", "running_mean", "running_var", "momentum", "eps", "dropout_ratio",
+    "inverted", "seed",
+}  # fmt: skip
 
 
 class Program:
@@ -67,50 +74,74 @@ class Program:
         self._layers = known_layers(network)
         self._samples = samples(x, network.input_scale, network.dtype)
         self._n, self._features = self._samples.array.shape
-        self._sizes = Sizes(min(batch_size, self._n), threads.get_num_threads(), network.dtype)
+        self._batch_size = batch_size
         self._dense = type(network.last_layer) is layers.IdentityWithLoss
-        classes = self._plan(gathered=True).widths[-1]
-        self._targets = targets(t, self._n, classes, network.dtype, self._dense)
+        self._classes = self._plan(gathered=True).widths[-1]
+        self._targets = targets(t, self._n, self._classes, network.dtype, self._dense)
+        self._whole_plan(
+            gathered=True
+        )  # which no tables are made of: only to see that there is one
         self._parameters = Parameters(network, self._layers, optimizer, settings.ema is not None)
         self._shapes = {key: p.shape for key, p in network.params.items()}
         self.averages = self._parameters.averages
         self.done = 0
-        self._made: dict[bool, tuple[tuple[int, ...], Tables]] = {}
+        self._made: dict[bool, tuple[list[Any], Tables]] = {}
 
     def _plan(self, gathered: bool) -> Plan:
-        return Plan(self._layers, self._features, self._sizes, gathered)
+        batch = self._batch_size if gathered else self._n
+        sizes = Sizes(batch, threads.get_num_threads(), self._network.dtype)
+        return Plan(self._layers, self._features, sizes, gathered)
 
-    def _tables(self, gathered: bool) -> Tables:
-        """Return the tables, made anew if an array of the network is another one by now."""
-        before, tables = self._made.get(gathered, ((), None))
-        if tables is None or before != self._arrays():
-            shapes = {key: p.shape for key, p in self._network.params.items()}
-            if shapes != self._shapes:
-                raise ValueError("params: arrays have other shapes than when training began")
-            self._parameters.keys = parameter_keys(self._network, self._layers)
-            tables = self._make(gathered)
-            self._made[gathered] = self._arrays(), tables
-        return tables
-
-    def _arrays(self) -> tuple[int, ...]:
-        """Return the identities of the arrays that tables point to."""
-        names = "W", "b", "gamma", "beta", "running_mean", "running_var"
-        return tuple(id(getattr(layer, name, None)) for _, layer in self._layers for name in names)
-
-    def _make(self, gathered: bool) -> Tables:
+    def _whole_plan(self, gathered: bool) -> tuple[Plan, Buffer]:
+        """Return a plan with all of its steps, and the buffer of the scores."""
         plan = self._plan(gathered)
-        used = None
-        if not gathered:
-            used = as_used(self._samples, self._sizes.real)
-            plan.data.address = used.ctypes.data
         scores = plan.forward()
-        if plan.layers and scores is plan.data:
+        if scores is plan.data:
             raise Unsupported("the network returns its input")
         d = plan.buffer("gradient of the scores", scores.columns)
         dense = self._targets.ndim == 2
         loss = kinds.DENSE_CROSS_ENTROPY if dense else kinds.CROSS_ENTROPY
         plan.add(kinds.SQUARED_ERROR if self._dense else loss, source=scores, target=d)
         plan.backward(d)
+        return plan, scores
+
+    def _tables(self, gathered: bool) -> Tables:
+        """Return the tables, made anew if an array of the network is another one by now."""
+        before, tables = self._made.get(gathered, ([], None))
+        if tables is None or not _same(before, self._facts()):
+            if list(self._network.layers.values()) != [layer for _, layer in self._layers]:
+                raise ValueError("layers: they are others than when training began")
+            shapes = {key: p.shape for key, p in self._network.params.items()}
+            if shapes != self._shapes:
+                raise ValueError("params: arrays have other shapes than when training began")
+            self._parameters.take(self._network, self._layers)
+            tables = self._make(gathered)
+            self._parameters.install()
+            self._made[gathered] = self._facts(), tables
+        return tables
+
+    def _facts(self) -> list[Any]:
+        """Return what tables were made of: arrays that they point to, settings of layers.
+
+        To keep the arrays keeps their memory, and tells them from others, which could come to
+        stand where they stood.
+        """
+        facts: list[Any] = [threads.get_num_threads()]
+        for layer in self._network.layers.values():
+            facts.append(layer)
+            facts += [value for name, value in vars(layer).items() if name in _FACTS]
+        facts += self._network.params.values()
+        for name in self._optimizer._state_names:
+            facts += (getattr(self._optimizer, name) or {}).values()
+        return facts
+
+    def _make(self, gathered: bool) -> Tables:
+        plan, scores = self._whole_plan(gathered)
+        used = None
+        if not gathered:
+            used = as_used(self._samples, plan.sizes.real)
+            plan.data.address = used.ctypes.data
+        dense = self._targets.ndim == 2
         tables = Tables(plan, self._parameters)
         if used is not None:
             tables.workspace.keep("samples", used)
@@ -122,10 +153,9 @@ class Program:
         p["targets"], p["classes"] = self._targets.ctypes.data, scores.columns if dense else 0
         if dense and gathered:
             p["goals"] = tables.workspace.take(
-                "targets", (self._sizes.batch, scores.columns), self._sizes.real
+                "targets", (plan.sizes.batch, scores.columns), plan.sizes.real
             )
         p["rule"] = self._parameters.rule()
-        p["penalty"] = self._network.weight_decay_lambda
         p["clip_value"] = self._settings.clip_value or 0
         p["clip_norm"] = self._settings.clip_norm or 0
         p["decay"] = self._settings.ema or 0
@@ -139,14 +169,17 @@ class Program:
         Without `rows`, every step takes all samples, in the order in which they stand.
         """
         self.done = 0
+        if rows is not None:
+            rows = self._checked(rows, batch_size, rates.size)
+        if losses.shape != rates.shape or hits.shape != rates.shape:
+            raise ValueError(f"losses, hits: expected {rates.size} of each")
         tables = self._tables(gathered=rows is not None)
         p = tables.program[0]
         if rows is None:
             p["batch"], p["rows"], p["order"] = self._n, self._n * rates.size, 0
         else:
-            rows = _checked(rows, self._n)
             p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
-        self._parameters.install()
+        p["penalty"] = self._network.weight_decay_lambda
         p["iteration"] = getattr(self._optimizer, "iter", 0)
         p["passes"], p["done"] = 0, 0
         for step, layer in tables.dropouts:
@@ -166,19 +199,38 @@ class Program:
             for _, layer in tables.dropouts:
                 layer.step += self.done
 
+    def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
+        """Return a copy of the rows, which nobody can change after it was checked."""
+        rows = np.array(rows, np.int64)
+        if not 1 <= batch_size <= self._batch_size:
+            raise ValueError(
+                f"batch_size: expected a whole number from 1 to {self._batch_size}, "
+                f"which the program was made for, got {batch_size}"
+            )
+        if rows.ndim != 1 or -(-rows.size // batch_size) != steps:
+            raise ValueError(
+                f"rows: expected those of {steps} steps with {batch_size} samples, "
+                f"got shape {rows.shape}"
+            )
+        if rows.size and (rows.min() < 0 or rows.max() >= self._n):
+            raise ValueError(f"rows: expected numbers from 0 to {self._n - 1}")
+        return rows
+
     def describe(self) -> str:
         """Return the plan as text."""
-        tables = self._tables(gathered=self._sizes.batch < self._n)
+        tables = self._tables(gathered=self._batch_size < self._n)
         _share(tables)
         states = self._parameters.states.values()
         state_bytes = sum(array.nbytes for state in states for array in state.values())
         return explain(tables, self._optimizer, state_bytes)
 
 
-def _checked(rows: Int64s, n: int) -> Int64s:
-    if rows.size and (rows.min() < 0 or rows.max() >= n):
-        raise ValueError(f"rows: expected numbers from 0 to {n - 1}")
-    return np.ascontiguousarray(rows, np.int64)
+def _same(facts: list[Any], others: list[Any]) -> bool:
+    """Say whether arrays and layers are the same, and numbers equal."""
+    return len(facts) == len(others) and all(
+        a is b or (isinstance(a, (bool, int, float)) and bool(a == b))
+        for a, b in zip(facts, others, strict=True)
+    )
 
 
 def _share(tables: Tables) -> None:

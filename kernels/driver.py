@@ -31,7 +31,7 @@ def {name}({args}, chunks):
     _length = (_n + chunks * {unit} - 1) // (chunks * {unit}) * {unit}
     _mode = _flush_denormals()
     _function, _data, _failed = _job(_body, ({args},), _n, _length)
-    _share(_function, _data, chunks)
+    _share(_function, _data, chunks, _everyone)
     _restore_denormals(_mode)
     if _load(_failed):
         raise MemoryError
@@ -56,6 +56,7 @@ def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
             "_body": serial(function),
             "_job": atomics.job,
             "_share": pool.share,
+            "_everyone": pool.MOST_CHUNKS,
             "_load": atomics.load,
             "_flush_denormals": simd.flush_denormals,
             "_restore_denormals": simd.restore_denormals,

@@ -26,6 +26,7 @@ TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claime
 DONE = 256  # chunks finished
 FUNCTION, DATA = 384, 392
 HELPERS = 512  # helpers from this index on claim nothing
+WORKERS = 528  # threads from this number on claim nothing of the present job
 AWAKE = 520  # while it is not 0, helpers do not go to sleep
 
 MOST_CHUNKS = 0xFFFF  # that a ticket can count
@@ -62,6 +63,8 @@ def _take_part(table, worker):
     while ticket & 0xFFFF < (ticket >> 16) & 0xFFFF:
         # These belong to the ticket if it is still there: a job ends after its last claim.
         function, data = load(table + FUNCTION), load(table + DATA)
+        if worker >= load(table + WORKERS):
+            break
         if replace(table + TICKET, ticket, ticket + 1):
             call(function, (data, ticket & 0xFFFF, worker))
             add(table + DONE, 1)
@@ -81,10 +84,11 @@ def _wait(round):
 
 
 @serial
-def share(function, data, chunks):
+def share(function, data, chunks, workers):
     """Call the function for each chunk, on all threads that are free.
 
-    Each call is told which thread it runs on: 0 is the caller, 1 the first helper, and so on.
+    Each call is told which thread it runs on: 0 is the caller, 1 the first helper, and so on,
+    below `workers`: a job that has memory for each thread has it for so many.
     """
     table = _table()
     if chunks == 1:
@@ -92,6 +96,7 @@ def share(function, data, chunks):
     elif chunks <= MOST_CHUNKS and replace(table + OWNER, 0, 1):
         store(table + FUNCTION, function)
         store(table + DATA, data)
+        store(table + WORKERS, workers)
         store(table + DONE, 0)
         number = ((load(table + TICKET) >> 32) + 1) & 0x7FFFFFFF
         store(table + TICKET, number << 32 | chunks << 16)

@@ -46,7 +46,7 @@ def _make(real: Any) -> tuple[Any, Any, Any]:
     def on_update(data, index, worker):  # type: ignore[no-untyped-def]
         """Do the present stages of an update."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        _update(p, typed(p.updates, p.n_updates, UPDATE)[index], index, like, worker)
+        _update(p, typed(p.updates, p.n_updates, UPDATE)[index], like, worker)
 
     def multiply(  # type: ignore[no-untyped-def]
         a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch

@@ -56,6 +56,8 @@ UPDATE = np.dtype(
             # Where the numbers to update begin, and how many they are; 0 for what there is not.
             "p", "g", "state1", "state2", "average", "size",
             "penalised", "packed", "transposed",
+            # Which sum of squares is its first: there is one for each so many numbers.
+            "square", "square_size",
         )
     ]
 )  # fmt: skip
@@ -92,15 +94,17 @@ _FIXED = [
     "scratch", "scratch_size",
     # Of the batch: losses, labels, and targets if they are copied.
     "losses", "labels", "goals",
-    # Sums over units: of losses, of right answers; over updates: of squared gradients.
-    "loss_sums", "hit_sums", "squares",
+    # Sums over units: of losses, of right answers. Sums of squared gradients.
+    "loss_sums", "hit_sums", "squares", "n_squares",
     # Whether parameters are updated; by which rule.
     "training", "rule", "iteration", "passes", "done",
-    # Threads for the steps and for the updates, how many chunks and slots the rows of the
-    # present step have, its steps, its stage.
-    "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "finish", "stage",
-    # When to share again after late steps, and the time of the fastest.
-    "serial_until", "fastest",
+    # How many threads there is memory for; threads for the steps and for the updates, how many
+    # chunks and slots the rows of the present step have, its steps, its stage.
+    "workers", "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "finish",
+    "stage",
+    # Steps so far; nanoseconds of one that is taken alone, and that sharing has cost; until when
+    # to go on alone, for how long that is, and when it last ended.
+    "taken", "alone", "lost", "alone_until", "rest", "resumed",
 ]  # fmt: skip
 PROGRAM = np.dtype(
     [(name, np.int64) for name in _FIXED]

@@ -34,8 +34,8 @@ _SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP = (
 
 
 @serial
-def update(p, u, index, like, worker):
-    """Do the present stages of an update, which is number `index` of all."""
+def update(p, u, like, worker):
+    """Do the present stages of an update."""
     numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
     if p.stage & COMPUTE:
         if p.slots_now > 0:
@@ -54,7 +54,10 @@ def update(p, u, index, like, worker):
             add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
         if p.clip_norm > 0:
-            typed(p.squares, index + 1, np.float64)[index] = _sum_of_squares(gradient)
+            squares = typed(p.squares, p.n_squares, np.float64)
+            for i in range(0, u.size, u.square_size):
+                part = gradient[i : min(u.size, i + u.square_size)]
+                squares[u.square + i // u.square_size] = _sum_of_squares(part)
     if p.stage & APPLY:
         if p.shrink != 1:
             _shrink(gradient, p.shrink)
