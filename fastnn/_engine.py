@@ -99,6 +99,11 @@ class Progress:
             self._bar.set_postfix(facts(), refresh=False)
             self._bar.update(samples)
 
+    def announce(self, route: Route) -> None:
+        """Print what takes long before the first step."""
+        if not route.ready:
+            self.write("compiling the training program: once for each version on this machine")
+
     def write(self, line: str) -> None:
         """Print a line above the bar."""
         if self._bar is not None:

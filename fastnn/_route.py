@@ -90,12 +90,17 @@ class Route(Protocol):
         The moving average, with the keys of `network.params`; None without `ema`.
     done : int
         Steps that the last run did.
+    ready : bool
+        Whether nothing has to be compiled before the first step, which would take long.
     """
 
     name: str
     reason: str
     averages: dict[str, Array] | None
     done: int
+
+    @property
+    def ready(self) -> bool: ...
 
     def run(
         self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s

@@ -180,6 +180,7 @@ def fit(
     whole = history.steps_per_epoch == 1
     rows = None if whole else np.arange(len(x), dtype=np.int64)
     with Progress(epochs * len(x), done, verbose) as progress:
+        progress.announce(route)
         while history.epochs < epochs:
             if rows is not None and shuffle:
                 ops.permutation(len(x), history.seed, history.epochs, out=rows)

@@ -23,6 +23,7 @@ from fastnn._tables import Tables
 from fastnn.kernels import program_tables as kinds
 from fastnn.kernels import threads
 from fastnn.kernels.program import run
+from fastnn.kernels.program_parts import are_ready
 
 __all__ = ["Program"]
 
@@ -215,6 +216,11 @@ class Program:
         if rows.size and (rows.min() < 0 or rows.max() >= self._n):
             raise ValueError(f"rows: expected numbers from 0 to {self._n - 1}")
         return rows
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing has to be compiled before the first step."""
+        return bool(are_ready(self._network.dtype))
 
     def describe(self) -> str:
         """Return the plan as text."""

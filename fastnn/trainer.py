@@ -122,17 +122,21 @@ class Trainer:
 
     def _take(self, steps: int, after: Callable[[int], None] = lambda samples: None) -> None:
         """Take some steps of an epoch."""
-        wanted = id(self.network), id(self.optimizer), config.get_backend()
-        if self._runner is None or self._runs != wanted:
-            self._runner, self._runs = self._new_runner(), wanted
+        runner = self._current_runner()
         epoch, first = divmod(self.current_iter, self.iter_per_epoch)
         if self._rows_of != epoch:
             ops.choices(self.train_size, self._rows.size, self._seed, epoch, out=self._rows)
             self._rows_of = epoch
         rows = self._rows[first * self.batch_size : (first + steps) * self.batch_size]
-        self._runner.run(rows, np.ones(steps), self.current_iter, after)
+        runner.run(rows, np.ones(steps), self.current_iter, after)
         if self.current_epoch == epoch:
             self._evaluate()
+
+    def _current_runner(self) -> Runner:
+        wanted = id(self.network), id(self.optimizer), config.get_backend()
+        if self._runner is None or self._runs != wanted:
+            self._runner, self._runs = self._new_runner(), wanted
+        return self._runner
 
     def _new_runner(self) -> Runner:
         route = choose(
@@ -167,6 +171,7 @@ class Trainer:
             return
         size = self.batch_size
         with Progress(self.max_iter * size, self.current_iter * size, self.verbose) as progress:
+            progress.announce(self._current_runner().route)
 
             def after(samples: int) -> None:
                 progress.advance(samples, self._facts)

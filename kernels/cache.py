@@ -107,6 +107,10 @@ class _KernelCache(_Cache):
         key = f"{self._name} {signature} {codegen.magic_tuple()}"
         return folder() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.bin"
 
+    def has(self, signature: Any, codegen: Any) -> bool:
+        """Say whether there is a file for this signature."""
+        return self._path(signature, codegen).exists()
+
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
         if not self._enabled:
             return None

@@ -39,9 +39,21 @@ def part(function: Any) -> Any:
     return cache.enable(numba.njit(function, no_cpython_wrapper=True, **OPTIONS))
 
 
+def _signature(compiled: Any) -> tuple[Any, ...]:
+    return (numba.types.int64,) * compiled.py_func.__code__.co_argcount
+
+
+def is_ready(compiled: Any) -> bool:
+    """Say whether a :func:`part` was compiled before, by this process or another."""
+    signature = _signature(compiled)
+    return signature in compiled.overloads or compiled._cache.has(
+        signature, compiled.targetctx.codegen()
+    )
+
+
 def address(compiled: Any) -> int:
     """Return where the machine code of a :func:`part` begins."""
-    signature = (numba.types.int64,) * compiled.py_func.__code__.co_argcount
+    signature = _signature(compiled)
     compiled.compile(signature)
     result = compiled.overloads[signature]
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))

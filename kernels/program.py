@@ -64,7 +64,6 @@ def run(program, segments, rates, losses, hits):
         p.passes += 1
         p.first += p.n
         p.done = i + 1
-        p.taken += 1
         if threads > 1 and p.n == p.batch:
             _note_time(p, shared, start, now())
     if threads > 1:
@@ -108,6 +107,7 @@ def _note_time(p, shared, start, end):
     what they gained, but not below nothing (Page's CUSUM).
     """
     elapsed = end - start
+    p.taken += 1
     if not shared:
         if p.alone == 0 or p.taken <= FIRST:
             p.alone = elapsed if p.alone == 0 else min(p.alone, elapsed)

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.kernels.compile import address, part
+from fastnn.kernels.compile import address, is_ready, part
 from fastnn.kernels.gemm import TRANSPOSED_A, scratch_size
 from fastnn.kernels.gemm import multiply as _multiply
 from fastnn.kernels.memory import matrix, pointer, typed, vector
@@ -68,6 +68,11 @@ def _make(real: Any) -> tuple[Any, Any, Any]:
 
 
 _PARTS = {np.dtype(real): _make(real) for real in (np.float32, np.float64)}
+
+
+def are_ready(dtype: DTypeLike) -> bool:
+    """Say whether the functions for a type of numbers were compiled before."""
+    return all(map(is_ready, _PARTS[np.dtype(dtype)]))
 
 
 @functools.cache

@@ -102,8 +102,8 @@ _FIXED = [
     # chunks and slots the rows of the present step have, its steps, its stage.
     "workers", "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "finish",
     "stage",
-    # Steps so far; nanoseconds of one that is taken alone, and that sharing has cost; until when
-    # to go on alone, for how long that is, and when it last ended.
+    # Steps so far that could be shared; nanoseconds that one takes alone, and that sharing has
+    # cost; until when to go on alone, for how long that is, and when it last ended.
     "taken", "alone", "lost", "alone_until", "rest", "resumed",
 ]  # fmt: skip
 PROGRAM = np.dtype(

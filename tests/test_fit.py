@@ -61,6 +61,7 @@ class Fake:
     """A route that learns nothing, writes down what it is asked, and can be interrupted."""
 
     name, reason, averages, done = "fake", "made up", None, 0
+    ready = True
 
     def __init__(self, losses=(), stop_at=None, after_step=lambda: None):
         self.rows, self.rates, self.sizes = [], [], []
