@@ -92,12 +92,12 @@ def _step(p, s, first, count, slot, fresh, worker, like):
         _product(p, s, source, target, other, count, slot, fresh, worker, like)
     elif kind == GATHER:
         _gather(p, first, count, target, like)
-    elif kind <= TANH_SLOPE:
-        _activate(kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
     elif kind == PACK_ROWS:
         dz = matrix(source, count, s.d, like)
         packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
         pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
+    elif kind <= TANH_SLOPE:
+        _activate(kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
     elif kind <= DROPOUT_SLOPE:
         x, y = vector(source, count * s.d, like), vector(target, count * s.d, like)
         mask = typed(s.other + (own if s.other_local else first) * s.d, count * s.d, np.bool_)

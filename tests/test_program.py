@@ -1,0 +1,348 @@
+"""The training program gives the numbers of the layers, whatever is trained with whatever."""
+
+import numpy as np
+import pytest
+
+from fastnn import MultiLayerNetExtend, optimizers
+from fastnn._layerwise import LayerSteps
+from fastnn._route import StepSettings
+from fastnn._state import layer_state
+from fastnn.layers import BatchNormalization, Dropout
+from fastnn.program import Program
+
+N, D, C, BATCH = 150, 5, 3, 12
+STEPS = 200
+RAGGED = 9  # samples of the last batch: more than the 8 up to which dx is computed another way
+
+NETWORKS = {
+    f"{activation}{' norm' if norm else ''}{' ' + dropout if dropout else ''}": {
+        "activation": activation,
+        "use_batchnorm": norm,
+        "dropout": dropout,
+    }
+    for activation in ("relu", "sigmoid", "tanh")
+    for norm in (False, True)
+    for dropout in ("", "dropout", "inverted")
+}
+OPTIMIZERS = {
+    **{name: (make, {}) for name, make in optimizers.OPTIMIZERS.items()},
+    **{f"{name} decay": (m, {"weight_decay": 0.01}) for name, m in optimizers.OPTIMIZERS.items()},
+    "adam explicit": (optimizers.Adam, {"bias_correction": "explicit"}),
+    "adamw explicit": (optimizers.AdamW, {"bias_correction": "explicit"}),
+}
+
+
+def network(kind="relu", hidden=(8, 7), sizes=(D, C), dtype=np.float64, **settings):
+    values = dict(NETWORKS[kind])
+    dropout = values.pop("dropout")
+    net = MultiLayerNetExtend(
+        sizes[0], hidden, sizes[1], use_dropout=bool(dropout), dropout_ration=0.2, dtype=dtype,
+        seed=0, weight_init_std=0.5, **values, **settings,
+    )  # fmt: skip
+    for layer in net.layers.values():
+        if isinstance(layer, Dropout):
+            layer.inverted = dropout == "inverted"
+    return net
+
+
+def optimizer(name="sgd"):
+    make, settings = OPTIMIZERS[name]
+    return make(lr=1.0, **settings)
+
+
+def data(n=N, sizes=(D, C)):
+    rng = np.random.default_rng(900)
+    return rng.normal(size=(n, sizes[0])), rng.integers(sizes[1], size=n)
+
+
+def rates(steps=STEPS):
+    """Some are 0, as at the end of schedules."""
+    values = np.random.default_rng(901).uniform(0, 0.05, steps)
+    values[::17] = 0
+    return values
+
+
+def rows(steps=STEPS, batch=BATCH, last=RAGGED, n=N):
+    return np.random.default_rng(902).integers(n, size=(steps - 1) * batch + last)
+
+
+class Trained:
+    """A network after a run, with all that the run has changed."""
+
+    def __init__(self, route, net, opt, samples, batch, steps):
+        self.net, self.opt, self.route = net, opt, route
+        self.losses, self.hits = np.full(steps, np.nan), np.full(steps, -1)
+        route.run(samples, batch, rates(steps), self.losses, self.hits)
+        assert route.done == steps
+
+    def arrays(self):
+        found = {f"params {key}": p for key, p in self.net.params.items()}
+        for name in self.opt._state_names:
+            found |= {f"{name} {key}": p for key, p in getattr(self.opt, name).items()}
+        for key, average in (self.route.averages or {}).items():
+            found[f"average {key}"] = average
+        for key, value in layer_state(self.net).items():
+            found[key] = np.asarray(value)  # running statistics, seeds and steps of dropout
+        found["iter"] = np.asarray(getattr(self.opt, "iter", 0))
+        return found
+
+
+def both(
+    kind="relu", name="sgd", settings=None, xt=None, steps=STEPS, batch=BATCH, last=RAGGED, **of_net
+):
+    """Train two equal networks, one on each route."""
+    x, t = xt or data(sizes=of_net.get("sizes", (D, C)))
+    trained = []
+    for make in (Program, lambda *args: LayerSteps(*args, "test")):
+        net, opt = network(kind, **of_net), optimizer(name)
+        route = make(net, opt, x, t, batch, settings or StepSettings())
+        trained.append(Trained(route, net, opt, rows(steps, batch, last, len(x)), batch, steps))
+    return trained
+
+
+def expect_equal(ours, theirs):
+    """Expect the same bits; the losses are means, of which the order of the sum may differ."""
+    eps = np.finfo(ours.net.dtype).eps
+    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=4 * BATCH * eps)
+    np.testing.assert_array_equal(ours.hits, theirs.hits)
+    expected = theirs.arrays()
+    assert ours.arrays().keys() == expected.keys()
+    for key, array in ours.arrays().items():
+        assert array.dtype == expected[key].dtype, key
+        np.testing.assert_array_equal(array, expected[key], err_msg=key)
+
+
+def expect_close(ours, theirs, limit, but=()):
+    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=limit, atol=limit)
+    np.testing.assert_array_equal(ours.hits, theirs.hits)
+    expected = theirs.arrays()
+    assert ours.arrays().keys() == expected.keys()
+    for key, array in ours.arrays().items():
+        if not key.endswith(but or "\0"):
+            size = max(1e-3, np.abs(expected[key]).max())
+            np.testing.assert_allclose(array, expected[key], rtol=0, atol=limit * size, err_msg=key)
+
+
+# Sums over a batch are taken in another order where there is batch normalisation, a penalty, a
+# norm or a moving average, so that each step differs by some eps. What follows amplifies that:
+# networks that are trained at all forget old differences more slowly than they grow at first.
+# 200 steps were seen to make it 1e-13 at most; a wrong formula makes it 1e-4.
+CLOSE = 1e-11
+
+
+@pytest.mark.parametrize("kind", [k for k in NETWORKS if "norm" not in k])
+def test_networks_have_the_same_bits(kind):
+    ours, theirs = both(kind, "momentum")
+    assert ours.route._plan(gathered=True).slots <= 1
+    expect_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", [k for k in NETWORKS if "norm" in k])
+def test_networks_with_batch_normalisation(kind):
+    expect_close(*both(kind, "momentum"), CLOSE)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_have_the_same_bits(name):
+    expect_equal(*both("tanh", name))
+
+
+# A bias before batch normalisation does nothing, so its gradient is rounding noise, of 1e-17
+# here. Rules that divide by the root of its square make steps of it, and with a penalty on the
+# bias each makes the next one larger. Nothing depends on them but the running means.
+NOISE = " b1", " b2", "running_mean"
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_with_batch_normalisation_and_dropout(name):
+    expect_close(*both("relu norm dropout", name), CLOSE, but=NOISE)
+
+
+@pytest.mark.parametrize("kind", ["relu", "sigmoid inverted", "relu dropout"])
+@pytest.mark.parametrize("name", ["adam", "nesterov"])
+def test_float32_has_the_same_bits(kind, name):
+    expect_equal(*both(kind, name, steps=40, dtype=np.float32))
+
+
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "adam"])
+def test_float32_with_batch_normalisation(name):
+    ours, theirs = both("relu norm", name, steps=30, dtype=np.float32)
+    expect_close(ours, theirs, 2e-3, but=NOISE if name == "adam" else ())
+    x = data()[0]
+    scores, expected = (net.predict(x) for net in (ours.net, theirs.net))
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=5e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", ["relu", "relu norm dropout"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        StepSettings(clip_value=0.02),
+        StepSettings(clip_norm=0.1),
+        StepSettings(ema=0.9),
+        StepSettings(ema=0.0),
+        StepSettings(0.05, 0.08, 0.95),
+    ],
+    ids=str,
+)
+def test_settings(kind, settings):
+    ours, theirs = both(kind, "momentum", settings, weight_decay_lambda=0.01)
+    expect_close(ours, theirs, CLOSE)
+    free = both(kind, "momentum")[0]
+    if settings.clip_value or settings.clip_norm:
+        assert np.abs(ours.net.params["W1"] - free.net.params["W1"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam decay"])
+def test_weight_penalty(name):
+    expect_close(*both("sigmoid", name, weight_decay_lambda=0.1), CLOSE)
+
+
+def one_hot(t):
+    return np.eye(C)[t]
+
+
+def dense(t):
+    return np.random.default_rng(903).dirichlet(np.ones(C), size=len(t))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda t: t[:, None],
+        lambda t: t.astype(np.uint8),
+        lambda t: one_hot(t).astype(bool),
+        lambda t: np.asfortranarray(dense(t)),
+        one_hot,
+        dense,
+    ],
+    ids=["column", "bytes", "bool", "fortran", "one-hot", "dense"],
+)
+def test_targets(form):
+    x, t = data()
+    expect_equal(*both("relu", xt=(x, form(t)), steps=50))
+
+
+@pytest.mark.parametrize("kind", ["relu", "tanh dropout"])
+@pytest.mark.parametrize("outputs", [1, C])
+def test_squared_error(kind, outputs):
+    x, _ = data()
+    t = np.random.default_rng(904).normal(size=(N, outputs))
+    ours, theirs = both(kind, "momentum", xt=(x, t), loss="mean_squared_error", sizes=(D, outputs))
+    assert (ours.hits == 0).all()
+    expect_equal(ours, theirs)
+
+
+def test_one_class():
+    x, t = data()
+    expect_equal(*both("relu", xt=(x, np.zeros_like(t)), sizes=(D, 1), steps=20))
+    expect_equal(*both("relu", xt=(x, np.ones((N, 1))), sizes=(D, 1), steps=20))
+
+
+@pytest.mark.parametrize("last", [1, 2, 5])
+@pytest.mark.parametrize("kind", ["relu", "relu norm"])
+def test_small_last_batch(kind, last):
+    """The program computes its dx as for whole batches, the layer as for few samples."""
+    expect_close(*both(kind, last=last, steps=20), CLOSE)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["relu", "relu norm"])
+def test_wide_layers(kind, dtype):
+    """Wide enough to pack all operands of all products, and to update in many parts."""
+    sizes = 70, 300
+    ours, theirs = both(
+        kind, "adam", steps=4, batch=120, last=110, xt=data(200, sizes), sizes=sizes,
+        hidden=(400, 800), dtype=dtype,
+    )  # fmt: skip
+    if "norm" in kind:
+        # One step of Adam moves every parameter by its rate, up or down: see the float32 test.
+        expect_close(ours, theirs, 1e-8 if dtype == "float64" else 0.1, but=NOISE)
+    else:
+        expect_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", ["relu", "sigmoid dropout", "relu inverted", "tanh norm"])
+@pytest.mark.parametrize("last", [256, 250, 17, 1])
+def test_many_samples_of_a_tiny_network(kind, last):
+    """Gradients are then summed by slots, in another order."""
+    ours, theirs = both(
+        kind, "momentum", batch=256, last=last, xt=data(1000), steps=30, hidden=(4, 3)
+    )
+    assert ours.route._plan(gathered=True).slots > 1
+    expect_close(ours, theirs, CLOSE)
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 7, 6, 5, 4)])
+@pytest.mark.parametrize("kind", ["relu", "sigmoid inverted"])
+def test_depths(hidden, kind):
+    expect_equal(*both(kind, hidden=hidden, steps=20))
+
+
+def test_runs_go_on_where_the_last_one_ended():
+    x, t = data()
+    once, parts = (network("relu norm dropout") for _ in range(2))
+    ours = Trained(
+        Program(once, first := optimizers.Adam(), x, t, BATCH, StepSettings(ema=0.5)),
+        once, first, rows(), BATCH, STEPS,
+    )  # fmt: skip
+    second = optimizers.Adam()
+    route = Program(parts, second, x, t, BATCH, StepSettings(ema=0.5))
+    losses, hits = np.zeros(STEPS), np.zeros(STEPS, np.int64)
+    for part in (slice(0, 1), slice(1, 77), slice(77, STEPS)):
+        samples = rows()[part.start * BATCH : part.stop * BATCH]
+        route.run(samples, BATCH, rates()[part], losses[part], hits[part])
+    np.testing.assert_array_equal(losses, ours.losses)
+    np.testing.assert_array_equal(hits, ours.hits)
+    theirs = Trained.__new__(Trained)
+    theirs.net, theirs.opt, theirs.route = parts, second, route
+    for key, array in ours.arrays().items():
+        np.testing.assert_array_equal(array, theirs.arrays()[key], err_msg=key)
+
+
+@pytest.mark.parametrize("kind", ["relu", "relu norm", "tanh dropout"])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("batch", [BATCH, N])
+def test_every_step_takes_all_samples(kind, scale, batch):
+    """Without an order: as with one that names all samples."""
+    x, t = data()
+    results = []
+    for order in (None, np.tile(np.arange(N), 30)):
+        net, opt = network(kind, input_scale=scale), optimizers.Momentum()
+        route = Program(net, opt, x, t, batch if order is None else N, StepSettings())
+        results.append(Trained(route, net, opt, order, N, 30))
+    expect_equal(*results)
+
+
+def test_layers_that_users_put_together():
+    """An order of layers that no constructor makes: norms on data, two in a row, dropout last."""
+
+    def build():
+        net = network("tanh norm dropout")
+        layers = dict(net.layers)
+        gamma, beta = np.full(D, 1.5), np.full(D, 0.5)
+        net.params["gamma9"], net.params["beta9"] = gamma, beta
+        net.layers.clear()
+        net.layers["Dropout9"] = Dropout(0.1, seed=5, inverted=True)
+        net.layers["Norm9"] = BatchNormalization(gamma, beta)
+        net.layers.update(layers)
+        net.layers["Dropout8"] = Dropout(0.3, seed=6)
+        net.layers["Affine1"].input_gradient = True
+        by_layers = net.gradient
+
+        def gradient(x, t):
+            grads = by_layers(x, t)
+            norm = net.layers["Norm9"]
+            return {**grads, "gamma9": norm.dgamma, "beta9": norm.dbeta}
+
+        return net, gradient
+
+    x, t = data()
+    ours, theirs = build(), build()
+    theirs[0].gradient = theirs[1]
+    results = []
+    for net, make in ((ours[0], Program), (theirs[0], lambda *a: LayerSteps(*a, "test"))):
+        opt = optimizers.Momentum()
+        route = make(net, opt, x, t, BATCH, StepSettings())
+        results.append(Trained(route, net, opt, rows(), BATCH, STEPS))
+    expect_close(*results, CLOSE)
