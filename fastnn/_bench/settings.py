@@ -27,6 +27,4 @@ class Settings:
         seconds = 0.2 if self.quick else 1.0
         if self.threads == 1:
             return take_turns(calls, seconds)
-        # Pools keep their threads spinning after a call, OpenBLAS for 26 ms: on the
-        # processors that the next call needs.
-        return take_turns(calls, 3 * seconds, sample=5e-3, settle=0.03)
+        return take_turns(calls, 3 * seconds, sample=5e-3, settle=0.5)
