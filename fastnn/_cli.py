@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
@@ -12,8 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fastnn import _info, _warmup, config
-from fastnn._bench import run, table
-from fastnn._bench.families import FAMILIES
+from fastnn._bench import plot, run, table
+from fastnn._bench.families import FAMILIES, GROUPS
 from fastnn.kernels import cache, cpus
 
 
@@ -43,9 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser(
         "bench",
         help="time fastnn against NumPy, PyTorch and JAX on this machine",
-        description="Time fastnn against NumPy and, where they are installed, PyTorch and JAX "
-        "(pip install torch jax optax): all in turns, on the same threads, after their results "
-        "were compared. Takes some minutes for each number of threads.",
+        description="Time fastnn against NumPy and, where they are installed, PyTorch, JAX and "
+        "scikit-learn (pip install torch jax optax scikit-learn): all in turns, on the same "
+        "threads, after their results were compared. Takes many minutes for each number of "
+        "threads.",
     )
     bench.add_argument(
         "--quick",
@@ -55,8 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--family",
         action="append",
-        choices=list(FAMILIES),
-        help="measure this family of operations only; may be given several times",
+        choices=[*FAMILIES, *GROUPS],
+        help="measure this family only; may be given several times; 'training' is all of "
+        + ", ".join(GROUPS["training"]),
     )
     bench.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s"
@@ -70,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument(
         "--json", metavar="FILE", help="write all results to this file, or with - print them"
+    )
+    bench.add_argument(
+        "--plot", metavar="FILE", help="draw the family 'growth' (pip install matplotlib)"
     )
     bench.set_defaults(run=_bench)
     return parser
@@ -122,18 +128,30 @@ def _compile(parsed: argparse.Namespace) -> int:
 def _bench(parsed: argparse.Namespace) -> int:
     threads = sorted(set(parsed.threads or (1, cpus.available())))
     # To start processes takes longer than all of the short list.
-    families = [family for family in FAMILIES if family != "startup" or not parsed.quick]
-    try:
-        if parsed.json not in (None, "-"):
-            Path(parsed.json).touch()  # now, not after minutes
-    except OSError as error:
-        print(f"bench: --json: {error}", file=sys.stderr)
+    asked = parsed.family or [f for f in FAMILIES if f != "startup" or not parsed.quick]
+    # Each once, in the order in which they are listed.
+    named = {name for family in asked for name in GROUPS.get(family, [family])}
+    families = [family for family in FAMILIES if family in named]
+    if parsed.plot and ("growth" not in families or parsed.quick):
+        print("bench: --plot: draws the family 'growth', which is not measured", file=sys.stderr)
         return 2
+    if parsed.plot and importlib.util.find_spec("matplotlib") is None:
+        print("bench: --plot: matplotlib is not installed", file=sys.stderr)
+        return 2
+    for option, path in (("--json", parsed.json), ("--plot", parsed.plot)):
+        try:
+            if path not in (None, "-"):
+                Path(path).touch()  # now, not after minutes
+        except OSError as error:
+            print(f"bench: {option}: {error}", file=sys.stderr)
+            return 2
     try:
-        results = run.measure(parsed.family or families, parsed.dtype, threads, parsed.quick)
+        results = run.measure(families, parsed.dtype, threads, parsed.quick)
     except run.WorkerError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    if parsed.plot:
+        plot.draw(results, parsed.plot)
     facts = _info.info()
     text = json.dumps({"machine": facts, "results": results}, indent=2)
     if parsed.json == "-":

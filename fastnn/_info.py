@@ -16,7 +16,7 @@ import fastnn
 from fastnn.kernels import cache, cpus, simd, threads
 
 PACKAGES = ("fastnn", "numpy", "numba", "llvmlite")
-PEERS = ("torch", "jax", "optax")
+PEERS = ("torch", "jax", "optax", "scikit-learn")
 
 # The features of the processor, in LLVM's names, that decide how kernels are compiled.
 _FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512vl", "neon", "sve")

@@ -231,6 +231,26 @@ def test_bench_writes_json(without_peers, tmp_path):
         assert r["limit_per_second"] > 0
 
 
+def test_bench_draws_growth_only_where_it_is_measured(tmp_path):
+    path = tmp_path / "growth.png"
+    for arguments in (["--family", "affine"], ["--family", "training", "--quick"]):
+        done = run("bench", *arguments, "--plot", str(path))
+        assert done.returncode == 2
+        assert done.stderr == "bench: --plot: draws the family 'growth', which is not measured\n"
+    assert not path.exists()
+
+
+def test_bench_measures_training(without_peers):
+    arguments = "--quick", "--family", "training", "--threads", "1"
+    done = run("bench", *arguments, **without_peers)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^Adam  784-100x4-10, batch 128 +([\d,]+) +(\d+)% +.*x\)", done.stdout, re.M)
+    ((rate, share),) = rows
+    assert int(rate.replace(",", "")) > 100
+    assert 1 <= int(share) <= 101
+    assert re.search(r"^Adam  4-32-16-4 ", done.stdout, re.M)
+
+
 def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
     # What every Python process runs when it starts: products of float32 go wrong in it.
     (tmp_path / "sitecustomize.py").write_text(

@@ -17,6 +17,7 @@ _AXES = [
     (optimizers.update, optimizers.OPTIMIZERS, optimizers.SIZES),
     (optimizers.update_network, optimizers.OPTIMIZERS),
     (training.step, training.OPTIMIZERS, training.NORMALIZATIONS),
+    (training.epoch, training.OPTIMIZERS, training.NORMALIZATIONS),
 ]
 
 

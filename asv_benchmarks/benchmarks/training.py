@@ -1,4 +1,4 @@
-"""A training step of the chapter's network, 784-100-100-100-100-10, layer by layer."""
+"""The network 784-100-100-100-100-10: a training step layer by layer, an epoch by `fit`."""
 
 import numpy as np
 
@@ -10,18 +10,36 @@ from .common import DTYPES, IMPLS, Timed, ready
 OPTIMIZERS = ["SGD", "Adam"]
 NORMALIZATIONS = ["none", "batchnorm"]
 BATCH = 128
+STEPS = 20  # in an epoch
+
+
+def _network(normalization, dtype):
+    return MultiLayerNetExtend(
+        784, [100] * 4, 10, use_batchnorm=normalization == "batchnorm", dtype=dtype, seed=0
+    )
+
+
+def _optimizer(name):
+    # So small a rate that thousands of steps on the same samples leave the network as it was:
+    # one that has learnt them has gradients near zero, and those take another time.
+    return getattr(optimizers, name)(lr=1e-7)
+
+
+def _samples(n, dtype):
+    rng = np.random.default_rng(0)
+    return rng.random((n, 784), dtype=dtype), rng.integers(10, size=n)
 
 
 def step(optimizer, normalization, dtype):
-    net = MultiLayerNetExtend(
-        784, [100] * 4, 10, use_batchnorm=normalization == "batchnorm", dtype=dtype, seed=0
-    )
-    # So small a rate that thousands of steps on one batch leave the network as it was: one
-    # that has learnt the batch has gradients near zero, and those take another time.
-    update = getattr(optimizers, optimizer)(lr=1e-7).update
-    rng = np.random.default_rng(0)
-    x, t = rng.random((BATCH, 784), dtype=dtype), rng.integers(10, size=BATCH)
+    net, update = _network(normalization, dtype), _optimizer(optimizer).update
+    x, t = _samples(BATCH, dtype)
     return lambda: update(net.params, net.gradient(x, t))
+
+
+def epoch(optimizer, normalization, dtype):
+    net, rule = _network(normalization, dtype), _optimizer(optimizer)
+    x, t = _samples(STEPS * BATCH, dtype)
+    return lambda: net.fit(x, t, 1, BATCH, rule, verbose=False, seed=0)
 
 
 class Training(Timed):
@@ -30,3 +48,13 @@ class Training(Timed):
 
     def time_step(self, impl, optimizer, normalization, dtype):
         ready(impl, step, optimizer, normalization, dtype)()
+
+
+class Fit(Timed):
+    number = 1  # an epoch is long enough
+
+    params = Training.params
+    param_names = Training.param_names
+
+    def time_epoch(self, impl, optimizer, normalization, dtype):
+        ready(impl, epoch, optimizer, normalization, dtype)()

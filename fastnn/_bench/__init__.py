@@ -3,7 +3,10 @@
 - :mod:`fastnn._bench.timing`: the clock.
 - :mod:`fastnn._bench.families`: what is timed, in which sizes.
 - :mod:`fastnn._bench.peers`: the same operations in fastnn, NumPy, PyTorch and JAX.
+- :mod:`fastnn._bench.training`: whole training in each library, scikit-learn among them.
+- :mod:`fastnn._bench.measure`: a case, its results compared, then timed.
 - :mod:`fastnn._bench.limits`: the machine's own speed.
 - :mod:`fastnn._bench.worker`: a process that measures, with so many threads.
-- :mod:`fastnn._bench.run`: starts these processes; :mod:`fastnn._bench.table` prints.
+- :mod:`fastnn._bench.run`: starts these processes; :mod:`fastnn._bench.table` prints, and
+  :mod:`fastnn._bench.plot` draws.
 """

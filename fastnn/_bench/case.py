@@ -15,11 +15,13 @@ Arrays = Sequence[NDArray[Any]]
 class Variant(NamedTuple):
     """One way in which a library does an operation.
 
-    `run` does it once and returns the results, as anything that ``numpy.asarray`` takes.
+    `run` does it once and returns the results, as anything that ``numpy.asarray`` takes. Where
+    to hand them out would take time, `results` returns those of the last run instead.
     """
 
     api: str
     run: Callable[[], Sequence[Any]]
+    results: Callable[[], Sequence[Any]] | None = None
 
 
 class WrongResultError(Exception):
@@ -38,6 +40,10 @@ def agree(results: Arrays, expected: Arrays) -> None:
         error = np.abs(got - want).max() if got.shape == want.shape else np.inf
         if not error <= limit:
             raise WrongResultError(f"off by {error:.3g}, allowed {limit:.3g}")
+
+
+def _nothing(*inputs: Any) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,12 @@ class Case:
         How often an implementation is run before its results are compared.
     check : callable
         Raises unless results are as expected.
+    verified : callable
+        Called with the inputs once all results were compared, before times are taken.
+    samples : int
+        Samples that a run goes through, in a training.
+    libraries : tuple of str
+        Libraries to time, by name; all if empty.
     quick : bool
         Whether the case is in the short list.
     """
@@ -77,6 +89,9 @@ class Case:
     footprint: int = 0
     runs: int = 1
     check: Callable[[Arrays, Arrays], None] = agree
+    verified: Callable[..., None] = _nothing
+    samples: int = 0
+    libraries: tuple[str, ...] = ()
     quick: bool = False
 
 
@@ -84,6 +99,8 @@ def verify(case: Case, variant: Variant, expected: Arrays) -> None:
     """Run a variant and raise unless its results are right."""
     for _ in range(case.runs):
         results = variant.run()
+    if variant.results is not None:
+        results = variant.results()
     try:
         case.check([np.asarray(result) for result in results], expected)
     except WrongResultError as error:

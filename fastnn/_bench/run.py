@@ -12,7 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fastnn._bench.worker import Settings
+from fastnn._bench.families import FAMILIES
+from fastnn._bench.settings import Settings
+from fastnn._bench.worker import cases
 
 # What the libraries read when they are imported.
 _VARIABLES = (
@@ -81,15 +83,20 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Measure all that is asked for, behind a progress bar; return the results.
 
-    How long a process takes to start hardly depends on its threads: that family is measured
-    for the first number only.
+    A family whose ``THREADS`` is "fewest" or "most" is measured for that number of threads only.
     """
+    counts = {"fewest": threads[:1], "most": threads[-1:], "each": threads}
     runs = [
-        Settings([f for f in families if i == 0 or f != "startup"], dtype, n, quick)
-        for i, n in enumerate(threads)
+        Settings(
+            [f for f in families if n in counts[getattr(FAMILIES[f], "THREADS", "each")]],
+            dtype,
+            n,
+            quick,
+        )
+        for n in threads
     ]
     measured = []
-    total = sum(1 for settings in runs for _ in settings.cases())
+    total = sum(1 for settings in runs for _ in cases(settings))
     with tqdm(total=total, unit="case", dynamic_ncols=True, leave=False) as bar:
         for settings in runs:
             for result in results(settings):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from fastnn._bench.families import FAMILIES
+from fastnn._bench.layout import align, best_limit, microseconds
 
 UNITS = {"flop": ("GFLOP/s", "FMA"), "byte": ("GB/s", "copy")}
 
 
-PACKAGES = {"fastnn": "fastnn", "NumPy": "numpy", "PyTorch": "torch", "JAX": "jax"}
+PACKAGES = {
+    "fastnn": "fastnn",
+    "NumPy": "numpy",
+    "PyTorch": "torch",
+    "JAX": "jax",
+    "scikit-learn": "scikit-learn",
+}
 
 EXPLANATION = (
     "Times are those of the best round. ratio: time of the fastest other library over that of",
@@ -22,9 +28,9 @@ EXPLANATION = (
 
 def heading(facts: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
     """Return what was measured where, and what the columns are."""
-    versions, measured = facts["versions"], results[0]["seconds"]
+    versions, found = facts["versions"], results[0]["libraries"]
     libraries = (
-        f"{name} {versions[package]}" if name in measured else f"{name}: not installed"
+        f"{name} {versions[package]}" if name in found else f"{name}: not installed"
         for name, package in PACKAGES.items()
     )
     return [
@@ -32,23 +38,6 @@ def heading(facts: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
         ", ".join(libraries),
         *EXPLANATION,
     ]
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the rows as lines: two columns of text, then numbers."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _time(seconds: float) -> str:
-    us = seconds * 1e6
-    return f"{us:.1f}" if us < 100 else f"{us:,.0f}"
 
 
 def _head(result: dict[str, Any]) -> list[str]:
@@ -62,7 +51,7 @@ def _limit(result: dict[str, Any], results: list[dict[str, Any]]) -> float:
     """Return the limit for a result: the best arithmetic of all, a copy of the same size."""
     if result["unit"] == "byte":
         return float(result["limit_per_second"])
-    return max(float(r["limit_per_second"]) for r in results)
+    return best_limit(results)
 
 
 def _row(result: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
@@ -76,16 +65,20 @@ def _row(result: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
     return [
         result["case"],
         result["shape"],
-        _time(times["fastnn"]),
+        microseconds(times["fastnn"]),
         *speed,
-        *(_time(times[name]) for name in ratios),
+        *(microseconds(times[name]) for name in ratios),
         f"{ratios[fastest]:.2f} {fastest}",
     ]
 
 
+def _table(results: list[dict[str, Any]]) -> list[list[str]]:
+    return [_head(results[0]), *(_row(result, results) for result in results)]
+
+
 def _limits(results: list[dict[str, Any]]) -> str:
     unit = results[0]["unit"]
-    if not unit:
+    if not unit or "limit_per_second" not in results[0]:
         return ""
     rates = [_limit(result, results) / 1e9 for result in results]
     if unit == "flop":
@@ -101,10 +94,28 @@ def lines(results: list[dict[str, Any]]) -> list[str]:
 
     text: list[str] = []
     for (threads, family), group in groupby(results, key=table_of):
-        rows = list(group)
+        found = list(group)
+        rows = [result for result in found if "skipped" not in result]
         module = FAMILIES[family]
         plural = "s" if threads > 1 else ""
-        text += ["", f"{module.TITLE}; {rows[0]['dtype']}, {threads} thread{plural}", ""]
-        text += _align([_head(rows[0]), *(_row(row, rows) for row in rows)])
-        text += ["", *filter(None, [_limits(rows), *module.NOTES])]
+        text += ["", f"{module.TITLE}; {found[0]['dtype']}, {threads} thread{plural}", ""]
+        if rows:
+            text += align(getattr(module, "table", _table)(rows))
+            text += ["", *filter(None, [_limits(rows), *module.NOTES])]
+        text += _missing(found)
     return text
+
+
+def _missing(results: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each thing that was not measured and why."""
+    skipped = (
+        f"not measured: {result['case']} {result['shape']}: {result['skipped']}"
+        for result in results
+        if "skipped" in result
+    )
+    left_out = (
+        f"left out: {library}: {reason}"
+        for result in results
+        for library, reason in result.get("left_out", {}).items()
+    )
+    return list(dict.fromkeys([*skipped, *left_out]))

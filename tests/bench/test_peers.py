@@ -8,20 +8,25 @@ import pytest
 
 from fastnn._bench import peers
 from fastnn._bench.case import Variant, WrongResultError, verify
-from fastnn._bench.families import FAMILIES
+from fastnn._bench.families import FAMILIES, GROUPS
 
-# The short list's sizes are enough, and each optimizer with the network's arrays.
+# The short list's sizes are enough, and each optimizer with the network's arrays. Whole training
+# has tests of its own, on smaller networks.
 CASES = {
     f"{family}-{case.label}-{case.shape}-{dtype}": case
     for family, module in FAMILIES.items()
-    if family != "startup"
+    if family not in ("startup", *GROUPS["training"])
     for dtype in ("float32", "float64")
     for case in module.cases(dtype)
     if case.quick or case.shape in ("network", "denormal")
 }
 
 
-@pytest.fixture(scope="module", params=list(peers.LIBRARIES))
+# Those that have whole training alone.
+TRAINERS = ("torch.compile", "scikit-learn")
+
+
+@pytest.fixture(scope="module", params=[name for name in peers.LIBRARIES if name not in TRAINERS])
 def peer(request):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the library's own imports
@@ -65,9 +70,10 @@ def test_every_library_has_every_operation():
     operations = {
         case.operation for module in FAMILIES.values() for case in module.cases("float32")
     }
-    for name in peers.LIBRARIES.values():
+    for library, name in peers.LIBRARIES.items():
         try:
             module = importlib.import_module(f"fastnn._bench.peers.{name}")
         except ModuleNotFoundError:
             continue
-        assert operations <= set(vars(module)), name
+        needed = {"training"} if library in TRAINERS else operations
+        assert needed <= set(vars(module)), name

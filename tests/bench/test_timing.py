@@ -6,15 +6,23 @@ from fastnn._bench.timing import LONG, ROUNDS, Clock, Times, take_turns
 
 
 class Fake:
-    """A time that passes only in calls and waits; `log` says who took it."""
+    """A time that passes only in calls and waits; `log` says who took it.
 
-    def __init__(self):
+    After each call a thread spins for so many seconds.
+    """
+
+    def __init__(self, spin=0.0):
         self.time = 0.0
+        self.spin = spin
+        self.spinning_until = 0.0
         self.log = []
         self.speed = 1.0
 
     def clock(self):
-        return Clock(now=lambda: self.time, sleep=self.sleep)
+        return Clock(now=lambda: self.time, sleep=self.sleep, cpu=self.cpu)
+
+    def cpu(self):
+        return min(self.time, self.spinning_until)
 
     def sleep(self, seconds):
         self.log.append("sleep")
@@ -24,6 +32,7 @@ class Fake:
         def run():
             self.log.append(name)
             self.time += seconds * self.speed
+            self.spinning_until = self.time + self.spin
 
         return run
 
@@ -69,13 +78,21 @@ def test_it_ends_after_so_many_rounds():
     assert len(times.samples["a"]) == ROUNDS[1]
 
 
-def test_it_waits_before_each_turn():
-    fake = Fake()
+@pytest.mark.parametrize("spin, looks", [(0.0, 1), (0.105, 12), (9.0, 50)])
+def test_it_waits_before_each_turn_until_no_thread_spins(spin, looks):
+    fake = Fake(spin)
     calls = {name: fake.call(name, LONG) for name in "ab"}
-    take_turns(calls, 0.0, settle=0.5, clock=fake.clock())
+    take_turns(calls, 0.0, settle=0.495, clock=fake.clock())
     rounds = fake.log[2:]
-    assert rounds[::2] == ["sleep"] * (2 * ROUNDS[0])
-    assert "sleep" not in rounds[1::2]
+    assert rounds[:: looks + 1] == ["sleep"] * (2 * ROUNDS[0])
+    assert rounds[looks :: looks + 1] == list("abbaabbaab")
+    assert len(rounds) == (looks + 1) * 2 * ROUNDS[0]
+
+
+def test_it_does_not_wait_if_not_asked_to():
+    fake = Fake(spin=9.0)
+    take_turns({"a": fake.call("a", LONG)}, 0.0, clock=fake.clock())
+    assert "sleep" not in fake.log
 
 
 def test_ratios_are_paired_so_that_a_slow_spell_does_not_count():

@@ -1,11 +1,38 @@
-"""What is timed: a module a family, each with a title, notes, and ``cases(dtype)``."""
+"""What is timed: a module a family, each with a title, notes, and ``cases(dtype)``.
 
-from fastnn._bench.families import activations, affine, batchnorm, optimizers, startup
+A module may have a ``measure`` of its own, in place of that of :mod:`fastnn._bench.measure`, a
+``table`` of its own, and ``THREADS``: "fewest" or "most" where one number of threads is enough.
+"""
+
+from fastnn._bench.families import (
+    accuracy,
+    activations,
+    affine,
+    batchnorm,
+    busy,
+    growth,
+    memory,
+    optimizers,
+    simplechains,
+    startup,
+    throughput,
+)
 
 FAMILIES = {
     "affine": affine,
     "batchnorm": batchnorm,
     "optimizers": optimizers,
     "activations": activations,
+    "throughput": throughput,
+    "simplechains": simplechains,
+    "busy": busy,
+    "growth": growth,
+    "memory": memory,
+    "accuracy": accuracy,
     "startup": startup,
+}
+
+# Families under one name.
+GROUPS = {
+    "training": ["throughput", "simplechains", "busy", "growth", "memory", "accuracy"],
 }

@@ -12,8 +12,10 @@ import numpy as np
 from fastnn import ops, optimizers
 from fastnn._bench.case import Variant
 from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem
+from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers.process import starting
+from fastnn._bench.training.problem import Problem, results_of
+from fastnn._bench.training.with_fastnn import Training
 
 session: Callable[[], AbstractContextManager[Any]] = nullcontext
 
@@ -44,7 +46,7 @@ def batchnorm(x: Any, gamma: Any, beta: Any, dout: Any) -> list[Variant]:
     return [Variant("ops.batchnorm, batchnorm_backward", run)]
 
 
-def update(problem: Problem) -> list[Variant]:
+def update(problem: Update) -> list[Variant]:
     """Return an update by ``Optimizer.update``."""
     settings: dict[str, Any] = dict(problem.settings)
     if problem.rule == "Adam":
@@ -87,6 +89,21 @@ def softmax_cross_entropy(x: Any, t: Any) -> list[Variant]:
     dx = np.empty_like(x)
     run = partial(ops.softmax_cross_entropy, x, t, dx=dx)
     return [Variant("ops.softmax_cross_entropy", run)]
+
+
+def training(problem: Problem, backend: str = "numba") -> list[Variant]:
+    """Return training by ``fit``."""
+    x, t = problem.x, problem.t
+    losses: list[Any] = [None]
+    trained = Training(
+        problem.spec, problem.spec.initial(), x, t, backend=backend, seed=problem.seed
+    )
+
+    def run() -> list[Any]:
+        losses[0] = trained.epoch(problem.lr, epochs=problem.epochs)
+        return []
+
+    return [Variant("fit", run, results_of(trained, losses))]
 
 
 STEP = """

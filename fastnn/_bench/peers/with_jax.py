@@ -12,15 +12,15 @@ import jax.numpy as jnp
 
 from fastnn._bench.case import Variant
 from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem
+from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers.process import starting
+from fastnn._bench.training.problem import Problem, in_epochs, results_of
+from fastnn._bench.training.spec import NotMeasuredError
+from fastnn._bench.training.with_jax import OPTIMIZERS, Training
 
 session: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 jax.config.update("jax_enable_x64", True)
-with suppress(AttributeError):  # an option that older versions do not have
-    # Small programs are faster without the queue: 15 instead of 23 us for (32, 100, 100).
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def _waiting(api: str, function: Callable[..., Any], *arrays: Any) -> list[Variant]:
@@ -121,7 +121,7 @@ _UPDATES: dict[str, tuple[Callable[..., Any], int]] = {
 }
 
 
-def update(problem: Problem) -> list[Variant]:
+def update(problem: Update) -> list[Variant]:
     """Return an update of all arrays in one program that reuses their memory."""
     rule, states = _UPDATES[problem.rule]
     settings = tuple(problem.settings.values())
@@ -147,7 +147,7 @@ def update(problem: Problem) -> list[Variant]:
     return [Variant("jit, donated buffers", run), *_with_optax(problem)]
 
 
-def _with_optax(problem: Problem) -> list[Variant]:
+def _with_optax(problem: Update) -> list[Variant]:
     """Return the update by optax, where it is installed and has the same formula."""
     try:
         import optax
@@ -230,6 +230,29 @@ def softmax_cross_entropy(x: Any, t: Any) -> list[Variant]:
         *_waiting("jit(value_and_grad)", jax.value_and_grad(loss), x, t),
         *_waiting("jit", by_hand, x, t),
     ]
+
+
+def training(problem: Problem) -> list[Variant]:
+    """Return training by a scan over steps, with each optimizer there is."""
+    variants = []
+    for name in OPTIMIZERS:
+        with suppress(NotMeasuredError):  # optax is not installed
+            variants.append(_training(problem, name))
+    return variants
+
+
+def _training(problem: Problem, optimizer: str) -> Variant:
+    spec, api = problem.spec, f"scan, {optimizer}"
+    trained = Training(spec, spec.initial(), problem.x, problem.t, optimizer)
+    if spec.batch < len(problem.x):
+        return in_epochs(api, trained, problem)
+    losses: list[Any] = [None]
+
+    def run() -> list[Any]:
+        losses[0] = trained.epoch(problem.lr, None, problem.epochs)
+        return []
+
+    return Variant(api, run, results_of(trained, losses))
 
 
 STEP = """

@@ -11,9 +11,10 @@ import numpy as np
 
 from fastnn._bench.case import Variant
 from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem
+from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers import ours
 from fastnn._bench.peers.process import starting
+from fastnn._bench.training.problem import Problem
 
 session: Callable[[], AbstractContextManager[Any]] = partial(np.errstate, all="ignore")
 
@@ -145,7 +146,7 @@ _UPDATES: dict[str, Callable[..., None]] = {
 _STATES = {"SGD": 0, "Adam": 2}  # others: 1
 
 
-def update(problem: Problem) -> list[Variant]:
+def update(problem: Update) -> list[Variant]:
     """Return an update, array by array."""
     apply, settings = _UPDATES[problem.rule], tuple(problem.settings.values())
     params = [p.copy() for p in problem.params]
@@ -221,6 +222,11 @@ def softmax_cross_entropy(x: Any, t: Any) -> list[Variant]:
         return [loss, dx]
 
     return [Variant("ufuncs with out=", run)]
+
+
+def training(problem: Problem) -> list[Variant]:
+    """Return training by ``fit`` on the NumPy reference."""
+    return [v._replace(api="fit, backend numpy") for v in ours.training(problem, "numpy")]
 
 
 def startup(dtype: str) -> list[Variant]:

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, without autograd: its operators called one by one, fused optimizers."""
+"""PyTorch on the CPU: its operators called one by one, fused optimizers; autograd to train."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from fastnn._bench.case import Variant
 from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem
+from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers.process import starting
+from fastnn._bench.training.problem import Problem, in_epochs
+from fastnn._bench.training.with_torch import Training
 
 session: Callable[[], AbstractContextManager[Any]] = torch.inference_mode
 
@@ -99,7 +101,7 @@ _STATES = {
 }
 
 
-def update(problem: Problem) -> list[Variant]:
+def update(problem: Update) -> list[Variant]:
     """Return an update by ``step()``, in each implementation that the optimizer has."""
     implementations: dict[str, dict[str, bool]] = {
         "fused": {"fused": True},
@@ -116,7 +118,7 @@ def update(problem: Problem) -> list[Variant]:
     ]
 
 
-def _update(problem: Problem, flags: dict[str, bool]) -> Callable[[], list[Any]]:
+def _update(problem: Update, flags: dict[str, bool]) -> Callable[[], list[Any]]:
     params = list(_tensors(*problem.params))
     for p, g in zip(params, _tensors(*problem.grads), strict=True):
         p.grad = g
@@ -171,6 +173,16 @@ def softmax_cross_entropy(x: Any, t: Any) -> list[Variant]:
         return [loss, aten._log_softmax_backward_data(d, log_p, 1, x.dtype)]
 
     return [Variant("log_softmax, nll_loss and their backward operators", run)]
+
+
+def training(problem: Problem, kind: Any = Training, api: str = "eager, fused") -> list[Variant]:
+    """Return training by autograd, one call of Python for each operation."""
+    # Outside the session's inference mode, of which autograd takes no tensor.
+    outside = torch.inference_mode(mode=False)
+    with outside:
+        trained = kind(problem.spec, problem.spec.initial(), problem.x.copy(), problem.t.copy())
+    variant = in_epochs(api, trained, problem)
+    return [variant._replace(run=outside(variant.run))]
 
 
 STEP = """
