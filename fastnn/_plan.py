@@ -97,14 +97,15 @@ class Plan:
         self.parameters = sum(
             array.size for _, layer in found for array in parameters_of(layer).values()
         )
-        norms = any(type(layer) in _NORMS for _, layer in found)
+        self.norms = any(type(layer) in _NORMS for _, layer in found)
+        self.dropouts = any(type(layer) is layers.Dropout for _, layer in found)
         units = -(-sizes.batch // tables.UNIT)
         width = sum(self.widths)
         # Sums by slots save reading all activations once more, and cost as many more gradients.
         self.slots = 0
         if training and 4 * min(SLOTS, units) * self.parameters <= sizes.batch * width:
             self.slots = min(SLOTS, units)
-        self.local = not training or (self.slots > 0 and not norms)
+        self.local = not training or (self.slots > 0 and not self.norms)
         self.segments = [Segment()]
         self.buffers: list[Buffer] = []
         self.gathered = gathered

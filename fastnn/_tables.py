@@ -65,7 +65,7 @@ class Tables:
         self.segments = self._segments()
         self.updates = _table(self._updates(parameters) if parameters else self._packings())
         p["training"] = parameters is not None
-        for name, address in addresses(self._real)._asdict().items():
+        for name, address in addresses(self._real, plan.norms, plan.dropouts)._asdict().items():
             p[name] = address
         p["steps"], p["updates"] = self.steps.ctypes.data, self.updates.ctypes.data
         p["n_updates"] = len(self.updates)

@@ -220,7 +220,8 @@ class Program:
     @property
     def ready(self) -> bool:
         """Whether nothing has to be compiled before the first step."""
-        return bool(are_ready(self._network.dtype))
+        plan = self._plan(gathered=True)
+        return bool(are_ready(self._network.dtype, plan.norms, plan.dropouts))
 
     def describe(self) -> str:
         """Return the plan as text."""

@@ -54,7 +54,7 @@ def run(program, segments, rates, losses, hits):
             p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
             share(p.on_rows, data, p.chunks, p.workers)
             if p.finish >= 0:
-                call(p.on_rows, (data, -1, 0))
+                call(p.on_norm, (data, p.finish, 0, 0, 0))
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
         hits[i] = typed(p.hit_sums, units, np.int64).sum()
         if p.training:

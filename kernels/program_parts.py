@@ -17,10 +17,11 @@ from fastnn.kernels.compile import address, is_ready, part
 from fastnn.kernels.gemm import TRANSPOSED_A, scratch_size
 from fastnn.kernels.gemm import multiply as _multiply
 from fastnn.kernels.memory import matrix, pointer, typed, vector
-from fastnn.kernels.program_steps import finish_step
-from fastnn.kernels.program_steps import rows as _rows
+from fastnn.kernels.program_dropout import dropout
+from fastnn.kernels.program_norms import finish_norm, norm
+from fastnn.kernels.program_steps import rows
 from fastnn.kernels.program_tables import PROGRAM, STEP, UPDATE
-from fastnn.kernels.program_updates import update as _update
+from fastnn.kernels.program_updates import update
 
 
 class Addresses(NamedTuple):
@@ -29,24 +30,36 @@ class Addresses(NamedTuple):
     on_rows: int
     on_update: int
     multiply: int
+    on_norm: int
+    on_dropout: int
 
 
-def _make(real: Any) -> tuple[Any, Any, Any]:
+def _make(real: Any) -> tuple[Any, ...]:
     bits = np.dtype(real).itemsize * 8
 
     def on_rows(data, chunk, worker):  # type: ignore[no-untyped-def]
-        """Take a segment's steps for some rows; chunk -1: what comes after them."""
+        """Take a segment's steps for some rows."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        steps = typed(p.steps, max(p.end, p.finish + 1), STEP)
-        if chunk < 0:
-            finish_step(p, steps[p.finish], like)
+        rows(p, data, typed(p.steps, p.end, STEP), like, chunk, worker)
+
+    def on_norm(data, index, first, count, worker):  # type: ignore[no-untyped-def]
+        """Take a step of batch normalisation; for no rows: what comes after all of them."""
+        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
+        s = typed(p.steps, index + 1, STEP)[index]
+        if count > 0:
+            norm(p, s, first, count, worker, like)
         else:
-            _rows(p, steps, like, chunk, worker)
+            finish_norm(p, s, like)
+
+    def on_dropout(data, index, first, count, worker):  # type: ignore[no-untyped-def]
+        """Take a step of dropout."""
+        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
+        dropout(p, typed(p.steps, index + 1, STEP)[index], first, count, worker, like)
 
     def on_update(data, index, worker):  # type: ignore[no-untyped-def]
         """Do the present stages of an update."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        _update(p, typed(p.updates, p.n_updates, UPDATE)[index], like, worker)
+        update(p, typed(p.updates, p.n_updates, UPDATE)[index], like, worker)
 
     def multiply(  # type: ignore[no-untyped-def]
         a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch
@@ -61,7 +74,7 @@ def _make(real: Any) -> tuple[Any, Any, Any]:
             vector(scratch, scratch_size(m, k, n), like),
         )  # fmt: skip
 
-    functions = on_rows, on_update, multiply
+    functions = on_rows, on_update, multiply, on_norm, on_dropout
     for function in functions:
         function.__name__ = f"{function.__name__}_{bits}"  # under which it is kept on disk
     return tuple(map(part, functions))
@@ -70,12 +83,26 @@ def _make(real: Any) -> tuple[Any, Any, Any]:
 _PARTS = {np.dtype(real): _make(real) for real in (np.float32, np.float64)}
 
 
-def are_ready(dtype: DTypeLike) -> bool:
-    """Say whether the functions for a type of numbers were compiled before."""
-    return all(map(is_ready, _PARTS[np.dtype(dtype)]))
+def _needed(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
+    """Return the functions for a type of numbers, None for those that are not needed."""
+    always, (on_norm, on_dropout) = _PARTS[np.dtype(dtype)][:3], _PARTS[np.dtype(dtype)][3:]
+    return [*always, on_norm if norms else None, on_dropout if dropouts else None]
+
+
+def are_ready(dtype: DTypeLike, norms: bool, dropouts: bool) -> bool:
+    """Say whether the functions of a program were compiled before."""
+    return all(part is None or is_ready(part) for part in _needed(dtype, norms, dropouts))
 
 
 @functools.cache
-def addresses(dtype: DTypeLike) -> Addresses:
-    """Return the addresses of the functions for a type of numbers, compiled if need be."""
-    return Addresses(*map(address, _PARTS[np.dtype(dtype)]))
+def addresses(dtype: DTypeLike, norms: bool, dropouts: bool) -> Addresses:
+    """Return the addresses of a program's functions, compiled if need be, 0 if not needed.
+
+    Parameters
+    ----------
+    dtype : dtype
+    norms, dropouts : bool
+        Whether it has batch normalisation, and dropout.
+    """
+    needed = _needed(dtype, norms, dropouts)
+    return Addresses(*(0 if part is None else address(part) for part in needed))

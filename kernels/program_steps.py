@@ -17,17 +17,8 @@ from fastnn.kernels.activations import (
 )
 from fastnn.kernels.affine import add_columns
 from fastnn.kernels.atomics import call
-from fastnn.kernels.batchnorm import (
-    add_gradients,
-    add_moments,
-    gradient_rows,
-    join_blocks,
-    join_gradients,
-    normalise_rows,
-)
 from fastnn.kernels.compile import inlined, serial
 from fastnn.kernels.dots import multiply_rows
-from fastnn.kernels.dropout import draw, drop_each
 from fastnn.kernels.gemm import TRANSPOSED_A, pack_panels, panels, tile_columns
 from fastnn.kernels.losses import (
     cross_entropy_rows,
@@ -36,22 +27,16 @@ from fastnn.kernels.losses import (
     largest_of,
     sum_of_squares,
 )
-from fastnn.kernels.memory import cube, matrix, typed, vector
+from fastnn.kernels.memory import matrix, typed, vector
 from fastnn.kernels.microkernel import ACCUMULATE
-from fastnn.kernels.moments import finish
-from fastnn.kernels.philox import WORDS
 from fastnn.kernels.program_tables import (
     AFFINE,
     CROSS_ENTROPY,
-    DROPOUT,
     DROPOUT_SLOPE,
-    FINISH_MOMENTS,
     FLOAT32,
     FLOAT64,
     GATHER,
-    MOMENTS,
     NORM_GRADIENT,
-    NORMALISE,
     PACK_ROWS,
     RELU,
     RELU_SLOPE,
@@ -62,11 +47,12 @@ from fastnn.kernels.program_tables import (
     TANH_SLOPE,
     UNIT,
     WEIGHT_GRADIENT,
+    place,
 )
 
 
 @serial
-def rows(p, steps, like, chunk, worker):
+def rows(p, data, steps, like, chunk, worker):
     """Take the steps of the present segment for one of `chunks` parts of the batch."""
     units = (p.n + UNIT - 1) // UNIT
     slots = p.slots_now if p.slots_now > 0 else p.chunks
@@ -76,17 +62,16 @@ def rows(p, steps, like, chunk, worker):
         for first in range(low, high, p.block):
             count = min(p.block, high - first)
             for i in range(p.begin, p.end):
-                _step(p, steps[i], first, count, slot, first == low, worker, like)
+                _step(p, data, steps[i], i, first, count, slot, first == low, worker, like)
 
 
 @inlined
-def _step(p, s, first, count, slot, fresh, worker, like):
+def _step(p, data, s, index, first, count, slot, fresh, worker, like):
     """Take a step for `count` rows, the first of which is sample `first` of the batch."""
     size, own = like.itemsize, worker * p.block
-    source = s.source + (own if s.source_local else first) * s.d * size
-    target = s.target + (own if s.target_local else first) * s.h * size
-    other = s.other + (own if s.other_local else first) * s.h * size
-    output = s.output + (own if s.output_local else first) * s.h * size
+    source = place(s.source, s.source_local, first, own, s.d * size)
+    target = place(s.target, s.target_local, first, own, s.h * size)
+    other = place(s.other, s.other_local, first, own, s.h * size)
     kind = s.kind
     if kind <= WEIGHT_GRADIENT:
         _product(p, s, source, target, other, count, slot, fresh, worker, like)
@@ -99,17 +84,9 @@ def _step(p, s, first, count, slot, fresh, worker, like):
     elif kind <= TANH_SLOPE:
         _activate(kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
     elif kind <= DROPOUT_SLOPE:
-        x, y = vector(source, count * s.d, like), vector(target, count * s.d, like)
-        mask = typed(s.other + (own if s.other_local else first) * s.d, count * s.d, np.bool_)
-        if kind == DROPOUT:
-            last = typed(p.scratch + worker * p.scratch_size * size, WORDS, np.bool_)
-            draw(mask, first * s.d, s.ratio, s.seed, np.uint64(s.calls + p.passes), last)
-        if source == target:
-            drop_each(y, mask, s.scale, y)
-        else:
-            drop_each(x, mask, s.scale, y)
+        call(p.on_dropout, (data, index, first, count, worker))
     elif kind <= NORM_GRADIENT:
-        _normalise(p, s, source, target, other, output, first, count, like)
+        call(p.on_norm, (data, index, first, count, worker))
     else:
         _evaluate(p, s, source, target, first, count, like)
 
@@ -202,48 +179,6 @@ def _activate(kind, x, y):
         sigmoid_slope(x, y, x)
     elif kind == TANH_SLOPE:
         tanh_slope(x, y, x)
-
-
-@inlined
-def _normalise(p, s, source, target, other, output, first, count, like):
-    d, size = s.d, like.itemsize
-    mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
-    gamma, beta = vector(s.gamma, d, like), vector(s.beta, d, like)
-    x, dout = matrix(source, count, d, like), matrix(target, count, d, like)
-    y, masked = matrix(output, count, d, like), s.output != 0
-    if s.kind == NORMALISE:
-        normalise_rows(x, gamma, beta, mean, rstd, s.low, dout)
-    elif s.kind == NORM_GRADIENT:
-        x = matrix(other, count, d, like)
-        dgamma, dbeta = vector(s.dgamma, d, like), vector(s.dbeta, d, like)
-        gradient_rows(dout, x, y, masked, gamma, mean, rstd, dout, dgamma, dbeta, p.n)
-    else:
-        pivot = vector(s.running_mean, d, like)
-        for low in range(0, count, UNIT):
-            unit = slice(low, min(count, low + UNIT))
-            sums = matrix(s.partial + (first + low) // UNIT * 2 * d * size, 2, d, like)
-            if s.kind == MOMENTS:
-                add_moments(x[unit], pivot, sums[0], sums[1])
-            else:
-                of_x = matrix(other, count, d, like)
-                add_gradients(dout[unit], of_x[unit], y[unit], masked, mean, rstd, sums[0], sums[1])
-
-
-@serial
-def finish_step(p, s, like):
-    """Put together what the units of a batch have left of sums."""
-    d = s.d
-    partial = cube(s.partial, (p.n + UNIT - 1) // UNIT, 2, d, like)
-    if s.kind == FINISH_MOMENTS:
-        mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
-        running_mean = vector(s.running_mean, d, like)
-        join_blocks(partial, UNIT, p.n, mean, rstd)
-        finish(
-            p.n, running_mean, running_mean, vector(s.running_var, d, like), s.momentum, s.eps,
-            mean, rstd,
-        )  # fmt: skip
-    else:
-        join_gradients(partial, vector(s.dgamma, d, like), vector(s.dbeta, d, like))
 
 
 @inlined

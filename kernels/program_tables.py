@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn.kernels.compile import serial
+
 # Batches are cut between units of this many samples, and sums over a batch are sums of sums
 # over units, so that they have the same bits for any number of threads. Of a batch of 32, two
 # threads take one unit each.
@@ -80,7 +82,8 @@ RULES: dict[str, int] = {
 
 _FIXED = [
     # The tables, and the addresses of compiled functions.
-    "steps", "updates", "n_updates", "settings", "on_rows", "on_update", "multiply",
+    "steps", "updates", "n_updates", "settings",
+    "on_rows", "on_norm", "on_dropout", "on_update", "multiply",
     # The data set, and what is right for it: labels, or rows of `classes` numbers.
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.
@@ -115,3 +118,12 @@ PROGRAM = np.dtype(
 )
 
 SEGMENT = np.dtype([("begin", np.int64), ("end", np.int64), ("finish", np.int64)])
+
+
+@serial
+def place(address, local, first, own, step):
+    """Return where the rows of an array begin that are sample `first` of a batch and the next.
+
+    `own` is the first row of the thread in local arrays, `step` the bytes of a row.
+    """
+    return address + (own if local else first) * step
