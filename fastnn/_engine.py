@@ -100,7 +100,9 @@ class Progress:
             self._bar.update(samples)
 
     def announce(self, route: Route) -> None:
-        """Print what takes long before the first step."""
+        """Print why it is not the program, or what takes long before the first step."""
+        if route.reason:
+            self.write(f"training layer by layer: {route.reason}")
         if not route.ready:
             self.write("compiling the training program: once for each version on this machine")
 
