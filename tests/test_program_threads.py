@@ -26,6 +26,7 @@ from fastnn import (
 from fastnn import program as program_module
 from fastnn._route import StepSettings
 from fastnn.kernels import threads
+from fastnn.kernels.program import FIRST
 from fastnn.layers import Dropout
 from fastnn.program import Program
 
@@ -42,7 +43,14 @@ def _restore_threads():
 
 @pytest.fixture
 def crowd(monkeypatch):
-    """Let there be more threads than processors, and let tiny networks be shared among them."""
+    """Let there be more threads than processors, which share each step of tiny networks."""
+    run = program_module.run
+
+    def shared(program, *args):
+        program["taken"], program["alone"] = FIRST, 1 << 60
+        run(program, *args)
+
+    monkeypatch.setattr(program_module, "run", shared)
     monkeypatch.setattr(threads, "_available", 4)
     monkeypatch.setattr(program_module, "_WORTH", NOTHING)
 
