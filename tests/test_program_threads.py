@@ -11,7 +11,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
 
@@ -26,6 +26,7 @@ from fastnn import (
 from fastnn import program as program_module
 from fastnn._route import StepSettings
 from fastnn.kernels import threads
+from fastnn.kernels.program import FIRST
 from fastnn.layers import Dropout
 from fastnn.program import Program
 
@@ -42,7 +43,14 @@ def _restore_threads():
 
 @pytest.fixture
 def crowd(monkeypatch):
-    """Let there be more threads than processors, and let tiny networks be shared among them."""
+    """Let there be more threads than processors, which share each step of tiny networks."""
+    run = program_module.run
+
+    def shared(program, *args):
+        program["taken"], program["alone"] = FIRST, 1 << 60
+        run(program, *args)
+
+    monkeypatch.setattr(program_module, "run", shared)
     monkeypatch.setattr(threads, "_available", 4)
     monkeypatch.setattr(program_module, "_WORTH", NOTHING)
 
@@ -140,7 +148,11 @@ def test_clipped_norm_of_a_layer_in_many_parts(crowd):
     expect_same(many.result(), one.result())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # it holds for all examples
+)
 @given(
     batch=st.integers(1, 130),
     last=st.integers(1, 130),
@@ -150,19 +162,14 @@ def test_clipped_norm_of_a_layer_in_many_parts(crowd):
     dropout=st.booleans(),
     dtype=st.sampled_from(["float32", "float64"]),
 )
-def test_any_sizes(batch, last, widths, activation, norm, dropout, dtype):
+def test_any_sizes(crowd, batch, last, widths, activation, norm, dropout, dtype):
     setup = {
         "batch": batch, "last": min(last, batch), "sizes": (widths[0], widths[1:-1], widths[-1]),
         "activation": activation, "use_batchnorm": norm, "use_dropout": dropout, "steps": 4,
         "dtype": dtype, "chosen": CLIPPED,
     }  # fmt: skip
-    before = threads._available, program_module._WORTH
-    threads._available, program_module._WORTH = 3, NOTHING
-    try:
-        expected = with_threads(1, **setup).result()
-        expect_same(with_threads(3, **setup).result(), expected)
-    finally:
-        threads._available, program_module._WORTH = before
+    expected = with_threads(1, **setup).result()
+    expect_same(with_threads(3, **setup).result(), expected)
 
 
 def test_one_batch_of_any_size_up_to_many_units(crowd):
