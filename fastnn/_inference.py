@@ -25,6 +25,10 @@ from fastnn.kernels.program import run
 # Operations from which on a call is worth its plan, which takes half a millisecond.
 WORTH = 1e8
 
+# As the number of steps that were taken, and as the nanoseconds that one takes alone: the only
+# step there is is then shared.
+_SHARED = (1 << 62) + 1
+
 
 def scores(network: Any, x: Array) -> Array | None:
     """Return what ``network.predict(x)`` does in inference mode, or None if it is not for this.
@@ -61,9 +65,9 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     p["data_kind"], p["data_scale"], p["features"] = given.kind, given.scale, features
     p["batch"] = p["rows"] = n
     p["row_threads"] = sizes.threads
-    if sizes.threads > 1:
-        threads.wake(sizes.threads - 1)
-    run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
+    p["taken"] = p["alone"] = _SHARED
+    with threads.awake(sizes.threads - 1):
+        run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
     return out
 
 

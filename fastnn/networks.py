@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -503,7 +504,9 @@ class MultiLayerNetExtend:
         t: Any = np.zeros(n, np.int64)
         if isinstance(self.last_layer, layers.IdentityWithLoss):
             t = np.zeros((n, self.output_size), self.dtype)
-        print(choose(self, optimizer, x, t, size, StepSettings()).describe())
+        # Copies, as a program gives states to the optimizer and statistics to layers.
+        network, optimizer = copy.deepcopy((self, optimizer))
+        print(choose(network, optimizer, x, t, size, StepSettings()).describe())
 
 
 class MultiLayerNet(MultiLayerNetExtend):

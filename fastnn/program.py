@@ -189,10 +189,9 @@ class Program:
         p["settings"] = settings.ctypes.data
         _share(tables)
         helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
-        if helpers:
-            threads.wake(helpers)
         try:
-            run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
+            with threads.awake(helpers):
+                run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
         finally:
             self.done = int(p["done"])
             if hasattr(self._optimizer, "iter"):

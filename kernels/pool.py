@@ -50,6 +50,16 @@ def reset() -> None:
     _aligned[:] = 0
 
 
+def is_awake() -> bool:
+    """Say whether helpers are to stay awake."""
+    return bool(_aligned[AWAKE // 8] > 0)
+
+
+def stay_awake(count: int) -> None:
+    """Keep helpers from going to sleep: 1 begins it, -1 ends it. One thread at a time."""
+    _aligned[AWAKE // 8] += count
+
+
 def set_helpers(n: int) -> None:
     """Let n threads help."""
     _aligned[HELPERS // 8] = n
@@ -108,12 +118,6 @@ def share(function, data, chunks, workers):
     else:
         for chunk in range(chunks):
             call(function, (data, chunk, 0))
-
-
-@serial
-def stay_awake(count):
-    """Keep helpers from going to sleep: 1 begins it, -1 ends it."""
-    add(_table() + AWAKE, count)
 
 
 @entry

@@ -12,7 +12,7 @@ from fastnn.kernels.atomics import call
 from fastnn.kernels.clock import now
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.memory import typed
-from fastnn.kernels.pool import share, stay_awake
+from fastnn.kernels.pool import share
 from fastnn.kernels.program_tables import APPLY, COMPUTE, PACK, UNIT
 from fastnn.kernels.simd import flush_denormals, restore_denormals
 from fastnn.kernels.threads import LATE, LONGEST_REST, REST
@@ -37,11 +37,9 @@ def run(program, segments, rates, losses, hits):
     p, data = program[0], np.int64(program.ctypes.data)
     mode = flush_denormals()
     threads = max(p.row_threads, p.update_threads)
-    if threads > 1:
-        stay_awake(1)
     p.first = 0
     p.stage = PACK
-    _update_serially(p, data)
+    _update_each(p, data, threads > 1)
     for i in range(rates.size):
         start = now()
         shared = threads > 1 and start >= p.alone_until and p.taken >= FIRST
@@ -66,8 +64,6 @@ def run(program, segments, rates, losses, hits):
         p.done = i + 1
         if threads > 1 and p.n == p.batch:
             _note_time(p, shared, start, now())
-    if threads > 1:
-        stay_awake(-1)
     restore_denormals(mode)
 
 

@@ -11,7 +11,8 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -110,7 +111,10 @@ def _help(index: int) -> None:
     while not _closed:
         pool.serve(index)
         _sleeping[index] = wakeup
-        if not _closed:
+        # Who wants helpers awake says so before it looks who sleeps; if it has found this one,
+        # there is a release to be taken.
+        stays = pool.is_awake() and _sleeping.pop(index, None) is not None
+        if not _closed and not stays:
             wakeup.acquire()
 
 
@@ -143,10 +147,29 @@ def wake(count: int) -> None:
             wakeup.release()
 
 
+_counting = threading.Lock()
+
+
+@contextmanager
+def awake(count: int) -> Iterator[None]:
+    """Wake so many helpers, and keep them looking for work inside a ``with`` block."""
+    if count == 0:
+        yield
+        return
+    with _counting:
+        pool.stay_awake(1)
+    try:
+        wake(count)
+        yield
+    finally:
+        with _counting:
+            pool.stay_awake(-1)
+
+
 def _after_fork_in_child() -> None:
     """Begin without helpers: threads do not outlive a fork."""
-    global _starting
-    _starting = threading.Lock()
+    global _starting, _counting
+    _starting, _counting = threading.Lock(), threading.Lock()
     _helpers.clear()
     _sleeping.clear()
     pool.reset()
