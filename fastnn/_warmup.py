@@ -127,7 +127,7 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
 
 
 def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) -> None:
-    """Take a step of a small network with each of the optimizers."""
+    """Train a small network: a step with each of the optimizers, and by the program."""
     network = MultiLayerNetExtend(
         6, [5, 5], 4, activation, use_batchnorm=use_batchnorm, use_dropout=use_dropout, dtype=dtype
     )
@@ -135,6 +135,7 @@ def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) 
     for optimizer in OPTIMIZERS.values():
         optimizer(lr=0.01).update(network.params, network.gradient(x, t))
     network.accuracy(x, t)
+    network.fit(x, t, 1, 8, verbose=False)
 
 
 def steps() -> Iterator[tuple[str, Callable[[], None]]]:
