@@ -32,8 +32,8 @@ QUICK = [("784-100x4-10", 128), ("784-32-10", 32)]
 # Of the batch sizes, those that torch.compile is given: it takes half a minute for each.
 COMPILED = {"784-100x4-10": 128, "784-1024x2-10": 512, "784-32-10": 32}
 
-WORK = 3e9  # operations in an epoch
-STEPS = (20, 60)  # at least, at most
+WORK = 6e9  # operations in an epoch
+STEPS = (20, 500)  # at least, at most
 
 
 def training(
