@@ -80,6 +80,9 @@ class Tables:
         p["loss_sums"] = self.workspace.take("sums of losses", (units,), np.float64)
         p["hit_sums"] = self.workspace.take("right answers", (units,), np.int64)
         p["n_squares"] = self._squares
+        p["claims"] = self.workspace.take(
+            "claimed updates", (plan.sizes.threads, kinds.APART // 8), np.int64
+        )
         p["squares"] = self.workspace.take("squares", (self._squares,), np.float64)
 
     def _prepare(self, name: str, layer: Any, units: int, training: bool) -> None:

@@ -8,12 +8,12 @@ for each other, and nowhere else.
 
 import numpy as np
 
-from fastnn.kernels.atomics import call
+from fastnn.kernels.atomics import call, store
 from fastnn.kernels.clock import now
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.memory import typed
 from fastnn.kernels.pool import share
-from fastnn.kernels.program_tables import APPLY, COMPUTE, PACK, UNIT
+from fastnn.kernels.program_tables import APART, APPLY, COMPUTE, PACK, UNIT
 from fastnn.kernels.simd import flush_denormals, restore_denormals
 from fastnn.kernels.threads import LATE, LONGEST_REST, REST
 
@@ -83,16 +83,10 @@ def _update_all(p, data, shared):
 
 @serial
 def _update_each(p, data, shared):
-    if shared and p.update_threads > 1:
-        share(p.on_update, data, p.n_updates, p.workers)
-    else:
-        _update_serially(p, data)
-
-
-@serial
-def _update_serially(p, data):
-    for index in range(p.n_updates):
-        call(p.on_update, (data, index, 0))
+    p.streams = p.update_threads if shared else 1
+    for stream in range(p.streams):
+        store(p.claims + stream * APART, 0)
+    share(p.on_updates, data, p.streams, p.workers)
 
 
 @serial

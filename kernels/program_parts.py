@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fastnn.kernels.atomics import add
 from fastnn.kernels.compile import address, is_ready, part
 from fastnn.kernels.gemm import TRANSPOSED_A, scratch_size
 from fastnn.kernels.gemm import multiply as _multiply
@@ -20,7 +21,7 @@ from fastnn.kernels.memory import matrix, pointer, typed, vector
 from fastnn.kernels.program_dropout import dropout
 from fastnn.kernels.program_norms import finish_norm, norm
 from fastnn.kernels.program_steps import rows
-from fastnn.kernels.program_tables import PROGRAM, STEP, UPDATE
+from fastnn.kernels.program_tables import APART, PROGRAM, STEP, UPDATE
 from fastnn.kernels.program_updates import update
 
 
@@ -28,7 +29,7 @@ class Addresses(NamedTuple):
     """Where the functions are, under the names that they have in a program."""
 
     on_rows: int
-    on_update: int
+    on_updates: int
     multiply: int
     on_norm: int
     on_dropout: int
@@ -56,10 +57,19 @@ def _make(real: Any) -> tuple[Any, ...]:
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
         dropout(p, typed(p.steps, index + 1, STEP)[index], first, count, worker, like)
 
-    def on_update(data, index, worker):  # type: ignore[no-untyped-def]
-        """Do the present stages of an update."""
+    def on_updates(data, chunk, worker):  # type: ignore[no-untyped-def]
+        """Do updates of the thread's stream, and then what is left of those of others.
+
+        From step to step a thread mostly has the same ones, whose numbers are in its cache.
+        """
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        update(p, typed(p.updates, p.n_updates, UPDATE)[index], like, worker)
+        updates = typed(p.updates, p.n_updates, UPDATE)
+        for i in range(p.streams):
+            stream = (worker + i) % p.streams
+            index = stream + add(p.claims + stream * APART, 1) * p.streams
+            while index < p.n_updates:
+                update(p, updates[index], like, worker)
+                index = stream + add(p.claims + stream * APART, 1) * p.streams
 
     def multiply(  # type: ignore[no-untyped-def]
         a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch
@@ -74,7 +84,7 @@ def _make(real: Any) -> tuple[Any, ...]:
             vector(scratch, scratch_size(m, k, n), like),
         )  # fmt: skip
 
-    functions = on_rows, on_update, multiply, on_norm, on_dropout
+    functions = on_rows, on_updates, multiply, on_norm, on_dropout
     for function in functions:
         function.__name__ = f"{function.__name__}_{bits}"  # under which it is kept on disk
     return tuple(map(part, functions))

@@ -64,6 +64,11 @@ UPDATE = np.dtype(
     ]
 )  # fmt: skip
 
+# Updates are dealt out into streams, one for each thread, which counts how many of its own were
+# claimed, so far from the next counter that no two are on one cache line (or two, as processors
+# fetch pairs).
+APART = 128
+
 # Stages of an update.
 COMPUTE, APPLY, PACK = 1, 2, 4
 
@@ -83,7 +88,7 @@ RULES: dict[str, int] = {
 _FIXED = [
     # The tables, and the addresses of compiled functions.
     "steps", "updates", "n_updates", "settings",
-    "on_rows", "on_norm", "on_dropout", "on_update", "multiply",
+    "on_rows", "on_norm", "on_dropout", "on_updates", "multiply",
     # The data set, and what is right for it: labels, or rows of `classes` numbers.
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.
@@ -105,6 +110,8 @@ _FIXED = [
     # chunks and slots the rows of the present step have, its steps, its stage.
     "workers", "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "finish",
     "stage",
+    # Streams of updates, and what was claimed of them.
+    "streams", "claims",
     # Steps so far that could be shared; nanoseconds that one takes alone, and that sharing has
     # cost; until when to go on alone, for how long that is, and when it last ended.
     "taken", "alone", "lost", "alone_until", "rest", "resumed",

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from fastnn._bench.case import Variant
 from fastnn.kernels import limits
+from fastnn.kernels.threads import awake
 
 
 class Limit(NamedTuple):
@@ -31,7 +32,8 @@ def arithmetic(dtype: DTypeLike, threads: int) -> Limit:
     rounds, out = 20_000 * threads // pieces, np.empty(pieces, dtype)
 
     def run() -> list[Any]:
-        limits.multiply_add(rounds, out, pieces)
+        with awake(threads - 1):
+            limits.multiply_add(rounds, out, pieces)
         return []
 
     return Limit([Variant("FMA", run)], limits.flops(rounds, out))
@@ -45,7 +47,8 @@ def copy(footprint: int, threads: int) -> Limit:
 
     def variant(kernel: Any, pieces: int) -> Variant:
         def run() -> list[Any]:
-            kernel(rounds, source, target, pieces)
+            with awake(threads - 1 if pieces > 1 else 0):
+                kernel(rounds, source, target, pieces)
             return []
 
         return Variant(f"{kernel.__name__} in {pieces}", run)
