@@ -55,7 +55,7 @@ class Tables:
         p = self.program[0]
         if parameters is not None:
             flat = self.workspace.take("gradients", (slots, parameters.size), self._real)
-            p["slot_step"] = parameters.size
+            p["gradients"], p["slot_step"] = flat, parameters.size
             for where, key in parameters.keys.items():
                 begin = parameters.begins[key] * self._real.itemsize
                 self._gradients[where] = flat + begin

@@ -240,12 +240,13 @@ def _same(facts: list[Any], others: list[Any]) -> bool:
 
 
 def _share(tables: Tables) -> None:
-    """Say how many threads work on rows and on updates, and wake them."""
+    """Say how many threads work on rows and on updates."""
     p, plan = tables.program[0], tables.plan
     available = min(threads.get_num_threads(), plan.sizes.threads)
     on_rows = plan.flops * _NS_PER_FLOP
-    on_updates = (
-        0 if plan.slots else plan.weight_flops
-    ) * _NS_PER_FLOP + plan.parameters * _NS_PER_PARAMETER
+    # With slots all gradients are there, and few: one thread adds them up.
+    on_updates = 0.0
+    if not plan.slots:
+        on_updates = plan.weight_flops * _NS_PER_FLOP + plan.parameters * _NS_PER_PARAMETER
     p["row_threads"] = min(available, 1 + int(on_rows / _WORTH))
     p["update_threads"] = min(available, 1 + int(on_updates / _WORTH))

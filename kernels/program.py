@@ -22,6 +22,10 @@ from fastnn.kernels.threads import LATE, LONGEST_REST, REST
 # how long that takes. A machine that is not busy loses 0.4 % by this.
 FIRST, EVERY = 3, 256
 
+# Pieces of a batch for each thread, at least: one that has finished its own takes over what
+# another does not get to.
+PIECES = 2
+
 
 @entry
 def run(program, segments, rates, losses, hits):
@@ -46,11 +50,15 @@ def run(program, segments, rates, losses, hits):
         shared = shared and p.taken % EVERY != 0
         p.n = min(p.batch, p.rows - p.first)
         units = (p.n + UNIT - 1) // UNIT
-        p.chunks = min(p.row_threads, units) if shared else 1
+        streams = min(p.row_threads, units) if shared else 1
         p.slots_now = min(p.slots, units)
+        p.pieces = 1 if streams == 1 else min(units, max(PIECES * streams, -(-p.n // p.block)))
+        if p.slots_now > 0:
+            p.pieces = p.slots_now
+            streams = min(streams, p.pieces)
         for j in range(len(segments)):
             p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
-            share(p.on_rows, data, p.chunks, p.workers)
+            _share(p, p.on_rows, data, streams)
             if p.finish >= 0:
                 call(p.on_norm, (data, p.finish, 0, 0, 0))
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
@@ -83,10 +91,15 @@ def _update_all(p, data, shared):
 
 @serial
 def _update_each(p, data, shared):
-    p.streams = p.update_threads if shared else 1
-    for stream in range(p.streams):
+    _share(p, p.on_updates, data, p.update_threads if shared else 1)
+
+
+@serial
+def _share(p, function, data, streams):
+    p.streams = streams
+    for stream in range(streams):
         store(p.claims + stream * APART, 0)
-    share(p.on_updates, data, p.streams, p.workers)
+    share(function, data, streams, p.workers)
 
 
 @serial

@@ -13,7 +13,6 @@ import numba
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.kernels.atomics import add
 from fastnn.kernels.compile import address, is_ready, part
 from fastnn.kernels.gemm import TRANSPOSED_A, scratch_size
 from fastnn.kernels.gemm import multiply as _multiply
@@ -21,8 +20,8 @@ from fastnn.kernels.memory import matrix, pointer, typed, vector
 from fastnn.kernels.program_dropout import dropout
 from fastnn.kernels.program_norms import finish_norm, norm
 from fastnn.kernels.program_steps import rows
-from fastnn.kernels.program_tables import APART, PROGRAM, STEP, UPDATE
-from fastnn.kernels.program_updates import update
+from fastnn.kernels.program_tables import COMPUTE, PROGRAM, STEP, UPDATE, claim
+from fastnn.kernels.program_updates import sum_slots, update
 
 
 class Addresses(NamedTuple):
@@ -41,7 +40,7 @@ def _make(real: Any) -> tuple[Any, ...]:
     def on_rows(data, chunk, worker):  # type: ignore[no-untyped-def]
         """Take a segment's steps for some rows."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        rows(p, data, typed(p.steps, p.end, STEP), like, chunk, worker)
+        rows(p, data, typed(p.steps, p.end, STEP), like, worker)
 
     def on_norm(data, index, first, count, worker):  # type: ignore[no-untyped-def]
         """Take a step of batch normalisation; for no rows: what comes after all of them."""
@@ -64,12 +63,14 @@ def _make(real: Any) -> tuple[Any, ...]:
         """
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
         updates = typed(p.updates, p.n_updates, UPDATE)
+        if p.stage & COMPUTE and p.slots_now > 0:  # then there is one stream
+            sum_slots(p, like)
         for i in range(p.streams):
             stream = (worker + i) % p.streams
-            index = stream + add(p.claims + stream * APART, 1) * p.streams
+            index = stream + claim(p, stream) * p.streams
             while index < p.n_updates:
                 update(p, updates[index], like, worker)
-                index = stream + add(p.claims + stream * APART, 1) * p.streams
+                index = stream + claim(p, stream) * p.streams
 
     def multiply(  # type: ignore[no-untyped-def]
         a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch

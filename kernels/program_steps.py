@@ -47,22 +47,30 @@ from fastnn.kernels.program_tables import (
     TANH_SLOPE,
     UNIT,
     WEIGHT_GRADIENT,
+    claim,
     place,
 )
 
 
 @serial
-def rows(p, data, steps, like, chunk, worker):
-    """Take the steps of the present segment for one of `chunks` parts of the batch."""
+def rows(p, data, steps, like, worker):
+    """Take the steps of the present segment, for pieces of the batch until all are claimed.
+
+    A thread begins with those of its own stream, whose rows are in its cache.
+    """
     units = (p.n + UNIT - 1) // UNIT
-    slots = p.slots_now if p.slots_now > 0 else p.chunks
-    for slot in range(slots * chunk // p.chunks, slots * (chunk + 1) // p.chunks):
-        low = units * slot // slots * UNIT
-        high = min(p.n, units * (slot + 1) // slots * UNIT)
-        for first in range(low, high, p.block):
-            count = min(p.block, high - first)
-            for i in range(p.begin, p.end):
-                _step(p, data, steps[i], i, first, count, slot, first == low, worker, like)
+    for i in range(p.streams):
+        stream = (worker + i) % p.streams
+        begin, end = p.pieces * stream // p.streams, p.pieces * (stream + 1) // p.streams
+        piece = begin + claim(p, stream)
+        while piece < end:
+            low = units * piece // p.pieces * UNIT
+            high = min(p.n, units * (piece + 1) // p.pieces * UNIT)
+            for first in range(low, high, p.block):
+                count = min(p.block, high - first)
+                for j in range(p.begin, p.end):
+                    _step(p, data, steps[j], j, first, count, piece, first == low, worker, like)
+            piece = begin + claim(p, stream)
 
 
 @inlined

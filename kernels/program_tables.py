@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn.kernels.atomics import add
 from fastnn.kernels.compile import serial
 
 # Batches are cut between units of this many samples, and sums over a batch are sums of sums
@@ -64,9 +65,9 @@ UPDATE = np.dtype(
     ]
 )  # fmt: skip
 
-# Updates are dealt out into streams, one for each thread, which counts how many of its own were
-# claimed, so far from the next counter that no two are on one cache line (or two, as processors
-# fetch pairs).
+# Pieces of a batch, and updates, are dealt out into streams, one for each thread, with a counter of
+# what was claimed. Counters are so far apart that no two are on one cache line (or two, as
+# processors fetch pairs).
 APART = 128
 
 # Stages of an update.
@@ -97,7 +98,7 @@ _FIXED = [
     "order", "first",
     # Rows that go through a segment at once. Gradients of samples are summed by slots, which
     # are runs of samples; 0: by updates, over all samples.
-    "block", "slots", "slot_step",
+    "block", "slots", "slot_step", "gradients",
     # Memory to pack into, for each thread.
     "scratch", "scratch_size",
     # Of the batch: losses, labels, and targets if they are copied.
@@ -106,12 +107,11 @@ _FIXED = [
     "loss_sums", "hit_sums", "squares", "n_squares",
     # Whether parameters are updated; by which rule.
     "training", "rule", "iteration", "passes", "done",
-    # How many threads there is memory for; threads for the steps and for the updates, how many
-    # chunks and slots the rows of the present step have, its steps, its stage.
-    "workers", "row_threads", "update_threads", "chunks", "slots_now", "begin", "end", "finish",
-    "stage",
-    # Streams of updates, and what was claimed of them.
-    "streams", "claims",
+    # How many threads there is memory for, and how many work on rows and on updates.
+    "workers", "row_threads", "update_threads",
+    # Of the present step: streams, the addresses of what was claimed of them, pieces and slots of
+    # the batch, steps, stage.
+    "streams", "claims", "pieces", "slots_now", "begin", "end", "finish", "stage",
     # Steps so far that could be shared; nanoseconds that one takes alone, and that sharing has
     # cost; until when to go on alone, for how long that is, and when it last ended.
     "taken", "alone", "lost", "alone_until", "rest", "resumed",
@@ -125,6 +125,12 @@ PROGRAM = np.dtype(
 )
 
 SEGMENT = np.dtype([("begin", np.int64), ("end", np.int64), ("finish", np.int64)])
+
+
+@serial
+def claim(p, stream):
+    """Return how much of a stream was claimed before, and claim the next."""
+    return add(p.claims + stream * APART, 1)
 
 
 @serial

@@ -38,9 +38,7 @@ def update(p, u, like, worker):
     """Do the present stages of an update."""
     numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
     if p.stage & COMPUTE:
-        if p.slots_now > 0:
-            _sum_slots(gradient, u.g, p.slot_step, p.slots_now, u.kind, like)
-        elif u.kind == WEIGHTS:
+        if p.slots_now == 0 and u.kind == WEIGHTS:
             scratch = p.scratch + worker * p.scratch_size * like.itemsize
             call(
                 p.multiply,
@@ -49,7 +47,7 @@ def update(p, u, like, worker):
                     u.top, u.bottom, scratch,
                 ),
             )  # fmt: skip
-        elif u.kind == BIAS:
+        elif p.slots_now == 0 and u.kind == BIAS:
             gradient[:] = 0
             add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
@@ -71,14 +69,13 @@ def update(p, u, like, worker):
 
 
 @serial
-def _sum_slots(gradient, address, step, slots, kind, like):
-    """Add to the first slot's gradient those of the others; batch norm has only the first."""
-    if kind > BIAS:
-        return
-    for slot in range(1, slots):
-        other = vector(address + slot * step * like.itemsize, gradient.size, like)
-        for i in range(gradient.size):
-            gradient[i] += other[i]
+def sum_slots(p, like):
+    """Add to the first slot's gradients those of the others."""
+    total = vector(p.gradients, p.slot_step, like)
+    for slot in range(1, p.slots_now):
+        other = vector(p.gradients + slot * p.slot_step * like.itemsize, p.slot_step, like)
+        for i in range(total.size):
+            total[i] += other[i]
 
 
 @serial
