@@ -64,7 +64,7 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     p["data"], p["data_step"] = given.array.ctypes.data, given.array.strides[0]
     p["data_kind"], p["data_scale"], p["features"] = given.kind, given.scale, features
     p["batch"] = p["rows"] = n
-    p["row_threads"] = sizes.threads
+    p["row_threads"] = p["update_threads"] = sizes.threads
     p["taken"] = p["alone"] = _SHARED
     with threads.awake(sizes.threads - 1):
         run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
