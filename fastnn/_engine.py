@@ -196,10 +196,10 @@ class Runner:
             return
         self._diverged = True
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        rate = "" if math.isnan(rates[i]) else rates[i]
+        rate = "" if math.isnan(rates[i]) else f" {rates[i]}"
         warnings.warn(
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
-            f"step {first + i + 1}; the learning rate {rate} may be too high",
+            f"step {first + i + 1}; the learning rate{rate} may be too high",
             RuntimeWarning,
             stacklevel=self._stacklevel,
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import _interrupts as interrupts
 from fastnn import layers
 from fastnn._parameters import known_layers
 from fastnn._plan import Plan, Sizes
@@ -21,6 +22,7 @@ from fastnn._tables import Tables
 from fastnn._types import Array
 from fastnn.kernels import threads
 from fastnn.kernels.program import run
+from fastnn.kernels.program_tables import UNIT
 
 # Operations from which on a call is worth its plan, which takes half a millisecond.
 WORTH = 1e8
@@ -66,7 +68,8 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     p["batch"] = p["rows"] = n
     p["row_threads"] = p["update_threads"] = sizes.threads
     p["taken"] = p["alone"] = _SHARED
-    with threads.awake(sizes.threads - 1):
+    helpers = min(sizes.threads, -(-n // UNIT)) - 1
+    with interrupts.held(), threads.awake(helpers):
         run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
     return out
 

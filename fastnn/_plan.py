@@ -75,7 +75,7 @@ class Plan:
     Parameters
     ----------
     found : list of (str, layer)
-    features, classes : int
+    features : int
     sizes : Sizes
     gathered : bool
         Whether samples are copied, row by row, before the first layer reads them.

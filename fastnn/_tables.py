@@ -81,7 +81,7 @@ class Tables:
         p["hit_sums"] = self.workspace.take("right answers", (units,), np.int64)
         p["n_squares"] = self._squares
         p["claims"] = self.workspace.take(
-            "claimed updates", (plan.sizes.threads, kinds.APART // 8), np.int64
+            "claims", (plan.sizes.threads, kinds.APART // 8), np.int64
         )
         p["squares"] = self.workspace.take("squares", (self._squares,), np.float64)
 

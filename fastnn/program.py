@@ -79,9 +79,7 @@ class Program:
         self._dense = type(network.last_layer) is layers.IdentityWithLoss
         self._classes = self._plan(gathered=True).widths[-1]
         self._targets = targets(t, self._n, self._classes, network.dtype, self._dense)
-        self._whole_plan(
-            gathered=True
-        )  # which no tables are made of: only to see that there is one
+        self._whole_plan(gathered=True)  # to see that there is one
         self._parameters = Parameters(network, self._layers, optimizer, settings.ema is not None)
         self._shapes = {key: p.shape for key, p in network.params.items()}
         self.averages = self._parameters.averages
@@ -115,8 +113,13 @@ class Program:
             shapes = {key: p.shape for key, p in self._network.params.items()}
             if shapes != self._shapes:
                 raise ValueError("params: arrays have other shapes than when training began")
-            self._parameters.take(self._network, self._layers)
-            tables = self._make(gathered)
+            if self._network.input_scale != self._samples.scale:
+                raise ValueError("input_scale: it is another than when training began")
+            try:
+                self._parameters.take(self._network, self._layers)
+                tables = self._make(gathered)
+            except Unsupported as error:
+                raise ValueError(f"network: changed since training began: {error}") from None
             self._parameters.install()
             self._made[gathered] = self._facts(), tables
         return tables
@@ -127,7 +130,7 @@ class Program:
         To keep the arrays keeps their memory, and tells them from others, which could come to
         stand where they stood.
         """
-        facts: list[Any] = [threads.get_num_threads()]
+        facts: list[Any] = [threads.get_num_threads(), float(self._network.input_scale)]
         for layer in self._network.layers.values():
             facts.append(layer)
             facts += [value for name, value in vars(layer).items() if name in _FACTS]

@@ -114,7 +114,7 @@ class Trainer:
         self._rows = np.empty(self.iter_per_epoch * self.batch_size, np.int64)
         self._rows_of = -1  # the epoch that they are drawn for
         self._runner: Runner | None = None
-        self._runs: tuple[int, int, str] | None = None  # what the runner was made for
+        self._runs: tuple[Any, ...] | None = None  # what the runner was made for
 
     def train_step(self) -> None:
         """Take one step, and after the first one of an epoch the accuracies."""
@@ -129,11 +129,14 @@ class Trainer:
             self._rows_of = epoch
         rows = self._rows[first * self.batch_size : (first + steps) * self.batch_size]
         runner.run(rows, np.ones(steps), self.current_iter, after)
-        if self.current_epoch == epoch:
+        while self.current_epoch <= epoch:  # an interruption may have left one out
             self._evaluate()
 
     def _current_runner(self) -> Runner:
-        wanted = id(self.network), id(self.optimizer), config.get_backend()
+        network: Any = self.network
+        scale = getattr(network, "input_scale", 1.0)
+        kind = type(network.last_layer)
+        wanted = id(network), id(self.optimizer), kind, scale, config.get_backend()
         if self._runner is None or self._runs != wanted:
             self._runner, self._runs = self._new_runner(), wanted
         return self._runner
@@ -179,7 +182,7 @@ class Trainer:
             while self.current_iter < self.max_iter:
                 epoch, first = divmod(self.current_iter, self.iter_per_epoch)
                 # One step before the accuracies, as in the book, and then the rest.
-                self._take(1 if self.current_epoch == epoch else self.iter_per_epoch - first, after)
+                self._take(1 if self.current_epoch <= epoch else self.iter_per_epoch - first, after)
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
             print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")

@@ -27,7 +27,8 @@ DONE = 256  # chunks finished
 FUNCTION, DATA = 384, 392
 HELPERS = 512  # helpers from this index on claim nothing
 WORKERS = 528  # threads from this number on claim nothing of the present job
-AWAKE = 520  # while it is not 0, helpers do not go to sleep
+AWAKE = 520  # helpers below this index do not go to sleep
+RESTS = 536  # but while this is not 0 they do
 
 MOST_CHUNKS = 0xFFFF  # that a ticket can count
 
@@ -50,14 +51,14 @@ def reset() -> None:
     _aligned[:] = 0
 
 
-def is_awake() -> bool:
-    """Say whether helpers are to stay awake."""
-    return bool(_aligned[AWAKE // 8] > 0)
+def is_awake(index: int) -> bool:
+    """Say whether a helper is to stay awake."""
+    return bool(index < _aligned[AWAKE // 8] and _aligned[RESTS // 8] <= 0)
 
 
-def stay_awake(count: int) -> None:
-    """Keep helpers from going to sleep: 1 begins it, -1 ends it. One thread at a time."""
-    _aligned[AWAKE // 8] += count
+def keep_awake(count: int) -> None:
+    """Keep the first so many helpers from going to sleep."""
+    _aligned[AWAKE // 8] = count
 
 
 def set_helpers(n: int) -> None:
@@ -120,6 +121,12 @@ def share(function, data, chunks, workers):
             call(function, (data, chunk, 0))
 
 
+@serial
+def let_sleep(count):
+    """Let helpers sleep although they are to stay awake: 1 begins it, -1 ends it."""
+    add(_table() + RESTS, count)
+
+
 @entry
 def serve(index):
     """Take part in jobs until there has been none for a while."""
@@ -131,6 +138,7 @@ def serve(index):
         if helps and _take_part(table, index + 1) > 0:
             idle = 0
         idle = _wait(idle)
-        if idle == PATIENCE and helps and load(table + AWAKE) > 0:
+        stays = helps and index < load(table + AWAKE) and load(table + RESTS) <= 0
+        if stays and idle == PATIENCE:
             idle = 0
     restore_denormals(mode)

@@ -12,7 +12,7 @@ from fastnn.kernels.atomics import call, store
 from fastnn.kernels.clock import now
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.memory import typed
-from fastnn.kernels.pool import share
+from fastnn.kernels.pool import let_sleep, share
 from fastnn.kernels.program_tables import APART, APPLY, COMPUTE, PACK, UNIT
 from fastnn.kernels.simd import flush_denormals, restore_denormals
 from fastnn.kernels.threads import LATE, LONGEST_REST, REST
@@ -41,11 +41,14 @@ def run(program, segments, rates, losses, hits):
     p, data = program[0], np.int64(program.ctypes.data)
     mode = flush_denormals()
     threads = max(p.row_threads, p.update_threads)
-    p.first = 0
+    p.first, resting = 0, False
     p.stage = PACK
     _update_each(p, data, threads > 1)
     for i in range(rates.size):
         start = now()
+        if (threads > 1 and start < p.alone_until) != resting:
+            resting = not resting
+            let_sleep(1 if resting else -1)
         shared = threads > 1 and start >= p.alone_until and p.taken >= FIRST
         shared = shared and p.taken % EVERY != 0
         p.n = min(p.batch, p.rows - p.first)
@@ -72,6 +75,8 @@ def run(program, segments, rates, losses, hits):
         p.done = i + 1
         if threads > 1 and p.n == p.batch:
             _note_time(p, shared, start, now())
+    if resting:
+        let_sleep(-1)
     restore_denormals(mode)
 
 
@@ -91,7 +96,7 @@ def _update_all(p, data, shared):
 
 @serial
 def _update_each(p, data, shared):
-    _share(p, p.on_updates, data, p.update_threads if shared else 1)
+    _share(p, p.on_updates, data, max(1, p.update_threads) if shared else 1)
 
 
 @serial

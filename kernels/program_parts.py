@@ -87,7 +87,9 @@ def _make(real: Any) -> tuple[Any, ...]:
 
     functions = on_rows, on_updates, multiply, on_norm, on_dropout
     for function in functions:
-        function.__name__ = f"{function.__name__}_{bits}"  # under which it is kept on disk
+        # Kept on disk under its name; its symbols are made of the qualified one, and two of one
+        # name in a process, from two files, would be taken for each other.
+        function.__name__ = function.__qualname__ = f"{function.__name__}_{bits}"
     return tuple(map(part, functions))
 
 

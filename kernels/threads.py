@@ -113,7 +113,7 @@ def _help(index: int) -> None:
         _sleeping[index] = wakeup
         # Who wants helpers awake says so before it looks who sleeps; if it has found this one,
         # there is a release to be taken.
-        stays = pool.is_awake() and _sleeping.pop(index, None) is not None
+        stays = pool.is_awake(index) and _sleeping.pop(index, None) is not None
         if not _closed and not stays:
             wakeup.acquire()
 
@@ -147,7 +147,14 @@ def wake(count: int) -> None:
             wakeup.release()
 
 
-_counting = threading.Lock()
+_wanting = threading.Lock()
+_wanted: list[int] = []  # how many helpers each `awake` that is under way asks for
+
+
+def _want(count: int, add: bool) -> None:
+    with _wanting:
+        (_wanted.append if add else _wanted.remove)(count)
+        pool.keep_awake(max(_wanted, default=0))
 
 
 @contextmanager
@@ -156,20 +163,19 @@ def awake(count: int) -> Iterator[None]:
     if count == 0:
         yield
         return
-    with _counting:
-        pool.stay_awake(1)
+    _want(count, True)
     try:
         wake(count)
         yield
     finally:
-        with _counting:
-            pool.stay_awake(-1)
+        _want(count, False)
 
 
 def _after_fork_in_child() -> None:
     """Begin without helpers: threads do not outlive a fork."""
-    global _starting, _counting
-    _starting, _counting = threading.Lock(), threading.Lock()
+    global _starting, _wanting
+    _starting, _wanting = threading.Lock(), threading.Lock()
+    _wanted.clear()
     _helpers.clear()
     _sleeping.clear()
     pool.reset()

@@ -188,9 +188,10 @@ def test_layers_keep_nothing_for_a_backward_pass():
             layer.backward(np.ones((500, C)))
 
 
-def test_the_same_bits_for_any_number_of_threads(monkeypatch):
+@pytest.mark.parametrize("hidden", [(33, 20), (300, 260)], ids=["plain", "packed"])
+def test_the_same_bits_for_any_number_of_threads(monkeypatch, hidden):
     monkeypatch.setattr(threads, "_available", 4)
-    before, net, x = get_num_threads(), network(use_batchnorm=True), data(1001)
+    before, net, x = get_num_threads(), network(hidden, use_batchnorm=True), data(1001)
     try:
         set_num_threads(1)
         expected = scores(net, x)

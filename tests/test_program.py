@@ -1,5 +1,7 @@
 """The training program gives the numbers of the layers, whatever is trained with whatever."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from fastnn import MultiLayerNetExtend, optimizers
 from fastnn._layerwise import LayerSteps
 from fastnn._route import StepSettings
 from fastnn._state import layer_state
+from fastnn.kernels.program_parts import _PARTS, addresses
 from fastnn.layers import BatchNormalization, Dropout
 from fastnn.program import Program
 
@@ -346,3 +349,18 @@ def test_layers_that_users_put_together():
         route = make(net, opt, x, t, BATCH, StepSettings())
         results.append(Trained(route, net, opt, rows(), BATCH, STEPS))
     expect_close(*results, CLOSE)
+
+
+def test_functions_of_each_type_have_symbols_of_their_own():
+    """Two of one name, kept on disk by two processes, would be taken for each other."""
+    for dtype in _PARTS:
+        addresses(dtype, True, True)
+    names = [
+        result.fndesc.llvm_cfunc_wrapper_name
+        for parts in _PARTS.values()
+        for part in parts
+        for result in part.overloads.values()
+    ]
+    assert len(names) == 10
+    # The name as the linker sees it, without the number of the compilation in its process.
+    assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == 10

@@ -221,7 +221,10 @@ def test_a_parameter_that_the_layer_does_not_have_is_refused():
         route = program(net)
         run(route)
         change(net)
-        with pytest.raises(Unsupported, match="Affine1.W is none of the arrays in params"):
+        with pytest.raises(
+            ValueError,
+            match="^network: changed .*: Affine1.W is none of the arrays in params",
+        ):
             run(route)
 
 
@@ -444,3 +447,12 @@ def test_fit_goes_layer_by_layer_and_says_why(what):
 def test_fit_of_what_is_known_takes_the_program():
     history = network().fit(data(), labels(), 1, BATCH, verbose=False, seed=0)
     assert (history.route, history.reason) == ("program", "")
+
+
+def test_another_scale_is_refused():
+    net = network()
+    route = program(net)
+    run(route)
+    net.input_scale = 0.5
+    with pytest.raises(ValueError, match="^input_scale: it is another than when training began"):
+        run(route)
