@@ -43,7 +43,8 @@ class Calls:
     def add(self, name: str, variants: list[Variant]) -> None:
         """Add the fastest of some variants."""
         if len(variants) > 1:
-            times = take_turns({variant.api: variant.run for variant in variants}, TRIAL)
+            runs = {variant.api: variant.run for variant in variants}
+            times = take_turns(runs, TRIAL, rounds=2)  # more where they are short
             trial = {variant.api: times.minimum(variant.api) for variant in variants}
             variants = [min(variants, key=lambda variant: trial[variant.api])]
             self.trials[name] = trial

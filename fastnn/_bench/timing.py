@@ -54,6 +54,7 @@ def take_turns(
     *,
     sample: float = 1e-3,
     settle: float = 0.0,
+    rounds: int = ROUNDS[0],
     clock: Clock = Clock(),
 ) -> Times:
     """Time the calls in rounds.
@@ -63,11 +64,13 @@ def take_turns(
     calls : mapping of str to callable
         By name; they have run once before.
     seconds : float
-        How long to go on, from `ROUNDS` at least to `ROUNDS` at most.
+        How long to go on, from `rounds` at least to `ROUNDS` at most.
     sample : float
         How long each call's turn should be: short calls are repeated.
     settle : float
         How long to wait before each turn, at most, until no thread is running any more.
+    rounds : int
+        How many at least.
     clock : Clock
     """
     once = {name: _estimate(call, sample, clock) for name, call in calls.items()}
@@ -75,7 +78,7 @@ def take_turns(
     order = list(calls)
     end = clock.now() + seconds
     for i in range(ROUNDS[1]):
-        if i >= ROUNDS[0] and clock.now() >= end:
+        if i >= rounds and clock.now() >= end:
             break
         for name in order:
             _settle(settle, clock)
