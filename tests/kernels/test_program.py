@@ -1,4 +1,4 @@
-"""Training programs read and write nothing outside of their arrays, at each vector width."""
+"""Training programs read and write nothing outside of their arrays."""
 
 import os
 import subprocess
@@ -10,12 +10,9 @@ import pytest
 from fastnn import MultiLayerNetExtend, _inference, _parameters, _workspace, optimizers
 from fastnn import program as program_module
 from fastnn._route import StepSettings
-from fastnn.kernels import simd
 from fastnn.kernels.program import FIRST
 from fastnn.program import Program
 
-WIDEST = simd.vector_bits()
-LESS = [bits for bits in simd.WIDTHS if bits < WIDEST]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 
 SCRIPT = """
@@ -143,13 +140,12 @@ def stray(guarded, side, number):
     train(memory, SIZES[1], KINDS[0], "float64", "float64", RULES[0])
 
 
-def run(function, side, number=1, bits=WIDEST):
+def run(function, side, number=1):
     script = SCRIPT.format(
         folder=os.path.dirname(__file__), function=function, side=side, number=number
     )
     return subprocess.run(
         [sys.executable, "-c", script],
-        env=dict(os.environ, FASTNN_VECTOR_BITS=str(bits)),
         capture_output=True,
         text=True,
         check=False,
@@ -165,31 +161,6 @@ def test_nothing_is_touched_outside_the_arrays(side):
 
 
 @on_linux
-@pytest.mark.parametrize("bits", LESS)
-def test_nor_with_narrower_vectors(bits):
-    done = run("guarded_programs", "end", 7, bits)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "done"
-
-
-@on_linux
 @pytest.mark.parametrize("side", ["begin", "end"])
 def test_the_guard_guards(side):
     assert run("stray", side).returncode < 0
-
-
-@pytest.mark.parametrize("bits", LESS)
-def test_every_vector_width(bits):
-    """Both routes against each other, with vectors of another width."""
-    folder = os.path.dirname(os.path.dirname(__file__))
-    tests = "test_wide_layers", "test_many_samples_of_a_tiny_network", "test_small_last_batch"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q"]
-        + [os.path.join(folder, f"test_program.py::{name}") for name in tests],
-        env=dict(os.environ, FASTNN_VECTOR_BITS=str(bits)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "passed" in done.stdout
