@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastnn._types import Array, Labels
-from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
+from fastnn._types import Array
+from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, labels, output
 from fastnn.ops._dispatch import run
-
-_I64 = np.dtype(np.int64)
 
 _EXP = 10  # cost of an element against that of a cheap loop
 
@@ -20,26 +16,6 @@ def _expect_scores(x: Array, axes: str) -> None:
     expect_ndim("x", x, 2, axes)
     if x.size == 0:
         raise ValueError(f"x: expected at least one sample and one column, got shape {x.shape}")
-
-
-def labels(given: NDArray[Any], n: int, classes: int) -> Labels:
-    """Return n labels as kernels take them, checked."""
-    if given.shape not in ((n,), (n, 1)):
-        raise ValueError(
-            f"t: expected {n} labels of shape ({n},) or targets of shape ({n}, {classes}), "
-            f"got shape {given.shape}"
-        )
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"t: expected labels of a whole-number dtype, got {given.dtype}")
-    if given.dtype is _I64 and given.ndim == 1 and given.flags.carray:
-        plain = given
-    else:
-        plain = np.require(given.reshape(n), _I64, ["C", "A", "W"])
-    # As numbers without a sign, negative ones are large.
-    if plain.view(np.uint64).max() >= classes:
-        wrong = given.max() if given.min() >= 0 else given.min()
-        raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {wrong}")
-    return plain
 
 
 def _targets(t: ArrayLike, x: Array) -> Array:
