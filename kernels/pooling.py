@@ -1,6 +1,7 @@
 """Max pooling of images, and two ways back."""
 
 from fastnn.kernels.driver import kernel
+from fastnn.kernels.largest import largest_of_windows
 
 __all__ = ["max_pool", "max_pool_backward", "max_pool_backward_shared"]
 
@@ -13,16 +14,11 @@ def max_pool(x, pool_h, pool_w, stride, out, argmax, start, stop):
         plane, largest = x[unit // c, unit % c], out[unit // c, unit % c]
         places = argmax[unit // c, unit % c]
         for p in range(largest.shape[0]):
-            to, place = largest[p], places[p]
-            for i in range(pool_h):
-                row = plane[p * stride + i]
-                for j in range(pool_w):
-                    for q in range(to.size):
-                        value = row[q * stride + j]
-                        # Also where the value is NaN, and the first.
-                        if i + j == 0 or (not value <= to[q] and to[q] == to[q]):
-                            to[q] = value
-                            place[q] = i * pool_w + j
+            largest_of_windows(
+                plane.ctypes.data + p * stride * plane.strides[0], plane.strides[0],
+                pool_h, pool_w, stride, largest.ctypes.data + p * largest.strides[0],
+                places.ctypes.data + p * places.strides[0], largest.shape[1], x.dtype.type(0),
+            )  # fmt: skip
 
 
 @kernel("dx.shape[0] * dx.shape[1]")
