@@ -66,6 +66,8 @@ SOURCES = MappingProxyType(
                     "mean_squared_error": f"{_EDITIONS}:sum_squared_error",
                     "Nesterov": f"{_EDITIONS}:Nesterov",
                     "Trainer": f"{_EDITIONS}:Trainer",
+                    "softmax": f"{_EDITIONS}:softmax",
+                    "softmax_loss": f"{_EDITIONS}:softmax_loss",
                 }
             ),
         ),

@@ -17,34 +17,22 @@ SCRIPTS = Path(__file__).parent / "scripts"
 ABSOLUTE = {"ch06_batch_norm_gradient_check": 2e-11}
 
 
-def run(command, folder, **variables):
-    variables = {key: str(value) for key, value in variables.items()}
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("FASTNN_DATA_DIR", "PYTHONPATH")
-    }
+def run_numpy(folder, book_path, script):
+    """Run a script on the transcription."""
     return subprocess.run(
-        command,
+        [sys.executable, script],
         cwd=folder,
-        env=environment | variables,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, book_path)),
+            "FASTNN_DATA_DIR": str(folder.parent / "dataset"),
+            # The pool of NumPy's library waits for each thread, also on a busy machine.
+            "OPENBLAS_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def run_numpy(folder, book_path, *command):
-    # On one thread: the pools of NumPy's library wait for each other on a busy machine.
-    return run(
-        [sys.executable, *command],
-        folder,
-        PYTHONPATH=os.pathsep.join(map(str, book_path)),
-        FASTNN_DATA_DIR=folder.parent / "dataset",
-        OPENBLAS_NUM_THREADS=1,
-    )
-
-
-def run_fastnn(folder, *command, name="dlfs"):
-    return run([sys.executable, "-m", "fastnn", "run", "--as", name, *map(str, command)], folder)
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ def chapter(tmp_path, idx_files):
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
-def test_the_same_numbers(script, chapter, book_path, same_text):
+def test_the_same_numbers(script, chapter, book_path, same_text, run_fastnn):
     shutil.copy(script, chapter)
     book = run_numpy(chapter, book_path, script.name)
     assert book.returncode == 0, book.stderr
@@ -67,7 +55,14 @@ def test_the_same_numbers(script, chapter, book_path, same_text):
     same_text(book.stdout, fast.stdout, absolute=ABSOLUTE.get(script.stem, 0.0))
 
 
-def test_arguments_and_names(chapter):
+def test_the_same_text_in_a_process_of_its_own(chapter, run_fastnn, run_alone):
+    shutil.copy(SCRIPTS / "ch06_overfit_dropout.py", chapter)
+    alone = run_alone(chapter, "ch06_overfit_dropout.py")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert alone.stdout == run_fastnn(chapter, "ch06_overfit_dropout.py").stdout
+
+
+def test_arguments_and_names(chapter, run_alone):
     (chapter / "show.py").write_text(
         "import sys, os\n"
         "sys.path.append(os.pardir)\n"
@@ -76,7 +71,7 @@ def test_arguments_and_names(chapter):
         "print(sys.modules['__main__'].__dict__ is globals(), os.getcwd())\n"
         "print(Adam(*map(float, sys.argv[2:])).lr)\n"
     )
-    done = run_fastnn(chapter, "show.py", "--help", "0.5")
+    done = run_alone(chapter, "show.py", "--help", "0.5")
     assert done.returncode == 0, done.stderr
     folder = os.path.realpath(chapter)
     assert done.stdout.splitlines() == [
@@ -86,14 +81,14 @@ def test_arguments_and_names(chapter):
     ]
 
 
-def test_a_script_in_another_folder_finds_its_own_modules(chapter):
+def test_a_script_in_another_folder_finds_its_own_modules(chapter, run_fastnn):
     (chapter / "two_layer_net.py").write_text("from common.layers import Affine\nSIZE = 7\n")
     (chapter / "train.py").write_text("from two_layer_net import *\nprint(SIZE, Affine.__name__)\n")
     done = run_fastnn(chapter.parent, "ch06/train.py")
     assert (done.returncode, done.stdout) == (0, "7 Affine\n"), done.stderr
 
 
-def test_an_exception(chapter):
+def test_an_exception(chapter, run_alone):
     (chapter / "fail.py").write_text(
         "from common.functions import softmax\n"
         "\n"
@@ -105,7 +100,7 @@ def test_an_exception(chapter):
         "print('before')\n"
         "divide(1)\n"
     )
-    done = run_fastnn(chapter, "fail.py")
+    done = run_alone(chapter, "fail.py")
     assert done.returncode == 1
     assert done.stdout == "before\n"
     lines = done.stderr.splitlines()
@@ -117,7 +112,7 @@ def test_an_exception(chapter):
     assert "fastnn" not in done.stderr
 
 
-def test_a_syntax_error(chapter):
+def test_a_syntax_error(chapter, run_fastnn):
     (chapter / "fail.py").write_text("print('never')\nx = = 1\n")
     done = run_fastnn(chapter, "fail.py")
     assert (done.returncode, done.stdout) == (1, "")
@@ -135,7 +130,7 @@ def test_a_syntax_error(chapter):
         ("raise KeyboardInterrupt", None, None),
     ],
 )
-def test_ends(chapter, statement, code, text):
+def test_ends(chapter, statement, code, text, run_fastnn):
     (chapter / "end.py").write_text(f"import sys\nprint('before')\n{statement}\nprint('after')\n")
     done = run_fastnn(chapter, "end.py")
     assert done.stdout == "before\n"
@@ -146,7 +141,7 @@ def test_ends(chapter, statement, code, text):
         assert (done.returncode, done.stderr) == (code, text)
 
 
-def test_modules_of_the_book_beside_the_script_do_not_count(chapter):
+def test_modules_of_the_book_beside_the_script_do_not_count(chapter, run_fastnn):
     for place in (chapter, chapter.parent):
         for name, module in (("common", "layers"), ("dataset", "mnist")):
             (place / name).mkdir(exist_ok=True)
@@ -164,7 +159,7 @@ def test_modules_of_the_book_beside_the_script_do_not_count(chapter):
     assert (done.returncode, done.stdout) == (0, "[0. 2.] 500\n"), done.stderr
 
 
-def test_misspelt_modules_and_names(chapter):
+def test_misspelt_modules_and_names(chapter, run_fastnn):
     for number, (statement, words) in enumerate(
         [
             ("from common.optimzer import SGD", ("optimzer", "common.optimizer", "common.layers")),
@@ -183,7 +178,7 @@ def test_misspelt_modules_and_names(chapter):
         assert "fastnn/" not in done.stderr
 
 
-def test_bad_commands(chapter):
+def test_bad_commands(chapter, run_fastnn):
     missing = run_fastnn(chapter, "missing.py")
     assert missing.returncode == 2
     assert "missing.py" in missing.stderr
@@ -194,7 +189,7 @@ def test_bad_commands(chapter):
     assert "dlfs-ja" in unknown.stderr
 
 
-def test_the_japanese_edition(chapter):
+def test_the_japanese_edition(chapter, run_fastnn):
     (chapter / "edition.py").write_text(
         "from common.functions import sum_squared_error\n"
         "from common.optimizer import Nesterov\n"

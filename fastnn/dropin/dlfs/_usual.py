@@ -10,8 +10,9 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def usual(*arrays: Any) -> bool:
-    """Say whether all are plain arrays of float32 or float64."""
+    """Say whether all are plain arrays of float32 or float64, with an axis or more."""
     for array in arrays:
-        if type(array) is not np.ndarray or array.dtype not in _FLOATS:
+        # Of an array without axes, NumPy makes a scalar.
+        if type(array) is not np.ndarray or array.dtype not in _FLOATS or array.ndim == 0:
             return False
     return True

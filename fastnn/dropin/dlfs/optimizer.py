@@ -6,6 +6,7 @@ the formula in NumPy, one after the other.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from fastnn.ops import _updates as updates
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop", "np"]
 
 _NO_DECAY = 0.0
+
+# References to an array that only a dict has, in a loop over its items: the dict's, the loop's,
+# and that of who asks.
+_UNKEPT = 3
 
 
 class _Optimizer:
@@ -39,10 +44,13 @@ class _Optimizer:
         if self._rule is None:
             return False
         settings = []
+        single = any(getattr(p, "dtype", None) == np.float32 for p in params.values())
         for name in self._numbers:
             value = getattr(self, name)
             low, high, _ = updates.RANGES[name]
             if not isinstance(value, (int, float)) or not low <= value < high:
+                return False
+            if single and isinstance(value, np.generic):  # float64 times float32 is float64
                 return False
             settings.append(float(value))
         states = {name: getattr(self, name) for name in self._states}
@@ -77,11 +85,20 @@ class Momentum(_Optimizer):
     _rule: str | None = "momentum_"
     _numbers = ("lr", "momentum")
     _states = ("v",)
+    _rebinds = True  # each step makes a new v
 
     def __init__(self, lr: Any = 0.01, momentum: Any = 0.9) -> None:
         self.lr = lr
         self.momentum = momentum
         self.v: Any = None
+
+    def _at_once(self, params: Any, grads: Any) -> bool:
+        if self._rebinds:
+            # The kernel writes into v: leave alone what a script has kept of earlier steps.
+            for key, v in self.v.items():
+                if sys.getrefcount(v) > _UNKEPT and isinstance(v, np.ndarray):
+                    self.v[key] = v.copy()
+        return super()._at_once(params, grads)
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] = self.momentum * self.v[key] - self.lr * grads[key]
@@ -95,6 +112,7 @@ class Nesterov(Momentum):
     """
 
     _rule = None
+    _rebinds = False
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] *= self.momentum
