@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fastnn.dropin.dlfs import functions, optimizer, trainer
 
 __all__ = ["Nesterov", "Trainer", "softmax", "softmax_loss", "sum_squared_error"]
@@ -15,10 +13,7 @@ sum_squared_error = functions.mean_squared_error
 
 def softmax(x: Any) -> Any:
     """Return probabilities from scores, along the last axis."""
-    if np.ndim(x) == 2:
-        return functions.softmax(np.asarray(x))
-    powers = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return powers / np.sum(powers, axis=-1, keepdims=True)
+    return functions._softmax(x, -1)
 
 
 def softmax_loss(X: Any, t: Any) -> Any:

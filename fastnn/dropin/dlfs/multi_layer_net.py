@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._route import Unsupported
 from fastnn.dropin.dlfs import layers
+from fastnn.dropin.dlfs._compiled import CompiledLayers, Found
 from fastnn.dropin.dlfs.gradient import numerical_gradient
 from fastnn.dropin.dlfs.layers import *  # noqa: F403 (scripts find these here, too)
+from fastnn.ops._dispatch import compiled
 
 __all__ = [
     *layers.__all__,
@@ -22,6 +25,9 @@ __all__ = [
     "os",
     "sys",
 ]
+
+# Where the methods that compiled calls stand for are defined.
+_MODULES = (__name__, f"{__name__}_extend")
 
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "relu": layers.Relu}
 
@@ -83,20 +89,45 @@ class MultiLayerNet:
 
     def predict(self, x: Any) -> Any:
         """Return the scores before softmax."""
+        return self._predict(x, False)
+
+    def _predict(self, x: Any, train_flg: bool) -> Any:
+        layers_ = self._compiled_layers()
+        scores = None if layers_ is None else layers_.forward(x, train_flg)
+        return self._predict_by_layers(x, train_flg) if scores is None else scores
+
+    def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for layer in self.layers.values():
             x = layer.forward(x)
         return x
+
+    def _compiled_layers(self) -> CompiledLayers | None:
+        """Return the layers as one compiled call takes them, or None if they are not for it."""
+        known: CompiledLayers | None = vars(self).get("_compiled")
+        if compiled() and (known is None or not known.are(self.layers)):
+            try:
+                known = CompiledLayers(self.layers)
+            except (Unsupported, TypeError, ValueError, AttributeError):
+                known = None
+            self._compiled = known
+        return known if compiled() else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_compiled"}
 
     def loss(self, x: Any, t: Any) -> Any:
         """Return the mean loss and the penalty, lambda / 2 times the sum of squared weights."""
         return self._loss(self.predict(x), t)
 
     def _loss(self, y: Any, t: Any) -> Any:
-        decay = 0
-        for i in range(1, self.hidden_layer_num + 2):
-            W = self.params[f"W{i}"]
-            decay += 0.5 * self.weight_decay_lambda * np.sum(W**2)
-        return self.last_layer.forward(y, t) + decay
+        return self.last_layer.forward(y, t) + self._penalty()
+
+    def _penalty(self) -> Any:
+        decay = self.weight_decay_lambda
+        if not decay:
+            return 0.0
+        weights = (self.params[f"W{i}"] for i in range(1, self.hidden_layer_num + 2))
+        return sum(0.5 * decay * np.sum(W**2) for W in weights)
 
     def accuracy(self, x: Any, t: Any) -> Any:
         """Return the share of samples whose largest score is the target's."""
@@ -114,25 +145,47 @@ class MultiLayerNet:
         return self._numerical_gradients(loss)
 
     def _numerical_gradients(self, loss: Any) -> dict[str, Any]:
-        return {key: numerical_gradient(loss, self.params[key]) for key in self._keys()}
+        return {key: numerical_gradient(loss, self.params[key]) for key, _, _ in self._keys()}
 
-    def _keys(self) -> list[str]:
-        """Return the keys of gradients, in their order."""
-        return [f"{p}{i}" for i in range(1, self.hidden_layer_num + 2) for p in ("W", "b")]
+    def _keys(self) -> list[tuple[str, str, str]]:
+        """Return keys of gradients in their order, and whose they are: of a layer, and which."""
+        numbers = range(1, self.hidden_layer_num + 2)
+        return [(f"{p}{i}", f"Affine{i}", p) for i in numbers for p in ("W", "b")]
 
     def gradient(self, x: Any, t: Any) -> dict[str, Any]:
         """Return the gradients of the loss by backpropagation."""
-        self.loss(x, t)
-        return self._gradients()
+        found = self._gradients_at_once(x, t)
+        if found is None:
+            self.loss(x, t)
+            self._backward()
+        return self._gradients(found)
 
-    def _gradients(self) -> dict[str, Any]:
+    def _gradients_at_once(self, x: Any, t: Any) -> Found | None:
+        """Return gradients from one compiled call, if it can do what the methods do."""
+        own = {"predict", "loss"} & vars(self).keys() or any(
+            getattr(type(self), name).__module__ not in _MODULES for name in ("predict", "loss")
+        )
+        known = self._compiled_layers()
+        if own or known is None or type(self.last_layer) is not layers.SoftmaxWithLoss:
+            return None
+        return known.gradients(x, t, self.last_layer)
+
+    def _backward(self) -> None:
         dout = self.last_layer.backward(1)
         for layer in reversed(list(self.layers.values())):
             dout = layer.backward(dout)
-        return {key: self._gradient(key) for key in self._keys()}
 
-    def _gradient(self, key: str) -> Any:
-        affine = self.layers[f"Affine{key[1:]}"]
-        if key[0] == "b":
-            return affine.db
-        return affine.dW + self.weight_decay_lambda * affine.W
+    def _gradients(self, found: Found | None) -> dict[str, Any]:
+        """Return gradients by their keys, from what was found or from the layers."""
+        grads, decay = {}, self.weight_decay_lambda
+        for key, layer, p in self._keys():
+            if found is None:
+                grads[key] = getattr(self.layers[layer], f"d{p}")
+            else:
+                grads[key] = found[layer, p]
+            if p == "W" and (found is None or decay):
+                grads[key] = grads[key] + decay * self._decayed(key, layer)
+        return grads
+
+    def _decayed(self, key: str, layer: str) -> Any:
+        return self.layers[layer].W

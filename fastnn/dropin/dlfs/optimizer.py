@@ -6,7 +6,6 @@ the formula in NumPy, one after the other.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,6 @@ from fastnn.ops import _updates as updates
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop", "np"]
 
 _NO_DECAY = 0.0
-
-# References to an array that only a dict has, in a loop over its items: the dict's, the loop's,
-# and that of who asks.
-_UNKEPT = 3
 
 
 class _Optimizer:
@@ -44,14 +39,13 @@ class _Optimizer:
         if self._rule is None:
             return False
         settings = []
-        single = any(getattr(p, "dtype", None) == np.float32 for p in params.values())
         for name in self._numbers:
             value = getattr(self, name)
             low, high, _ = updates.RANGES[name]
             if not isinstance(value, (int, float)) or not low <= value < high:
                 return False
-            if single and isinstance(value, np.generic):  # float64 times float32 is float64
-                return False
+            if isinstance(value, np.float64) and not all(map(_is_double, params.values())):
+                return False  # it makes other numbers double
             settings.append(float(value))
         states = {name: getattr(self, name) for name in self._states}
         return updates.update_dicts(self._rule, params, grads, states, self._settings(settings))
@@ -64,6 +58,10 @@ class _Optimizer:
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         raise NotImplementedError
+
+
+def _is_double(array: Any) -> bool:
+    return getattr(array, "dtype", None) == np.float64
 
 
 class SGD(_Optimizer):
@@ -85,7 +83,6 @@ class Momentum(_Optimizer):
     _rule: str | None = "momentum_"
     _numbers = ("lr", "momentum")
     _states = ("v",)
-    _rebinds = True  # each step makes a new v
 
     def __init__(self, lr: Any = 0.01, momentum: Any = 0.9) -> None:
         self.lr = lr
@@ -93,11 +90,9 @@ class Momentum(_Optimizer):
         self.v: Any = None
 
     def _at_once(self, params: Any, grads: Any) -> bool:
-        if self._rebinds:
-            # The kernel writes into v: leave alone what a script has kept of earlier steps.
-            for key, v in self.v.items():
-                if sys.getrefcount(v) > _UNKEPT and isinstance(v, np.ndarray):
-                    self.v[key] = v.copy()
+        for key, v in self.v.items():  # scripts may keep the velocities of a step
+            if isinstance(v, np.ndarray):
+                self.v[key] = v.copy()
         return super()._at_once(params, grads)
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
@@ -105,14 +100,20 @@ class Momentum(_Optimizer):
         params[key] += self.v[key]
 
 
-class Nesterov(Momentum):
+class Nesterov(_Optimizer):
     """Nesterov's momentum as in the Korean repository, which uses the velocity after its step.
 
     v = momentum v - lr g; p += momentum^2 v - (1 + momentum) lr g.
     """
 
-    _rule = None
-    _rebinds = False
+    _rule: str | None = None
+    _numbers = ("lr", "momentum")
+    _states = ("v",)
+
+    def __init__(self, lr: Any = 0.01, momentum: Any = 0.9) -> None:
+        self.lr = lr
+        self.momentum = momentum
+        self.v: Any = None
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] *= self.momentum
