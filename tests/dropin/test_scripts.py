@@ -18,7 +18,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 # some sums, leaves about 1e-15 / 2e-4 = 5e-12 of a slope to chance.
 RELATIVE = {
     "ch04_two_layer_net": 1e-9,  # is trained by them: 1e-11 when moved
-    "ch03_pickled_weights": 32 * np.finfo(np.float32).eps,  # of float32
+    "ch03_pickled_weights": float(32 * np.finfo(np.float32).eps),  # of float32
 }
 # Prints their difference to gradients by backpropagation, which is about 1e-7: 1e-12 when moved.
 ABSOLUTE = {"ch06_batch_norm_gradient_check": 2e-11}
