@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from fastnn import dropin
+from fastnn.dropin import _facade
 
 _INTERRUPTED = 130  # what a shell makes of a process that SIGINT has ended
 
@@ -51,8 +52,18 @@ def run(name: str, script: str, arguments: Sequence[str]) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        # Without the frame of this module, which the script knows nothing about.
-        error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+        error = error.with_traceback(_of_script(error.__traceback__))
         sys.excepthook(type(error), error, error.__traceback__)
         return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
+
+
+def _of_script(frames: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without this module and without the one that refuses an import."""
+    first = last = frames and frames.tb_next
+    while last is not None and last.tb_next is not None:
+        if last.tb_next.tb_frame.f_code.co_filename == _facade.__file__:
+            last.tb_next = None
+        else:
+            last = last.tb_next
+    return first

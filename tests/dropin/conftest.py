@@ -1,8 +1,11 @@
 """The book's code twice, its transcription and the drop-in, and what compares the two."""
 
 import importlib
+import json
+import os
 import re
 import struct
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -208,3 +211,84 @@ def idx_files(tmp_path_factory):
 def book_path():
     """Return the folders that make the transcription of the Korean edition importable."""
     return folders("dlfs")
+
+
+# Imports what ``python -m fastnn`` does, and then, for each line of its input, goes on as that
+# command in a child: the imports take most of a second, and there are many scripts to run.
+SERVER = """
+import json, os, runpy, sys
+import fastnn._cli
+for line in sys.stdin:
+    job = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+for number, name in (1, "stdout"), (2, "stderr"):
+    os.dup2(os.open(job[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+os.chdir(job["folder"])
+sys.argv = ["fastnn", *job["arguments"]]
+sys.path[0] = job["folder"]
+runpy.run_module("fastnn", run_name="__main__", alter_sys=True)
+"""
+
+
+def environment():
+    """Return the variables of this process without those that say where modules and data are."""
+    return {k: v for k, v in os.environ.items() if k not in ("FASTNN_DATA_DIR", "PYTHONPATH")}
+
+
+class Command:
+    """Runs ``python -m fastnn run --as dlfs SCRIPT ...`` in a folder."""
+
+    def __init__(self, server, folder):
+        self._server = server
+        self._files = {name: folder / name for name in ("stdout", "stderr")}
+
+    def __call__(self, folder, *arguments, name="dlfs"):
+        command = ["run", "--as", name, *map(str, arguments)]
+        files = {key: str(file) for key, file in self._files.items()}
+        job = {"folder": str(folder), "arguments": command, **files}
+        self._server.stdin.write(json.dumps(job) + "\n")
+        self._server.stdin.flush()
+        code = int(self._server.stdout.readline())
+        texts = [file.read_text() for file in self._files.values()]
+        return subprocess.CompletedProcess(command, code, *texts)
+
+    @staticmethod
+    def alone(folder, *arguments, name="dlfs"):
+        """Run it as a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-m", "fastnn", "run", "--as", name, *map(str, arguments)],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def run_fastnn(tmp_path_factory):
+    """Return what runs scripts on fastnn."""
+    if not hasattr(os, "fork"):
+        yield Command.alone
+        return
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        yield Command(server, tmp_path_factory.mktemp("output"))
+        server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def run_alone():
+    """Return what runs a script on fastnn in a process of its own."""
+    return Command.alone

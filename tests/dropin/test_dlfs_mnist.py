@@ -2,9 +2,6 @@
 
 import gzip
 import itertools
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -44,20 +41,8 @@ print(len(x_train), len(x_test), x_train.sum(), t_test.sum())
 """
 
 
-def run(folder, script="script.py"):
-    variables = {key: v for key, v in os.environ.items() if key != "FASTNN_DATA_DIR"}
-    return subprocess.run(
-        [sys.executable, "-m", "fastnn", "run", "--as", "dlfs", script],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("packed", [False, True], ids=["raw", "gzip"])
-def test_files_beside_the_folder_of_the_script(idx_files, tmp_path, packed):
+def test_files_beside_the_folder_of_the_script(idx_files, tmp_path, packed, run_fastnn):
     chapter, dataset = tmp_path / "ch06", tmp_path / "dataset"
     chapter.mkdir()
     dataset.mkdir()
@@ -72,7 +57,7 @@ def test_files_beside_the_folder_of_the_script(idx_files, tmp_path, packed):
     (dataset / "__init__.py").write_text("")
     (chapter / "script.py").write_text(SCRIPT)
     # From another folder: the script's own one counts.
-    done = run(tmp_path if packed else chapter, "ch06/script.py" if packed else "script.py")
+    done = run_fastnn(tmp_path if packed else chapter, "ch06/script.py" if packed else "script.py")
     assert done.returncode == 0, done.stderr
     images = np.frombuffer(
         (idx_files / "train-images-idx3-ubyte").read_bytes(), np.uint8, offset=16

@@ -85,7 +85,7 @@ def test_bad_settings(dlfs):
     )
     dlfs.compare(
         lambda m: m.multi_layer_net.MultiLayerNet(3, [2], 2, weight_init_std="lecun"),
-        raises=np._core._exceptions._UFuncNoLoopError,
+        raises=TypeError,
     )
     dlfs.compare(
         lambda m: m.multi_layer_net.MultiLayerNet(3, [2], 2, use_dropout=True), raises=TypeError
@@ -509,5 +509,79 @@ def test_a_decay_of_another_type(dlfs, kind):
             net.weight_decay_lambda = decay
             seen += [net.loss(x, t), net.gradient(x, t)["W2"]]
         return seen
+
+    dlfs.compare(action)
+
+
+def test_methods_of_a_class_that_the_script_replaces(dlfs, monkeypatch):
+    def action(m):
+        calls = []
+        forward = m.layers.Relu.forward
+
+        def traced(self, x):
+            calls.append(x.shape)
+            return forward(self, x)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(m.layers.Relu, "forward", traced)
+            net = network(m, "plain")
+            x, t = batch()
+            seen = net.gradient(x, t), net.accuracy(x, t)
+        return seen, calls
+
+    dlfs.compare(action)
+
+
+def test_attributes_are_those_of_the_pass_also_for_large_batches(dlfs):
+    # Of some hundred thousand samples not all is kept.
+    def action(m):
+        net = network(m, "plain", (2, [30, 30], 2))
+        x = np.random.default_rng(1).normal(size=(150_000, 2))
+        accuracy = net.accuracy(x, np.zeros(len(x)))
+        net.params["W1"] *= -1
+        relu = net.layers["Activation_function1"].mask
+        return accuracy, net.layers["Affine1"].x.shape, relu[:5], relu.sum(axis=0)
+
+    dlfs.compare(action)
+
+
+def test_inputs_that_change_after_the_pass(dlfs):
+    def action(m):
+        net = network(m, "all")
+        x, t = batch()
+        net.loss(x, t)
+        scores = net.predict(x)
+        net.gradient(x, t)
+        x *= 0
+        t[:] = 0
+        return scores, attributes(m, net), net.last_layer.backward()
+
+    dlfs.compare(action, floor=NOTHING)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_those_of_the_last_gradient(dlfs, kind):
+    def action(m):
+        net = network(m, kind)
+        x, t = batch()
+        net.gradient(x, t)
+        net.params["W1"] += 1
+        net.predict(x)
+        net.loss(x, t)
+        if hasattr(net, "use_dropout"):
+            net.loss(2 * x, t, train_flg=True)
+        return attributes(m, net), net.last_layer.backward()
+
+    dlfs.compare(action, floor=NOTHING)
+
+
+@pytest.mark.parametrize("kind", ["normalised", "dropout", "all"])
+def test_the_last_layer_keeps_its_own_when_scores_are_predicted(dlfs, kind):
+    def action(m):
+        net = network(m, kind)
+        x, t = batch()
+        net.gradient(x, t)
+        net.predict(2 * x, train_flg=True)
+        return m.visible(net.last_layer), net.last_layer.backward()
 
     dlfs.compare(action)

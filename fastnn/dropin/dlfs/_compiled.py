@@ -31,6 +31,14 @@ _PLANS = 8  # for batches of different sizes
 _FUSED = {Affine: ours.AffineRelu, BatchNormalization: ours.BatchNormRelu}  # with Relu after them
 
 
+def _methods(kind: type) -> tuple[Any, Any]:
+    return getattr(kind, "forward", None), getattr(kind, "backward", None)
+
+
+# As they are here: scripts may put others in their place.
+_METHODS = {kind: _methods(kind) for kind in (Affine, BatchNormalization, Dropout, Relu, Sigmoid)}
+
+
 class CompiledLayers:
     """The layers of a network as passes take them, and the passes that were made for them.
 
@@ -108,17 +116,30 @@ class CompiledLayers:
         except Unsupported:
             return None
         names = {Affine: ("x", "original_x_shape"), Relu: ("mask",), Sigmoid: ("out",)}
-        for layer in self._book.values():
-            again = partial(_call_again, [*self._book.values()], x, layer)
+        # As they are now: scripts may update the parameters before they ask.
+        copies = [*map(_copied, self._book.values())]
+        for layer, copy in zip(self._book.values(), copies, strict=True):
+            again = partial(_call_again, copies, x, copy)
             layer._compute_later(
                 **{name: partial(again, name) for name in names.get(type(layer), ())}
             )
         return scores
 
 
-def _call_again(book: list[Any], x: Array, layer: Any, name: str) -> Any:
+def _copied(layer: Any) -> Any:
+    """Return a layer with the same numbers."""
+    kind = type(layer)
+    if kind is Affine:
+        return Affine(layer.W.copy(), layer.b.copy())
+    if kind is BatchNormalization:
+        arrays = layer.gamma.copy(), layer.beta.copy()
+        return kind(*arrays, layer.momentum, layer.running_mean, layer.running_var)
+    return Dropout(layer.dropout_ratio) if kind is Dropout else kind()
+
+
+def _call_again(layers: list[Any], x: Array, layer: Any, name: str) -> Any:
     """Return what a layer keeps of a pass at test time, by calling the layers one by one."""
-    for each in book:
+    for each in layers:
         arguments = (False,) if isinstance(each, (BatchNormalization, Dropout)) else ()
         x = each.forward(x, *arguments)
     return vars(layer)[name]
@@ -130,6 +151,7 @@ def _facts(book: dict[str, Any]) -> Iterator[Any]:
         yield name
         yield layer
         kind = type(layer)
+        yield from _methods(kind)
         if kind is Affine:
             yield layer.W
             yield layer.b
@@ -147,7 +169,8 @@ def _shadows(book: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     items = [*book.items()]
     for i, (name, layer) in enumerate(items):
         kind, fused = type(layer), i + 1 < len(items) and type(items[i + 1][1]) is Relu
-        if {"forward", "backward"} & vars(layer).keys():
+        replaced = kind in _METHODS and _METHODS[kind] != _methods(kind)
+        if replaced or {"forward", "backward"} & vars(layer).keys():
             raise Unsupported(f"{name} has a method of its own")
         if kind is Affine:
             _expect_plain(name, layer.W, layer.b)
@@ -264,7 +287,7 @@ class _Plan:
                 layer._compute_later(dW=later)
             else:
                 vars(layer)[f"d{p}"] = found[name, p]
-        loss.keep(self._passes.scores, t)
+        loss.keep(self._passes.scores.copy(), t)
         return found
 
     def _rows(self, x: Array) -> Array:

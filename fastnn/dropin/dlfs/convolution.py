@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn import ops
 from fastnn.dropin.dlfs._computed import Computed
-from fastnn.dropin.dlfs.util import im2col
+from fastnn.dropin.dlfs.util import col2im, im2col
 
 __all__ = ["Convolution", "Pooling"]
 
@@ -56,14 +56,20 @@ class Convolution(Computed):
 
     def backward(self, dout: Any) -> Any:
         """Return the gradient with respect to the input; leave those of filters and biases."""
+        if dout.dtype != _REAL:  # the products are then not all of float64
+            return self._backward_by_formula(dout)
         dx, self.dW, self.db = ops.convolution_backward(
-            np.asarray(dout, _REAL),
-            self._data,
-            np.asarray(self.W, _REAL),
-            self.stride,
-            self.pad,
+            dout, self._data, np.asarray(self.W, _REAL), self.stride, self.pad
         )
         return dx
+
+    def _backward_by_formula(self, dout: Any) -> Any:
+        filters, channels, height, width = self.W.shape
+        rows = dout.transpose(0, 2, 3, 1).reshape(-1, filters)
+        self.db = np.sum(rows, axis=0)
+        self.dW = np.dot(rows.T, self.col).reshape(filters, channels, height, width)
+        columns = np.dot(rows, self.col_W.T)
+        return col2im(columns, self.x.shape, height, width, self.stride, self.pad)
 
 
 class Pooling(Computed):

@@ -167,7 +167,10 @@ class SoftmaxWithLoss(Computed):
     def keep(self, x: Any, t: Any) -> None:
         """Keep what :meth:`forward` does, computed from the scores when it is asked for."""
         self.t = t
-        self._compute_later(y=lambda: softmax(x), loss=lambda: cross_entropy_error(self.y, self.t))
+        labels = t.copy()  # scripts may change theirs
+        self._compute_later(
+            y=lambda: softmax(x), loss=lambda: cross_entropy_error(softmax(x), labels)
+        )
 
     def backward(self, dout: Any = 1) -> Any:
         """Return the gradient with respect to the scores; `dout` is not used, as in the book."""
