@@ -66,6 +66,12 @@ def _batchnorm_backward(name: str, dtype: str) -> None:
         getattr(ops, name)(x, x, *(_array(shape[1], dtype) for _ in range(3)), *y)
 
 
+def _layernorm(name: str, dtype: str) -> None:
+    x, row, column = _array((8, 6), dtype), _array(6, dtype), _array(8, dtype)
+    args = (x, x, row, column, column) if name == "layernorm_backward" else (x, row, row)
+    getattr(ops, name)(*args)
+
+
 def _loss(name: str, dtype: str) -> None:
     x = _array((4, 6), dtype)
     getattr(ops, name)(x, x)
@@ -109,6 +115,8 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "dropout": _dropout,
     "dropout_backward": _dropout,
     "dropout_inference": _dropout,
+    "layernorm": _layernorm,
+    "layernorm_backward": _layernorm,
     "mean_squared_error": _loss,
     "momentum_": _update,
     "nesterov_": _update,

@@ -43,6 +43,7 @@ from fastnn.kernels.dropout import (
     dropout_backward,
     dropout_inference,
 )
+from fastnn.kernels.layernorm import layernorm, layernorm_backward
 from fastnn.kernels.losses import (
     mean_squared_error,
     softmax_cross_entropy,
@@ -81,6 +82,8 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_inference",
+    "layernorm",
+    "layernorm_backward",
     "mean_squared_error",
     "momentum_",
     "nesterov_",

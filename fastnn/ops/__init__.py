@@ -24,6 +24,7 @@ from fastnn.ops.batchnorm import (
     batchnorm_relu_inference,
 )
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.ops.layernorm import layernorm, layernorm_backward
 from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
 from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
 from fastnn.ops.random import choices, permutation
@@ -45,6 +46,8 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_inference",
+    "layernorm",
+    "layernorm_backward",
     "mean_squared_error",
     "momentum_",
     "nesterov_",

@@ -31,6 +31,7 @@ from fastnn.reference.batchnorm_nchw import (
     batchnorm_nchw_relu_inference,
 )
 from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.reference.layernorm import layernorm, layernorm_backward
 from fastnn.reference.losses import (
     mean_squared_error,
     softmax_cross_entropy,
@@ -62,6 +63,8 @@ __all__ = [
     "dropout",
     "dropout_backward",
     "dropout_inference",
+    "layernorm",
+    "layernorm_backward",
     "mean_squared_error",
     "momentum_",
     "nesterov_",

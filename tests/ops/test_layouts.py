@@ -116,6 +116,11 @@ READ = {
         lambda a: ops.batchnorm_relu_backward(*a),
         [(N, D), (N, D), (D,), (D,), (D,), (N, D)],
     ),
+    "layernorm": (lambda a: ops.layernorm(*a), [(N, D), (D,), (D,)]),
+    "layernorm_backward": (
+        lambda a: ops.layernorm_backward(*a),
+        [(N, D), (N, D), (D,), (N,), (N,)],
+    ),
     "dropout": (lambda a: ops.dropout(*a, 0.4, 1), [(N, D)]),
     "dropout_backward": (
         lambda a: [ops.dropout_backward(*a, np.arange(N * D).reshape(N, D) % 3 == 0, 0.4)],
