@@ -23,10 +23,13 @@ from fastnn.ops.batchnorm import (
     batchnorm_relu_backward,
     batchnorm_relu_inference,
 )
+from fastnn.ops.convolution import convolution, convolution_backward
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.ops.layernorm import layernorm, layernorm_backward
 from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
 from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+from fastnn.ops.patches import col2im, im2col
+from fastnn.ops.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.ops.random import choices, permutation
 
 __all__ = [
@@ -43,11 +46,18 @@ __all__ = [
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
     "choices",
+    "col2im",
+    "convolution",
+    "convolution_backward",
     "dropout",
     "dropout_backward",
     "dropout_inference",
+    "im2col",
     "layernorm",
     "layernorm_backward",
+    "max_pool",
+    "max_pool_backward",
+    "max_pool_backward_shared",
     "mean_squared_error",
     "momentum_",
     "nesterov_",

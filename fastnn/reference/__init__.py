@@ -30,6 +30,7 @@ from fastnn.reference.batchnorm_nchw import (
     batchnorm_nchw_relu_backward,
     batchnorm_nchw_relu_inference,
 )
+from fastnn.reference.convolution import convolution, convolution_backward
 from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.reference.layernorm import layernorm, layernorm_backward
 from fastnn.reference.losses import (
@@ -38,6 +39,8 @@ from fastnn.reference.losses import (
     softmax_cross_entropy_dense,
 )
 from fastnn.reference.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+from fastnn.reference.patches import col2im, im2col
+from fastnn.reference.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.reference.random import choices, permutation
 
 __all__ = [
@@ -60,11 +63,18 @@ __all__ = [
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
     "choices",
+    "col2im",
+    "convolution",
+    "convolution_backward",
     "dropout",
     "dropout_backward",
     "dropout_inference",
+    "im2col",
     "layernorm",
     "layernorm_backward",
+    "max_pool",
+    "max_pool_backward",
+    "max_pool_backward_shared",
     "mean_squared_error",
     "momentum_",
     "nesterov_",

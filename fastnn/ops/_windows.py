@@ -1,0 +1,61 @@
+"""Images and the windows that a filter sees of them, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import SupportsIndex
+
+from fastnn import _numbers as numbers
+from fastnn._types import Array
+from fastnn.ops._arrays import expect_ndim
+
+MOST = 2**31 - 1  # of a filter's size, a stride, a padding
+
+
+def expect_images(name: str, x: Array) -> None:
+    """Raise ValueError unless the array is one of images."""
+    expect_ndim(name, x, 4, "(N, C, H, W)")
+
+
+def size(name: str, value: SupportsIndex) -> int:
+    """Return the height, the width or the step of a window as an int."""
+    return numbers.whole(name, value, 1, MOST)
+
+
+def padding(name: str, value: SupportsIndex) -> int:
+    """Return a number of rows and columns of padding as an int."""
+    return numbers.whole(name, value, 0, MOST)
+
+
+def images_shape(name: str, shape: Sequence[SupportsIndex]) -> tuple[int, int, int, int]:
+    """Return the shape of images as ints."""
+    try:
+        n, c, h, w = shape
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: expected four numbers (N, C, H, W), got {shape!r}") from None
+    return (
+        numbers.whole(name, n, 0),
+        numbers.whole(name, c, 0),
+        numbers.whole(name, h, 0),
+        numbers.whole(name, w, 0),
+    )
+
+
+def places(
+    name: str, shape: tuple[int, ...], height: int, width: int, stride: int, pad: int = 0
+) -> tuple[int, int]:
+    """Return how many windows there are below and beside each other, OH and OW.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    h, w = shape[2] + 2 * pad - height, shape[3] + 2 * pad - width
+    if h < 0 or w < 0:
+        with_pad = f" with {pad} of padding on each side" if pad else ""
+        raise ValueError(
+            f"{name}: expected images that a window of {height} x {width} fits in{with_pad}, "
+            f"got shape {shape}"
+        )
+    return h // stride + 1, w // stride + 1
