@@ -12,9 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fastnn import _info, _warmup, config
+from fastnn import _info, _warmup, config, dropin
 from fastnn._bench import plot, run, table
 from fastnn._bench.families import FAMILIES, GROUPS
+from fastnn.dropin._run import run as run_script
 from fastnn.kernels import cache, cpus
 
 
@@ -78,6 +79,27 @@ def _parser() -> argparse.ArgumentParser:
         "--plot", metavar="FILE", help="draw the family 'growth' (pip install matplotlib)"
     )
     bench.set_defaults(run=_bench)
+
+    script = commands.add_parser(
+        "run",
+        help="run an unmodified script of Deep Learning from Scratch or CS231n on fastnn",
+        description="Run a Python script as it is. What it imports from common and dataset "
+        "(Deep Learning from Scratch) or from cs231n comes from fastnn, also where modules of "
+        "these names lie beside it.",
+    )
+    script.add_argument(
+        "--as",
+        dest="name",
+        required=True,
+        choices=dropin.NAMES,
+        help="dlfs: the book as in its Korean repository; dlfs-ja: in its Japanese one; "
+        "cs231n: the course's assignments 1 and 2",
+    )
+    script.add_argument("script", metavar="SCRIPT", help="path of the script")
+    script.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the script"
+    )
+    script.set_defaults(run=_run)
     return parser
 
 
@@ -161,6 +183,10 @@ def _bench(parsed: argparse.Namespace) -> int:
         Path(parsed.json).write_text(text + "\n")
     print("\n".join(table.heading(facts, results) + table.lines(results)))
     return 0
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    return run_script(parsed.name, parsed.script, parsed.arguments)
 
 
 def _compiled() -> int:

@@ -1,0 +1,73 @@
+"""Which names scripts import, and which modules of fastnn have what they ask for."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Source(NamedTuple):
+    """Modules of a book or a course.
+
+    Attributes
+    ----------
+    title : str
+    modules : mapping of str to str
+        For the name that scripts import, the module that has its contents.
+    others : mapping of str to str
+        For the name of an object, the one that takes its place, as ``module:name``. An object
+        that goes by another name here is not seen under the first.
+    """
+
+    title: str
+    modules: MappingProxyType[str, str]
+    others: MappingProxyType[str, str] = MappingProxyType({})
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The packages at the top."""
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in self.modules))
+
+
+def _within(package: str, name: str, parts: tuple[str, ...]) -> dict[str, str]:
+    return {f"{name}.{part}": f"{package}.{part}" for part in parts}
+
+
+_BOOK = MappingProxyType(
+    {
+        **_within(
+            "fastnn.dropin.dlfs",
+            "common",
+            (
+                "functions",
+                "gradient",
+                "layers",
+                "multi_layer_net",
+                "multi_layer_net_extend",
+                "optimizer",
+                "trainer",
+                "util",
+            ),
+        ),
+        "dataset.mnist": "fastnn.dropin.dlfs.mnist",
+    }
+)
+
+_EDITIONS = "fastnn.dropin.dlfs.japanese"
+
+SOURCES = MappingProxyType(
+    {
+        "dlfs": Source("Deep Learning from Scratch", _BOOK),
+        "dlfs-ja": Source(
+            "Deep Learning from Scratch, Japanese edition",
+            _BOOK,
+            MappingProxyType(
+                {
+                    "mean_squared_error": f"{_EDITIONS}:sum_squared_error",
+                    "Nesterov": f"{_EDITIONS}:Nesterov",
+                    "Trainer": f"{_EDITIONS}:Trainer",
+                }
+            ),
+        ),
+    }
+)

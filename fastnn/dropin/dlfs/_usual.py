@@ -1,0 +1,17 @@
+"""Which arrays go to the kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def usual(*arrays: Any) -> bool:
+    """Say whether all are plain arrays of float32 or float64."""
+    for array in arrays:
+        if type(array) is not np.ndarray or array.dtype not in _FLOATS:
+            return False
+    return True

@@ -1,0 +1,129 @@
+"""Convolution and pooling as in ``common.layers``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import ops
+from fastnn.dropin.dlfs._computed import Computed
+from fastnn.dropin.dlfs.util import im2col
+
+__all__ = ["Convolution", "Pooling"]
+
+# Whatever the images are, results are float64, as in the book, whose columns are.
+_REAL = np.float64
+
+
+class Convolution(Computed):
+    """Convolution of images (N, C, H, W) with filters (F, C, FH, FW).
+
+    Attributes
+    ----------
+    W, b, stride, pad
+        As given.
+    x : ndarray or None
+        The last input.
+    col, col_W : ndarray or None
+        Its patches, one a row, and the filters, one a column.
+    dW, db : ndarray or None
+        Gradients of the last backward pass.
+    """
+
+    _computed = ("col", "col_W")
+
+    def __init__(self, W: Any, b: Any, stride: Any = 1, pad: Any = 0) -> None:
+        self.W = W
+        self.b = b
+        self.stride = stride
+        self.pad = pad
+        self.x: Any = None
+        self.col: Any = None
+        self.col_W: Any = None
+        self.dW: Any = None
+        self.db: Any = None
+
+    def _col(self) -> Any:
+        height, width = self.W.shape[2:]
+        return im2col(self.x, height, width, self.stride, self.pad)
+
+    def _col_W(self) -> Any:
+        return self.W.reshape(len(self.W), -1).T
+
+    def forward(self, x: Any) -> Any:
+        """Return the filters' responses, shape (N, F, OH, OW)."""
+        self.x = x
+        self._outdate()
+        b = np.broadcast_to(np.asarray(self.b, _REAL), (1, len(self.W)))[0]
+        return ops.convolution(
+            np.asarray(x, _REAL), np.asarray(self.W, _REAL), b, self.stride, self.pad
+        )
+
+    def backward(self, dout: Any) -> Any:
+        """Return the gradient with respect to the input; leave those of filters and biases."""
+        dx, self.dW, self.db = ops.convolution_backward(
+            np.asarray(dout, _REAL),
+            np.asarray(self.x, _REAL),
+            np.asarray(self.W, _REAL),
+            self.stride,
+            self.pad,
+        )
+        return dx
+
+
+class Pooling(Computed):
+    """The largest element of each window of images (N, C, H, W).
+
+    Attributes
+    ----------
+    pool_h, pool_w, stride, pad
+        As given.
+    x : ndarray or None
+        The last input.
+    arg_max : ndarray of int or None
+        Where in its window each element of the last output was, in the order (N, OH, OW, C).
+    """
+
+    _computed = ("arg_max",)
+
+    def __init__(self, pool_h: Any, pool_w: Any, stride: Any = 2, pad: Any = 0) -> None:
+        self.pool_h = pool_h
+        self.pool_w = pool_w
+        self.stride = stride
+        self.pad = pad
+        self.x: Any = None
+        self.arg_max: Any = None
+        self._windows: Any = None
+
+    def _arg_max(self) -> Any:
+        return self._windows.transpose(0, 2, 3, 1).reshape(-1).astype(np.int64)
+
+    def forward(self, x: Any) -> Any:
+        """Return the largest elements, shape (N, C, OH, OW)."""
+        padded = np.asarray(x, _REAL)
+        if self.pad:
+            edges = self.pad, self.pad
+            padded = np.pad(padded, ((0, 0), (0, 0), edges, edges))
+        out, self._windows = ops.max_pool(padded, self.pool_h, self.pool_w, self.stride)
+        self.x = x
+        self._outdate()
+        height, width = x.shape[2:]
+        out_h = int(1 + (height - self.pool_h) / self.stride)
+        out_w = int(1 + (width - self.pool_w) / self.stride)
+        # The book's output leaves the padding out of account: with it, this fails for most sizes.
+        return out.reshape(*x.shape[:2], out_h, out_w) if self.pad else out
+
+    def backward(self, dout: Any) -> Any:
+        """Return dout where the largest elements were, else 0."""
+        n, channels, height, width = self.x.shape
+        pad = self.pad
+        dx = ops.max_pool_backward(
+            np.asarray(dout, _REAL),
+            self._windows,
+            (n, channels, height + 2 * pad, width + 2 * pad),
+            self.pool_h,
+            self.pool_w,
+            self.stride,
+        )
+        return dx[:, :, pad : height + pad, pad : width + pad] if pad else dx

@@ -1,0 +1,48 @@
+"""``common.gradient``: gradients by centred differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["np", "numerical_gradient", "numerical_gradient_2d"]
+
+_H = 1e-4
+
+
+def _difference(f: Callable[[Any], Any], x: Any, index: Any, argument: Any) -> Any:
+    """Return the centred difference of f(argument) over an element of x, which is set back."""
+    before = x[index]
+    x[index] = float(before) + _H
+    above = f(argument)
+    x[index] = before - _H
+    below = f(argument)
+    x[index] = before
+    return (above - below) / (2 * _H)
+
+
+def _numerical_gradient_1d(f: Callable[[Any], Any], x: Any) -> Any:
+    gradient = np.zeros_like(x)
+    for i in range(x.size):
+        gradient[i] = _difference(f, x, i, x)
+    return gradient
+
+
+def numerical_gradient_2d(f: Callable[[Any], Any], X: Any) -> Any:
+    """Return the gradient of f, which takes a vector, at X or at each row of X."""
+    if X.ndim == 1:
+        return _numerical_gradient_1d(f, X)
+    gradient = np.zeros_like(X)
+    for i, x in enumerate(X):
+        gradient[i] = _numerical_gradient_1d(f, x)
+    return gradient
+
+
+def numerical_gradient(f: Callable[[Any], Any], x: Any) -> Any:
+    """Return the gradient of f at x, an array of any shape; x is changed while f is called."""
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        gradient[index] = _difference(f, x, index, x)
+    return gradient

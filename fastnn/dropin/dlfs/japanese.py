@@ -1,0 +1,29 @@
+"""What differs in the repository of the Japanese edition."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from fastnn.dropin.dlfs import functions, optimizer, trainer
+
+__all__ = ["Nesterov", "Trainer", "sum_squared_error"]
+
+sum_squared_error = functions.mean_squared_error
+
+
+class Nesterov(optimizer.Momentum):
+    """Nesterov's momentum: v = momentum v - lr g; p += momentum v - lr g."""
+
+    _rule = "nesterov_"
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        params[key] += self.momentum * self.momentum * self.v[key]
+        params[key] -= (1 + self.momentum) * self.lr * grads[key]
+        self.v[key] *= self.momentum
+        self.v[key] -= self.lr * grads[key]
+
+
+class Trainer(trainer.Trainer):
+    """The book's trainer, with that Nesterov."""
+
+    _optimizers: ClassVar = {**trainer.Trainer._optimizers, "nesterov": Nesterov}

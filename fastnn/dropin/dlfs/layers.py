@@ -1,0 +1,192 @@
+"""``common.layers``: the book's layers.
+
+Attributes that a script can see but a kernel has no use for (columns, normalised inputs) are
+computed when they are asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import ops
+from fastnn.dropin.dlfs import functions
+from fastnn.dropin.dlfs._usual import usual
+from fastnn.dropin.dlfs.batchnorm import BatchNormalization
+from fastnn.dropin.dlfs.convolution import Convolution, Pooling
+from fastnn.dropin.dlfs.functions import *  # noqa: F403 (scripts find these here, too)
+from fastnn.dropin.dlfs.functions import cross_entropy_error, sigmoid, softmax
+from fastnn.dropin.dlfs.util import col2im, im2col
+
+__all__ = [
+    *functions.__all__,
+    "Affine",
+    "BatchNormalization",
+    "Convolution",
+    "Dropout",
+    "Pooling",
+    "Relu",
+    "Sigmoid",
+    "SoftmaxWithLoss",
+    "col2im",
+    "im2col",
+]
+
+
+class Relu:
+    """max(x, 0).
+
+    Attributes
+    ----------
+    mask : ndarray of bool or None
+        Where the last input was at or below zero.
+    """
+
+    def __init__(self) -> None:
+        self.mask: Any = None
+
+    def forward(self, x: Any) -> Any:
+        """Return max(x, 0) as a new array."""
+        self.mask = x <= 0
+        if usual(x):
+            return ops.relu(x)
+        out = x.copy()
+        out[self.mask] = 0
+        return out
+
+    def backward(self, dout: Any) -> Any:
+        """Write zeros into `dout` where the mask is true, and return it."""
+        dout[self.mask] = 0
+        return dout
+
+
+class Sigmoid:
+    """1 / (1 + exp(-x)).
+
+    Attributes
+    ----------
+    out : ndarray or None
+        The last output.
+    """
+
+    def __init__(self) -> None:
+        self.out: Any = None
+
+    def forward(self, x: Any) -> Any:
+        """Return 1 / (1 + exp(-x))."""
+        self.out = sigmoid(x)
+        return self.out
+
+    def backward(self, dout: Any) -> Any:
+        """Return dout (1 - out) out."""
+        if usual(dout, self.out) and dout.shape == self.out.shape:
+            return ops.sigmoid_backward(dout, self.out)
+        return dout * (1.0 - self.out) * self.out
+
+
+class Affine:
+    """x W + b, for one row of `x` a sample.
+
+    Attributes
+    ----------
+    W, b : ndarray
+    x : ndarray, shape (N, D), or None
+        The last input, flattened.
+    original_x_shape : tuple of int or None
+        The shape that it came in.
+    dW, db : ndarray or None
+        Gradients of the last backward pass.
+    """
+
+    def __init__(self, W: Any, b: Any) -> None:
+        self.W = W
+        self.b = b
+        self.x: Any = None
+        self.original_x_shape: Any = None
+        self.dW: Any = None
+        self.db: Any = None
+
+    def forward(self, x: Any) -> Any:
+        """Return x W + b."""
+        self.original_x_shape = x.shape
+        self.x = x.reshape(x.shape[0], -1)
+        if _fits(self.x, self.W, self.b, np.shape(self.W)[1:]):
+            return ops.affine(self.x, self.W, self.b)
+        return np.dot(self.x, self.W) + self.b
+
+    def backward(self, dout: Any) -> Any:
+        """Return dout W^T in the input's shape; leave x^T dout and the column sums of dout."""
+        if _fits(self.x, self.W, dout, (len(self.x), *np.shape(self.W)[1:])):
+            gradients: tuple[Any, ...] = ops.affine_backward(dout, self.x, self.W)
+            dx, self.dW, self.db = gradients
+        else:
+            dx = np.dot(dout, self.W.T)
+            self.dW = np.dot(self.x.T, dout)
+            self.db = np.sum(dout, axis=0)
+        return dx.reshape(*self.original_x_shape)
+
+
+def _fits(x: Any, W: Any, other: Any, shape: tuple[int, ...]) -> bool:
+    """Say whether x W, with a bias or a gradient of this shape, is for the kernels."""
+    return usual(x, W, other) and W.ndim == 2 and x.shape[1] == len(W) and other.shape == shape
+
+
+class SoftmaxWithLoss:
+    """Softmax and cross-entropy, averaged over the batch.
+
+    Attributes
+    ----------
+    loss : float or None
+        The last loss.
+    y : ndarray or None
+        Its probabilities.
+    t : ndarray or None
+        Its labels, or one-hot targets.
+    """
+
+    def __init__(self) -> None:
+        self.loss: Any = None
+        self.y: Any = None
+        self.t: Any = None
+
+    def forward(self, x: Any, t: Any) -> Any:
+        """Return the loss for scores and labels (N,) or targets (N, C)."""
+        self.t = t
+        self.y = softmax(x)
+        self.loss = cross_entropy_error(self.y, self.t)
+        return self.loss
+
+    def backward(self, dout: Any = 1) -> Any:
+        """Return the gradient with respect to the scores; `dout` is not used, as in the book."""
+        n = self.t.shape[0]
+        if self.t.size == self.y.size:
+            return (self.y - self.t) / n
+        dx = self.y.copy()
+        dx[np.arange(n), self.t] -= 1
+        return dx / n
+
+
+class Dropout:
+    """Dropout with the masks of NumPy's global generator, scaled at test time.
+
+    Attributes
+    ----------
+    mask : ndarray of bool or None
+        What the last training pass kept.
+    """
+
+    def __init__(self, dropout_ratio: Any = 0.5) -> None:
+        self.dropout_ratio = dropout_ratio
+        self.mask: Any = None
+
+    def forward(self, x: Any, train_flg: Any = True) -> Any:
+        """Drop elements in training, else scale all."""
+        if not train_flg:
+            return x * (1.0 - self.dropout_ratio)
+        self.mask = np.random.rand(*x.shape) > self.dropout_ratio  # noqa: NPY002
+        return x * self.mask
+
+    def backward(self, dout: Any) -> Any:
+        """Return dout where elements were kept, else 0."""
+        return dout * self.mask

@@ -1,0 +1,93 @@
+"""``dataset.mnist``: MNIST as the book's function loads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastnn import datasets
+
+__all__ = [
+    "img_dim",
+    "img_size",
+    "init_mnist",
+    "key_file",
+    "load_mnist",
+    "np",
+    "os",
+    "test_num",
+    "train_num",
+]
+
+train_num = 60000
+test_num = 10000
+img_dim = (1, 28, 28)
+img_size = 784
+key_file = {
+    "train_img": "train-images-idx3-ubyte.gz",
+    "train_label": "train-labels-idx1-ubyte.gz",
+    "test_img": "t10k-images-idx3-ubyte.gz",
+    "test_label": "t10k-labels-idx1-ubyte.gz",
+}
+
+
+def _folders() -> list[Path]:
+    """Return where the book's repository has its files, as seen from a script in a chapter."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    places = [Path.cwd()] if main is None else [Path(main).resolve().parent, Path.cwd()]
+    return [folder / "dataset" for place in places for folder in (place.parent, place)]
+
+
+def _load(normalize: bool = True, flatten: bool = True) -> Any:
+    if not os.environ.get("FASTNN_DATA_DIR"):
+        for folder in _folders():
+            try:
+                return datasets.load_mnist(normalize, flatten, data_dir=folder)
+            except FileNotFoundError:  # not there, or without one of the files
+                continue
+    try:
+        return datasets.load_mnist(normalize, flatten)
+    except ConnectionError:
+        places = ", ".join(dict.fromkeys(map(str, _folders())))
+        raise ConnectionError(
+            f"load_mnist: the four MNIST files are in none of {places}, and could not be "
+            "downloaded; put them in one of these folders, or in one that the environment "
+            "variable FASTNN_DATA_DIR names"
+        ) from None
+
+
+def load_mnist(
+    normalize: bool = True, flatten: bool = True, one_hot_label: bool = False
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Load MNIST.
+
+    The four IDX files, gzip or not, are looked for in the folder that ``FASTNN_DATA_DIR``
+    names; without it in a folder ``dataset`` beside the script's folder or in it, or beside or
+    in the working directory; then in fastnn's cache folder, to which they are downloaded.
+
+    Parameters
+    ----------
+    normalize : bool
+        Images are float32 from 0 to 1 if true, else uint8.
+    flatten : bool
+        Images have shape (N, 784) if true, else (N, 1, 28, 28).
+    one_hot_label : bool
+        Labels are one-hot, float64 of shape (N, 10), if true, else uint8 of shape (N,).
+
+    Returns
+    -------
+    (x_train, t_train), (x_test, t_test)
+    """
+    train, test = _load(normalize, flatten)
+    if one_hot_label:
+        return (train[0], np.eye(10)[train[1]]), (test[0], np.eye(10)[test[1]])
+    return train, test
+
+
+def init_mnist() -> None:
+    """See that the files are there, or download them."""
+    _load()

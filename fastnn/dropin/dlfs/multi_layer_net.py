@@ -1,0 +1,138 @@
+"""``common.multi_layer_net``: fully connected networks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from fastnn.dropin.dlfs import layers
+from fastnn.dropin.dlfs.gradient import numerical_gradient
+from fastnn.dropin.dlfs.layers import *  # noqa: F403 (scripts find these here, too)
+
+__all__ = [
+    *layers.__all__,
+    "MultiLayerNet",
+    "OrderedDict",
+    "np",
+    "numerical_gradient",
+    "os",
+    "sys",
+]
+
+_ACTIVATIONS = {"sigmoid": layers.Sigmoid, "relu": layers.Relu}
+
+
+class MultiLayerNet:
+    """Affine layers with activations between them, softmax and cross-entropy at the end.
+
+    Attributes
+    ----------
+    params : dict of str to ndarray
+        W1, b1, W2, ...; the layers hold the same arrays.
+    layers : OrderedDict of str to layer
+        Affine1, Activation_function1, Affine2, ...
+    last_layer : SoftmaxWithLoss
+    input_size, output_size, hidden_size_list, hidden_layer_num, weight_decay_lambda
+    """
+
+    def __init__(
+        self,
+        input_size: Any,
+        hidden_size_list: Any,
+        output_size: Any,
+        activation: Any = "relu",
+        weight_init_std: Any = "relu",
+        weight_decay_lambda: Any = 0,
+    ) -> None:
+        self.input_size = input_size
+        self.output_size = output_size
+        self.hidden_size_list = hidden_size_list
+        self.hidden_layer_num = len(hidden_size_list)
+        self.weight_decay_lambda = weight_decay_lambda
+        self.params: dict[str, Any] = {}
+        self._init_weights(weight_init_std)
+        self.layers: OrderedDict[str, Any] = OrderedDict()
+        for i in range(1, self.hidden_layer_num + 1):
+            self._add_affine(i)
+            self._add_hidden(i, activation)
+        self._add_affine(self.hidden_layer_num + 1)
+        self.last_layer: Any = layers.SoftmaxWithLoss()
+
+    def _init_weights(self, weight_init_std: Any) -> None:
+        """Draw weights from NumPy's global generator, in the order of the layers."""
+        sizes = [self.input_size, *self.hidden_size_list, self.output_size]
+        rule = str(weight_init_std).lower()
+        for i in range(1, len(sizes)):
+            scale = weight_init_std
+            if rule in ("relu", "he"):
+                scale = np.sqrt(2.0 / sizes[i - 1])
+            elif rule in ("sigmoid", "xavier"):
+                scale = np.sqrt(1.0 / sizes[i - 1])
+            self.params[f"W{i}"] = scale * np.random.randn(sizes[i - 1], sizes[i])  # noqa: NPY002
+            self.params[f"b{i}"] = np.zeros(sizes[i])
+
+    def _add_affine(self, i: int) -> None:
+        self.layers[f"Affine{i}"] = layers.Affine(self.params[f"W{i}"], self.params[f"b{i}"])
+
+    def _add_hidden(self, i: int, activation: Any) -> None:
+        self.layers[f"Activation_function{i}"] = _ACTIVATIONS[activation]()
+
+    def predict(self, x: Any) -> Any:
+        """Return the scores before softmax."""
+        for layer in self.layers.values():
+            x = layer.forward(x)
+        return x
+
+    def loss(self, x: Any, t: Any) -> Any:
+        """Return the mean loss and the penalty, lambda / 2 times the sum of squared weights."""
+        return self._loss(self.predict(x), t)
+
+    def _loss(self, y: Any, t: Any) -> Any:
+        decay = 0
+        for i in range(1, self.hidden_layer_num + 2):
+            W = self.params[f"W{i}"]
+            decay += 0.5 * self.weight_decay_lambda * np.sum(W**2)
+        return self.last_layer.forward(y, t) + decay
+
+    def accuracy(self, x: Any, t: Any) -> Any:
+        """Return the share of samples whose largest score is the target's."""
+        y = np.argmax(self.predict(x), axis=1)
+        if t.ndim != 1:
+            t = np.argmax(t, axis=1)
+        return np.sum(y == t) / float(x.shape[0])
+
+    def numerical_gradient(self, x: Any, t: Any) -> dict[str, Any]:
+        """Return the gradients of the loss by centred differences."""
+
+        def loss(_: Any) -> Any:
+            return self.loss(x, t)
+
+        return self._numerical_gradients(loss)
+
+    def _numerical_gradients(self, loss: Any) -> dict[str, Any]:
+        return {key: numerical_gradient(loss, self.params[key]) for key in self._keys()}
+
+    def _keys(self) -> list[str]:
+        """Return the keys of gradients, in their order."""
+        return [f"{p}{i}" for i in range(1, self.hidden_layer_num + 2) for p in ("W", "b")]
+
+    def gradient(self, x: Any, t: Any) -> dict[str, Any]:
+        """Return the gradients of the loss by backpropagation."""
+        self.loss(x, t)
+        return self._gradients()
+
+    def _gradients(self) -> dict[str, Any]:
+        dout = self.last_layer.backward(1)
+        for layer in reversed(list(self.layers.values())):
+            dout = layer.backward(dout)
+        return {key: self._gradient(key) for key in self._keys()}
+
+    def _gradient(self, key: str) -> Any:
+        affine = self.layers[f"Affine{key[1:]}"]
+        if key[0] == "b":
+            return affine.db
+        return affine.dW + self.weight_decay_lambda * affine.W

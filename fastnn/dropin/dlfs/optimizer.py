@@ -1,0 +1,174 @@
+"""``common.optimizer``: the book's optimizers.
+
+Arrays that kernels take are updated by one call for all of them; others, and plain numbers, by
+the formula in NumPy, one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.ops import _updates as updates
+
+__all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop", "np"]
+
+_NO_DECAY = 0.0
+
+
+class _Optimizer:
+    """What all share: arrays by the kernel of a rule, or each entry by the formula in NumPy."""
+
+    _rule: str | None  # its name; None if no kernel has it
+    _numbers: tuple[str, ...]  # the attributes that the kernel takes, in its order
+    _states: tuple[str, ...] = ()
+
+    def update(self, params: Any, grads: Any) -> None:
+        """Update all entries of `params`, arrays in place."""
+        for name in self._states:
+            if getattr(self, name) is None:
+                setattr(self, name, {key: np.zeros_like(p) for key, p in params.items()})
+        if not self._at_once(params, grads):
+            self._prepare()
+            for key in params:
+                self._each(params, grads, key)
+
+    def _at_once(self, params: Any, grads: Any) -> bool:
+        """Update all arrays by one call of the kernel, or write nothing."""
+        if self._rule is None:
+            return False
+        settings = []
+        for name in self._numbers:
+            value = getattr(self, name)
+            low, high, _ = updates.RANGES[name]
+            if not isinstance(value, (int, float)) or not low <= value < high:
+                return False
+            settings.append(float(value))
+        states = {name: getattr(self, name) for name in self._states}
+        return updates.update_dicts(self._rule, params, grads, states, self._settings(settings))
+
+    def _settings(self, numbers: list[float]) -> tuple[Any, ...]:
+        return (*numbers, _NO_DECAY)
+
+    def _prepare(self) -> None:
+        """Compute what all entries share."""
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        raise NotImplementedError
+
+
+class SGD(_Optimizer):
+    """Gradient descent: p -= lr g."""
+
+    _rule = "sgd_"
+    _numbers = ("lr",)
+
+    def __init__(self, lr: Any = 0.01) -> None:
+        self.lr = lr
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        params[key] -= self.lr * grads[key]
+
+
+class Momentum(_Optimizer):
+    """Momentum: v = momentum v - lr g; p += v."""
+
+    _rule: str | None = "momentum_"
+    _numbers = ("lr", "momentum")
+    _states = ("v",)
+
+    def __init__(self, lr: Any = 0.01, momentum: Any = 0.9) -> None:
+        self.lr = lr
+        self.momentum = momentum
+        self.v: Any = None
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        self.v[key] = self.momentum * self.v[key] - self.lr * grads[key]
+        params[key] += self.v[key]
+
+
+class Nesterov(Momentum):
+    """Nesterov's momentum as in the Korean repository, which uses the velocity after its step.
+
+    v = momentum v - lr g; p += momentum^2 v - (1 + momentum) lr g.
+    """
+
+    _rule = None
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        self.v[key] *= self.momentum
+        self.v[key] -= self.lr * grads[key]
+        params[key] += self.momentum * self.momentum * self.v[key]
+        params[key] -= (1 + self.momentum) * self.lr * grads[key]
+
+
+class AdaGrad(_Optimizer):
+    """AdaGrad: h += g^2; p -= lr g / (sqrt(h) + 1e-7)."""
+
+    _rule = "adagrad_"
+    _numbers = ("lr", "eps")
+    _states = ("h",)
+    eps = 1e-7
+
+    def __init__(self, lr: Any = 0.01) -> None:
+        self.lr = lr
+        self.h: Any = None
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        self.h[key] += grads[key] * grads[key]
+        params[key] -= self.lr * grads[key] / (np.sqrt(self.h[key]) + self.eps)
+
+
+class RMSprop(_Optimizer):
+    """RMSProp: h = decay_rate h + (1 - decay_rate) g^2; p -= lr g / (sqrt(h) + 1e-7)."""
+
+    _rule = "rmsprop_"
+    _numbers = ("lr", "decay_rate", "eps")
+    _states = ("h",)
+    eps = 1e-7
+
+    def __init__(self, lr: Any = 0.01, decay_rate: Any = 0.99) -> None:
+        self.lr = lr
+        self.decay_rate = decay_rate
+        self.h: Any = None
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        self.h[key] *= self.decay_rate
+        self.h[key] += (1 - self.decay_rate) * grads[key] * grads[key]
+        params[key] -= self.lr * grads[key] / (np.sqrt(self.h[key]) + self.eps)
+
+
+class Adam(_Optimizer):
+    """Adam, its bias correction folded into the rate, as at the end of section 2 of the paper."""
+
+    _rule = "adam_"
+    _numbers = ("lr", "beta1", "beta2", "eps")
+    _states = ("m", "v")
+    eps = 1e-7
+
+    def __init__(self, lr: Any = 0.001, beta1: Any = 0.9, beta2: Any = 0.999) -> None:
+        self.lr = lr
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.iter = 0
+        self.m: Any = None
+        self.v: Any = None
+
+    def update(self, params: Any, grads: Any) -> None:
+        """Update all entries of `params`, arrays in place."""
+        self.iter += 1
+        super().update(params, grads)
+
+    def _settings(self, numbers: list[float]) -> tuple[Any, ...]:
+        decoupled, explicit = False, False
+        return (self.iter, *numbers, _NO_DECAY, decoupled, explicit)
+
+    def _prepare(self) -> None:
+        corrections = np.sqrt(1.0 - self.beta2**self.iter) / (1.0 - self.beta1**self.iter)
+        self._lr_t = self.lr * corrections
+
+    def _each(self, params: Any, grads: Any, key: Any) -> None:
+        self.m[key] += (1 - self.beta1) * (grads[key] - self.m[key])
+        self.v[key] += (1 - self.beta2) * (grads[key] ** 2 - self.v[key])
+        params[key] -= self._lr_t * self.m[key] / (np.sqrt(self.v[key]) + self.eps)
