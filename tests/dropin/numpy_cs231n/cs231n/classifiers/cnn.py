@@ -41,11 +41,11 @@ class ThreeLayerConvNet:
         dpooled, dW2, db2 = affine_relu_backward(dhidden, cache2)
         dx, dW1, db1 = conv_relu_pool_backward(dpooled, cache1)
         grads = {
-            "W1": dW1 + self.reg * W1,
-            "b1": db1,
-            "W2": dW2 + self.reg * W2,
-            "b2": db2,
             "W3": dW3 + self.reg * W3,
             "b3": db3,
+            "W2": dW2 + self.reg * W2,
+            "b2": db2,
+            "W1": dW1 + self.reg * W1,
+            "b1": db1,
         }
         return loss, grads
