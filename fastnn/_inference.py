@@ -42,13 +42,17 @@ def scores(network: Any, x: Array) -> Array | None:
         return None
     try:
         found = known_layers(network)
-        given = samples(x, network.input_scale, network.dtype)
-        result = _scores(_folded(found, network.dtype), given, network.dtype)
+        result = scores_of(found, samples(x, network.input_scale, network.dtype), network.dtype)
     except Unsupported:
         return None
     for _, layer in found:
         layers.forget(layer)
     return result
+
+
+def scores_of(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -> Array:
+    """Return what layers do to samples in inference mode, or raise Unsupported."""
+    return _scores(_folded(found, real), given, real)
 
 
 def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -> Array:

@@ -81,6 +81,8 @@ class Plan:
         Whether samples are copied, row by row, before the first layer reads them.
     training : bool
         Whether what forward steps write is kept for backward steps.
+    whole : bool
+        Whether it is also kept for others, for all samples.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Plan:
         sizes: Sizes,
         gathered: bool,
         training: bool = True,
+        whole: bool = False,
     ) -> None:
         self.sizes = sizes
         self.layers = found
@@ -103,7 +106,11 @@ class Plan:
         width = sum(self.widths)
         # Sums by slots save reading all activations once more, and cost as many more gradients.
         self.slots = 0
-        if training and 4 * min(SLOTS, units) * self.parameters <= sizes.batch * width:
+        if (
+            training
+            and not whole
+            and 4 * min(SLOTS, units) * self.parameters <= sizes.batch * width
+        ):
             self.slots = min(SLOTS, units)
         self.local = not training or (self.slots > 0 and not self.norms)
         self.segments = [Segment()]

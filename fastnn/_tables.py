@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import layers
-from fastnn._parameters import Parameters
 from fastnn._plan import Buffer, Plan, parameters_of
 from fastnn._types import Array
 from fastnn._workspace import Workspace
@@ -24,6 +23,16 @@ from fastnn.kernels.program_parts import addresses
 _UPDATE_BYTES, _SHARES = 256 << 10, 8
 
 
+class Updated(Protocol):
+    """What is updated; see :class:`fastnn._parameters.Parameters`."""
+
+    keys: dict[tuple[str, str], str]
+    begins: dict[str, int]
+    size: int
+    states: dict[str, dict[str, Array]]
+    averages: dict[str, Array] | None
+
+
 class Tables:
     """Tables for :func:`fastnn.kernels.program.run`, and the memory that they point to.
 
@@ -31,14 +40,14 @@ class Tables:
     ----------
     plan : Plan
         With all of its steps.
-    parameters : Parameters, optional
-        What to update. Without it nothing is.
+    parameters : Updated, optional
+        What to update, or to compute gradients of. Without it nothing is.
     """
 
     def __init__(
         self,
         plan: Plan,
-        parameters: Parameters | None = None,
+        parameters: Updated | None = None,
     ) -> None:
         self.plan = plan
         self.workspace = Workspace()
@@ -64,7 +73,7 @@ class Tables:
         self.steps = self._steps()
         self.segments = self._segments()
         self.updates = _table(self._updates(parameters) if parameters else self._packings())
-        p["training"] = parameters is not None
+        p["training"] = kinds.FORWARD if parameters is None else kinds.UPDATED
         for name, address in addresses(self._real, plan.norms, plan.dropouts)._asdict().items():
             p[name] = address
         p["steps"], p["updates"] = self.steps.ctypes.data, self.updates.ctypes.data
@@ -180,7 +189,7 @@ class Tables:
             if (name, kinds.AFFINE) in self._packed
         ]
 
-    def _updates(self, parameters: Parameters) -> list[dict[str, Any]]:
+    def _updates(self, parameters: Updated) -> list[dict[str, Any]]:
         """Return the updates, the long ones first: then threads end at about the same time."""
         total = self.plan.parameters
         rows: list[dict[str, int]] = []

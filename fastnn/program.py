@@ -190,7 +190,7 @@ class Program:
             step["calls"] = layer.step
         settings = self._parameters.settings()
         p["settings"] = settings.ctypes.data
-        _share(tables)
+        share(tables)
         helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
         try:
             with threads.awake(helpers):
@@ -228,7 +228,7 @@ class Program:
     def describe(self) -> str:
         """Return the plan as text."""
         tables = self._tables(gathered=self._batch_size < self._n)
-        _share(tables)
+        share(tables)
         states = self._parameters.states.values()
         state_bytes = sum(array.nbytes for state in states for array in state.values())
         return explain(tables, self._optimizer, state_bytes)
@@ -242,7 +242,7 @@ def _same(facts: list[Any], others: list[Any]) -> bool:
     )
 
 
-def _share(tables: Tables) -> None:
+def share(tables: Tables) -> None:
     """Say how many threads work on rows and on updates."""
     p, plan = tables.program[0], tables.plan
     available = min(threads.get_num_threads(), plan.sizes.threads)

@@ -13,7 +13,7 @@ from fastnn.kernels.clock import now
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.memory import typed
 from fastnn.kernels.pool import let_sleep, share
-from fastnn.kernels.program_tables import APART, APPLY, COMPUTE, PACK, UNIT
+from fastnn.kernels.program_tables import APART, APPLY, COMPUTE, GRADIENTS, PACK, UNIT, UPDATED
 from fastnn.kernels.simd import flush_denormals, restore_denormals
 from fastnn.kernels.threads import LATE, LONGEST_REST, REST
 
@@ -66,10 +66,13 @@ def run(program, segments, rates, losses, hits):
                 call(p.on_norm, (data, p.finish, 0, 0, 0))
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
         hits[i] = typed(p.hit_sums, units, np.int64).sum()
-        if p.training:
+        if p.training == UPDATED:
             p.iteration += 1
             p.rate = rates[i]
             _update_all(p, data, shared)
+        elif p.training == GRADIENTS:
+            p.stage = COMPUTE
+            _update_each(p, data, shared)
         p.passes += 1
         p.first += p.n
         p.done = i + 1

@@ -73,6 +73,9 @@ APART = 128
 # Stages of an update.
 COMPUTE, APPLY, PACK = 1, 2, 4
 
+# What is done about parameters: nothing, a step of the optimizer, or their gradients alone.
+FORWARD, UPDATED, GRADIENTS = 0, 1, 2
+
 # How a row of the data set is kept.
 FLOAT32, FLOAT64, UINT8 = 0, 1, 2
 
@@ -105,7 +108,7 @@ _FIXED = [
     "losses", "labels", "goals",
     # Sums over units: of losses, of right answers. Sums of squared gradients.
     "loss_sums", "hit_sums", "squares", "n_squares",
-    # Whether parameters are updated; by which rule.
+    # What is done about parameters; by which rule they are updated.
     "training", "rule", "iteration", "passes", "done",
     # How many threads there is memory for, and how many work on rows and on updates.
     "workers", "row_threads", "update_threads",

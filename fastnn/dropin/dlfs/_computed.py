@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
 class Computed:
-    """A layer with attributes that few scripts ask for.
+    """A layer some of whose attributes few scripts ask for.
 
-    After a forward pass they are missing from the instance; whoever asks gets them from the
-    method of the same name with an underscore before it, and from then on they are there.
+    They are missing from the instance until somebody does, and then computed and kept. Whoever
+    copies or pickles the layer asks for all of them.
     """
 
-    _computed: tuple[str, ...] = ()
-
-    def _outdate(self) -> None:
-        """Forget what was computed of an earlier pass."""
-        for name in self._computed:
+    def _compute_later(self, **attributes: Callable[[], Any]) -> None:
+        """Say how attributes are to be computed; what they are now is forgotten."""
+        for name in attributes:
             self.__dict__.pop(name, None)
+        self.__dict__.setdefault("_later", {}).update(attributes)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in type(self)._computed:
+        later = self.__dict__.get("_later", {})
+        if name not in later:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        value = getattr(self, f"_{name}")()
-        setattr(self, name, value)
+        value = self.__dict__[name] = later.pop(name)()
         return value
+
+    def __getstate__(self) -> dict[str, Any]:
+        for name in [*self.__dict__.get("_later", {})]:
+            getattr(self, name)
+        return {key: value for key, value in self.__dict__.items() if key != "_later"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from fastnn import ops
 from fastnn.dropin.dlfs._computed import Computed
 from fastnn.dropin.dlfs._usual import usual
 
-__all__ = ["BatchNormalization"]
+__all__ = ["EPS", "BatchNormalization"]
 
-_EPS = 10e-7
+EPS = 10e-7
 
 
 class BatchNormalization(Computed):
@@ -30,8 +31,6 @@ class BatchNormalization(Computed):
         Of the last training pass: input less its mean, standard deviation, their quotient.
     dgamma, dbeta : ndarray or None
     """
-
-    _computed = ("xc", "std", "xn")
 
     def __init__(
         self,
@@ -54,26 +53,11 @@ class BatchNormalization(Computed):
         self.dbeta: Any = None
         self._saved: Any = None  # input, mean, 1 / std where a kernel has normalised
 
-    def _xc(self) -> Any:
-        x, mean, _ = self._saved
-        return x - mean
-
-    def _std(self) -> Any:
-        return 1 / self._saved[2]
-
-    def _xn(self) -> Any:
-        if self._saved is None:
-            raise AttributeError("xn: there is none before a forward pass in training")
-        return self.xc / self.std
-
     def forward(self, x: Any, train_flg: Any = True) -> Any:
         """Normalise by the batch's statistics in training, else by the running ones."""
         self.input_shape = x.shape
         x = _rows(x)
-        if self.running_mean is None:
-            _, features = x.shape
-            self.running_mean = np.zeros(features)
-            self.running_var = np.zeros(features)
+        self.begin(x.shape[1])
         kernels = self._are_for_kernels(x, self.running_mean, self.running_var)
         if not train_flg:
             out = (self._infer if kernels else self._infer_by_formula)(x)
@@ -82,6 +66,12 @@ class BatchNormalization(Computed):
         else:
             out = self._train_by_formula(x)
         return out.reshape(*self.input_shape)
+
+    def begin(self, features: int) -> None:
+        """Let the running statistics begin at zero, if there are none."""
+        if self.running_mean is None:
+            self.running_mean = np.zeros(features)
+            self.running_var = np.zeros(features)
 
     def _are_for_kernels(self, x: Any, *features: Any) -> bool:
         features = (self.gamma, self.beta, *features)
@@ -96,17 +86,25 @@ class BatchNormalization(Computed):
         self.running_mean, self.running_var = self.running_mean.copy(), self.running_var.copy()
         x = x.astype(np.float64, copy=False)
         out, mean, rstd = ops.batchnorm(
-            x, self.gamma, self.beta, self.running_mean, self.running_var, self.momentum, _EPS
+            x, self.gamma, self.beta, self.running_mean, self.running_var, self.momentum, EPS
         )
         self.batch_size, self._saved = len(x), (x, mean, rstd)
-        self._outdate()
+        self._compute_later(**self.computed())
         return out
+
+    def computed(self) -> dict[str, Callable[[], Any]]:
+        """Return how to compute what scripts may ask for after a pass by a kernel."""
+        return {
+            "xc": lambda: self._saved[0] - self._saved[1],
+            "std": lambda: 1 / self._saved[2],
+            "xn": lambda: self.xc / self.std,
+        }
 
     def _train_by_formula(self, x: Any) -> Any:
         mu = x.mean(axis=0)
         self.xc = x - mu
         var = np.mean(self.xc**2, axis=0)
-        self.std = np.sqrt(var + _EPS)
+        self.std = np.sqrt(var + EPS)
         self.xn = self.xc / self.std
         self.batch_size, self._saved = x.shape[0], None
         kept = self.momentum
@@ -116,11 +114,11 @@ class BatchNormalization(Computed):
 
     def _infer(self, x: Any) -> Any:
         return ops.batchnorm_inference(
-            x, self.gamma, self.beta, self.running_mean, self.running_var, _EPS
+            x, self.gamma, self.beta, self.running_mean, self.running_var, EPS
         )
 
     def _infer_by_formula(self, x: Any) -> Any:
-        xn = (x - self.running_mean) / np.sqrt(self.running_var + _EPS)
+        xn = (x - self.running_mean) / np.sqrt(self.running_var + EPS)
         return self.gamma * xn + self.beta
 
     def backward(self, dout: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,6 @@ class Convolution(Computed):
         Gradients of the last backward pass.
     """
 
-    _computed = ("col", "col_W")
-
     def __init__(self, W: Any, b: Any, stride: Any = 1, pad: Any = 0) -> None:
         self.W = W
         self.b = b
@@ -44,17 +43,12 @@ class Convolution(Computed):
         self.dW: Any = None
         self.db: Any = None
 
-    def _col(self) -> Any:
-        height, width = self.W.shape[2:]
-        return im2col(self.x, height, width, self.stride, self.pad)
-
-    def _col_W(self) -> Any:
-        return self.W.reshape(len(self.W), -1).T
-
     def forward(self, x: Any) -> Any:
         """Return the filters' responses, shape (N, F, OH, OW)."""
         self.x = x
-        self._outdate()
+        height, width = self.W.shape[2:]
+        self._compute_later(col=partial(im2col, x, height, width, self.stride, self.pad))
+        self.col_W = self.W.reshape(len(self.W), -1).T
         b = np.broadcast_to(np.asarray(self.b, _REAL), (1, len(self.W)))[0]
         return ops.convolution(
             np.asarray(x, _REAL), np.asarray(self.W, _REAL), b, self.stride, self.pad
@@ -85,8 +79,6 @@ class Pooling(Computed):
         Where in its window each element of the last output was, in the order (N, OH, OW, C).
     """
 
-    _computed = ("arg_max",)
-
     def __init__(self, pool_h: Any, pool_w: Any, stride: Any = 2, pad: Any = 0) -> None:
         self.pool_h = pool_h
         self.pool_w = pool_w
@@ -96,9 +88,6 @@ class Pooling(Computed):
         self.arg_max: Any = None
         self._windows: Any = None
 
-    def _arg_max(self) -> Any:
-        return self._windows.transpose(0, 2, 3, 1).reshape(-1).astype(np.int64)
-
     def forward(self, x: Any) -> Any:
         """Return the largest elements, shape (N, C, OH, OW)."""
         padded = np.asarray(x, _REAL)
@@ -107,7 +96,7 @@ class Pooling(Computed):
             padded = np.pad(padded, ((0, 0), (0, 0), edges, edges))
         out, self._windows = ops.max_pool(padded, self.pool_h, self.pool_w, self.stride)
         self.x = x
-        self._outdate()
+        self._compute_later(arg_max=partial(_flattened, self._windows))
         height, width = x.shape[2:]
         out_h = int(1 + (height - self.pool_h) / self.stride)
         out_w = int(1 + (width - self.pool_w) / self.stride)
@@ -127,3 +116,7 @@ class Pooling(Computed):
             self.stride,
         )
         return dx[:, :, pad : height + pad, pad : width + pad] if pad else dx
+
+
+def _flattened(windows: Any) -> Any:
+    return windows.transpose(0, 2, 3, 1).reshape(-1).astype(np.int64)

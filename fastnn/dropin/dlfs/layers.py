@@ -1,7 +1,7 @@
 """``common.layers``: the book's layers.
 
-Attributes that a script can see but a kernel has no use for (columns, normalised inputs) are
-computed when they are asked for.
+Attributes that a script can see but a kernel has no use for (columns, normalised inputs, what
+layers of a network keep between calls of its methods) are computed when they are asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn import ops
 from fastnn.dropin.dlfs import functions
+from fastnn.dropin.dlfs._computed import Computed
 from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import BatchNormalization
 from fastnn.dropin.dlfs.convolution import Convolution, Pooling
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-class Relu:
+class Relu(Computed):
     """max(x, 0).
 
     Attributes
@@ -61,7 +62,7 @@ class Relu:
         return dout
 
 
-class Sigmoid:
+class Sigmoid(Computed):
     """1 / (1 + exp(-x)).
 
     Attributes
@@ -85,7 +86,7 @@ class Sigmoid:
         return dout * (1.0 - self.out) * self.out
 
 
-class Affine:
+class Affine(Computed):
     """x W + b, for one row of `x` a sample.
 
     Attributes
@@ -132,7 +133,7 @@ def _fits(x: Any, W: Any, other: Any, shape: tuple[int, ...]) -> bool:
     return usual(x, W, other) and W.ndim == 2 and x.shape[1] == len(W) and other.shape == shape
 
 
-class SoftmaxWithLoss:
+class SoftmaxWithLoss(Computed):
     """Softmax and cross-entropy, averaged over the batch.
 
     Attributes
@@ -156,6 +157,11 @@ class SoftmaxWithLoss:
         self.y = softmax(x)
         self.loss = cross_entropy_error(self.y, self.t)
         return self.loss
+
+    def keep(self, x: Any, t: Any) -> None:
+        """Keep what :meth:`forward` does, computed from the scores when it is asked for."""
+        self.t = t
+        self._compute_later(y=lambda: softmax(x), loss=lambda: cross_entropy_error(self.y, self.t))
 
     def backward(self, dout: Any = 1) -> Any:
         """Return the gradient with respect to the scores; `dout` is not used, as in the book."""
@@ -184,8 +190,12 @@ class Dropout:
         """Drop elements in training, else scale all."""
         if not train_flg:
             return x * (1.0 - self.dropout_ratio)
-        self.mask = np.random.rand(*x.shape) > self.dropout_ratio  # noqa: NPY002
+        self.draw(x.shape)
         return x * self.mask
+
+    def draw(self, shape: tuple[int, ...]) -> None:
+        """Draw a mask."""
+        self.mask = np.random.rand(*shape) > self.dropout_ratio  # noqa: NPY002
 
     def backward(self, dout: Any) -> Any:
         """Return dout where elements were kept, else 0."""

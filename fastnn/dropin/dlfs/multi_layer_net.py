@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._route import Unsupported
 from fastnn.dropin.dlfs import layers
+from fastnn.dropin.dlfs._compiled import CompiledLayers
 from fastnn.dropin.dlfs.gradient import numerical_gradient
 from fastnn.dropin.dlfs.layers import *  # noqa: F403 (scripts find these here, too)
+from fastnn.ops._dispatch import compiled
 
 __all__ = [
     *layers.__all__,
@@ -22,6 +25,9 @@ __all__ = [
     "os",
     "sys",
 ]
+
+# Where the methods that compiled calls stand for are defined.
+_MODULES = (__name__, f"{__name__}_extend")
 
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "relu": layers.Relu}
 
@@ -83,20 +89,45 @@ class MultiLayerNet:
 
     def predict(self, x: Any) -> Any:
         """Return the scores before softmax."""
+        return self._predict(x, False)
+
+    def _predict(self, x: Any, train_flg: bool) -> Any:
+        layers_ = self._compiled_layers()
+        scores = None if layers_ is None else layers_.forward(x, train_flg)
+        return self._predict_by_layers(x, train_flg) if scores is None else scores
+
+    def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for layer in self.layers.values():
             x = layer.forward(x)
         return x
+
+    def _compiled_layers(self) -> CompiledLayers | None:
+        """Return the layers as one compiled call takes them, or None if they are not for it."""
+        known: CompiledLayers | None = vars(self).get("_compiled")
+        if compiled() and (known is None or not known.are(self.layers)):
+            try:
+                known = CompiledLayers(self.layers)
+            except (Unsupported, TypeError, ValueError, AttributeError):
+                known = None
+            self._compiled = known
+        return known if compiled() else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_compiled"}
 
     def loss(self, x: Any, t: Any) -> Any:
         """Return the mean loss and the penalty, lambda / 2 times the sum of squared weights."""
         return self._loss(self.predict(x), t)
 
     def _loss(self, y: Any, t: Any) -> Any:
-        decay = 0
-        for i in range(1, self.hidden_layer_num + 2):
-            W = self.params[f"W{i}"]
-            decay += 0.5 * self.weight_decay_lambda * np.sum(W**2)
-        return self.last_layer.forward(y, t) + decay
+        return self.last_layer.forward(y, t) + self._penalty()
+
+    def _penalty(self) -> Any:
+        decay = self.weight_decay_lambda
+        if not decay:
+            return 0.0
+        weights = (self.params[f"W{i}"] for i in range(1, self.hidden_layer_num + 2))
+        return sum(0.5 * decay * np.sum(W**2) for W in weights)
 
     def accuracy(self, x: Any, t: Any) -> Any:
         """Return the share of samples whose largest score is the target's."""
@@ -122,17 +153,33 @@ class MultiLayerNet:
 
     def gradient(self, x: Any, t: Any) -> dict[str, Any]:
         """Return the gradients of the loss by backpropagation."""
-        self.loss(x, t)
+        if not self._gradients_at_once(x, t):
+            self.loss(x, t)
+            self._backward()
         return self._gradients()
 
-    def _gradients(self) -> dict[str, Any]:
+    def _gradients_at_once(self, x: Any, t: Any) -> bool:
+        """Leave gradients in the layers by one compiled call, if it can do what methods do."""
+        own = {"predict", "loss"} & vars(self).keys() or any(
+            getattr(type(self), name).__module__ not in _MODULES for name in ("predict", "loss")
+        )
+        if own or type(self.last_layer) is not layers.SoftmaxWithLoss:
+            return False
+        found = self._compiled_layers()
+        return found is not None and found.gradients(x, t, self.last_layer)
+
+    def _backward(self) -> None:
         dout = self.last_layer.backward(1)
         for layer in reversed(list(self.layers.values())):
             dout = layer.backward(dout)
+
+    def _gradients(self) -> dict[str, Any]:
         return {key: self._gradient(key) for key in self._keys()}
 
     def _gradient(self, key: str) -> Any:
         affine = self.layers[f"Affine{key[1:]}"]
-        if key[0] == "b":
-            return affine.db
-        return affine.dW + self.weight_decay_lambda * affine.W
+        return affine.db if key[0] == "b" else self._with_decay(affine.dW, affine.W)
+
+    def _with_decay(self, dW: Any, W: Any) -> Any:
+        decay = self.weight_decay_lambda
+        return dW + decay * W if decay else dW

@@ -67,6 +67,9 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
 
     def predict(self, x: Any, train_flg: Any = False) -> Any:
         """Return the scores before softmax."""
+        return self._predict(x, bool(train_flg))
+
+    def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for key, layer in self.layers.items():
             if "Dropout" in key or "BatchNorm" in key:
                 x = layer.forward(x, train_flg)
@@ -92,7 +95,9 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
 
     def gradient(self, x: Any, t: Any) -> dict[str, Any]:
         """Return the gradients of the training loss by backpropagation."""
-        self.loss(x, t, train_flg=True)
+        if not self._gradients_at_once(x, t):
+            self.loss(x, t, train_flg=True)
+            self._backward()
         return self._gradients()
 
     def _keys(self) -> list[str]:
@@ -108,5 +113,5 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
         if key.startswith("beta"):
             return self.layers[f"BatchNorm{key[4:]}"].dbeta
         if key[0] == "W":  # the decay is of the array in params, which may not be the layer's
-            return self.layers[f"Affine{key[1:]}"].dW + self.weight_decay_lambda * self.params[key]
+            return self._with_decay(self.layers[f"Affine{key[1:]}"].dW, self.params[key])
         return super()._gradient(key)
