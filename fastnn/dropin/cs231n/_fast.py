@@ -16,11 +16,17 @@ def fast(first: Any, *others: Any) -> bool:
     That is, all are float32 or all float64, or the first is float64 and the others either: the
     course's networks have parameters of float32 and data of float64.
     """
-    if type(first) is not np.ndarray or first.dtype not in _FLOATS:
+    if type(first) is not np.ndarray:
         return False
-    allowed = _FLOATS if first.dtype == _F64 else (first.dtype,)
+    dtype = first.dtype
+    if dtype is not _F64 and dtype not in _FLOATS:
+        return False
     for other in others:
-        if type(other) is not np.ndarray or other.dtype not in allowed:
+        if type(other) is not np.ndarray:
+            return False
+        # To see that there is one dtype object takes a tenth of the time.
+        same = other.dtype is dtype or other.dtype == dtype
+        if not same and (dtype != _F64 or other.dtype not in _FLOATS):
             return False
     return True
 
