@@ -315,6 +315,108 @@ def dropout_inference(draw):
     return {"x": draw.values(n), "scale": draw.number(0, 1), "out": draw.empty(n)}
 
 
+def geometry(draw):
+    """Return a window, a stride, a padding, and the shape of images that it fits in."""
+    window = draw.rng.integers(1, 5, 2)
+    stride, pad = int(draw.rng.integers(1, 4)), int(draw.rng.integers(0, 4))
+    n, c = draw.n % 8, 1 + draw.d % 5
+    # Larger images in the larger cases.
+    height, width = window + draw.rng.integers(0, 4 + draw.n // 64 + draw.d // 32, 2)
+    shape = (n, c, max(1, int(height) - 2 * pad), max(1, int(width) - 2 * pad))
+    return *map(int, window), stride, pad, shape
+
+
+def places(shape, window_h, window_w, stride, pad):
+    return [
+        (s + 2 * pad - w) // stride + 1
+        for s, w in zip(shape[2:], (window_h, window_w), strict=True)
+    ]
+
+
+def patches(draw, back):
+    fh, fw, stride, pad, shape = geometry(draw)
+    oh, ow = places(shape, fh, fw, stride, pad)
+    col = (shape[0] * oh * ow, shape[1] * fh * fw)
+    first = {"col": draw.values(*col)} if back else {"x": draw.values(*shape)}
+    numbers = {"filter_h": fh, "filter_w": fw, "stride": stride, "pad": pad}
+    return first | numbers | {"out": draw.empty(*(shape if back else col))}
+
+
+def col2im_size(args, exact):
+    sums = np.zeros(args["out"].shape)
+    settings_ = (args[name] for name in ("filter_h", "filter_w", "stride", "pad"))
+    reference.col2im(np.abs(args["col"]), *settings_, sums)
+    return {"out": sums}
+
+
+def convolution(draw, back):
+    fh, fw, stride, pad, shape = geometry(draw)
+    f = 1 + draw.d % 40
+    x, W = draw.values(*shape), draw.values(f, shape[1], fh, fw)
+    y = (shape[0], f, *places(shape, fh, fw, stride, pad))
+    numbers = {"stride": stride, "pad": pad}
+    if not back:
+        return {"x": x, "W": W, "b": draw.values(f)} | numbers | {"out": draw.empty(*y)}
+    dx = None if draw.rng.random() < 0.2 else draw.empty(*shape)
+    results = {"dx": dx, "dW": draw.empty(*W.shape), "db": draw.empty(f)}
+    return {"dout": draw.values(*y), "x": x, "W": W} | numbers | results
+
+
+def convolution_size(args, exact):
+    sizes = {k: np.abs(a) if isinstance(a, np.ndarray) else a for k, a in args.items()}
+    names = [name for name in ("out", "dx", "dW", "db") if args.get(name) is not None]
+    with mock.patch.object(np, "dot", dot):
+        forward = "out" in args
+        (reference.convolution if forward else reference.convolution_backward)(**sizes)
+    return {name: sizes[name] for name in names}
+
+
+def convolution_terms(args):
+    """Return the longest sum's length: over places, over filters, or over a filter."""
+    W, y = args["W"], args["out"] if "out" in args else args["dout"]
+    return 16 + max(y.size // len(W), y.shape[1] * W[0].size)
+
+
+def pooling(draw):
+    ph, pw, stride, _, shape = geometry(draw)
+    shape = (*shape[:2], shape[2] + ph, shape[3] + pw)
+    values = draw.values(*shape)
+    if draw.rng.random() < 0.5:  # equal ones
+        values = np.round(values)
+    y = (*shape[:2], *places(shape, ph, pw, stride, 0))
+    return values, {"pool_h": ph, "pool_w": pw, "stride": stride}, y
+
+
+def max_pool(draw):
+    x, numbers, y = pooling(draw)
+    results = {"out": draw.empty(*y), "argmax": draw.empty(*y, dtype=np.int32)}
+    return {"x": x} | numbers | results
+
+
+def max_pool_backward(draw):
+    x, numbers, y = pooling(draw)
+    area = numbers["pool_h"] * numbers["pool_w"]
+    argmax = draw.rng.integers(0, area, y).astype(np.int32)
+    results = {"dx": draw.empty(*x.shape)}
+    return {"dout": draw.values(*y), "argmax": argmax} | numbers | results
+
+
+def max_pool_backward_shared(draw):
+    x, numbers, shape = pooling(draw)
+    y = np.empty(shape, draw.dtype)
+    reference.max_pool(x, *numbers.values(), y, np.empty(shape, np.int32))
+    return {"dout": draw.values(*shape), "x": x, "y": y} | numbers | {"dx": draw.empty(*x.shape)}
+
+
+def pooled_size(args, exact):
+    """Return the sums of the sizes of what is added to each pixel."""
+    sizes = {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in args.items()}
+    sizes["dout"] = np.abs(sizes["dout"])
+    shared = "y" in args
+    (reference.max_pool_backward_shared if shared else reference.max_pool_backward)(**sizes)
+    return {"dx": sizes["dx"]}
+
+
 def random(draw, *first):
     keys = draw.rng.integers(2**64, size=2, dtype=np.uint64)
     named = {name: int(draw.rng.integers(1, 2**63)) for name in first}
@@ -417,6 +519,20 @@ CASES = {
         layernorm_gradient_size,
         lambda a: 16 + max(a["x"].shape),
     ),
+    "im2col": Case(lambda draw: patches(draw, back=False), ("out",)),
+    "col2im": Case(lambda draw: patches(draw, back=True), ("out",), col2im_size),
+    "convolution": Case(
+        lambda draw: convolution(draw, back=False), ("out",), convolution_size, convolution_terms
+    ),
+    "convolution_backward": Case(
+        lambda draw: convolution(draw, back=True),
+        ("dx", "dW", "db"),
+        convolution_size,
+        convolution_terms,
+    ),
+    "max_pool": Case(max_pool, ("out", "argmax")),
+    "max_pool_backward": Case(max_pool_backward, ("dx",), pooled_size),
+    "max_pool_backward_shared": Case(max_pool_backward_shared, ("dx",), pooled_size),
     "dropout": Case(dropout, ("out", "mask")),
     "dropout_backward": Case(dropout_backward, ("dx",)),
     "dropout_inference": Case(dropout_inference, ("out",)),
