@@ -30,7 +30,20 @@ def spatial_batchnorm_forward(x: Any, gamma: Any, beta: Any, bn_param: dict[str,
     return _batchnorm(x, gamma, beta, bn_param)
 
 
-def _batchnorm(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> tuple[Any, Any]:
+def batchnorm_relu_forward(
+    x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Normalise (N, D) or images, then clamp at zero; return out and a pair of caches.
+
+    They are those of the normalisation and of the ReLU.
+    """
+    out, cache = _batchnorm(x, gamma, beta, bn_param, relu=True)
+    return out, (cache, out)  # the output is above 0 where the ReLU's input is
+
+
+def _batchnorm(
+    x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any], relu: bool = False
+) -> tuple[Any, Any]:
     mode = bn_param["mode"]
     eps, momentum = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
     d = x.shape[1]
@@ -43,23 +56,25 @@ def _batchnorm(x: Any, gamma: Any, beta: Any, bn_param: dict[str, Any]) -> tuple
     if mode == "train":
         if usual and running_mean.dtype == running_var.dtype == x.dtype:
             running_mean, running_var = running_mean.copy(), running_var.copy()
-            out, mean, rstd = ops.batchnorm(
-                x, gamma, beta, running_mean, running_var, momentum, eps
-            )
+            forward = ops.batchnorm_relu if relu else ops.batchnorm
+            out, mean, rstd = forward(x, gamma, beta, running_mean, running_var, momentum, eps)
         else:
             rows = _rows(x)
             mean, var = rows.mean(axis=0), rows.var(axis=0)
             rstd = 1 / np.sqrt(var + eps)
             out = _unrows(gamma * ((rows - mean) * rstd) + beta, x.shape)
+            out = np.maximum(0, out) if relu else out
             running_mean = momentum * running_mean + (1 - momentum) * mean
             running_var = momentum * running_var + (1 - momentum) * var
         cache = (x, gamma, mean, rstd)
     elif mode == "test":
         if usual:
-            out = ops.batchnorm_inference(x, gamma, beta, running_mean, running_var, eps)
+            infer = ops.batchnorm_relu_inference if relu else ops.batchnorm_inference
+            out = infer(x, gamma, beta, running_mean, running_var, eps)
         else:
             xhat = (_rows(x) - running_mean) / np.sqrt(running_var + eps)
             out = _unrows(gamma * xhat + beta, x.shape)
+            out = np.maximum(0, out) if relu else out
     else:
         raise ValueError(f'Invalid forward batchnorm mode "{mode}"')
     bn_param["running_mean"] = running_mean
@@ -91,6 +106,14 @@ def batchnorm_backward(dout: Any, cache: Any) -> tuple[Any, Any, Any]:
     dbeta, dgamma = np.sum(d, axis=0), np.sum(d * xhat, axis=0)
     dx = gamma * rstd * (d - (dbeta + xhat * dgamma) / len(d))
     return _unrows(dx, dout.shape), dgamma, dbeta
+
+
+def batchnorm_relu_backward(dout: Any, caches: Any) -> tuple[Any, Any, Any]:
+    """Return dx, dgamma, dbeta for the caches of :func:`batchnorm_relu_forward`."""
+    (x, gamma, mean, rstd), y = caches
+    if fast(dout, x, gamma, mean, rstd, y) and dout.shape == x.shape:
+        return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
+    return batchnorm_backward(dout * (y > 0), caches[0])
 
 
 def batchnorm_backward_alt(dout: Any, cache: Any) -> tuple[Any, Any, Any]:

@@ -128,9 +128,16 @@ def together(m, draw, shape, name):
     out, cache = getattr(m.layer_utils, f"{name}_forward")(x, w, b, *args)
     dout = draw.data(*out.shape)
     gradients = getattr(m.layer_utils, f"{name}_backward")(dout, cache)
+    # The same by pieces.
+    d = m.fast_layers.max_pool_backward_fast(dout, cache[2]) if name == "conv_relu_pool" else dout
+    d = m.layers.relu_backward(d, cache[-1 if name != "conv_relu_pool" else 1])
     if name == "conv_bn_relu":
-        gradients[2].__iadd__(1)  # the bias has no effect: its gradient is all rounding
-    return out, gradients, len(cache), bn_param, x, dout
+        d, *_ = m.layers.spatial_batchnorm_backward(d, cache[1])
+    pieces = m.fast_layers.conv_backward_fast(d, cache[0])
+    if name == "conv_bn_relu":
+        for db in gradients[2], pieces[2]:
+            db += 1  # the bias has no effect: its gradient is all rounding
+    return out, gradients, pieces, len(cache), bn_param, x, dout
 
 
 def columns(m, draw, shape, field, padding, stride):

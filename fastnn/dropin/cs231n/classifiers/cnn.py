@@ -75,7 +75,7 @@ class ThreeLayerConvNet:
         dout, grads["W3"], grads["b3"] = affine_backward(dout, cache3)
         dout, grads["W2"], grads["b2"] = affine_relu_backward(dout, cache2)
         _, grads["W1"], grads["b1"] = conv_relu_pool_gradients(dout, cache1, input_gradient=False)
-        for name in ("W1", "W2", "W3"):
+        for name in ("W1", "W2", "W3") if self.reg else ():
             loss += 0.5 * self.reg * np.sum(self.params[name] ** 2)
             grads[name] += self.reg * self.params[name]
         return loss, grads

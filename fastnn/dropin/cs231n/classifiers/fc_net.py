@@ -15,11 +15,10 @@ from fastnn.dropin.cs231n._affine import (
     affine_relu_forward,
     affine_relu_gradients,
 )
+from fastnn.dropin.cs231n._norms import batchnorm_relu_backward, batchnorm_relu_forward
 from fastnn.dropin.cs231n.classifiers import _saved
 from fastnn.dropin.cs231n.layer_utils import *  # noqa: F403 (scripts find these here, too)
 from fastnn.dropin.cs231n.layers import (
-    batchnorm_backward,
-    batchnorm_forward,
     dropout_backward,
     dropout_forward,
     layernorm_backward,
@@ -31,9 +30,22 @@ from fastnn.dropin.cs231n.layers import (
 
 __all__ = [*layer_utils.__all__, "FullyConnectedNet", "TwoLayerNet"]
 
+
+def _layernorm_relu_forward(
+    x: Any, gamma: Any, beta: Any, ln_param: dict[str, Any]
+) -> tuple[Any, Any]:
+    out, cache = layernorm_forward(x, gamma, beta, ln_param)
+    return relu_forward(out)[0], (cache, out)
+
+
+def _layernorm_relu_backward(dout: Any, caches: Any) -> tuple[Any, Any, Any]:
+    cache, out = caches
+    return layernorm_backward(relu_backward(dout, out), cache)
+
+
 _NORMS = {
-    "batchnorm": (batchnorm_forward, batchnorm_backward),
-    "layernorm": (layernorm_forward, layernorm_backward),
+    "batchnorm": (batchnorm_relu_forward, batchnorm_relu_backward),
+    "layernorm": (_layernorm_relu_forward, _layernorm_relu_backward),
 }
 
 
@@ -45,7 +57,7 @@ class _Network:
 
     def _add_penalty(self, loss: Any, grads: dict[str, Any], layers: Sequence[int]) -> Any:
         """Return the loss with half of reg times the squared weights; add to their gradients."""
-        for i in layers:
+        for i in layers if self.reg else ():
             W = self.params[f"W{i}"]
             loss += 0.5 * self.reg * np.sum(W * W)
             grads[f"W{i}"] += self.reg * W
@@ -213,29 +225,26 @@ class FullyConnectedNet(_Network):
     def _hidden_forward(self, i: int, x: Any) -> tuple[Any, Any]:
         """Return the output of a hidden layer and its cache."""
         W, b = self.params[f"W{i}"], self.params[f"b{i}"]
-        norm_cache = relu_cache = dropout_cache = None
+        norm_cache = dropout_cache = None
         if self.normalization in _NORMS:
             forward, _ = _NORMS[self.normalization]
             out, cache = affine_forward(x, W, b)
             gamma, beta = self.params[f"gamma{i}"], self.params[f"beta{i}"]
             out, norm_cache = forward(out, gamma, beta, self.bn_params[i - 1])
-            out, relu_cache = relu_forward(out)
         else:
             out, cache = affine_relu_forward(x, W, b)
         if self.use_dropout:
             out, dropout_cache = dropout_forward(out, self.dropout_param)
-        return out, (cache, norm_cache, relu_cache, dropout_cache)
+        return out, (cache, norm_cache, dropout_cache)
 
     def _hidden_backward(self, i: int, dout: Any, caches: Any, grads: dict[str, Any]) -> Any:
         """Put a hidden layer's gradients into the dict, and return its input's."""
-        cache, norm_cache, relu_cache, dropout_cache = caches
+        cache, norm_cache, dropout_cache = caches
         if self.use_dropout:
             dout = dropout_backward(dout, dropout_cache)
         if self.normalization in _NORMS:
             _, backward = _NORMS[self.normalization]
-            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = backward(
-                relu_backward(dout, relu_cache), norm_cache
-            )
+            dout, grads[f"gamma{i}"], grads[f"beta{i}"] = backward(dout, norm_cache)
             gradients = affine_gradients
         else:
             gradients = affine_relu_gradients
