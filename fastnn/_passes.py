@@ -108,6 +108,7 @@ class Passes:
         real: np.dtype[Any],
         training: bool,
     ) -> None:
+        self._training = training
         plan = _Plan(found, features, Sizes(n, threads.get_num_threads(), real), training)
         scores = plan.forward()
         forward = len(plan.segments), len(plan.segments[-1].steps)
@@ -143,12 +144,18 @@ class Passes:
         self._run(x, self._forward)
         return self.scores
 
-    def backward(self, x: Array, labels: Labels) -> dict[tuple[str, str], Array]:
-        """Return gradients of softmax and cross-entropy, by layer and name; fresh arrays."""
+    def backward(self, x: Array, labels: Labels) -> None:
+        """Compute the gradients of softmax and cross-entropy."""
         p = self._tables.program[0]
         p["training"], p["targets"] = kinds.GRADIENTS, labels.ctypes.data
         self._run(x, self._tables.segments)
-        return self._layout.views(self._arrays["gradients"][0].copy())
+
+    def gradients(self, copied: bool = True) -> dict[tuple[str, str], Array]:
+        """Return gradients by layer and name: copies, or the arrays that the next pass fills."""
+        if not self._training:
+            return {}
+        flat = self._arrays["gradients"][0]
+        return self._layout.views(flat.copy() if copied else flat)
 
     def _run(self, x: Array, segments: NDArray[Any]) -> None:
         p = self._tables.program[0]

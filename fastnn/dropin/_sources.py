@@ -53,7 +53,7 @@ _BOOK = MappingProxyType(
     }
 )
 
-_EDITIONS = "fastnn.dropin.dlfs.japanese"
+_JAPANESE = "fastnn.dropin.dlfs.japanese"
 
 SOURCES = MappingProxyType(
     {
@@ -63,9 +63,11 @@ SOURCES = MappingProxyType(
             _BOOK,
             MappingProxyType(
                 {
-                    "mean_squared_error": f"{_EDITIONS}:sum_squared_error",
-                    "Nesterov": f"{_EDITIONS}:Nesterov",
-                    "Trainer": f"{_EDITIONS}:Trainer",
+                    "mean_squared_error": f"{_JAPANESE}:sum_squared_error",
+                    "Nesterov": f"{_JAPANESE}:Nesterov",
+                    "Trainer": f"{_JAPANESE}:Trainer",
+                    "softmax": f"{_JAPANESE}:softmax",
+                    "softmax_loss": f"{_JAPANESE}:softmax_loss",
                 }
             ),
         ),

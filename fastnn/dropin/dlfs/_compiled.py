@@ -23,6 +23,8 @@ from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
 from fastnn.kernels import threads
 
+Found = dict[tuple[str, str], Array]  # gradients, by a layer's name and the parameter's
+
 _REAL = np.dtype(np.float64)
 _ELEMENTS = 8 << 20  # of a batch's activations; of larger ones nothing is kept
 _PLANS = 8  # for batches of different sizes
@@ -71,18 +73,17 @@ class CompiledLayers:
             return None
         return self._infer(x)
 
-    def gradients(self, x: Any, t: Any, loss: Any) -> bool:
-        """Leave gradients in the layers, as a forward and a backward pass do; or do nothing.
+    def gradients(self, x: Any, t: Any, loss: Any) -> Found | None:
+        """Return the gradients of all layers, which keep theirs; or None if it is not for this.
 
-        `loss` is the last layer. Returns whether it was done.
+        `loss` is the last layer.
         """
         if not self._takes(x):
-            return False
+            return None
         labels = _labels(t, len(x), self._found[-1][1].W.shape[-1])
         if labels is None or (plan := self._plan(len(x), True)) is None:
-            return False
-        plan.backward(x, t, labels, loss)
-        return True
+            return None
+        return plan.backward(x, t, labels, loss)
 
     def _takes(self, x: Any) -> bool:
         return usual(x) and x.ndim > 1 and x.shape[0] * self._features == x.size > 0
@@ -212,6 +213,10 @@ class _Plan:
         for name, layer in book.items():
             where = name if name in outputs else where  # that of the layer it is fused with
             self._keep(name, layer, where)
+        self._gradients = [
+            (name, book[name], p, array.copy)
+            for (name, p), array in self._passes.gradients(copied=False).items()
+        ]
         if not training:
             for name, _ in self._dropouts:
                 self._passes.memory(f"{name} mask")[...] = True
@@ -248,14 +253,19 @@ class _Plan:
         self._after()
         return scores
 
-    def backward(self, x: Array, t: Any, labels: Labels, loss: Any) -> None:
-        """Leave gradients in the layers."""
+    def backward(self, x: Array, t: Any, labels: Labels, loss: Any) -> Found:
+        """Return gradients, and let the layers keep them."""
         self._before()
-        gradients = self._passes.backward(self._rows(x), labels)
+        self._passes.backward(self._rows(x), labels)
         self._after()
-        for (name, parameter), gradient in gradients.items():
-            vars(self._book[name])[f"d{parameter}"] = gradient
+        found = self._passes.gradients()
+        for name, layer, p, later in self._gradients:
+            if p == "W":  # the network returns another array
+                layer._compute_later(dW=later)
+            else:
+                vars(layer)[f"d{p}"] = found[name, p]
         loss.keep(self._passes.scores, t)
+        return found
 
     def _rows(self, x: Array) -> Array:
         rows = x.reshape(self._n, -1)

@@ -10,8 +10,11 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def usual(*arrays: Any) -> bool:
-    """Say whether all are plain arrays of float32 or float64."""
+    """Say whether all are plain arrays, with axes, of one type: float32 or float64."""
+    first = arrays[0]
+    if type(first) is not np.ndarray or first.dtype not in _FLOATS:
+        return False
     for array in arrays:
-        if type(array) is not np.ndarray or array.dtype not in _FLOATS:
+        if type(array) is not np.ndarray or array.dtype != first.dtype or array.ndim == 0:
             return False
     return True

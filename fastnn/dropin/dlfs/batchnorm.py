@@ -84,7 +84,7 @@ class BatchNormalization(Computed):
 
     def _train(self, x: Any) -> Any:
         self.running_mean, self.running_var = self.running_mean.copy(), self.running_var.copy()
-        x = x.astype(np.float64, copy=False)
+        x = x.copy()  # scripts may change theirs before the backward pass
         out, mean, rstd = ops.batchnorm(
             x, self.gamma, self.beta, self.running_mean, self.running_var, self.momentum, EPS
         )

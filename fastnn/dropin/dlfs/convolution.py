@@ -40,25 +40,25 @@ class Convolution(Computed):
         self.x: Any = None
         self.col: Any = None
         self.col_W: Any = None
+        self._data: Any = None
         self.dW: Any = None
         self.db: Any = None
 
     def forward(self, x: Any) -> Any:
         """Return the filters' responses, shape (N, F, OH, OW)."""
         self.x = x
+        data = self._data = np.array(x, _REAL)  # scripts may change theirs
         height, width = self.W.shape[2:]
-        self._compute_later(col=partial(im2col, x, height, width, self.stride, self.pad))
+        self._compute_later(col=partial(im2col, data, height, width, self.stride, self.pad))
         self.col_W = self.W.reshape(len(self.W), -1).T
         b = np.broadcast_to(np.asarray(self.b, _REAL), (1, len(self.W)))[0]
-        return ops.convolution(
-            np.asarray(x, _REAL), np.asarray(self.W, _REAL), b, self.stride, self.pad
-        )
+        return ops.convolution(data, np.asarray(self.W, _REAL), b, self.stride, self.pad)
 
     def backward(self, dout: Any) -> Any:
         """Return the gradient with respect to the input; leave those of filters and biases."""
         dx, self.dW, self.db = ops.convolution_backward(
             np.asarray(dout, _REAL),
-            np.asarray(self.x, _REAL),
+            self._data,
             np.asarray(self.W, _REAL),
             self.stride,
             self.pad,

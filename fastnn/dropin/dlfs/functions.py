@@ -58,10 +58,13 @@ def relu_grad(x: Any) -> Any:
 
 
 def softmax(x: Any) -> Any:
-    """Return probabilities from scores, for each row of a matrix, or for all there is."""
+    """Return probabilities from scores: for each row of a matrix, or else for all there is."""
+    return _softmax(x, 1 if x.ndim == 2 else None)
+
+
+def _softmax(x: Any, axis: int | None) -> Any:
     if usual(x) and x.ndim == 2 and x.size:
         return ops.softmax(x)
-    axis = 1 if x.ndim == 2 else None
     shifted = x - np.max(x, axis=axis, keepdims=True)
     powers = np.exp(shifted)
     return powers / np.sum(powers, axis=axis, keepdims=True)

@@ -43,6 +43,10 @@ def numerical_gradient_2d(f: Callable[[Any], Any], X: Any) -> Any:
 def numerical_gradient(f: Callable[[Any], Any], x: Any) -> Any:
     """Return the gradient of f at x, an array of any shape; x is changed while f is called."""
     gradient = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
+    # In the order in which elements lie in memory, which f can see.
+    elements = np.nditer(x, flags=["multi_index"], op_flags=[["readwrite"]])
+    while not elements.finished:
+        index = elements.multi_index
         gradient[index] = _difference(f, x, index, x)
+        elements.iternext()
     return gradient

@@ -6,12 +6,22 @@ from typing import Any, ClassVar
 
 from fastnn.dropin.dlfs import functions, optimizer, trainer
 
-__all__ = ["Nesterov", "Trainer", "sum_squared_error"]
+__all__ = ["Nesterov", "Trainer", "softmax", "softmax_loss", "sum_squared_error"]
 
 sum_squared_error = functions.mean_squared_error
 
 
-class Nesterov(optimizer.Momentum):
+def softmax(x: Any) -> Any:
+    """Return probabilities from scores, along the last axis."""
+    return functions._softmax(x, -1)
+
+
+def softmax_loss(X: Any, t: Any) -> Any:
+    """Return the cross-entropy of softmax(X)."""
+    return functions.cross_entropy_error(softmax(X), t)
+
+
+class Nesterov(optimizer.Nesterov):
     """Nesterov's momentum: v = momentum v - lr g; p += momentum v - lr g."""
 
     _rule = "nesterov_"

@@ -112,13 +112,13 @@ class Affine(Computed):
         """Return x W + b."""
         self.original_x_shape = x.shape
         self.x = x.reshape(x.shape[0], -1)
-        if _fits(self.x, self.W, self.b, np.shape(self.W)[1:]):
+        if _fits(self.x, self.W, self.b) and self.b.shape == self.W.shape[1:]:
             return ops.affine(self.x, self.W, self.b)
         return np.dot(self.x, self.W) + self.b
 
     def backward(self, dout: Any) -> Any:
         """Return dout W^T in the input's shape; leave x^T dout and the column sums of dout."""
-        if _fits(self.x, self.W, dout, (len(self.x), *np.shape(self.W)[1:])):
+        if _fits(self.x, self.W, dout) and dout.shape == (len(self.x), self.W.shape[1]):
             gradients: tuple[Any, ...] = ops.affine_backward(dout, self.x, self.W)
             dx, self.dW, self.db = gradients
         else:
@@ -128,9 +128,15 @@ class Affine(Computed):
         return dx.reshape(*self.original_x_shape)
 
 
-def _fits(x: Any, W: Any, other: Any, shape: tuple[int, ...]) -> bool:
-    """Say whether x W, with a bias or a gradient of this shape, is for the kernels."""
-    return usual(x, W, other) and W.ndim == 2 and x.shape[1] == len(W) and other.shape == shape
+def _fits(x: Any, W: Any, other: Any) -> bool:
+    """Say whether x W and what goes with it are for the kernels, as far as x and W say."""
+    # Samples are float32 in the book's data, weights float64: so are products then.
+    return (
+        usual(W, other)
+        and (usual(x, W) or (usual(x) and W.dtype == np.float64))
+        and W.ndim == x.ndim == 2
+        and x.shape[1] == len(W)
+    )
 
 
 class SoftmaxWithLoss(Computed):

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn._route import Unsupported
 from fastnn.dropin.dlfs import layers
-from fastnn.dropin.dlfs._compiled import CompiledLayers
+from fastnn.dropin.dlfs._compiled import CompiledLayers, Found
 from fastnn.dropin.dlfs.gradient import numerical_gradient
 from fastnn.dropin.dlfs.layers import *  # noqa: F403 (scripts find these here, too)
 from fastnn.ops._dispatch import compiled
@@ -145,41 +145,47 @@ class MultiLayerNet:
         return self._numerical_gradients(loss)
 
     def _numerical_gradients(self, loss: Any) -> dict[str, Any]:
-        return {key: numerical_gradient(loss, self.params[key]) for key in self._keys()}
+        return {key: numerical_gradient(loss, self.params[key]) for key, _, _ in self._keys()}
 
-    def _keys(self) -> list[str]:
-        """Return the keys of gradients, in their order."""
-        return [f"{p}{i}" for i in range(1, self.hidden_layer_num + 2) for p in ("W", "b")]
+    def _keys(self) -> list[tuple[str, str, str]]:
+        """Return keys of gradients in their order, and whose they are: of a layer, and which."""
+        numbers = range(1, self.hidden_layer_num + 2)
+        return [(f"{p}{i}", f"Affine{i}", p) for i in numbers for p in ("W", "b")]
 
     def gradient(self, x: Any, t: Any) -> dict[str, Any]:
         """Return the gradients of the loss by backpropagation."""
-        if not self._gradients_at_once(x, t):
+        found = self._gradients_at_once(x, t)
+        if found is None:
             self.loss(x, t)
             self._backward()
-        return self._gradients()
+        return self._gradients(found)
 
-    def _gradients_at_once(self, x: Any, t: Any) -> bool:
-        """Leave gradients in the layers by one compiled call, if it can do what methods do."""
+    def _gradients_at_once(self, x: Any, t: Any) -> Found | None:
+        """Return gradients from one compiled call, if it can do what the methods do."""
         own = {"predict", "loss"} & vars(self).keys() or any(
             getattr(type(self), name).__module__ not in _MODULES for name in ("predict", "loss")
         )
-        if own or type(self.last_layer) is not layers.SoftmaxWithLoss:
-            return False
-        found = self._compiled_layers()
-        return found is not None and found.gradients(x, t, self.last_layer)
+        known = self._compiled_layers()
+        if own or known is None or type(self.last_layer) is not layers.SoftmaxWithLoss:
+            return None
+        return known.gradients(x, t, self.last_layer)
 
     def _backward(self) -> None:
         dout = self.last_layer.backward(1)
         for layer in reversed(list(self.layers.values())):
             dout = layer.backward(dout)
 
-    def _gradients(self) -> dict[str, Any]:
-        return {key: self._gradient(key) for key in self._keys()}
+    def _gradients(self, found: Found | None) -> dict[str, Any]:
+        """Return gradients by their keys, from what was found or from the layers."""
+        grads, decay = {}, self.weight_decay_lambda
+        for key, layer, p in self._keys():
+            if found is None:
+                grads[key] = getattr(self.layers[layer], f"d{p}")
+            else:
+                grads[key] = found[layer, p]
+            if p == "W" and (found is None or decay):
+                grads[key] = grads[key] + decay * self._decayed(key, layer)
+        return grads
 
-    def _gradient(self, key: str) -> Any:
-        affine = self.layers[f"Affine{key[1:]}"]
-        return affine.db if key[0] == "b" else self._with_decay(affine.dW, affine.W)
-
-    def _with_decay(self, dW: Any, W: Any) -> Any:
-        decay = self.weight_decay_lambda
-        return dW + decay * W if decay else dW
+    def _decayed(self, key: str, layer: str) -> Any:
+        return self.layers[layer].W

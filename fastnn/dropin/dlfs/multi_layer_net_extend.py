@@ -95,23 +95,19 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
 
     def gradient(self, x: Any, t: Any) -> dict[str, Any]:
         """Return the gradients of the training loss by backpropagation."""
-        if not self._gradients_at_once(x, t):
+        found = self._gradients_at_once(x, t)
+        if found is None:
             self.loss(x, t, train_flg=True)
             self._backward()
-        return self._gradients()
+        return self._gradients(found)
 
-    def _keys(self) -> list[str]:
+    def _keys(self) -> list[tuple[str, str, str]]:
         keys = super()._keys()
         if self.use_batchnorm:
             for i in range(self.hidden_layer_num, 0, -1):
-                keys[2 * i : 2 * i] = f"gamma{i}", f"beta{i}"
+                norms = [(f"{p}{i}", f"BatchNorm{i}", p) for p in ("gamma", "beta")]
+                keys[2 * i : 2 * i] = norms
         return keys
 
-    def _gradient(self, key: str) -> Any:
-        if key.startswith("gamma"):
-            return self.layers[f"BatchNorm{key[5:]}"].dgamma
-        if key.startswith("beta"):
-            return self.layers[f"BatchNorm{key[4:]}"].dbeta
-        if key[0] == "W":  # the decay is of the array in params, which may not be the layer's
-            return self._with_decay(self.layers[f"Affine{key[1:]}"].dW, self.params[key])
-        return super()._gradient(key)
+    def _decayed(self, key: str, layer: str) -> Any:
+        return self.params[key]  # which may not be the layer's array

@@ -44,6 +44,8 @@ class _Optimizer:
             low, high, _ = updates.RANGES[name]
             if not isinstance(value, (int, float)) or not low <= value < high:
                 return False
+            if isinstance(value, np.float64) and not all(map(_is_double, params.values())):
+                return False  # it makes other numbers double
             settings.append(float(value))
         states = {name: getattr(self, name) for name in self._states}
         return updates.update_dicts(self._rule, params, grads, states, self._settings(settings))
@@ -56,6 +58,10 @@ class _Optimizer:
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         raise NotImplementedError
+
+
+def _is_double(array: Any) -> bool:
+    return getattr(array, "dtype", None) == np.float64
 
 
 class SGD(_Optimizer):
@@ -83,18 +89,31 @@ class Momentum(_Optimizer):
         self.momentum = momentum
         self.v: Any = None
 
+    def _at_once(self, params: Any, grads: Any) -> bool:
+        for key, v in self.v.items():  # scripts may keep the velocities of a step
+            if isinstance(v, np.ndarray):
+                self.v[key] = v.copy()
+        return super()._at_once(params, grads)
+
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] = self.momentum * self.v[key] - self.lr * grads[key]
         params[key] += self.v[key]
 
 
-class Nesterov(Momentum):
+class Nesterov(_Optimizer):
     """Nesterov's momentum as in the Korean repository, which uses the velocity after its step.
 
     v = momentum v - lr g; p += momentum^2 v - (1 + momentum) lr g.
     """
 
-    _rule = None
+    _rule: str | None = None
+    _numbers = ("lr", "momentum")
+    _states = ("v",)
+
+    def __init__(self, lr: Any = 0.01, momentum: Any = 0.9) -> None:
+        self.lr = lr
+        self.momentum = momentum
+        self.v: Any = None
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] *= self.momentum

@@ -12,9 +12,9 @@ _SUBSET = Path(__file__).parents[4] / "fastnn/datasets/data/mnist_subset.npz"
 def _read(stem, header):
     path = Path(os.environ["FASTNN_DATA_DIR"]) / stem
     if path.exists():
-        return np.frombuffer(path.read_bytes(), np.uint8, offset=header)
+        return np.frombuffer(path.read_bytes(), np.uint8, offset=header).copy()
     with gzip.open(f"{path}.gz") as file:
-        return np.frombuffer(file.read(), np.uint8, offset=header)
+        return np.frombuffer(file.read(), np.uint8, offset=header).copy()
 
 
 def _arrays():

@@ -1,0 +1,210 @@
+"""Whole scripts, as users run them: on the transcription, and through ``python -m fastnn run``."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+# Numbers that may be further apart than 1e-10 of them, and how far, in absolute terms. A central
+# difference is (f(x + h) - f(x - h)) / 2h with h = 1e-4: each f is a loss of about 2.3, rounded in
+# the last places of some sums, so that a slope is off by about 1e-15 / 2e-4 = 5e-12. What these
+# scripts print of it is a difference to the gradient by backpropagation, which is about 1e-7.
+ABSOLUTE = {"ch06_batch_norm_gradient_check": 2e-11}
+
+
+def run(command, folder, **variables):
+    variables = {key: str(value) for key, value in variables.items()}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("FASTNN_DATA_DIR", "PYTHONPATH")
+    }
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def run_numpy(folder, book_path, *command):
+    # On one thread: the pools of NumPy's library wait for each other on a busy machine.
+    return run(
+        [sys.executable, *command],
+        folder,
+        PYTHONPATH=os.pathsep.join(map(str, book_path)),
+        FASTNN_DATA_DIR=folder.parent / "dataset",
+        OPENBLAS_NUM_THREADS=1,
+    )
+
+
+def run_fastnn(folder, *command, name="dlfs"):
+    return run([sys.executable, "-m", "fastnn", "run", "--as", name, *map(str, command)], folder)
+
+
+@pytest.fixture
+def chapter(tmp_path, idx_files):
+    """Return the folder of a chapter, beside one with the data."""
+    shutil.copytree(idx_files, tmp_path / "dataset")
+    folder = tmp_path / "ch06"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_the_same_numbers(script, chapter, book_path, same_text):
+    shutil.copy(script, chapter)
+    book = run_numpy(chapter, book_path, script.name)
+    assert book.returncode == 0, book.stderr
+    fast = run_fastnn(chapter, script.name)
+    assert fast.returncode == 0, fast.stderr
+    assert len(book.stdout) > 100
+    same_text(book.stdout, fast.stdout, absolute=ABSOLUTE.get(script.stem, 0.0))
+
+
+def test_arguments_and_names(chapter):
+    (chapter / "show.py").write_text(
+        "import sys, os\n"
+        "sys.path.append(os.pardir)\n"
+        "from common.optimizer import *\n"
+        "print(__name__, __file__, sys.argv, sys.path[0], __package__, __spec__, __doc__)\n"
+        "print(sys.modules['__main__'].__dict__ is globals(), os.getcwd())\n"
+        "print(Adam(*map(float, sys.argv[2:])).lr)\n"
+    )
+    done = run_fastnn(chapter, "show.py", "--help", "0.5")
+    assert done.returncode == 0, done.stderr
+    folder = os.path.realpath(chapter)
+    assert done.stdout.splitlines() == [
+        f"__main__ show.py ['show.py', '--help', '0.5'] {folder} None None None",
+        f"True {folder}",
+        "0.5",
+    ]
+
+
+def test_a_script_in_another_folder_finds_its_own_modules(chapter):
+    (chapter / "two_layer_net.py").write_text("from common.layers import Affine\nSIZE = 7\n")
+    (chapter / "train.py").write_text("from two_layer_net import *\nprint(SIZE, Affine.__name__)\n")
+    done = run_fastnn(chapter.parent, "ch06/train.py")
+    assert (done.returncode, done.stdout) == (0, "7 Affine\n"), done.stderr
+
+
+def test_an_exception(chapter):
+    (chapter / "fail.py").write_text(
+        "from common.functions import softmax\n"
+        "\n"
+        "\n"
+        "def divide(x):\n"
+        "    return x / len([])\n"
+        "\n"
+        "\n"
+        "print('before')\n"
+        "divide(1)\n"
+    )
+    done = run_fastnn(chapter, "fail.py")
+    assert done.returncode == 1
+    assert done.stdout == "before\n"
+    lines = done.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert 'fail.py", line 9, in <module>' in lines[1]
+    assert 'fail.py", line 5, in divide' in done.stderr
+    assert "    return x / len([])" in lines
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+    assert "fastnn" not in done.stderr
+
+
+def test_a_syntax_error(chapter):
+    (chapter / "fail.py").write_text("print('never')\nx = = 1\n")
+    done = run_fastnn(chapter, "fail.py")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'fail.py", line 2' in done.stderr
+    assert "SyntaxError" in done.stderr
+    assert "fastnn" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "text"),
+    [
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit('enough')", 1, "enough\n"),
+        ("raise KeyboardInterrupt", None, None),
+    ],
+)
+def test_ends(chapter, statement, code, text):
+    (chapter / "end.py").write_text(f"import sys\nprint('before')\n{statement}\nprint('after')\n")
+    done = run_fastnn(chapter, "end.py")
+    assert done.stdout == "before\n"
+    if text is None:
+        assert done.returncode not in (0, 1)
+        assert "KeyboardInterrupt" in done.stderr
+    else:
+        assert (done.returncode, done.stderr) == (code, text)
+
+
+def test_modules_of_the_book_beside_the_script_do_not_count(chapter):
+    for place in (chapter, chapter.parent):
+        for name, module in (("common", "layers"), ("dataset", "mnist")):
+            (place / name).mkdir(exist_ok=True)
+            (place / name / "__init__.py").write_text("raise RuntimeError('the book')\n")
+            (place / name / f"{module}.py").write_text("raise RuntimeError('the book')\n")
+    (chapter / "own.py").write_text(
+        "import sys, os\n"
+        "sys.path.append(os.pardir)\n"
+        "sys.path.insert(0, os.pardir)\n"
+        "from common.layers import *\n"
+        "from dataset.mnist import load_mnist\n"
+        "print(Relu().forward(np.array([-1.0, 2.0])), len(load_mnist()[0][0]))\n"
+    )
+    done = run_fastnn(chapter, "own.py")
+    assert (done.returncode, done.stdout) == (0, "[0. 2.] 500\n"), done.stderr
+
+
+def test_misspelt_modules_and_names(chapter):
+    for number, (statement, words) in enumerate(
+        [
+            ("from common.optimzer import SGD", ("optimzer", "common.optimizer", "common.layers")),
+            ("from common.layers import Rely", ("Rely", "Relu", "SoftmaxWithLoss")),
+        ]
+    ):
+        script = chapter / f"wrong{number}.py"
+        script.write_text(f"{statement}\n")
+        done = run_fastnn(chapter, script.name)
+        assert done.returncode == 1
+        assert f'{script.name}", line 1' in done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(("ModuleNotFoundError: ", "ImportError: "))
+        for word in words:
+            assert word in last
+        assert "fastnn/" not in done.stderr
+
+
+def test_bad_commands(chapter):
+    missing = run_fastnn(chapter, "missing.py")
+    assert missing.returncode == 2
+    assert "missing.py" in missing.stderr
+    assert "Traceback" not in missing.stderr
+    (chapter / "empty.py").write_text("")
+    unknown = run_fastnn(chapter, "empty.py", name="dlsf")
+    assert unknown.returncode == 2
+    assert "dlfs-ja" in unknown.stderr
+
+
+def test_the_japanese_edition(chapter):
+    (chapter / "edition.py").write_text(
+        "from common.functions import sum_squared_error\n"
+        "from common.optimizer import Nesterov\n"
+        "import numpy as np\n"
+        "params, nesterov = {'x': 1.0}, Nesterov(lr=0.5, momentum=0.5)\n"
+        "for _ in range(2):\n"
+        "    nesterov.update(params, {'x': 1.0})\n"
+        "print(params['x'], sum_squared_error(np.ones(2), np.zeros(2)))\n"
+    )
+    done = run_fastnn(chapter, "edition.py", name="dlfs-ja")
+    # 1 - 0.75, v = -0.5; then 0.25 - 0.25 * 0.5 - 0.75
+    assert (done.returncode, done.stdout) == (0, "-0.625 1.0\n"), done.stderr
+    assert run_fastnn(chapter, "edition.py").returncode == 1
