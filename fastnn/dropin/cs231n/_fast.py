@@ -11,12 +11,13 @@ _FLOATS = (np.dtype(np.float32), _F64)
 
 
 def fast(first: Any, *others: Any) -> bool:
-    """Say whether these are plain arrays that NumPy computes with in the dtype of the first.
+    """Say whether these are plain arrays with which NumPy computes in the dtype of the first.
 
     That is, all are float32 or all float64, or the first is float64 and the others either: the
-    course's networks have parameters of float32 and data of float64.
+    course's networks have parameters of float32 and data of float64. (Without axes, NumPy's
+    results are numbers and no arrays.)
     """
-    if type(first) is not np.ndarray:
+    if type(first) is not np.ndarray or first.ndim == 0:
         return False
     dtype = first.dtype
     if dtype is not _F64 and dtype not in _FLOATS:

@@ -318,6 +318,15 @@ def test_errors(course, call):
     course.compare(call, raises=(ValueError, KeyError, AttributeError, IndexError, AssertionError))
 
 
+def test_arrays_without_axes(course):
+    def action(m):
+        x, w = np.array(-2.0), np.array(0.5)
+        relu = m.layers.relu_forward(x)[0], m.layers.relu_backward(x, x)
+        return relu, m.optim.sgd_momentum(w, x), m.optim.adam(w, x)
+
+    course.compare(action)
+
+
 def test_labels_of_any_whole_dtype(course):
     def action(m):
         x = np.random.default_rng(1).standard_normal((4, 3))
