@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from . import activations, affine, batchnorm, losses, optimizers, training
+from . import activations, affine, batchnorm, layernorm, losses, optimizers, training
 from .common import DTYPES, speedup
 
 _AXES = [
@@ -11,6 +11,8 @@ _AXES = [
     (batchnorm.forward, batchnorm.SHAPES),
     (batchnorm.inference, batchnorm.SHAPES),
     (batchnorm.backward, batchnorm.SHAPES),
+    (layernorm.forward, layernorm.SHAPES),
+    (layernorm.backward, layernorm.SHAPES),
     (activations.forward, activations.FUNCTIONS, activations.SHAPES),
     (activations.backward, activations.BACKWARD, activations.SHAPES),
     (losses.loss, losses.LOSSES, losses.SHAPES),
