@@ -90,6 +90,12 @@ def _max_pool(name: str, dtype: str) -> None:
         ops.max_pool_backward_shared(y, x, y, 2, 2, 2)
 
 
+def _layernorm(name: str, dtype: str) -> None:
+    x, row, column = _array((8, 6), dtype), _array(6, dtype), _array(8, dtype)
+    args = (x, x, row, column, column) if name == "layernorm_backward" else (x, row, row)
+    getattr(ops, name)(*args)
+
+
 def _loss(name: str, dtype: str) -> None:
     x = _array((4, 6), dtype)
     getattr(ops, name)(x, x)
@@ -140,6 +146,8 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "max_pool": _max_pool,
     "max_pool_backward": _max_pool,
     "max_pool_backward_shared": _max_pool,
+    "layernorm": _layernorm,
+    "layernorm_backward": _layernorm,
     "mean_squared_error": _loss,
     "momentum_": _update,
     "nesterov_": _update,

@@ -44,6 +44,7 @@ from fastnn.kernels.dropout import (
     dropout_backward,
     dropout_inference,
 )
+from fastnn.kernels.layernorm import layernorm, layernorm_backward
 from fastnn.kernels.losses import (
     mean_squared_error,
     softmax_cross_entropy,
@@ -88,6 +89,8 @@ __all__ = [
     "dropout_backward",
     "dropout_inference",
     "im2col",
+    "layernorm",
+    "layernorm_backward",
     "max_pool",
     "max_pool_backward",
     "max_pool_backward_shared",

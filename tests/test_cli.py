@@ -145,6 +145,9 @@ for dtype in ("float32", "float64"):
         call("max_pool", x, *window)
         call("max_pool_backward", y, argmax.astype(int), shape, *window)
         call("max_pool_backward_shared", y, x, y, *window)
+    for n, d in itertools.product((1, 300), (1, 700)):
+        call("layernorm", a(n, d), a(d), a(d))
+        call("layernorm_backward", a(n, d), a(n, d), a(d), a(n), a(n))
     call("mean_squared_error", a(5, 3), a(5, 3))
     call("softmax_cross_entropy", a(5, 3), [0, 1, 2, 1, 0])
     call("softmax_cross_entropy", a(5, 3), np.zeros((5, 1), np.uint8))

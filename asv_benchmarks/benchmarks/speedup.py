@@ -2,7 +2,16 @@
 
 from itertools import product
 
-from . import activations, affine, batchnorm, convolution, losses, optimizers, training
+from . import (
+    activations,
+    affine,
+    batchnorm,
+    convolution,
+    layernorm,
+    losses,
+    optimizers,
+    training,
+)
 from .common import DTYPES, speedup
 
 _AXES = [
@@ -15,6 +24,8 @@ _AXES = [
     (batchnorm.forward, batchnorm.SHAPES),
     (batchnorm.inference, batchnorm.SHAPES),
     (batchnorm.backward, batchnorm.SHAPES),
+    (layernorm.forward, layernorm.SHAPES),
+    (layernorm.backward, layernorm.SHAPES),
     (activations.forward, activations.FUNCTIONS, activations.SHAPES),
     (activations.backward, activations.BACKWARD, activations.SHAPES),
     (losses.loss, losses.LOSSES, losses.SHAPES),

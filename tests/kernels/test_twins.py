@@ -244,6 +244,53 @@ def backward_size(args, exact):
     return {"dbeta": dbeta, "dgamma": dgamma, "dx": inner * slope.reshape(shape)}
 
 
+def rows(draw):
+    draw.n, draw.d = max(1, draw.n), max(1, draw.d)
+    gamma = draw.values(draw.d)
+    gamma[np.isinf(gamma)] = np.nan  # as for batch normalisation
+    return {"x": draw.values(draw.n, draw.d), "gamma": gamma}
+
+
+def layernorm(draw):
+    args = rows(draw) | {"beta": draw.values(draw.d), "eps": draw.number(1e-3, 1e-1)}
+    if draw.rng.random() < 0.3:
+        args["x"][:] = args["x"][:, :1]  # constant rows
+    y, *statistics = draw.empty(draw.n, draw.d), draw.empty(draw.n), draw.empty(draw.n)
+    return args | {"y": y} | dict(zip(("mean", "rstd"), statistics, strict=True))
+
+
+def layernorm_size(args, exact):
+    # As for batch normalisation, by rows.
+    size, rstd = np.abs(args["x"]).max(axis=1), exact["rstd"]
+    worse = 1 + size * rstd + (size * rstd) ** 2
+    slope = (worse * (1 + size * rstd))[:, None]
+    return {
+        "mean": size,
+        "rstd": rstd * worse,
+        "y": slope * np.abs(args["gamma"]) + np.abs(args["beta"]),
+    }
+
+
+def layernorm_backward(draw):
+    args = rows(draw)
+    saved = {"mean": draw.values(draw.n), "rstd": draw.positive(draw.n)}
+    results = {
+        "dx": draw.empty(draw.n, draw.d),
+        "dgamma": draw.empty(draw.d),
+        "dbeta": draw.empty(draw.d),
+    }
+    return {"dout": draw.values(draw.n, draw.d)} | args | saved | results
+
+
+def layernorm_gradient_size(args, exact):
+    d, rstd = np.abs(args["dout"]), args["rstd"][:, None]
+    xhat = (np.abs(args["x"]) + np.abs(args["mean"])[:, None]) * rstd
+    scaled = d * np.abs(args["gamma"])
+    along = (scaled * xhat).mean(axis=1, keepdims=True)
+    inner = scaled + scaled.mean(axis=1, keepdims=True) + xhat * along
+    return {"dbeta": d.sum(axis=0), "dgamma": (d * xhat).sum(axis=0), "dx": inner * rstd}
+
+
 def dropout(draw):
     n = draw.n * draw.d
     return {
@@ -462,6 +509,15 @@ CASES = {
             "dx": (np.abs(a["x"]) + np.abs(a["t"])) / len(a["x"]),
         },
         lambda a: 16 + a["x"].shape[1],
+    ),
+    "layernorm": Case(
+        layernorm, ("y", "mean", "rstd"), layernorm_size, lambda a: 16 + a["x"].shape[1]
+    ),
+    "layernorm_backward": Case(
+        layernorm_backward,
+        ("dx", "dgamma", "dbeta"),
+        layernorm_gradient_size,
+        lambda a: 16 + max(a["x"].shape),
     ),
     "im2col": Case(lambda draw: patches(draw, back=False), ("out",)),
     "col2im": Case(lambda draw: patches(draw, back=True), ("out",), col2im_size),

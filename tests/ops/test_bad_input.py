@@ -32,6 +32,12 @@ def bn(**changes):
     return good | changes
 
 
+def ln(**changes):
+    """Return good arguments of layernorm_backward, changed."""
+    good = {"dout": values(N, D), "x": values(N, D), "gamma": values(D)}
+    return good | {"mean": values(N), "rstd": values(N)} | changes
+
+
 def adam(**changes):
     good = {k: np.abs(values(N, D)) for k in "pgmv"}
     return good | {"step": 1} | changes
@@ -131,6 +137,16 @@ BAD = [
     (ops.max_pool_backward_shared,
      {"dout": values(1, 1, 2, 2), "x": values(1, 1, 4, 4), "y": values(1, 1, 2, 3), "pool_h": 2,
       "pool_w": 2, "stride": 2}, ValueError, r"y: expected shape \(1, 1, 2, 2\) like dout, got"),
+    (ops.layernorm, {"x": values(N), "gamma": values(D), "beta": values(D)}, ValueError,
+     r"x: expected 2 axes \(N, D\), got shape \(6,\)"),
+    (ops.layernorm, {"x": values(N, D), "gamma": values(D), "beta": values(N)}, ValueError,
+     r"beta: expected shape \(5,\) to match axis 1 of x of shape \(6, 5\), got \(6,\)"),
+    (ops.layernorm, {"x": values(N, 0), "gamma": values(0), "beta": values(0)}, ValueError,
+     r"x: expected at least one feature, got shape \(6, 0\)"),
+    (ops.layernorm_backward, ln(dout=values(N)), ValueError,
+     r"dout: expected shape \(6, 5\) like x, got \(6,\)"),
+    (ops.layernorm_backward, ln(rstd=values(D)), ValueError,
+     r"rstd: expected shape \(6,\) to match axis 0 of x of shape \(6, 5\), got \(5,\)"),
     (ops.dropout_backward, {"dout": values(N), "mask": np.ones(3, bool), "ratio": 0.5}, ValueError,
      r"mask: expected shape \(6,\) like dout, got \(3,\)"),
     (ops.adam_, adam(g=values(D, N)), ValueError, r"g: expected shape \(6, 5\) like p"),
@@ -195,6 +211,8 @@ BAD = [
     (ops.rmsprop_, {"p": np.ones(3), "g": np.ones(3), "h": np.zeros(3), "decay_rate": 1.5},
      ValueError, r"decay_rate: expected a number in \[0, 1\)"),
     (ops.batchnorm, bn(momentum=1.5), ValueError, r"momentum: expected a number in \[0, 1\]"),
+    (ops.layernorm, {"x": values(N, D), "gamma": values(D), "beta": values(D), "eps": -1},
+     ValueError, r"eps: expected a number from 0 up, got -1"),
     (ops.batchnorm, bn(eps=-1), ValueError, r"eps: expected a number from 0 up"),
     (ops.convolution, conv(stride=0), ValueError, r"stride: expected a whole number from 1 to"),
     (ops.convolution, conv(stride=1.5), TypeError, r"stride: expected a whole number, got 1.5"),
@@ -242,6 +260,8 @@ BAD = [
     (ops.max_pool, {"x": values(1, 1, 3, 3), "pool_h": 2, "pool_w": 2,
                     "argmax": np.zeros((1, 1, 2, 2), np.int64)}, TypeError,
      r"argmax: expected dtype int32, got int64"),
+    (ops.layernorm_backward, ln(dgamma=shared[0, 0], dbeta=shared[0, 0]), ValueError,
+     r"dbeta: expected memory of its own, got memory of dgamma"),
     # Arrays that share memory.
     (ops.convolution_backward, conv_back(db=shared_images[0, 0, 0, :4], dx=shared_images),
      ValueError, r"db: expected memory of its own, got memory of dx"),

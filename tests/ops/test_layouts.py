@@ -136,6 +136,11 @@ READ = {
         lambda a: [ops.max_pool_backward_shared(*a, 2, 2, 2)],
         [(2, 3, 3, 2), (2, 3, 6, 5), (2, 3, 3, 2)],
     ),
+    "layernorm": (lambda a: ops.layernorm(*a), [(N, D), (D,), (D,)]),
+    "layernorm_backward": (
+        lambda a: ops.layernorm_backward(*a),
+        [(N, D), (N, D), (D,), (N,), (N,)],
+    ),
     "dropout": (lambda a: ops.dropout(*a, 0.4, 1), [(N, D)]),
     "dropout_backward": (
         lambda a: [ops.dropout_backward(*a, np.arange(N * D).reshape(N, D) % 3 == 0, 0.4)],
