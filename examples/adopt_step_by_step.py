@@ -35,10 +35,10 @@ def hidden(x, W, b):
     return np.maximum(x @ W + b, 0)
 
 
-def hidden_backward(dout, x, W, y):
+def hidden_backward(dout, x, W, y, input_gradient=True):
     """Their gradients."""
     dz = np.where(y > 0, dout, 0)
-    return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+    return dz @ W.T if input_gradient else None, x.T @ dz, dz.sum(axis=0)
 
 
 def output(x, W, b):
@@ -119,7 +119,7 @@ class Training:
 
         d, dW3, db3 = self.parts["output_backward"](d, h2, W3)
         d, dW2, db2 = self.parts["hidden_backward"](d, h1, W2, h2)
-        _, dW1, db1 = self.parts["hidden_backward"](d, x, W1, h1)
+        _, dW1, db1 = self.parts["hidden_backward"](d, x, W1, h1, input_gradient=False)
 
         self.steps += 1
         grads = (dW1, db1, dW2, db2, dW3, db3)
