@@ -66,6 +66,36 @@ def _batchnorm_backward(name: str, dtype: str) -> None:
         getattr(ops, name)(x, x, *(_array(shape[1], dtype) for _ in range(3)), *y)
 
 
+def _patches(name: str, dtype: str) -> None:
+    if name == "im2col":
+        ops.im2col(_array((2, 3, 5, 5), dtype), 2, 2)
+    else:
+        ops.col2im(_array((32, 12), dtype), (2, 3, 5, 5), 2, 2)
+
+
+def _convolution(name: str, dtype: str) -> None:
+    x, W = _array((2, 3, 5, 5), dtype), _array((4, 3, 2, 2), dtype)
+    if name == "convolution":
+        ops.convolution(x, W, _array(4, dtype))
+    else:
+        ops.convolution_backward(_array((2, 4, 4, 4), dtype), x, W)
+
+
+def _max_pool(name: str, dtype: str) -> None:
+    x = _array((2, 3, 4, 4), dtype)
+    y, argmax = ops.max_pool(x, 2, 2, 2)
+    if name == "max_pool_backward":
+        ops.max_pool_backward(y, argmax, x.shape, 2, 2, 2)
+    elif name == "max_pool_backward_shared":
+        ops.max_pool_backward_shared(y, x, y, 2, 2, 2)
+
+
+def _layernorm(name: str, dtype: str) -> None:
+    x, row, column = _array((8, 6), dtype), _array(6, dtype), _array(8, dtype)
+    args = (x, x, row, column, column) if name == "layernorm_backward" else (x, row, row)
+    getattr(ops, name)(*args)
+
+
 def _loss(name: str, dtype: str) -> None:
     x = _array((4, 6), dtype)
     getattr(ops, name)(x, x)
@@ -106,9 +136,18 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "batchnorm_relu_backward": _batchnorm_backward,
     "batchnorm_relu_inference": _batchnorm,
     "choices": _random,
+    "col2im": _patches,
+    "convolution": _convolution,
+    "convolution_backward": _convolution,
     "dropout": _dropout,
     "dropout_backward": _dropout,
     "dropout_inference": _dropout,
+    "im2col": _patches,
+    "max_pool": _max_pool,
+    "max_pool_backward": _max_pool,
+    "max_pool_backward_shared": _max_pool,
+    "layernorm": _layernorm,
+    "layernorm_backward": _layernorm,
     "mean_squared_error": _loss,
     "momentum_": _update,
     "nesterov_": _update,

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import ops
+from fastnn._convolution_layers import Convolution, MaxPool
+from fastnn._kept import after_forward
 from fastnn._types import Array, Mask
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "AffineRelu",
     "BatchNormRelu",
     "BatchNormalization",
+    "Convolution",
     "Dropout",
     "IdentityWithLoss",
     "Layer",
+    "MaxPool",
     "Relu",
     "Sigmoid",
     "SoftmaxWithLoss",
@@ -45,16 +49,9 @@ class Layer(Protocol):
         ...
 
 
-def _after_forward(layer: object, value: Any) -> Any:
-    if value is None:
-        name = type(layer).__name__
-        raise RuntimeError(f"{name}.backward: call forward first, with train_flg=True")
-    return value
-
-
 def forget(layer: Any) -> None:
     """Drop what a layer of this module has kept of its last forward pass."""
-    for name in ("x", "original_x_shape", "_y", "out", "_saved"):
+    for name in ("x", "original_x_shape", "_y", "out", "_saved", "argmax"):
         if hasattr(layer, name):
             setattr(layer, name, None)
     if isinstance(layer, Dropout):
@@ -85,7 +82,7 @@ class Relu:
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else 0."""
-        return ops.relu_backward(dout, _after_forward(self, self._y))
+        return ops.relu_backward(dout, after_forward(self, self._y))
 
 
 class Sigmoid:
@@ -107,7 +104,7 @@ class Sigmoid:
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - out) out."""
-        return ops.sigmoid_backward(dout, _after_forward(self, self.out))
+        return ops.sigmoid_backward(dout, after_forward(self, self.out))
 
 
 class Tanh:
@@ -129,7 +126,7 @@ class Tanh:
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - out^2)."""
-        return ops.tanh_backward(dout, _after_forward(self, self.out))
+        return ops.tanh_backward(dout, after_forward(self, self.out))
 
 
 class Affine:
@@ -187,7 +184,7 @@ class Affine:
 
     def backward(self, dout: ArrayLike) -> Array | None:
         """Return dout W^T in the input's shape; leave x^T dout and the sums of dout."""
-        x = _after_forward(self, self.x)
+        x = after_forward(self, self.x)
         return self._return(
             ops.affine_backward(dout, x, self.W, input_gradient=self.input_gradient)
         )
@@ -215,10 +212,10 @@ class AffineRelu(Affine):
 
     def backward(self, dout: ArrayLike) -> Array | None:
         """Return the gradient in the input's shape; leave dW and db."""
-        y = _after_forward(self, self._y)
+        y = after_forward(self, self._y)
         return self._return(
             ops.affine_relu_backward(
-                dout, _after_forward(self, self.x), self.W, y, input_gradient=self.input_gradient
+                dout, after_forward(self, self.x), self.W, y, input_gradient=self.input_gradient
             )
         )
 
@@ -310,7 +307,7 @@ class BatchNormalization:
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return the gradient through the batch's statistics; leave dgamma and dbeta."""
-        x, mean, rstd = _after_forward(self, self._saved)
+        x, mean, rstd = after_forward(self, self._saved)
         dout = np.asarray(dout)
         shape = dout.shape
         dx, self.dgamma, self.dbeta = self._gradients(self._flat(dout), x, self.gamma, mean, rstd)
@@ -342,7 +339,7 @@ class BatchNormRelu(BatchNormalization):
         return self._y
 
     def _gradients(self, *given: Any) -> tuple[Array, Array, Array]:
-        y: Array = _after_forward(self, self._y)
+        y: Array = after_forward(self, self._y)
         dout, x, gamma, mean, rstd = given
         return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
 
@@ -396,7 +393,7 @@ class Dropout:
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout for the kept elements (scaled in the inverted form), else 0."""
-        mask = _after_forward(self, self.mask)
+        mask = after_forward(self, self.mask)
         return ops.dropout_backward(dout, mask, self.dropout_ratio, inverted=self.inverted)
 
 
@@ -411,7 +408,7 @@ class _WithLoss:
 
     def backward(self, dout: float = 1) -> Array:
         """Return the gradient of the loss with respect to x, times `dout`."""
-        dx: Array = _after_forward(self, self._dx)
+        dx: Array = after_forward(self, self._dx)
         return dx if dout == 1 else dx * dx.dtype.type(dout)
 
 

@@ -38,11 +38,13 @@ from fastnn.kernels.batchnorm_nchw import (
     batchnorm_nchw_relu_backward,
     batchnorm_nchw_relu_inference,
 )
+from fastnn.kernels.convolution import convolution, convolution_backward
 from fastnn.kernels.dropout import (
     dropout,
     dropout_backward,
     dropout_inference,
 )
+from fastnn.kernels.layernorm import layernorm, layernorm_backward
 from fastnn.kernels.losses import (
     mean_squared_error,
     softmax_cross_entropy,
@@ -56,6 +58,8 @@ from fastnn.kernels.optimizers import (
     rmsprop_,
     sgd_,
 )
+from fastnn.kernels.patches import col2im, im2col
+from fastnn.kernels.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.kernels.random import choices, permutation
 
 __all__ = [
@@ -78,9 +82,18 @@ __all__ = [
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
     "choices",
+    "col2im",
+    "convolution",
+    "convolution_backward",
     "dropout",
     "dropout_backward",
     "dropout_inference",
+    "im2col",
+    "layernorm",
+    "layernorm_backward",
+    "max_pool",
+    "max_pool_backward",
+    "max_pool_backward_shared",
     "mean_squared_error",
     "momentum_",
     "nesterov_",

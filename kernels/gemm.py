@@ -4,7 +4,7 @@ C is cut into pieces by rows or by columns. A product goes through its rows bloc
 the block of A where that pays, and calls the micro-kernel for each tile. B is packed before,
 in panels as wide as the main tile, where it is transposed or its rows are far apart. Every
 element of C is a sum over k in ascending order, in blocks that depend on k alone: it has the
-same bits for any number of pieces.
+same bits for any number of pieces. Where many elements of A are zero, they are skipped.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from fastnn.kernels.microkernel import (
     tile,
     transpose,
 )
+from fastnn.kernels.zeros import are_finite, few_remain, list_bytes, list_used, listed, may_skip
 
 # Tuned on AMD Zen 4 (32 KiB and 1 MiB caches) with AVX-512, float32, one thread. Blocks of k and
 # of rows: a packed block of A (192 KiB in float32) and a panel of B (64 KiB) stay in the
@@ -148,8 +149,10 @@ def _width(widest, columns, lanes):
 
 @register_jitable
 def scratch_size(m, k, n):
-    """Return how many elements :func:`multiply` packs a block of A into."""
-    return BLOCK_ROWS * BLOCK_K if packs_a(m, k, n) else 0
+    """Return how many elements :func:`multiply` packs a block of A into, or lists its k in."""
+    if packs_a(m, k, n):
+        return BLOCK_ROWS * BLOCK_K
+    return BLOCK_ROWS // ROWS * list_bytes(BLOCK_K) // 4 if may_skip(m, k, n) else 0
 
 
 @serial
@@ -192,6 +195,8 @@ def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
     b_step = columns * size if packed.size > 0 else b.strides[0]
     b_panel = b_step * k if packed.size > 0 else columns * size
     b_address = packed.ctypes.data if packed.size > 0 else b.ctypes.data
+    skip = may_skip(m, k, n) and packed.size == 0 and not pack_a
+    lists = scratch.ctypes.data
     # Few rows of an unpacked B: one row of tiles after the other, each wide.
     few = m < ROWS and packed.size == 0
     for first in range(0, max(k, 1), BLOCK_K):
@@ -210,6 +215,15 @@ def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
                     a_row, a_k = a_k, a_row
                 a_first = a.ctypes.data + i0 * a_row + first * a_k
                 a_group = ROWS * a_row
+            if skip:
+                for i in range(0, rows - ROWS + 1, ROWS):
+                    address = lists + i // ROWS * list_bytes(BLOCK_K)
+                    list_used(a, transposed, i0 + i, first, depth, address)
+                    if i == 0 and i0 == top:
+                        skip = few_remain(listed(depth, address), depth)
+                        skip = skip and are_finite(b, first, depth, left, right)
+                        if not skip:
+                            break
             above = 0
             while above < rows:
                 below = above + _HEIGHT[rows - above] if few else rows
@@ -221,8 +235,13 @@ def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
                     i = above
                     while i < below:
                         height = _HEIGHT[min(below - i, ROWS)]
+                        numbers = 0
+                        length = depth
+                        if skip and height == ROWS:
+                            numbers = lists + i // ROWS * list_bytes(BLOCK_K)
+                            length = listed(depth, numbers)
                         tile(
-                            depth,
+                            length, numbers,
                             a_first + i // ROWS * a_group + i % ROWS * a_row, a_row, a_k,
                             b_first + first * b_step, b_step,
                             c.ctypes.data + (i0 + i) * c.strides[0] + j * size, c.strides[0],

@@ -6,13 +6,14 @@ A tile of C is kept in registers:
 
 A is read element by element and broadcast, B in vectors along its rows, C is stored once. Each
 element of C is a sum over k in ascending order, whatever the tile, so that results do not
-depend on how a product is cut into tiles. Addresses and strides are in bytes: the same code
+depend on how a product is cut into tiles. Tiles of the main height also go by a list of k, and
+leave out the others. Addresses and strides are in bytes: the same code
 runs on an operand in place and on a packed copy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -20,7 +21,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels import simd
-from fastnn.kernels.simd import I64
+from fastnn.kernels.simd import I32, I64
 
 # Kinds of tiles by vector width: for each height the widths, in half vectors. The first height
 # is the main one: as many accumulators as fit beside the vectors of B and one broadcast element
@@ -53,36 +54,53 @@ class _Tile:
         self, builder: ir.IRBuilder, args: Sequence[ir.Value], v: simd.Vectors, rows: int
     ) -> None:
         self.b = builder
-        (self.k, self.a, self.a_row, self.a_k, self.b0, self.b_k, self.c, self.c_row,
+        (self.k, self.list, self.a, self.a_row, self.a_k, self.b0, self.b_k, self.c, self.c_row,
          self.columns, self.bias, self.flags) = args  # fmt: skip
         self.rows = rows
         self.cells: list[tuple[int, int]] = []
         self.v = v
 
-    def emit(self, vectors: int, edge: bool) -> None:
+    def emit(self, vectors: int, edge: bool, listed: bool) -> None:
         """Emit the tile with some vectors of columns; `edge` masks those beyond the matrix."""
         v = self.v
         self.cells = [(i, j) for i in range(self.rows) for j in range(vectors)]
         masks = [v.mask(self.columns) if edge else None] * vectors
-        tile = self._product(masks)
+        tile = self._product(masks, self._listed if listed else self._next)
         self._epilogue(tile, masks)
         for (i, j), value in zip(self.cells, tile, strict=True):
             v.store(value, self._address_of_c(i, j), masks[j])
 
-    def _product(self, masks: list[ir.Value | None]) -> list[ir.Value]:
+    def _product(
+        self,
+        masks: list[ir.Value | None],
+        advance: Callable[[ir.Value, ir.Value], tuple[ir.Value, ...]],
+    ) -> list[ir.Value]:
         v, b = self.v, self.b
-        row_offsets = [b.mul(self.a_row, I64(i)) for i in range(self.rows)]
-        state = [self.a, self.b0] + [v.zero] * len(self.cells)
-        with simd.loop(b, self.k, state) as carried:
-            a, row, *tile = carried
+        state = [self.a, self.b0] if advance == self._next else [self.list, I64(0)]
+        with simd.loop(b, self.k, state + [v.zero] * len(self.cells)) as carried:
+            *where, a, row = advance(*carried[:2])
+            tile = list(carried[2:])
             vectors = [v.load(v.offset(row, j * v.lanes), mask) for j, mask in enumerate(masks)]
-            for i, offset in enumerate(row_offsets):
-                x = v.broadcast(b.add(a, offset))
+            for i in range(self.rows):
+                x = v.broadcast(a)
+                # One after the other: LLVM loads no more rows at once than there are registers.
+                a = b.add(a, self.a_row)
                 for j, vector in enumerate(vectors):
                     cell = i * len(vectors) + j
                     tile[cell] = v.multiply_add(x, vector, tile[cell])
-            carried[:] = [b.add(a, self.a_k), b.add(row, self.b_k), *tile]
+            carried[:] = [*where, *tile]
         return list(carried[2:])
+
+    def _next(self, a: ir.Value, row: ir.Value) -> tuple[ir.Value, ...]:
+        """Return where the next k is, and the addresses of A's and B's elements for this one."""
+        return self.b.add(a, self.a_k), self.b.add(row, self.b_k), a, row
+
+    def _listed(self, place: ir.Value, unused: ir.Value) -> tuple[ir.Value, ...]:
+        """Return the same for k that stand in a list."""
+        b = self.b
+        k = b.zext(b.load(b.inttoptr(place, I32.as_pointer())), I64)
+        a, row = b.add(self.a, b.mul(k, self.a_k)), b.add(self.b0, b.mul(k, self.b_k))
+        return b.add(place, I64(4)), unused, a, row
 
     def _epilogue(self, tile: list[ir.Value], masks: list[ir.Value | None]) -> None:
         v, b = self.v, self.b
@@ -107,25 +125,32 @@ class _Tile:
         return self.v.offset(row, j * self.v.lanes)
 
 
-def _function(module: ir.Module, real: Any, rows: int, width: int) -> ir.Function:
+def _function(
+    module: ir.Module, real: Any, rows: int, width: int, listed: bool = False
+) -> ir.Function:
     """Return the function of a kind of tile."""
 
     def emit(builder: ir.IRBuilder, args: Sequence[ir.Value]) -> None:
         lanes = BITS // real.bitwidth
         v = simd.Vectors(builder, real, lanes // 2 if width == 1 else lanes)
-        _Tile(builder, args, v, rows).emit(max(1, width // 2), edge=width <= 2)
+        _Tile(builder, args, v, rows).emit(max(1, width // 2), width <= 2, listed)
 
-    return simd.function(module, f"fastnn.tile.{real}.{rows}.{width}", 11, emit)
+    suffix = ".listed" if listed else ""
+    return simd.function(module, f"fastnn.tile.{real}.{rows}.{width}{suffix}", 12, emit)
 
 
 @intrinsic
-def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, width, zero):  # type: ignore[no-untyped-def]
+def tile(
+    typingctx, k, list, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, width, zero
+):  # type: ignore[no-untyped-def]
     """Compute one tile of C.
 
     Parameters
     ----------
     k : int
         Length of the sums.
+    list : int
+        Address of the numbers, of four bytes, of the k to take, if `rows` is `ROWS`; or 0.
     a, a_row, a_k : int
         Address of A's first element, steps to the next row and to the next k.
     b, b_k : int
@@ -145,16 +170,21 @@ def tile(typingctx, k, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, ro
     """
     if zero not in (types.float32, types.float64):
         return None
-    signature = types.void(*[types.int64] * 13, zero)
+    signature = types.void(*[types.int64] * 14, zero)
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         *common, rows_, width_, _ = args
+        is_listed = builder.zext(builder.icmp_signed("!=", common[1], I64(0)), I64)
         kind = builder.or_(builder.shl(rows_, I64(8)), width_)
+        kind = builder.or_(kind, builder.shl(is_listed, I64(16)))
         functions = {
             n << 8 | w: _function(builder.module, zero, n, w)
             for n, widths in TILES.items()
             for w in widths
         }
+        for w in TILES[ROWS]:
+            listed = _function(builder.module, zero, ROWS, w, listed=True)
+            functions[1 << 16 | ROWS << 8 | w] = listed
         simd.call_one(builder, kind, functions, common)
         return context.get_dummy_value()
 

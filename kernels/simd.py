@@ -137,6 +137,14 @@ class Vectors:
         name = f"llvm.masked.load.{self._suffix}.p0"
         return self._call(name, self.type, pointer, I32(self.size), mask, self.zero)
 
+    def gather(self, addresses: ir.Value, mask: ir.Value) -> ir.Value:
+        """Load from a vector of addresses; lanes that the mask leaves out are zero."""
+        name = f"llvm.masked.gather.{self._suffix}.v{self.lanes}p0"
+        pointers = self.builder.inttoptr(
+            addresses, ir.VectorType(self.scalar.as_pointer(), self.lanes)
+        )
+        return self._call(name, self.type, pointers, I32(self.size), mask, self.zero)
+
     def store(self, value: ir.Value, address: ir.Value, mask: ir.Value | None = None) -> None:
         """Store a vector; memory under lanes that the mask leaves out is not touched."""
         pointer = self.builder.inttoptr(address, self.type.as_pointer())

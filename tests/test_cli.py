@@ -129,6 +129,25 @@ for dtype in ("float32", "float64"):
                 call(name, x, y, *s[:3])
             else:
                 call(name, x, *s)
+    for n, c, h, f, k, stride, pad in (
+        (1, 1, 1, 1, 1, 1, 0), (20, 2, 9, 7, 3, 2, 3), (3, 70, 30, 800, 3, 1, 1)
+    ):
+        x, W, side = a(n, c, h, h), a(f, c, k, k), (h + 2 * pad - k) // stride + 1
+        call("convolution", x, W, a(f), stride, np.int32(pad))
+        for input_gradient in (True, False):
+            call("convolution_backward", a(n, f, side, side), x, W, stride, pad,
+                 input_gradient=input_gradient)
+        call("im2col", x, k, np.int64(k), stride, pad)
+        call("col2im", a(n * side * side, c * k * k), x.shape, k, k, stride, pad)
+    for shape, window in (((2, 3, 8, 8), (2, 2, 2)), ((2, 3, 9, 8), (3, 2, 1))):
+        x = a(*shape)
+        y, argmax = ops.max_pool(x, *window)
+        call("max_pool", x, *window)
+        call("max_pool_backward", y, argmax.astype(int), shape, *window)
+        call("max_pool_backward_shared", y, x, y, *window)
+    for n, d in itertools.product((1, 300), (1, 700)):
+        call("layernorm", a(n, d), a(d), a(d))
+        call("layernorm_backward", a(n, d), a(n, d), a(d), a(n), a(n))
     call("mean_squared_error", a(5, 3), a(5, 3))
     call("softmax_cross_entropy", a(5, 3), [0, 1, 2, 1, 0])
     call("softmax_cross_entropy", a(5, 3), np.zeros((5, 1), np.uint8))

@@ -22,7 +22,8 @@ def public():
     for module_name in MODULES:
         module = importlib.import_module(module_name)
         for name, value in vars(module).items():
-            own = getattr(value, "__module__", None) == module_name
+            home = getattr(value, "__module__", None) or ""
+            own = home == module_name or ("._" in home and name in getattr(module, "__all__", ()))
             if not own or name.startswith("_"):
                 continue
             if inspect.isfunction(value) or inspect.isclass(value):

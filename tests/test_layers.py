@@ -31,6 +31,11 @@ def off_whole(*shape):
     return lambda rng: whole(*shape)(rng) + 0.5
 
 
+def distinct(*shape):
+    """Numbers that are all far apart."""
+    return lambda rng: rng.permutation(np.prod(shape)).reshape(shape).astype(np.float64)
+
+
 def labels(n, classes):
     return lambda rng: rng.integers(classes, size=n)
 
@@ -70,6 +75,20 @@ CASES = [
     Case("Affine", layers.Affine, normal(5, 19), {"W": normal(19, 7), "b": normal(7)}),
     Case("Affine-4d", layers.Affine, normal(3, 2, 3, 4), {"W": normal(24, 5), "b": normal(5)}),
     Case("AffineRelu", layers.AffineRelu, whole(5, 19), {"W": whole(19, 7), "b": off_whole(7)}),
+    Case(
+        "Convolution",
+        layers.Convolution,
+        normal(3, 2, 6, 5),
+        {"W": normal(4, 2, 3, 2), "b": normal(4)},
+    ),
+    Case(
+        "Convolution-stride-pad",
+        lambda W, b: layers.Convolution(W, b, stride=2, pad=1),
+        normal(3, 2, 6, 5),
+        {"W": normal(4, 2, 3, 2), "b": normal(4)},
+    ),
+    Case("MaxPool", lambda: layers.MaxPool(2, 2, stride=2), distinct(3, 2, 6, 5), {}),
+    Case("MaxPool-overlapping", lambda: layers.MaxPool(3, 2), distinct(3, 2, 6, 5), {}),
     Case("Relu", layers.Relu, off_whole(5, 19), {}),
     Case("Sigmoid", layers.Sigmoid, normal(5, 19), {}),
     Case("Tanh", layers.Tanh, normal(5, 19), {}),

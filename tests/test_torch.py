@@ -188,3 +188,45 @@ def test_batchnorm(shape, dtype):
     np.testing.assert_allclose(
         layer.forward(x, False), expected.detach().numpy(), rtol=0, atol=size
     )
+
+
+@dtypes
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("pad", [0, 2])
+def test_convolution(pad, stride, dtype):
+    rng = np.random.default_rng(204)
+    x, W, b = (rng.normal(size=s).astype(dtype) for s in ((7, 3, 11, 9), (5, 3, 4, 3), 5))
+    layer = layers.Convolution(W, b, stride, pad)
+    y = layer.forward(x)
+    dout = rng.normal(size=y.shape).astype(dtype)
+    dx = layer.backward(dout)
+    tensors = [torch.tensor(a, requires_grad=True) for a in (x, W, b)]
+    theirs = torch.nn.functional.conv2d(*tensors, stride, pad)
+    theirs.backward(torch.tensor(dout))
+    # As many terms as a filter has, as there are filters and pixels of one, and as places.
+    terms = max(W[0].size + 1, W.size // 3, y[:, 0].size)
+    limit = 2 * terms * np.finfo(dtype).eps * 4 * terms**0.5
+    for ours, other in (
+        (y, theirs.detach()),
+        *zip((dx, layer.dW, layer.db), (t.grad for t in tensors), strict=True),
+    ):
+        np.testing.assert_allclose(ours, other.numpy(), rtol=0, atol=limit)
+
+
+@dtypes
+@pytest.mark.parametrize("window", [(2, 2, 2), (3, 2, 2), (3, 3, 1)])
+def test_max_pool(window, dtype):
+    rng = np.random.default_rng(205)
+    x = rng.normal(size=(4, 3, 9, 8)).astype(dtype)
+    x[0, 0, 3, 2:5] = np.nan
+    layer = layers.MaxPool(*window)
+    y = layer.forward(x)
+    dout = rng.normal(size=y.shape).astype(dtype)
+    tensor = torch.tensor(x, requires_grad=True)
+    theirs = torch.nn.functional.max_pool2d(tensor, window[:2], window[2])
+    np.testing.assert_array_equal(y, theirs.detach().numpy())
+    # Of several NaN they choose the last, and we, as NumPy, the first.
+    theirs[1:].backward(torch.tensor(dout[1:]))
+    limit = window[0] * window[1] * np.finfo(dtype).eps * np.abs(dout).max()
+    dx = layer.backward(dout)
+    np.testing.assert_allclose(dx[1:], tensor.grad.numpy()[1:], rtol=0, atol=limit)

@@ -2,15 +2,30 @@
 
 from itertools import product
 
-from . import activations, affine, batchnorm, losses, optimizers, training
+from . import (
+    activations,
+    affine,
+    batchnorm,
+    convolution,
+    layernorm,
+    losses,
+    optimizers,
+    training,
+)
 from .common import DTYPES, speedup
 
 _AXES = [
     (affine.forward, affine.SHAPES),
     (affine.backward, affine.SHAPES),
+    (convolution.forward, convolution.SHAPES),
+    (convolution.backward, convolution.SHAPES),
+    (convolution.pool, convolution.POOLED),
+    (convolution.pool_backward, convolution.POOLED),
     (batchnorm.forward, batchnorm.SHAPES),
     (batchnorm.inference, batchnorm.SHAPES),
     (batchnorm.backward, batchnorm.SHAPES),
+    (layernorm.forward, layernorm.SHAPES),
+    (layernorm.backward, layernorm.SHAPES),
     (activations.forward, activations.FUNCTIONS, activations.SHAPES),
     (activations.backward, activations.BACKWARD, activations.SHAPES),
     (losses.loss, losses.LOSSES, losses.SHAPES),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
+from fastnn.dropin.cs231n import MODULES as _COURSE
+
 
 class Source(NamedTuple):
     """Modules of a book or a course.
@@ -70,6 +72,10 @@ SOURCES = MappingProxyType(
                     "softmax_loss": f"{_JAPANESE}:softmax_loss",
                 }
             ),
+        ),
+        "cs231n": Source(
+            "CS231n, assignments 1 and 2",
+            MappingProxyType(_within("fastnn.dropin.cs231n", "cs231n", _COURSE)),
         ),
     }
 )

@@ -25,6 +25,7 @@ from fastnn.ops.batchnorm import (
 )
 from fastnn.ops.convolution import convolution, convolution_backward
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.ops.layernorm import layernorm, layernorm_backward
 from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
 from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
 from fastnn.ops.patches import col2im, im2col
@@ -52,6 +53,8 @@ __all__ = [
     "dropout_backward",
     "dropout_inference",
     "im2col",
+    "layernorm",
+    "layernorm_backward",
     "max_pool",
     "max_pool_backward",
     "max_pool_backward_shared",

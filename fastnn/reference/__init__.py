@@ -32,6 +32,7 @@ from fastnn.reference.batchnorm_nchw import (
 )
 from fastnn.reference.convolution import convolution, convolution_backward
 from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.reference.layernorm import layernorm, layernorm_backward
 from fastnn.reference.losses import (
     mean_squared_error,
     softmax_cross_entropy,
@@ -69,6 +70,8 @@ __all__ = [
     "dropout_backward",
     "dropout_inference",
     "im2col",
+    "layernorm",
+    "layernorm_backward",
     "max_pool",
     "max_pool_backward",
     "max_pool_backward_shared",

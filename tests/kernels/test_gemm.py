@@ -158,8 +158,12 @@ def guarded_affine():
             (70, 300, 31),
             (37, 129, 67),
             (66, 5, 260),
+            (2 * ROWS, 59, 33),
+            (50, 530, 40),
         ]:
-            x, W, b, y = (memory.array(a) for a in operands(0, m, k, n, dtype))
+            x, W, b, y = operands(0, m, k, n, dtype)
+            x[:, : k // 2] = 0  # some of which is skipped in the last two
+            x, W, b, y = (memory.array(a) for a in (x, W, b, y))
             dx, dW, db = (memory.array(np.empty_like(a)) for a in (x, W, b))
             ops.affine_relu(x, W, b, out=y)
             dout = memory.array(np.ones((m, n), dtype))
@@ -291,3 +295,63 @@ assert not any(name.startswith("scipy.") for name in sys.modules)
 """
     done = run(script)
     assert done.returncode == 0, done.stderr
+
+
+def with_zeros(seed, shape, dtype, share):
+    """Return an array with so large a share of zeros, also in whole rows and columns."""
+    rng = np.random.default_rng(seed)
+    array = rng.standard_normal(shape) * (rng.random(shape) < share)
+    array[rng.random(shape[0]) < share / 2] = 0
+    array[:, rng.random(shape[1]) < share / 2] = -0.0
+    return array.astype(dtype)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.sampled_from([ROWS, 2 * ROWS + 1, 97]),
+    d=st.sampled_from([48, 65, 530, 784]),
+    h=st.sampled_from([32, 33, 100]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    share=st.sampled_from([0.02, 0.2, 0.6]),
+)
+@example(1100, 97, 40, "float64", 0.1)
+def test_zeros_that_are_skipped_change_no_bit(n, d, h, dtype, share):
+    x = with_zeros(n + d + h, (n, d), dtype, share)
+    _, W, b, dout = operands(n, n, d, h, dtype)
+    [y] = same_for_any_chunks(partial(kernels.affine, x, W, b), (n, h), dtype=dtype)
+    # Of fewer rows than a tile has, none is skipped.
+    for top in range(0, n, ROWS - 1):
+        rows = slice(top, top + ROWS - 1)
+        np.testing.assert_array_equal(y[rows], ops.affine(x[rows], W, b))
+    call = partial(kernels.affine_backward, dout, x, W, None)
+    dW, _ = same_for_any_chunks(call, (d, h), (h,), dtype=dtype)
+    for left in range(0, d, ROWS - 1):
+        columns = np.ascontiguousarray(x[:, left : left + ROWS - 1])
+        _, part, _ = ops.affine_backward(dout, columns, W[left : left + ROWS - 1])
+        np.testing.assert_array_equal(dW[left : left + ROWS - 1], part)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_zeros_times_what_is_not_finite(bad, dtype):
+    x = with_zeros(0, (50, 700), dtype, 0.1)
+    x[:, 600] = 0
+    _, W, b, dout = operands(0, 50, 700, 40, dtype)
+    W[600, 7] = dout[3, 5] = bad
+    y = ops.affine(x, W, b)
+    assert np.isnan(y[:, 7]).all()
+    assert not np.isnan(np.delete(y, 7, axis=1)).any()
+    _, dW, _ = ops.affine_backward(dout, x, W, input_gradient=False)
+    assert not np.isfinite(dW[:, 5]).any()
+    assert np.isfinite(np.delete(dW, 5, axis=1)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nan_and_tiny_numbers_are_no_zeros(dtype):
+    x = np.zeros((ROWS, 200), dtype)
+    x[3, 150], x[4, 151] = np.nan, 1e-37
+    W, b = np.full((200, 40), 2, dtype), np.zeros(40, dtype)
+    y = ops.affine(x, W, b)
+    assert np.isnan(y[3]).all()
+    np.testing.assert_array_equal(y[4], x[4, 151] * W[151])
+    assert not np.delete(y, [3, 4], axis=0).any()

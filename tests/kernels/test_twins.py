@@ -244,6 +244,53 @@ def backward_size(args, exact):
     return {"dbeta": dbeta, "dgamma": dgamma, "dx": inner * slope.reshape(shape)}
 
 
+def rows(draw):
+    draw.n, draw.d = max(1, draw.n), max(1, draw.d)
+    gamma = draw.values(draw.d)
+    gamma[np.isinf(gamma)] = np.nan  # as for batch normalisation
+    return {"x": draw.values(draw.n, draw.d), "gamma": gamma}
+
+
+def layernorm(draw):
+    args = rows(draw) | {"beta": draw.values(draw.d), "eps": draw.number(1e-3, 1e-1)}
+    if draw.rng.random() < 0.3:
+        args["x"][:] = args["x"][:, :1]  # constant rows
+    y, *statistics = draw.empty(draw.n, draw.d), draw.empty(draw.n), draw.empty(draw.n)
+    return args | {"y": y} | dict(zip(("mean", "rstd"), statistics, strict=True))
+
+
+def layernorm_size(args, exact):
+    # As for batch normalisation, by rows.
+    size, rstd = np.abs(args["x"]).max(axis=1), exact["rstd"]
+    worse = 1 + size * rstd + (size * rstd) ** 2
+    slope = (worse * (1 + size * rstd))[:, None]
+    return {
+        "mean": size,
+        "rstd": rstd * worse,
+        "y": slope * np.abs(args["gamma"]) + np.abs(args["beta"]),
+    }
+
+
+def layernorm_backward(draw):
+    args = rows(draw)
+    saved = {"mean": draw.values(draw.n), "rstd": draw.positive(draw.n)}
+    results = {
+        "dx": draw.empty(draw.n, draw.d),
+        "dgamma": draw.empty(draw.d),
+        "dbeta": draw.empty(draw.d),
+    }
+    return {"dout": draw.values(draw.n, draw.d)} | args | saved | results
+
+
+def layernorm_gradient_size(args, exact):
+    d, rstd = np.abs(args["dout"]), args["rstd"][:, None]
+    xhat = (np.abs(args["x"]) + np.abs(args["mean"])[:, None]) * rstd
+    scaled = d * np.abs(args["gamma"])
+    along = (scaled * xhat).mean(axis=1, keepdims=True)
+    inner = scaled + scaled.mean(axis=1, keepdims=True) + xhat * along
+    return {"dbeta": d.sum(axis=0), "dgamma": (d * xhat).sum(axis=0), "dx": inner * rstd}
+
+
 def dropout(draw):
     n = draw.n * draw.d
     return {
@@ -266,6 +313,108 @@ def dropout_backward(draw):
 def dropout_inference(draw):
     n = draw.n * draw.d
     return {"x": draw.values(n), "scale": draw.number(0, 1), "out": draw.empty(n)}
+
+
+def geometry(draw):
+    """Return a window, a stride, a padding, and the shape of images that it fits in."""
+    window = draw.rng.integers(1, 5, 2)
+    stride, pad = int(draw.rng.integers(1, 4)), int(draw.rng.integers(0, 4))
+    n, c = draw.n % 8, 1 + draw.d % 5
+    # Larger images in the larger cases.
+    height, width = window + draw.rng.integers(0, 4 + draw.n // 64 + draw.d // 32, 2)
+    shape = (n, c, max(1, int(height) - 2 * pad), max(1, int(width) - 2 * pad))
+    return *map(int, window), stride, pad, shape
+
+
+def places(shape, window_h, window_w, stride, pad):
+    return [
+        (s + 2 * pad - w) // stride + 1
+        for s, w in zip(shape[2:], (window_h, window_w), strict=True)
+    ]
+
+
+def patches(draw, back):
+    fh, fw, stride, pad, shape = geometry(draw)
+    oh, ow = places(shape, fh, fw, stride, pad)
+    col = (shape[0] * oh * ow, shape[1] * fh * fw)
+    first = {"col": draw.values(*col)} if back else {"x": draw.values(*shape)}
+    numbers = {"filter_h": fh, "filter_w": fw, "stride": stride, "pad": pad}
+    return first | numbers | {"out": draw.empty(*(shape if back else col))}
+
+
+def col2im_size(args, exact):
+    sums = np.zeros(args["out"].shape)
+    settings_ = (args[name] for name in ("filter_h", "filter_w", "stride", "pad"))
+    reference.col2im(np.abs(args["col"]), *settings_, sums)
+    return {"out": sums}
+
+
+def convolution(draw, back):
+    fh, fw, stride, pad, shape = geometry(draw)
+    f = 1 + draw.d % 40
+    x, W = draw.values(*shape), draw.values(f, shape[1], fh, fw)
+    y = (shape[0], f, *places(shape, fh, fw, stride, pad))
+    numbers = {"stride": stride, "pad": pad}
+    if not back:
+        return {"x": x, "W": W, "b": draw.values(f)} | numbers | {"out": draw.empty(*y)}
+    dx = None if draw.rng.random() < 0.2 else draw.empty(*shape)
+    results = {"dx": dx, "dW": draw.empty(*W.shape), "db": draw.empty(f)}
+    return {"dout": draw.values(*y), "x": x, "W": W} | numbers | results
+
+
+def convolution_size(args, exact):
+    sizes = {k: np.abs(a) if isinstance(a, np.ndarray) else a for k, a in args.items()}
+    names = [name for name in ("out", "dx", "dW", "db") if args.get(name) is not None]
+    with mock.patch.object(np, "dot", dot):
+        forward = "out" in args
+        (reference.convolution if forward else reference.convolution_backward)(**sizes)
+    return {name: sizes[name] for name in names}
+
+
+def convolution_terms(args):
+    """Return the longest sum's length: over places, over filters, or over a filter."""
+    W, y = args["W"], args["out"] if "out" in args else args["dout"]
+    return 16 + max(y.size // len(W), y.shape[1] * W[0].size)
+
+
+def pooling(draw):
+    ph, pw, stride, _, shape = geometry(draw)
+    shape = (*shape[:2], shape[2] + ph, shape[3] + pw)
+    values = draw.values(*shape)
+    if draw.rng.random() < 0.5:  # equal ones
+        values = np.round(values)
+    y = (*shape[:2], *places(shape, ph, pw, stride, 0))
+    return values, {"pool_h": ph, "pool_w": pw, "stride": stride}, y
+
+
+def max_pool(draw):
+    x, numbers, y = pooling(draw)
+    results = {"out": draw.empty(*y), "argmax": draw.empty(*y, dtype=np.int32)}
+    return {"x": x} | numbers | results
+
+
+def max_pool_backward(draw):
+    x, numbers, y = pooling(draw)
+    area = numbers["pool_h"] * numbers["pool_w"]
+    argmax = draw.rng.integers(0, area, y).astype(np.int32)
+    results = {"dx": draw.empty(*x.shape)}
+    return {"dout": draw.values(*y), "argmax": argmax} | numbers | results
+
+
+def max_pool_backward_shared(draw):
+    x, numbers, shape = pooling(draw)
+    y = np.empty(shape, draw.dtype)
+    reference.max_pool(x, *numbers.values(), y, np.empty(shape, np.int32))
+    return {"dout": draw.values(*shape), "x": x, "y": y} | numbers | {"dx": draw.empty(*x.shape)}
+
+
+def pooled_size(args, exact):
+    """Return the sums of the sizes of what is added to each pixel."""
+    sizes = {k: a.copy() if isinstance(a, np.ndarray) else a for k, a in args.items()}
+    sizes["dout"] = np.abs(sizes["dout"])
+    shared = "y" in args
+    (reference.max_pool_backward_shared if shared else reference.max_pool_backward)(**sizes)
+    return {"dx": sizes["dx"]}
 
 
 def random(draw, *first):
@@ -361,6 +510,29 @@ CASES = {
         },
         lambda a: 16 + a["x"].shape[1],
     ),
+    "layernorm": Case(
+        layernorm, ("y", "mean", "rstd"), layernorm_size, lambda a: 16 + a["x"].shape[1]
+    ),
+    "layernorm_backward": Case(
+        layernorm_backward,
+        ("dx", "dgamma", "dbeta"),
+        layernorm_gradient_size,
+        lambda a: 16 + max(a["x"].shape),
+    ),
+    "im2col": Case(lambda draw: patches(draw, back=False), ("out",)),
+    "col2im": Case(lambda draw: patches(draw, back=True), ("out",), col2im_size),
+    "convolution": Case(
+        lambda draw: convolution(draw, back=False), ("out",), convolution_size, convolution_terms
+    ),
+    "convolution_backward": Case(
+        lambda draw: convolution(draw, back=True),
+        ("dx", "dW", "db"),
+        convolution_size,
+        convolution_terms,
+    ),
+    "max_pool": Case(max_pool, ("out", "argmax")),
+    "max_pool_backward": Case(max_pool_backward, ("dx",), pooled_size),
+    "max_pool_backward_shared": Case(max_pool_backward_shared, ("dx",), pooled_size),
     "dropout": Case(dropout, ("out", "mask")),
     "dropout_backward": Case(dropout_backward, ("dx",)),
     "dropout_inference": Case(dropout_inference, ("out",)),

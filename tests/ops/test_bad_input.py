@@ -32,12 +32,34 @@ def bn(**changes):
     return good | changes
 
 
+def ln(**changes):
+    """Return good arguments of layernorm_backward, changed."""
+    good = {"dout": values(N, D), "x": values(N, D), "gamma": values(D)}
+    return good | {"mean": values(N), "rstd": values(N)} | changes
+
+
 def adam(**changes):
     good = {k: np.abs(values(N, D)) for k in "pgmv"}
     return good | {"step": 1} | changes
 
 
+def conv(**changes):
+    """Return good arguments of convolution, changed."""
+    return {"x": values(2, 3, 6, 5), "W": values(4, 3, 2, 3), "b": values(4)} | changes
+
+
+def conv_back(**changes):
+    good = {"dout": values(2, 4, 5, 3), "x": values(2, 3, 6, 5), "W": values(4, 3, 2, 3)}
+    return good | changes
+
+
+def pool_back(**changes):
+    good = {"dout": values(1, 1, 2, 2), "argmax": np.zeros((1, 1, 2, 2), np.int32)}
+    return good | {"input_shape": (1, 1, 4, 4), "pool_h": 2, "pool_w": 2, "stride": 2} | changes
+
+
 shared = np.ones((3, N, D))
+shared_images = np.ones((2, 3, 6, 5))
 
 # (function, arguments by name, error, what its message says)
 BAD = [
@@ -75,6 +97,56 @@ BAD = [
      {"dout": values(N, D), "x": values(N, D), "gamma": values(D), "mean": values(D),
       "rstd": values(D), "y": values(N, 3)}, ValueError,
      r"y: expected shape \(6, 5\) like x, got \(6, 3\)"),
+    (ops.convolution, conv(x=values(3, 6, 5)), ValueError,
+     r"x: expected 4 axes \(N, C, H, W\), got shape \(3, 6, 5\)"),
+    (ops.convolution, conv(W=values(4, 18)), ValueError,
+     r"W: expected 4 axes \(F, C, FH, FW\), got shape \(4, 18\)"),
+    (ops.convolution, conv(W=values(4, 2, 2, 3)), ValueError,
+     r"W: expected filters for 3 channels, those of x of shape \(2, 3, 6, 5\), "
+     r"got shape \(4, 2, 2, 3\)"),
+    (ops.convolution, conv(W=values(0, 3, 2, 3)), ValueError, r"W: expected at least one filter"),
+    (ops.convolution, conv(W=values(4, 3, 2, 6)), ValueError,
+     r"x: expected images that a window of 2 x 6 fits in, got shape \(2, 3, 6, 5\)"),
+    (ops.convolution, conv(W=values(4, 3, 9, 1), pad=1), ValueError,
+     r"x: expected images that a window of 9 x 1 fits in with 1 of padding on each side, "),
+    (ops.convolution, conv(b=values(3)), ValueError,
+     r"b: expected shape \(4,\) to match W of shape \(4, 3, 2, 3\), got \(3,\)"),
+    (ops.convolution_backward, conv_back(dout=values(2, 4, 6, 3)), ValueError,
+     r"dout: expected shape \(2, 4, 5, 3\) to match x of shape \(2, 3, 6, 5\) and W of shape "),
+    (ops.im2col, {"x": values(3, 6), "filter_h": 2, "filter_w": 2}, ValueError, r"x: expected 4 a"),
+    (ops.col2im, {"col": values(4, 5), "input_shape": (1, 1, 3, 3), "filter_h": 2, "filter_w": 2},
+     ValueError, r"col: expected shape \(4, 4\) to match images of shape \(1, 1, 3, 3\), got"),
+    (ops.col2im, {"col": values(4, 4), "input_shape": (1, 3, 3), "filter_h": 2, "filter_w": 2},
+     ValueError, r"input_shape: expected four numbers \(N, C, H, W\), got \(1, 3, 3\)"),
+    (ops.col2im, {"col": values(4, 4), "input_shape": (1, 1, 3, -3), "filter_h": 2, "filter_w": 2},
+     ValueError, r"input_shape: expected a whole number from 0"),
+    (ops.max_pool, {"x": values(6, 5), "pool_h": 2, "pool_w": 2}, ValueError,
+     r"x: expected 4 axes"),
+    (ops.max_pool, {"x": values(2, 3, 6, 5), "pool_h": 7, "pool_w": 2}, ValueError,
+     r"x: expected images that a window of 7 x 2 fits in, got shape \(2, 3, 6, 5\)"),
+    (ops.max_pool_backward, pool_back(dout=values(1, 1, 2, 3)), ValueError,
+     r"dout: expected shape \(1, 1, 2, 2\) to match images of shape \(1, 1, 4, 4\), got"),
+    (ops.max_pool_backward, pool_back(argmax=np.zeros((2, 2), int)), ValueError,
+     r"argmax: expected shape \(1, 1, 2, 2\) like dout, got \(2, 2\)"),
+    (ops.max_pool_backward, pool_back(argmax=np.full((1, 1, 2, 2), 4)), ValueError,
+     r"argmax: expected places from 0 to 3, got 4"),
+    (ops.max_pool_backward, pool_back(argmax=np.full((1, 1, 2, 2), -1)), ValueError,
+     r"argmax: expected places from 0 to 3, got -1"),
+    (ops.max_pool_backward, pool_back(argmax=np.zeros((1, 1, 2, 2))), TypeError,
+     r"argmax: expected a whole-number dtype, got float64"),
+    (ops.max_pool_backward_shared,
+     {"dout": values(1, 1, 2, 2), "x": values(1, 1, 4, 4), "y": values(1, 1, 2, 3), "pool_h": 2,
+      "pool_w": 2, "stride": 2}, ValueError, r"y: expected shape \(1, 1, 2, 2\) like dout, got"),
+    (ops.layernorm, {"x": values(N), "gamma": values(D), "beta": values(D)}, ValueError,
+     r"x: expected 2 axes \(N, D\), got shape \(6,\)"),
+    (ops.layernorm, {"x": values(N, D), "gamma": values(D), "beta": values(N)}, ValueError,
+     r"beta: expected shape \(5,\) to match axis 1 of x of shape \(6, 5\), got \(6,\)"),
+    (ops.layernorm, {"x": values(N, 0), "gamma": values(0), "beta": values(0)}, ValueError,
+     r"x: expected at least one feature, got shape \(6, 0\)"),
+    (ops.layernorm_backward, ln(dout=values(N)), ValueError,
+     r"dout: expected shape \(6, 5\) like x, got \(6,\)"),
+    (ops.layernorm_backward, ln(rstd=values(D)), ValueError,
+     r"rstd: expected shape \(6,\) to match axis 0 of x of shape \(6, 5\), got \(5,\)"),
     (ops.dropout_backward, {"dout": values(N), "mask": np.ones(3, bool), "ratio": 0.5}, ValueError,
      r"mask: expected shape \(6,\) like dout, got \(3,\)"),
     (ops.adam_, adam(g=values(D, N)), ValueError, r"g: expected shape \(6, 5\) like p"),
@@ -139,7 +211,16 @@ BAD = [
     (ops.rmsprop_, {"p": np.ones(3), "g": np.ones(3), "h": np.zeros(3), "decay_rate": 1.5},
      ValueError, r"decay_rate: expected a number in \[0, 1\)"),
     (ops.batchnorm, bn(momentum=1.5), ValueError, r"momentum: expected a number in \[0, 1\]"),
+    (ops.layernorm, {"x": values(N, D), "gamma": values(D), "beta": values(D), "eps": -1},
+     ValueError, r"eps: expected a number from 0 up, got -1"),
     (ops.batchnorm, bn(eps=-1), ValueError, r"eps: expected a number from 0 up"),
+    (ops.convolution, conv(stride=0), ValueError, r"stride: expected a whole number from 1 to"),
+    (ops.convolution, conv(stride=1.5), TypeError, r"stride: expected a whole number, got 1.5"),
+    (ops.convolution_backward, conv_back(pad=-1), ValueError, r"pad: expected a whole number from"),
+    (ops.im2col, {"x": values(1, 1, 3, 3), "filter_h": 0, "filter_w": 2}, ValueError,
+     r"filter_h: expected a whole number from 1 to 2147483647, got 0"),
+    (ops.max_pool, {"x": values(1, 1, 3, 3), "pool_h": 2, "pool_w": "2"}, TypeError,
+     r"pool_w: expected a whole number, got '2'"),
     (ops.dropout, {"x": values(3), "ratio": 1, "seed": 0}, ValueError,
      r"ratio: expected a number in \[0, 1\), got 1"),
     (ops.dropout, {"x": values(3), "ratio": -0.1, "seed": 0}, ValueError, r"ratio: expected"),
@@ -172,7 +253,18 @@ BAD = [
     (ops.affine_backward,
      {"dout": values(N, H), "x": values(N, D), "W": values(D, H), "dW": np.zeros((H, D))},
      ValueError, r"dW: expected shape \(5, 4\) for this result, got \(4, 5\)"),
+    (ops.convolution, conv(out=np.zeros((2, 4, 5, 4))), ValueError,
+     r"out: expected shape \(2, 4, 5, 3\) for this result, got \(2, 4, 5, 4\)"),
+    (ops.convolution_backward, conv_back(dW=np.zeros((4, 3, 2, 3), np.float32)), TypeError,
+     r"dW: expected dtype float64, got float32"),
+    (ops.max_pool, {"x": values(1, 1, 3, 3), "pool_h": 2, "pool_w": 2,
+                    "argmax": np.zeros((1, 1, 2, 2), np.int64)}, TypeError,
+     r"argmax: expected dtype int32, got int64"),
+    (ops.layernorm_backward, ln(dgamma=shared[0, 0], dbeta=shared[0, 0]), ValueError,
+     r"dbeta: expected memory of its own, got memory of dgamma"),
     # Arrays that share memory.
+    (ops.convolution_backward, conv_back(db=shared_images[0, 0, 0, :4], dx=shared_images),
+     ValueError, r"db: expected memory of its own, got memory of dx"),
     (ops.adam_, adam(p=shared[0], m=shared[0]), ValueError, r"m: .*memory of its own, .*p"),
     (ops.adam_, adam(m=shared[1], v=shared[1]), ValueError, r"v: .*memory of its own, .*m"),
     (ops.sgd_, {"p": shared[0, 0, :4], "g": shared[0, 0, 1:]}, ValueError, r"g: .*memory of p"),

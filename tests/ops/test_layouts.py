@@ -9,6 +9,7 @@ from fastnn import config, kernels, ops
 from fastnn.kernels import cache
 
 N, D, H = 6, 5, 4
+PLACES = np.arange(36, dtype=np.int32).reshape(2, 3, 3, 2) % 4
 
 
 def values(seed, *shape):
@@ -116,6 +117,30 @@ READ = {
         lambda a: ops.batchnorm_relu_backward(*a),
         [(N, D), (N, D), (D,), (D,), (D,), (N, D)],
     ),
+    "im2col": (lambda a: [ops.im2col(*a, 2, 3, 2, 1)], [(2, 3, 6, 5)]),
+    "col2im": (lambda a: [ops.col2im(*a, (2, 3, 6, 5), 2, 3, 2, 1)], [(2 * 4 * 3, 18)]),
+    "convolution": (
+        lambda a: [ops.convolution(*a, 2, 1)],
+        [(2, 3, 6, 5), (4, 3, 2, 3), (4,)],
+    ),
+    "convolution_backward": (
+        lambda a: ops.convolution_backward(*a, 2, 1),
+        [(2, 4, 4, 3), (2, 3, 6, 5), (4, 3, 2, 3)],
+    ),
+    "max_pool": (lambda a: ops.max_pool(*a, 2, 2, 2), [(2, 3, 6, 5)]),
+    "max_pool_backward": (
+        lambda a: [ops.max_pool_backward(*a, PLACES, (2, 3, 6, 5), 2, 2, 2)],
+        [(2, 3, 3, 2)],
+    ),
+    "max_pool_backward_shared": (
+        lambda a: [ops.max_pool_backward_shared(*a, 2, 2, 2)],
+        [(2, 3, 3, 2), (2, 3, 6, 5), (2, 3, 3, 2)],
+    ),
+    "layernorm": (lambda a: ops.layernorm(*a), [(N, D), (D,), (D,)]),
+    "layernorm_backward": (
+        lambda a: ops.layernorm_backward(*a),
+        [(N, D), (N, D), (D,), (N,), (N,)],
+    ),
     "dropout": (lambda a: ops.dropout(*a, 0.4, 1), [(N, D)]),
     "dropout_backward": (
         lambda a: [ops.dropout_backward(*a, np.arange(N * D).reshape(N, D) % 3 == 0, 0.4)],
@@ -207,6 +232,30 @@ OUTPUTS = {
         ],
         (D, H),
     ),
+    "convolution": (
+        lambda out: ops.convolution(
+            values(0, N, 2, 4, 4), values(1, D, 2, 3, 3), values(2, D), out=out
+        ),
+        (N, D, 2, 2),
+    ),
+    "convolution_backward dW": (
+        lambda out: ops.convolution_backward(
+            values(0, N, D, 2, 2), values(1, N, 2, 4, 4), values(2, D, 2, 3, 3), dW=out
+        )[1],
+        (D, 2, 3, 3),
+    ),
+    "im2col": (lambda out: ops.im2col(values(0, N, 2, 4, 4), 3, 3, out=out), (N * 4, 18)),
+    "col2im": (
+        lambda out: ops.col2im(values(0, N * 4, 18), (N, 2, 4, 4), 3, 3, out=out),
+        (N, 2, 4, 4),
+    ),
+    "max_pool": (lambda out: ops.max_pool(values(0, N, D, 4, 4), 2, 3, out=out)[0], (N, D, 3, 2)),
+    "max_pool_backward": (
+        lambda out: ops.max_pool_backward(
+            values(0, 2, 3, 3, 2), PLACES, (2, 3, 6, 5), 2, 2, 2, dx=out
+        ),
+        (2, 3, 6, 5),
+    ),
     "dropout": (lambda out: ops.dropout(values(0, N, D), 0.5, 0, out=out)[0], (N, D)),
     "loss dx": (
         lambda out: ops.mean_squared_error(values(0, N, D), values(1, N, D), dx=out)[1],
@@ -232,6 +281,21 @@ def test_outputs_of_whole_numbers(name, layout):
     assert WRITE_ONLY[name](out) is out
     np.testing.assert_array_equal(out, WRITE_ONLY[name](None))
     assert (out >= 0).all()
+
+
+@pytest.mark.parametrize("layout", [np.copy, *IN_PLACE], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint16"])
+def test_places_of_largest_elements(layout, dtype):
+    dout, shape = values(0, 2, 3, 3, 2), (2, 3, 6, 5)
+    expected = ops.max_pool_backward(dout, PLACES, shape, 2, 2, 2)
+    places = layout(PLACES.astype(dtype))
+    np.testing.assert_array_equal(ops.max_pool_backward(dout, places, shape, 2, 2, 2), expected)
+    if dtype == "int32" and layout is not swapped:
+        places[...] = -1
+        x = values(1, *shape)
+        _, given = ops.max_pool(x, 2, 2, 2, argmax=places)
+        assert given is places
+        np.testing.assert_array_equal(given, ops.max_pool(x, 2, 2, 2)[1])
 
 
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax"])
@@ -312,6 +376,19 @@ def test_empty_arrays(backend):
         assert ops.softmax(np.zeros((0, 3))).shape == (0, 3)
         mean = np.zeros(3)
         assert ops.batchnorm_inference(np.zeros((0, 3)), mean, mean, mean, mean).shape == (0, 3)
+        x, W = np.zeros((0, 2, 5, 5)), np.ones((3, 2, 2, 2))
+        y = ops.convolution(x, W, np.zeros(3))
+        assert y.shape == (0, 3, 4, 4)
+        dx, dW, db = ops.convolution_backward(y, x, W)
+        assert dx.shape == x.shape
+        assert not dW.any()
+        assert not db.any()
+        y, argmax = ops.max_pool(x, 2, 2, 2)
+        assert y.shape == argmax.shape == (0, 2, 2, 2)
+        assert ops.max_pool_backward(y, argmax, x.shape, 2, 2, 2).shape == x.shape
+        assert ops.max_pool_backward_shared(y, x, y, 2, 2, 2).shape == x.shape
+        assert ops.im2col(x, 2, 2).shape == (0, 8)
+        assert ops.col2im(np.zeros((0, 8)), x.shape, 2, 2).shape == x.shape
 
 
 @settings(deadline=None, max_examples=50)

@@ -10,6 +10,7 @@ from fastnn._bench.families import (
     affine,
     batchnorm,
     busy,
+    convolution,
     growth,
     memory,
     optimizers,
@@ -20,6 +21,7 @@ from fastnn._bench.families import (
 
 FAMILIES = {
     "affine": affine,
+    "convolution": convolution,
     "batchnorm": batchnorm,
     "optimizers": optimizers,
     "activations": activations,

@@ -33,6 +33,30 @@ def affine_relu_backward(dout: Any, x: Any, W: Any, y: Any) -> list[Variant]:
     return [Variant("ops.affine_relu_backward", run)]
 
 
+def convolution(x: Any, W: Any, b: Any, pad: int) -> list[Variant]:
+    """Return the forward pass."""
+    out = ops.convolution(x, W, b, 1, pad)
+    return [Variant("ops.convolution", lambda: [ops.convolution(x, W, b, 1, pad, out=out)])]
+
+
+def convolution_backward(dout: Any, x: Any, W: Any, pad: int) -> list[Variant]:
+    """Return the backward pass."""
+    dx, dW, db = np.empty_like(x), np.empty_like(W), np.empty(len(W), W.dtype)
+    run = partial(ops.convolution_backward, dout, x, W, 1, pad, dx=dx, dW=dW, db=db)
+    return [Variant("ops.convolution_backward", run)]
+
+
+def max_pool(x: Any, dout: Any) -> list[Variant]:
+    """Return forward and backward pass, with windows of 2 x 2."""
+    dx, (y, argmax) = np.empty_like(x), ops.max_pool(x, 2, 2, 2)
+
+    def run() -> list[Any]:
+        ops.max_pool(x, 2, 2, 2, out=y, argmax=argmax)
+        return [y, ops.max_pool_backward(dout, argmax, x.shape, 2, 2, 2, dx=dx)]
+
+    return [Variant("ops.max_pool, max_pool_backward", run)]
+
+
 def batchnorm(x: Any, gamma: Any, beta: Any, dout: Any) -> list[Variant]:
     """Return forward and backward pass."""
     out, dx, dgamma, dbeta = (np.empty_like(a) for a in (x, x, gamma, gamma))

@@ -43,6 +43,38 @@ def affine_relu_backward(dout: Any, x: Any, W: Any, y: Any) -> list[Variant]:
     return _waiting("jit", gradients, dout, x, W, y)
 
 
+def _convolve(x: Any, W: Any, pad: int) -> Any:
+    return jax.lax.conv_general_dilated(x, W, (1, 1), [(pad, pad)] * 2)
+
+
+def convolution(x: Any, W: Any, b: Any, pad: int) -> list[Variant]:
+    """Return the forward pass."""
+    return _waiting("jit", lambda x, W, b: [_convolve(x, W, pad) + b[:, None, None]], x, W, b)
+
+
+def convolution_backward(dout: Any, x: Any, W: Any, pad: int) -> list[Variant]:
+    """Return the backward pass."""
+
+    def gradients(dout: Any, x: Any, W: Any) -> list[Any]:
+        _, back = jax.vjp(lambda x, W: _convolve(x, W, pad), x, W)
+        return [*back(dout), dout.sum((0, 2, 3))]
+
+    return _waiting("jit vjp", gradients, dout, x, W)
+
+
+def max_pool(x: Any, dout: Any) -> list[Variant]:
+    """Return forward and backward pass, with windows of 2 x 2."""
+
+    def both(x: Any, dout: Any) -> list[Any]:
+        window = 1, 1, 2, 2
+        y, back = jax.vjp(
+            lambda x: jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID"), x
+        )
+        return [y, *back(dout)]
+
+    return _waiting("jit reduce_window, vjp", both, x, dout)
+
+
 def batchnorm(x: Any, gamma: Any, beta: Any, dout: Any) -> list[Variant]:
     """Return forward and backward pass, one program each as in training."""
     axes, shape = (0, *range(2, x.ndim)), (1, -1, *[1] * (x.ndim - 2))

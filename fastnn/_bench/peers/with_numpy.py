@@ -48,6 +48,69 @@ def affine_relu_backward(dout: Any, x: Any, W: Any, y: Any) -> list[Variant]:
     return [Variant("greater, multiply, dot, add.reduce", run)]
 
 
+def _columns(x: Any, W: Any, pad: int) -> Any:
+    """Return a row of pixels for each place of a filter."""
+    fh, fw = W.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    patches = np.lib.stride_tricks.sliding_window_view(padded, (fh, fw), (2, 3))
+    return patches.transpose(0, 2, 3, 1, 4, 5).reshape(-1, W[0].size)
+
+
+def _output_shape(x: Any, W: Any, pad: int) -> tuple[int, ...]:
+    h, w = (x.shape[i] + 2 * pad - W.shape[i] + 1 for i in (2, 3))
+    return len(x), h, w, len(W)
+
+
+def convolution(x: Any, W: Any, b: Any, pad: int) -> list[Variant]:
+    """Return the forward pass."""
+
+    def run() -> list[Any]:
+        y = np.dot(_columns(x, W, pad), W.reshape(len(W), -1).T)
+        np.add(y, b, out=y)
+        return [y.reshape(_output_shape(x, W, pad)).transpose(0, 3, 1, 2)]
+
+    return [Variant("sliding_window_view, dot, add", run)]
+
+
+def convolution_backward(dout: Any, x: Any, W: Any, pad: int) -> list[Variant]:
+    """Return the backward pass, from columns that the forward pass has kept."""
+    col, (f, _, fh, fw) = _columns(x, W, pad), W.shape
+    n, c, h, w = x.shape
+    shape = (*_output_shape(x, W, pad)[:3], c, fh, fw)
+
+    def run() -> list[Any]:
+        rows = dout.transpose(0, 2, 3, 1).reshape(-1, f)
+        dW = np.dot(col.T, rows).T.reshape(W.shape)
+        patches = np.dot(rows, W.reshape(f, -1)).reshape(shape).transpose(0, 3, 4, 5, 1, 2)
+        padded = np.zeros((n, c, h + 2 * pad, w + 2 * pad), x.dtype)
+        for i in range(fh):
+            for j in range(fw):
+                padded[:, :, i : i + shape[1], j : j + shape[2]] += patches[:, :, i, j]
+        return [padded[:, :, pad : pad + h, pad : pad + w], dW, rows.sum(axis=0)]
+
+    return [Variant("dot, sum, += for each pixel of a filter", run)]
+
+
+def max_pool(x: Any, dout: Any) -> list[Variant]:
+    """Return forward and backward pass, with windows of 2 x 2."""
+    corners = [x[:, :, i::2, j::2] for i in range(2) for j in range(2)]
+    dx, y = np.empty_like(x), np.empty_like(dout)
+    slopes = [dx[:, :, i::2, j::2] for i in range(2) for j in range(2)]
+
+    def run() -> list[Any]:
+        np.copyto(y, corners[0])
+        for corner in corners[1:]:
+            np.maximum(y, corner, out=y)
+        left = np.ones(y.shape, np.bool_)  # where the largest has not been seen yet
+        for corner, slope in zip(corners, slopes, strict=True):
+            here = (corner == y) & left
+            np.multiply(dout, here, out=slope)
+            left &= ~here
+        return [y, dx]
+
+    return [Variant("maximum of the windows' corners", run)]
+
+
 def batchnorm(x: Any, gamma: Any, beta: Any, dout: Any) -> list[Variant]:
     """Return forward and backward pass."""
     xhat, y, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)

@@ -68,6 +68,35 @@ def affine_relu_backward(dout: Any, x: Any, W: Any, y: Any) -> list[Variant]:
     ]
 
 
+def convolution(x: Any, W: Any, b: Any, pad: int) -> list[Variant]:
+    """Return the forward pass."""
+    x, W, b = _tensors(x, W, b)
+    return [Variant("conv2d", lambda: [functional.conv2d(x, W, b, padding=pad)])]
+
+
+def convolution_backward(dout: Any, x: Any, W: Any, pad: int) -> list[Variant]:
+    """Return the backward pass."""
+    dout, x, W = _tensors(dout, x, W)
+    settings = [len(W)], [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, True, True]
+    run = partial(aten.convolution_backward, dout, x, W, *settings)
+    return [Variant("convolution_backward", run)]
+
+
+def max_pool(x: Any, dout: Any) -> list[Variant]:
+    """Return forward and backward pass, with windows of 2 x 2."""
+    x, dout = _tensors(x, dout)
+    two, none = [2, 2], [0, 0]
+
+    def run() -> list[Any]:
+        y, places = aten.max_pool2d_with_indices(x, two, two)
+        return [
+            y,
+            aten.max_pool2d_with_indices_backward(dout, x, two, two, none, [1, 1], False, places),
+        ]
+
+    return [Variant("max_pool2d_with_indices and its backward operator", run)]
+
+
 def batchnorm(x: Any, gamma: Any, beta: Any, dout: Any) -> list[Variant]:
     """Return forward and backward pass."""
     x, gamma, beta, dout = _tensors(x, gamma, beta, dout)

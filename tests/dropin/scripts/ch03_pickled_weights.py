@@ -1,6 +1,7 @@
 """Chapter 3: inference with weights from a pickle, one image at a time and in batches."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import pickle
 import numpy as np

@@ -1,6 +1,7 @@
 """Chapter 4: losses, numerical gradients, and a tiny network trained with them."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist
@@ -92,5 +93,9 @@ for i in range(3):
     for key in ("W1", "b1", "W2", "b2"):
         network.params[key] -= learning_rate * grad[key]
     print("loss:", repr(network.loss(x_batch, t_batch)))
-print("train acc, test acc | " + str(network.accuracy(x_train, t_train)) + ", "
-      + str(network.accuracy(x_test, t_test)))
+print(
+    "train acc, test acc | "
+    + str(network.accuracy(x_train, t_train))
+    + ", "
+    + str(network.accuracy(x_test, t_test))
+)

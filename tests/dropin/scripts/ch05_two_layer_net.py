@@ -1,6 +1,7 @@
 """Chapter 5: a network of layers in an OrderedDict, its gradient check and its training."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist

@@ -1,6 +1,7 @@
 """Chapter 6: networks with and without batch normalisation over several initial scales."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist
@@ -20,11 +21,16 @@ learning_rate = 0.01
 
 def __train(weight_init_std):
     bn_network = MultiLayerNetExtend(
-        input_size=784, hidden_size_list=[30, 30, 30], output_size=10,
-        weight_init_std=weight_init_std, use_batchnorm=True,
+        input_size=784,
+        hidden_size_list=[30, 30, 30],
+        output_size=10,
+        weight_init_std=weight_init_std,
+        use_batchnorm=True,
     )
     network = MultiLayerNetExtend(
-        input_size=784, hidden_size_list=[30, 30, 30], output_size=10,
+        input_size=784,
+        hidden_size_list=[30, 30, 30],
+        output_size=10,
         weight_init_std=weight_init_std,
     )
     optimizer = SGD(lr=learning_rate)

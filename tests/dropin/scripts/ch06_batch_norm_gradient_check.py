@@ -1,6 +1,7 @@
 """Chapter 6: gradients of a network with batch normalisation, for one sample and for four."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist

@@ -1,6 +1,7 @@
 """Chapter 6: random search for the learning rate and the weight decay."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist
@@ -24,13 +25,22 @@ t_train = t_train[validation_num:]
 
 def __train(lr, weight_decay, epocs=50):
     network = MultiLayerNet(
-        input_size=784, hidden_size_list=[30, 30, 30, 30], output_size=10,
+        input_size=784,
+        hidden_size_list=[30, 30, 30, 30],
+        output_size=10,
         weight_decay_lambda=weight_decay,
     )
     trainer = Trainer(
-        network, x_train, t_train, x_val, t_val,
-        epochs=epocs, mini_batch_size=50,
-        optimizer="sgd", optimizer_param={"lr": lr}, verbose=False,
+        network,
+        x_train,
+        t_train,
+        x_val,
+        t_val,
+        epochs=epocs,
+        mini_batch_size=50,
+        optimizer="sgd",
+        optimizer_param={"lr": lr},
+        verbose=False,
     )
     trainer.train()
     print(trainer.train_loss_list[0], trainer.train_loss_list[-1])
@@ -43,8 +53,14 @@ for _ in range(4):
     weight_decay = 10 ** np.random.uniform(-8, -4)
     lr = 10 ** np.random.uniform(-6, -2)
     val_acc_list, train_acc_list = __train(lr, weight_decay, epocs=4)
-    print("val acc:" + str(val_acc_list[-1]) + " | lr:" + str(lr)
-          + ", weight decay:" + str(weight_decay))
+    print(
+        "val acc:"
+        + str(val_acc_list[-1])
+        + " | lr:"
+        + str(lr)
+        + ", weight decay:"
+        + str(weight_decay)
+    )
     key = "lr:" + str(lr) + ", weight decay:" + str(weight_decay)
     results_val[key] = val_acc_list
     results_train[key] = train_acc_list

@@ -1,6 +1,7 @@
 """Chapter 6: optimizers on MNIST, one network each."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist
@@ -26,9 +27,7 @@ optimizers["Adam"] = Adam()
 networks = {}
 train_loss = {}
 for key in optimizers.keys():
-    networks[key] = MultiLayerNet(
-        input_size=784, hidden_size_list=[30, 30, 30, 30], output_size=10
-    )
+    networks[key] = MultiLayerNet(input_size=784, hidden_size_list=[30, 30, 30, 30], output_size=10)
     train_loss[key] = []
 
 for i in range(max_iterations):

@@ -1,6 +1,7 @@
 """Chapter 6: optimizers on a function of two numbers, which are plain Python floats."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from collections import OrderedDict

@@ -1,6 +1,7 @@
 """Chapter 6: overfitting a small data set, with weight decay against it."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist
@@ -14,7 +15,9 @@ t_train = t_train[:60]
 
 for weight_decay_lambda in (0, 0.1):
     network = MultiLayerNet(
-        input_size=784, hidden_size_list=[30, 30, 30, 30], output_size=10,
+        input_size=784,
+        hidden_size_list=[30, 30, 30, 30],
+        output_size=10,
         weight_decay_lambda=weight_decay_lambda,
     )
     optimizer = SGD(lr=0.01)
@@ -38,8 +41,14 @@ for weight_decay_lambda in (0, 0.1):
             test_acc = network.accuracy(x_test, t_test)
             train_acc_list.append(train_acc)
             test_acc_list.append(test_acc)
-            print("epoch:" + str(epoch_cnt) + ", train acc:" + str(train_acc)
-                  + ", test acc:" + str(test_acc))
+            print(
+                "epoch:"
+                + str(epoch_cnt)
+                + ", train acc:"
+                + str(train_acc)
+                + ", test acc:"
+                + str(test_acc)
+            )
             epoch_cnt += 1
             if epoch_cnt >= max_epochs:
                 break

@@ -1,6 +1,7 @@
 """Chapter 6: how initial weights spread the activations of a deep network."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from common.functions import sigmoid, relu

@@ -1,6 +1,7 @@
 """Chapter 6: initial weights, and the optimizer shared by the networks."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist

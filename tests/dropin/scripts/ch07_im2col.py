@@ -1,6 +1,7 @@
 """Chapter 7: images laid out as columns, a convolution by hand, and a filter with Convolution."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist

@@ -1,6 +1,7 @@
 """Chapter 7: a convolutional network with its own pickled parameters."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import pickle
 import numpy as np
@@ -12,9 +13,14 @@ from common.trainer import Trainer
 
 
 class SimpleConvNet:
-    def __init__(self, input_dim=(1, 28, 28),
-                 conv_param={"filter_num": 30, "filter_size": 5, "pad": 0, "stride": 1},
-                 hidden_size=100, output_size=10, weight_init_std=0.01):
+    def __init__(
+        self,
+        input_dim=(1, 28, 28),
+        conv_param={"filter_num": 30, "filter_size": 5, "pad": 0, "stride": 1},
+        hidden_size=100,
+        output_size=10,
+        weight_init_std=0.01,
+    ):
         filter_num = conv_param["filter_num"]
         filter_size = conv_param["filter_size"]
         filter_pad = conv_param["pad"]
@@ -108,18 +114,29 @@ x_test, t_test = x_test[:100], t_test[:100]
 network = SimpleConvNet(
     input_dim=(1, 28, 28),
     conv_param={"filter_num": 6, "filter_size": 5, "pad": 0, "stride": 1},
-    hidden_size=20, output_size=10, weight_init_std=0.01,
+    hidden_size=20,
+    output_size=10,
+    weight_init_std=0.01,
 )
 trainer = Trainer(
-    network, x_train, t_train, x_test, t_test, epochs=3, mini_batch_size=40,
-    optimizer="Adam", optimizer_param={"lr": 0.001}, evaluate_sample_num_per_epoch=100,
+    network,
+    x_train,
+    t_train,
+    x_test,
+    t_test,
+    epochs=3,
+    mini_batch_size=40,
+    optimizer="Adam",
+    optimizer_param={"lr": 0.001},
+    evaluate_sample_num_per_epoch=100,
 )
 trainer.train()
 network.save_params("params.pkl")
 print("Saved Network Parameters!")
 
-other = SimpleConvNet(conv_param={"filter_num": 6, "filter_size": 5, "pad": 0, "stride": 1},
-                      hidden_size=20)
+other = SimpleConvNet(
+    conv_param={"filter_num": 6, "filter_size": 5, "pad": 0, "stride": 1}, hidden_size=20
+)
 other.load_params("params.pkl")
 print(other.loss(x_test, t_test), other.accuracy(x_test, t_test))
 print(other.layers["Conv1"].W is other.params["W1"], other.params["W1"].mean())

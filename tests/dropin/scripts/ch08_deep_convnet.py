@@ -1,6 +1,7 @@
 """Chapter 8: a deeper convolutional network with dropout before its end."""
 
 import sys, os
+
 sys.path.append(os.pardir)
 import numpy as np
 from dataset.mnist import load_mnist
@@ -9,8 +10,7 @@ from common.optimizer import Adam
 
 
 class DeepConvNet:
-    def __init__(self, input_dim=(1, 28, 28), filters=(3, 3, 4, 4), hidden_size=12,
-                 output_size=10):
+    def __init__(self, input_dim=(1, 28, 28), filters=(3, 3, 4, 4), hidden_size=12, output_size=10):
         pre_node_nums = [input_dim[0] * 9] + [n * 9 for n in filters[:-1]]
         pre_node_nums += [filters[-1] * 7 * 7, hidden_size]
         weight_init_scales = np.sqrt(2.0 / np.array(pre_node_nums))
@@ -31,8 +31,9 @@ class DeepConvNet:
         self.layers = []
         for idx in range(1, 5):
             self.layers.append(
-                Convolution(self.params["W" + str(idx)], self.params["b" + str(idx)],
-                            stride=1, pad=1)
+                Convolution(
+                    self.params["W" + str(idx)], self.params["b" + str(idx)], stride=1, pad=1
+                )
             )
             self.layers.append(Relu())
             if idx % 2 == 0:

@@ -1,0 +1,75 @@
+"""Patches of images, one a row, and their way back."""
+
+from fastnn.kernels.blocks import copy_block
+from fastnn.kernels.driver import kernel
+
+__all__ = ["col2im", "im2col"]
+
+
+@kernel("x.shape[0] * places[0]")
+def _im2col(x, places, filter_h, filter_w, stride, pad, out, start, stop):
+    """Write the rows of some rows of places."""
+    _, c, h, w = x.shape
+    oh, ow = places
+    zero, size = x.dtype.type(0), x.itemsize
+    for unit in range(start, stop):
+        n, y = unit // oh, unit % oh * stride - pad
+        top = min(max(0, -y), filter_h)
+        bottom = max(min(filter_h, h - y), top)
+        for q in range(ow):
+            at = q * stride - pad
+            left = min(max(0, -at), filter_w)
+            right = max(min(filter_w, w - at), left)
+            patch = out[unit * ow + q]
+            if (bottom - top) * (right - left) < filter_h * filter_w:
+                patch[:] = 0
+            source = (
+                x.ctypes.data + n * x.strides[0] + (y + top) * x.strides[2] + (at + left) * size
+            )
+            to = patch.ctypes.data + (top * filter_w + left) * size
+            for channel in range(c):
+                copy_block(
+                    source + channel * x.strides[1], x.strides[2],
+                    to + channel * filter_h * filter_w * size, filter_w * size,
+                    bottom - top, right - left, zero,
+                )  # fmt: skip
+
+
+@kernel("out.shape[0] * out.shape[1]")
+def _col2im(col, places, filter_h, filter_w, stride, pad, out, start, stop):
+    """Add up some planes."""
+    _, c, h, w = out.shape
+    oh, ow = places
+    for unit in range(start, stop):
+        n, channel = unit // c, unit % c
+        plane = out[n, channel]
+        plane[:] = 0
+        k = channel * filter_h * filter_w
+        for i in range(filter_h):
+            for j in range(filter_w):
+                low = min((max(0, pad - j) + stride - 1) // stride, ow)
+                high = min((max(0, w + pad - j) + stride - 1) // stride, ow)
+                for p in range(oh):
+                    y = p * stride + i - pad
+                    if 0 <= y < h:
+                        first = (n * oh + p) * ow
+                        for q in range(low, high):
+                            plane[y, q * stride + j - pad] += col[first + q, k]
+                k += 1
+
+
+def _places(images, filter_h, filter_w, stride, pad):
+    h, w = images.shape[2:]
+    return (h + 2 * pad - filter_h) // stride + 1, (w + 2 * pad - filter_w) // stride + 1
+
+
+def im2col(x, filter_h, filter_w, stride, pad, out, chunks):
+    """out = a row (c, i, j) for each place (n, oh, ow) of a filter; zero in the padding."""
+    places = _places(x, filter_h, filter_w, stride, pad)
+    _im2col(x, places, filter_h, filter_w, stride, pad, out, chunks)
+
+
+def col2im(col, filter_h, filter_w, stride, pad, out, chunks):
+    """out = for each pixel the sum of its values in all patches."""
+    places = _places(out, filter_h, filter_w, stride, pad)
+    _col2im(col, places, filter_h, filter_w, stride, pad, out, chunks)

@@ -1,0 +1,1 @@
+"""The course's modules in plain NumPy: the formulas as the assignments ask for them."""
