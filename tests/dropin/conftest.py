@@ -213,8 +213,8 @@ def book_path():
     return folders("dlfs")
 
 
-# Imports what ``python -m fastnn`` does, loads kernels, and then, for each line of its input, goes on
-# as that command in a child. What it does before takes most of two seconds, and there are many
+# Imports what ``python -m fastnn`` does, loads kernels, and then, for each line of its input, goes
+# on as that command in a child. What it does before takes most of two seconds, and there are many
 # scripts to run.
 SERVER = """
 import json, os, runpy, sys
