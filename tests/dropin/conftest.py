@@ -48,8 +48,8 @@ def _ours():
 
 @contextmanager
 def transcription(edition):
-    """Make ``common`` and ``dataset`` the transcription, and nothing again afterwards."""
-    assert not _ours()
+    """Make ``common`` and ``dataset`` the transcription, and what they were before afterwards."""
+    before = {name: sys.modules.pop(name) for name in _ours()}
     path = sys.path.copy()
     sys.path[:0] = map(str, folders(edition))
     try:
@@ -58,6 +58,7 @@ def transcription(edition):
         sys.path[:] = path
         for name in _ours():
             del sys.modules[name]
+        sys.modules.update(before)
 
 
 class Side:
