@@ -48,8 +48,8 @@ def _ours():
 
 @contextmanager
 def transcription(edition):
-    """Make ``common`` and ``dataset`` the transcription, and nothing again afterwards."""
-    assert not _ours()
+    """Make ``common`` and ``dataset`` the transcription, and what they were before afterwards."""
+    before = {name: sys.modules.pop(name) for name in _ours()}
     path = sys.path.copy()
     sys.path[:0] = map(str, folders(edition))
     try:
@@ -58,6 +58,7 @@ def transcription(edition):
         sys.path[:] = path
         for name in _ours():
             del sys.modules[name]
+        sys.modules.update(before)
 
 
 class Side:
@@ -213,11 +214,29 @@ def book_path():
     return folders("dlfs")
 
 
-# Imports what ``python -m fastnn`` does, and then, for each line of its input, goes on as that
-# command in a child: the imports take most of a second, and there are many scripts to run.
+# Imports what ``python -m fastnn`` does, loads kernels, and then, for each line of its input, goes
+# on as that command in a child. What it does before takes most of two seconds, and there are many
+# scripts to run.
 SERVER = """
 import json, os, runpy, sys
+import numpy as np
 import fastnn._cli
+from fastnn import dropin
+
+with dropin.installed("dlfs"):
+    from common import optimizer
+    from common.layers import Convolution, Pooling
+    from common.multi_layer_net_extend import MultiLayerNetExtend
+
+x, t = np.ones((2, 8)), np.array([0, 1])
+for normalised in False, True:
+    net = MultiLayerNetExtend(8, [4], 3, use_dropout=normalised, use_batchnorm=normalised)
+    for name in "SGD", "Momentum", "AdaGrad", "RMSprop", "Adam":
+        getattr(optimizer, name)().update(net.params, net.gradient(x, t))
+    net.accuracy(x, t)
+for layer in Convolution(np.ones((1, 1, 3, 3)), np.zeros(1)), Pooling(2, 2):
+    layer.backward(layer.forward(np.ones((1, 1, 6, 6))))
+
 for line in sys.stdin:
     job = json.loads(line)
     child = os.fork()
@@ -232,7 +251,13 @@ for number, name in (1, "stdout"), (2, "stderr"):
 os.chdir(job["folder"])
 sys.argv = ["fastnn", *job["arguments"]]
 sys.path[0] = job["folder"]
-runpy.run_module("fastnn", run_name="__main__", alter_sys=True)
+try:
+    runpy.run_module("fastnn", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    code = end.code or 0
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code)  # to tear down all that was loaded takes half a second
 """
 
 
