@@ -18,27 +18,31 @@ from fastnn.kernels.simd import I64
 
 
 def _function(module: ir.Module, real: Any, add: bool) -> ir.Function:
-    def emit(builder: ir.IRBuilder, args: Sequence[ir.Value]) -> None:
+    def emit(b: ir.IRBuilder, args: Sequence[ir.Value]) -> None:
         source, source_step, target, target_step, rows, columns = args
-        v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
-        whole = builder.sdiv(columns, I64(v.lanes))
-        rest = builder.srem(columns, I64(v.lanes))
-        mask = v.mask(rest)
+        widest = simd.vector_bits() // real.bitwidth
 
-        def move(source: ir.Value, target: ir.Value, mask: ir.Value | None) -> None:
-            value = v.load(source, mask)
+        def move(at: list[ir.Value], lanes: int) -> list[ir.Value]:
+            v = simd.Vectors(b, real, lanes)
+            value = v.load(at[0])
             if add:
-                value = builder.fadd(v.load(target, mask), value)
-            v.store(value, target, mask)
+                value = b.fadd(v.load(at[1]), value)
+            v.store(value, at[1])
+            return [v.offset(address, lanes) for address in at]
 
-        with simd.loop(builder, rows, [source, target]) as heads:
-            with simd.loop(builder, whole, list(heads)) as at:
-                move(*at, None)
-                at[:] = [v.offset(address, v.lanes) for address in at]
-            with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
-                move(*at, mask)
+        with simd.loop(b, rows, [source, target]) as heads:
+            with simd.loop(b, b.sdiv(columns, I64(widest)), list(heads)) as at:
+                at[:] = move(at, widest)
+            # The rest in ever shorter vectors. Masked ones take no longer, but a store of one
+            # holds up loads from all of its span, in which the next row may begin.
+            lanes = widest // 2
+            while lanes:
+                some = b.icmp_signed("!=", b.and_(columns, I64(lanes)), I64(0))
+                with simd.when(b, some, at):
+                    at[:] = move(at, lanes)
+                lanes //= 2
             steps = source_step, target_step
-            heads[:] = [builder.add(head, step) for head, step in zip(heads, steps, strict=True)]
+            heads[:] = [b.add(head, step) for head, step in zip(heads, steps, strict=True)]
 
     return simd.function(module, f"fastnn.{'add' if add else 'copy'}.{real}", 6, emit)
 

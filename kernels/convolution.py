@@ -40,7 +40,7 @@ LINE = 64  # bytes of a cache line
 
 # The length of columns from which on channels go in groups; bytes of a strip, and how many places
 # it may have (from gemm.WIDE_A on the filters would be packed anew for each).
-LONG, STRIP_BYTES, FEWEST_PLACES, MOST_PLACES = 256, 1 << 18, 64, WIDE_A - 32
+LONG, STRIP_BYTES, FEWEST_PLACES, MOST_PLACES = 256, 3 << 17, 64, WIDE_A - 32
 # Images are put together as long as there are so many strips to share out.
 STRIPS = 16
 # Slots: their number, how many places are worth one, and elements of all.

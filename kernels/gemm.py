@@ -106,17 +106,18 @@ def pack_transposed(b, packed, start, stop):
     for p in range(start, stop):
         panel, left = packed[p * width * k : (p + 1) * width * k], p * width
         columns = min(width, n - left)
-        whole, deep = columns // lanes * lanes, k // lanes * lanes
-        for j in range(0, whole, lanes):
+        deep = k // lanes * lanes
+        for j in range(0, columns, lanes):
             source = b.ctypes.data + (left + j) * b.strides[0]
             target = panel.ctypes.data + j * size
             for i in range(0, deep, lanes):
                 transpose(
-                    source + i * size, b.strides[0], target + i * width * size, width * size, zero
-                )
+                    source + i * size, b.strides[0], columns - j,
+                    target + i * width * size, width * size, zero,
+                )  # fmt: skip
         for j in range(columns):
             row = b[left + j]
-            for i in range(deep if j < whole else 0, k):
+            for i in range(deep, k):
                 panel[i * width + j] = row[i]
 
 

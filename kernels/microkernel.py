@@ -192,27 +192,31 @@ def tile(
 
 
 @intrinsic
-def transpose(typingctx, source, source_step, target, target_step, zero):  # type: ignore[no-untyped-def]
+def transpose(typingctx, source, source_step, rows, target, target_step, zero):  # type: ignore[no-untyped-def]
     """Copy the transpose of a square as wide as a vector.
 
     Parameters
     ----------
     source, source_step, target, target_step : int
         Addresses of the first elements, and steps from row to row, in bytes.
+    rows : int
+        Rows of the source from here to the matrix's end, at least one. Beyond them nothing is
+        read, and the last is copied again.
     zero : float
         Of the matrices' type.
     """
     if zero not in (types.float32, types.float64):
         return None
-    signature = types.void(*[types.int64] * 4, zero)
+    signature = types.void(*[types.int64] * 5, zero)
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        source, source_step, target, target_step, _ = args
+        source, source_step, count, target, target_step, _ = args
         v = simd.Vectors(builder, zero, BITS // zero.bitwidth)
         rows = []
-        for _ in range(v.lanes):
+        for i in range(v.lanes):
             rows.append(v.load(source))
-            source = builder.add(source, source_step)
+            following = builder.add(source, source_step)
+            source = builder.select(builder.icmp_signed("<", I64(i + 1), count), following, source)
         for row in v.transpose(rows):
             v.store(row, target)
             target = builder.add(target, target_step)

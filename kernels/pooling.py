@@ -50,7 +50,7 @@ def max_pool_backward_shared(dout, x, y, pool_h, pool_w, stride, dx, start, stop
                 for i in range(p * stride, p * stride + pool_h):
                     for j in range(q * stride, q * stride + pool_w):
                         count += one if values[i, j] == largest[p, q] else zero
+                share, nothing = d[p, q] / count, zero / count  # NaN where none is equal
                 for i in range(p * stride, p * stride + pool_h):
                     for j in range(q * stride, q * stride + pool_w):
-                        share = d[p, q] if values[i, j] == largest[p, q] else zero
-                        plane[i, j] += share / count
+                        plane[i, j] += share if values[i, j] == largest[p, q] else nothing
