@@ -44,18 +44,19 @@ def _col2im(col, places, filter_h, filter_w, stride, pad, out, start, stop):
         n, channel = unit // c, unit % c
         plane = out[n, channel]
         plane[:] = 0
-        k = channel * filter_h * filter_w
-        for i in range(filter_h):
-            for j in range(filter_w):
-                low = min((max(0, pad - j) + stride - 1) // stride, ow)
-                high = min((max(0, w + pad - j) + stride - 1) // stride, ow)
-                for p in range(oh):
-                    y = p * stride + i - pad
-                    if 0 <= y < h:
-                        first = (n * oh + p) * ow
+        # The patches of one row of places stay in the cache. Upwards, so that what is added to a
+        # pixel comes row by row of the filter, as in the twin.
+        for p in range(oh - 1, -1, -1):
+            first = (n * oh + p) * ow
+            for i in range(filter_h):
+                y = p * stride + i - pad
+                if 0 <= y < h:
+                    for j in range(filter_w):
+                        k = (channel * filter_h + i) * filter_w + j
+                        low = min((max(0, pad - j) + stride - 1) // stride, ow)
+                        high = min((max(0, w + pad - j) + stride - 1) // stride, ow)
                         for q in range(low, high):
                             plane[y, q * stride + j - pad] += col[first + q, k]
-                k += 1
 
 
 def _places(images, filter_h, filter_w, stride, pad):
