@@ -79,13 +79,11 @@ def _sizes(shape, filters, places, itemsize, form):
     # An odd number of cache lines: rows do not displace each other.
     step = ((count * itemsize + LINE - 1) // LINE | 1) * LINE // itemsize
     scratch = max(scratch_size(f, deep, count), scratch_size(deep, f, count))
+    packed = of_slots = 0
     if form & BACKWARD:
-        packed, scratch = (
-            packed_size(count, f, itemsize),
-            max(scratch, scratch_size(deep, count, f)),
-        )
-        return deep * step, f * step, packed, scratch, slots * f * (c * fh * fw + 1), step
-    return deep * step, f * step, 0, scratch, 0, step
+        packed, of_slots = packed_size(count, f, itemsize), slots * f * (c * fh * fw + 1)
+        scratch = max(scratch, scratch_size(deep, count, f))
+    return deep * step, f * step, packed, scratch, of_slots, step
 
 
 @serial

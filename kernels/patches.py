@@ -44,18 +44,18 @@ def _col2im(col, places, filter_h, filter_w, stride, pad, out, start, stop):
         n, channel = unit // c, unit % c
         plane = out[n, channel]
         plane[:] = 0
-        k = channel * filter_h * filter_w
-        for i in range(filter_h):
-            for j in range(filter_w):
-                low = min((max(0, pad - j) + stride - 1) // stride, ow)
-                high = min((max(0, w + pad - j) + stride - 1) // stride, ow)
-                for p in range(oh):
-                    y = p * stride + i - pad
-                    if 0 <= y < h:
-                        first = (n * oh + p) * ow
-                        for q in range(low, high):
-                            plane[y, q * stride + j - pad] += col[first + q, k]
-                k += 1
+        # Upwards and to the left: what is added to a pixel comes in the twin's order, row by row
+        # of the filter and, in these, from left to right.
+        for p in range(oh - 1, -1, -1):
+            for i in range(filter_h):
+                y = p * stride + i - pad
+                if 0 <= y < h:
+                    row = plane[y]
+                    for q in range(ow - 1, -1, -1):
+                        at = q * stride - pad
+                        patch, k = col[(n * oh + p) * ow + q], (channel * filter_h + i) * filter_w
+                        for j in range(max(0, at), min(w, at + filter_w)):
+                            row[j] += patch[k - at + j]
 
 
 def _places(images, filter_h, filter_w, stride, pad):

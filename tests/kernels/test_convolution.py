@@ -17,7 +17,7 @@ SHAPES = {
     "one": ((1, 1, 1, 1), (1, 1, 1, 1), 1, 0),
     "the book's": ((5, 1, 28, 28), (30, 1, 5, 5), 1, 0),
     "strips of rows": ((3, 2, 37, 41), (5, 2, 3, 2), 1, 1),
-    "rows longer than strips": ((2, 1, 5, 1700), (3, 1, 3, 7), 1, 2),
+    "rows longer than strips": ((2, 2, 5, 900), (20, 2, 3, 7), 1, 2),
     "strips of images": ((70, 3, 6, 5), (7, 3, 3, 3), 1, 1),
     "a last strip of fewer images": ((33, 2, 9, 8), (4, 2, 2, 3), 1, 0),
     "groups": ((3, 70, 9, 10), (6, 70, 3, 3), 1, 1),
@@ -176,3 +176,12 @@ def test_nothing_is_touched_outside_the_arrays():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "done"
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_patches_are_added_in_the_order_of_the_twin(stride):
+    col = np.random.default_rng(0).standard_normal((3 * 8 * 7, 2 * 4 * 3))
+    shape = (3, 2, 8 * stride - stride + 4 - 4, 7 * stride - stride + 3 - 4)
+    expected = np.empty(shape)
+    reference.col2im(col, 4, 3, stride, 2, expected)
+    np.testing.assert_array_equal(ops.col2im(col, shape, 4, 3, stride, 2), expected)
