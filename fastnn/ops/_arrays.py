@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn._types import Array, Labels
+from fastnn.ops._memory import empty
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 _I64 = np.dtype(np.int64)
@@ -127,7 +128,7 @@ def output(
         If `out` has another shape or is read-only.
     """
     if out is None:
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
     _writable(name, out)
     if out.dtype != dtype:
         raise TypeError(f"{name}: expected dtype {dtype}, got {out.dtype}")
@@ -135,7 +136,7 @@ def output(
     plain = np.asarray(out)  # of a subclass: np.matrix, for one, does not become flat
     if plain.flags.carray and not any([_overlap(plain, a) for a in apart]):
         return plain
-    return np.empty(shape, dtype)
+    return empty(shape, dtype)
 
 
 def deliver(out: Array | None, buffer: Array) -> Array:
