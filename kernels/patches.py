@@ -1,9 +1,17 @@
 """Patches of images, one a row, and their way back."""
 
-from fastnn.kernels.blocks import copy_block
+from fastnn.kernels.blocks import add_block, copy_block
+from fastnn.kernels.compile import serial
 from fastnn.kernels.driver import kernel
 
 __all__ = ["col2im", "im2col"]
+
+
+@serial
+def _inside(at, filter_size, size):
+    """Return which of a filter's elements lie in the image, where its first one is at `at`."""
+    first = min(max(0, -at), filter_size)
+    return first, max(min(filter_size, size - at), first)
 
 
 @kernel("x.shape[0] * places[0]")
@@ -14,12 +22,10 @@ def _im2col(x, places, filter_h, filter_w, stride, pad, out, start, stop):
     zero, size = x.dtype.type(0), x.itemsize
     for unit in range(start, stop):
         n, y = unit // oh, unit % oh * stride - pad
-        top = min(max(0, -y), filter_h)
-        bottom = max(min(filter_h, h - y), top)
+        top, bottom = _inside(y, filter_h, h)
         for q in range(ow):
             at = q * stride - pad
-            left = min(max(0, -at), filter_w)
-            right = max(min(filter_w, w - at), left)
+            left, right = _inside(at, filter_w, w)
             patch = out[unit * ow + q]
             if (bottom - top) * (right - left) < filter_h * filter_w:
                 patch[:] = 0
@@ -35,27 +41,32 @@ def _im2col(x, places, filter_h, filter_w, stride, pad, out, start, stop):
                 )  # fmt: skip
 
 
-@kernel("out.shape[0] * out.shape[1]")
+@kernel("out.shape[0]")
 def _col2im(col, places, filter_h, filter_w, stride, pad, out, start, stop):
-    """Add up some planes."""
+    """Add up some images."""
     _, c, h, w = out.shape
     oh, ow = places
-    for unit in range(start, stop):
-        n, channel = unit // c, unit % c
-        plane = out[n, channel]
-        plane[:] = 0
+    zero, size = out.dtype.type(0), out.itemsize
+    of_channel = filter_h * filter_w * size
+    for n in range(start, stop):
+        out[n] = 0
         # Upwards and to the left: what is added to a pixel comes in the twin's order, row by row
         # of the filter and, in these, from left to right.
         for p in range(oh - 1, -1, -1):
-            for i in range(filter_h):
-                y = p * stride + i - pad
-                if 0 <= y < h:
-                    row = plane[y]
-                    for q in range(ow - 1, -1, -1):
-                        at = q * stride - pad
-                        patch, k = col[(n * oh + p) * ow + q], (channel * filter_h + i) * filter_w
-                        for j in range(max(0, at), min(w, at + filter_w)):
-                            row[j] += patch[k - at + j]
+            y = p * stride - pad
+            top, bottom = _inside(y, filter_h, h)
+            for q in range(ow - 1, -1, -1):
+                x = q * stride - pad
+                left, right = _inside(x, filter_w, w)
+                patch = col.ctypes.data + ((n * oh + p) * ow + q) * col.strides[0]
+                source = patch + (top * filter_w + left) * size
+                to = out.ctypes.data + n * out.strides[0] + ((y + top) * w + x + left) * size
+                for channel in range(c):
+                    add_block(
+                        source + channel * of_channel, filter_w * size,
+                        to + channel * out.strides[1], w * size,
+                        bottom - top, right - left, zero,
+                    )  # fmt: skip
 
 
 def _places(images, filter_h, filter_w, stride, pad):
