@@ -21,6 +21,8 @@ from types import ModuleType
 
 from fastnn import _numbers as numbers
 from fastnn.dropin import _facade, _sources
+from fastnn.kernels import threads
+from fastnn.ops._dispatch import compiled
 
 __all__ = ["NAMES", "install", "installed", "uninstall"]
 
@@ -59,6 +61,8 @@ def install(name: str) -> None:
     for other in [other for other in _installed if set(_sources.SOURCES[other].roots) & set(roots)]:
         uninstall(other)
     modules = _facade.make(name)
+    if compiled():
+        threads.prepare()  # here Numba sets itself up, not in the first call of a script
     _installed[name] = _take_out(roots)
     sys.modules.update(modules)
     _facade.watch(modules)
