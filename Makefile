@@ -16,6 +16,7 @@ test: $(VENV)/dev.stamp lint
 ifneq ($(strip $(TEST_PEERS)),)
 	$(PIP) install $(TEST_PEERS)
 endif
+	$(BIN)/python -m fastnn warmup
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.stamp

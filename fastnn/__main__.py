@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastnn info``, ``warmup`` or ``bench``."""
+"""The command line: ``python -m fastnn info``, ``warmup``, ``bench`` or ``run``."""
 
 import sys
 

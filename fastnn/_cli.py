@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from tqdm import tqdm
 
@@ -38,8 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         help="compile all kernels now, so that no later process has to",
         description="Compile all kernels for float32 and float64 and keep them in the cache "
         "folder (FASTNN_CACHE_DIR), so that no later process of this installation has to. "
-        "Takes a minute or two the first time.",
+        "Takes a minute or two the first time, on two CPUs.",
     )
+    warmup.add_argument("--dtype", choices=_warmup.DTYPES, help=argparse.SUPPRESS)
     warmup.set_defaults(run=_compile)
 
     bench = commands.add_parser(
@@ -130,13 +135,16 @@ def _compile(parsed: argparse.Namespace) -> int:
     if config.get_backend() != "numba":
         print("nothing to compile: FASTNN_BACKEND=numpy or NUMBA_DISABLE_JIT=1 is set")
         return 1
-    start, before = time.perf_counter(), _compiled()
-    steps = list(_warmup.steps())
-    with tqdm(total=len(steps), unit="call", dynamic_ncols=True) as bar:
-        for name, call in steps:
-            bar.set_postfix_str(name)
+    if parsed.dtype:  # one of the processes of the command without it
+        for name, call in _warmup.steps(parsed.dtype):
             call()
-            bar.update()
+            print(name, flush=True)
+        return 0
+    start, before = time.perf_counter(), _compiled()
+    failed = _compile_each(_warmup.DTYPES)
+    if failed:
+        print(f"warmup: {failed}", file=sys.stderr)
+        return 1
     seconds, after = time.perf_counter() - start, _compiled()
     print(
         f"compiled {after - before} kernels in {seconds:.1f} s, found {before} compiled before; "
@@ -145,6 +153,38 @@ def _compile(parsed: argparse.Namespace) -> int:
     if not after:
         print("nothing could be kept there: set FASTNN_CACHE_DIR to a folder that can be written")
     return 0 if after else 1
+
+
+def _compile_each(dtypes: Sequence[str]) -> str:
+    """Compile for each dtype in a process of its own; return what has gone wrong."""
+    # Their kernels have little in common, and a process compiles on one CPU only.
+    command = [sys.executable, "-m", "fastnn", "warmup", "--dtype"]
+    count = sum(1 for dtype in dtypes for _ in _warmup.steps(dtype))
+    with tempfile.TemporaryFile("w+") as errors, tqdm(total=count, unit="call") as bar:
+        children = [
+            subprocess.Popen([*command, dtype], stdout=subprocess.PIPE, stderr=errors, text=True)
+            for dtype in dtypes
+        ]
+        try:
+            readers = [Thread(target=_follow, args=(child.stdout, bar)) for child in children]
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
+            if any([child.wait() for child in children]):
+                errors.seek(0)
+                return errors.read().strip() or "a process that compiles has ended"
+        except BaseException:
+            for child in children:
+                child.kill()
+            raise
+    return ""
+
+
+def _follow(lines: Any, bar: Any) -> None:
+    for line in lines:
+        bar.set_postfix_str(line.strip())
+        bar.update()
 
 
 def _bench(parsed: argparse.Namespace) -> int:

@@ -177,13 +177,12 @@ def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) 
     network.fit(x, t, 1, 8, verbose=False)
 
 
-def steps() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield what to show and what to call for each thing to compile."""
+def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what to show and what to call for each thing to compile, for one dtype."""
     yield "threads", threads.prepare
-    for dtype in DTYPES:
-        for name in ops.__all__:
-            yield f"{name} {dtype}", partial(_CALLS[name], name, dtype)
-        kinds = product(("relu", "sigmoid", "tanh"), (False, True), (False, True))
-        for activation, use_batchnorm, use_dropout in kinds:
-            train = partial(_train, activation, use_batchnorm, use_dropout, dtype)
-            yield f"{activation} network {dtype}", train
+    for name in ops.__all__:
+        yield f"{name} {dtype}", partial(_CALLS[name], name, dtype)
+    kinds = product(("relu", "sigmoid", "tanh"), (False, True), (False, True))
+    for activation, use_batchnorm, use_dropout in kinds:
+        train = partial(_train, activation, use_batchnorm, use_dropout, dtype)
+        yield f"{activation} network {dtype}", train

@@ -197,8 +197,9 @@ def note(self, signature, context):
     return load(self, signature, context)
 
 cache._KernelCache.load_overload = note
-for _, call in _warmup.steps():
-    call()
+for dtype in _warmup.DTYPES:
+    for _, call in _warmup.steps(dtype):
+        call()
 warmed = set(used)
 """
 
@@ -215,6 +216,16 @@ def test_after_warmup_nothing_is_left_to_compile():
     assert "compiled 0 kernels in " in again.stdout
     assert f"found {len(files)} compiled before; they are in {cache.folder()}" in again.stdout
     assert "adam_ float64" in again.stderr  # the progress bar
+
+
+def test_warmup_says_what_has_gone_wrong(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'float64' in sys.argv:\n    raise SystemExit('no CPU left')\n"
+    )
+    done = run("warmup", PYTHONPATH=tmp_path)
+    assert done.returncode == 1
+    assert "warmup: " in done.stderr
+    assert "no CPU left" in done.stderr
 
 
 def test_warmup_says_when_nothing_can_be_kept(tmp_path):

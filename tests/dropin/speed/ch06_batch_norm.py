@@ -17,7 +17,7 @@ for scale in (1.0, 0.1, 0.01):
         for norm in (True, False)
     ]
     optimizer = SGD(lr=0.01)
-    for i in range(200):
+    for i in range(300):
         batch = np.random.choice(1000, 100)
         x, t = x_train[batch], t_train[batch]
         for network in networks:

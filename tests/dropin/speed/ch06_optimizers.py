@@ -12,7 +12,7 @@ np.random.seed(0)
 start = time.perf_counter()
 optimizers = {"SGD": SGD(), "Momentum": Momentum(), "AdaGrad": AdaGrad(), "Adam": Adam()}
 networks = {key: MultiLayerNet(784, [100] * 4, 10) for key in optimizers}
-for _ in range(250):
+for _ in range(600):
     batch = np.random.choice(len(x_train), 128)
     x, t = x_train[batch], t_train[batch]
     losses = []

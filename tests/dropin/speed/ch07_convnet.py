@@ -58,7 +58,7 @@ x_train, t_train = x_train[:2000], t_train[:2000]
 np.random.seed(0)
 start = time.perf_counter()
 trainer = Trainer(
-    ConvNet(), x_train, t_train, x_test[:1000], t_test[:1000], epochs=1, mini_batch_size=100,
+    ConvNet(), x_train, t_train, x_test[:1000], t_test[:1000], epochs=3, mini_batch_size=100,
     optimizer="Adam", optimizer_param={"lr": 0.001}, verbose=False,
     evaluate_sample_num_per_epoch=1000,
 )  # fmt: skip
