@@ -1,10 +1,14 @@
 """Each example at its smallest size, as a user runs it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from fastnn import ops
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -37,6 +41,45 @@ def test_compare_optimizers(tmp_path):
     picture = tmp_path / "optimizers_mnist.png"
     assert str(picture) in done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_adopting_step_by_step(tmp_path):
+    out = tmp_path / "folder" / "table.txt"
+    done = run(
+        "adopt_step_by_step.py", "--rounds", "1", "--steps", "3", "--dtype", "float64",
+        "--out", str(out),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() in done.stdout
+    rows = [re.split(r"  +", line) for line in out.read_text().splitlines()[1:]]
+    assert [row[0] for row in rows] == [
+        "nothing", "layers", "their gradients", "loss", "update", "all",
+    ]  # fmt: skip
+    assert len({row[-1] for row in rows}) == 1  # all versions compute the same
+
+
+def test_code_of_the_page_on_adopting():
+    """Plain NumPy and its replacements give the same loss, gradients and parameters."""
+    page = (EXAMPLES / "adopting.md").read_text()
+    plain, layers, gradients, loss, update = re.findall(r"```python\n(.*?)```", page, re.S)
+    results = []
+    for blocks in ([plain], [layers, loss, gradients, GRADS, update]):
+        names = {"np": np, "ops": ops, "n": 20, "step": 3}
+        rng = np.random.default_rng(0)
+        for i, (d, h) in enumerate(((12, 9), (9, 8), (8, 5)), start=1):
+            names[f"W{i}"], names[f"b{i}"] = rng.standard_normal((d, h)), rng.random(h)
+        names["x"], names["t"] = rng.standard_normal((20, 12)), rng.integers(0, 5, 20)
+        names["params"] = [names[f"{p}{i}"] for i in (1, 2, 3) for p in ("W", "b")]
+        for kind in ("first_moments", "second_moments"):
+            names[kind] = [rng.random(p.shape) for p in names["params"]]
+        for block in blocks:
+            exec(block, names)
+        results.append([names["loss"], *names["grads"], *names["params"]])
+    for ours, numpys in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, numpys, rtol=1e-10, atol=1e-13)
+
+
+GRADS = "grads = dW1, db1, dW2, db2, dW3, db3"
 
 
 def test_bad_arguments():
