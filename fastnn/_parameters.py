@@ -11,8 +11,7 @@ from fastnn import layers, networks, optimizers
 from fastnn._plan import KNOWN, parameters_of
 from fastnn._route import Unsupported
 from fastnn._types import Array
-from fastnn._workspace import aligned
-from fastnn.kernels.driver import LINE
+from fastnn._workspace import Layout, aligned
 from fastnn.kernels.program_tables import RULES, SETTINGS
 
 _METHODS = ("predict", "loss", "gradient", "_weights")
@@ -114,11 +113,8 @@ class Parameters:
             raise Unsupported("the optimizer has a method update of its own")
         self._optimizer = optimizer
         self._real = network.dtype
-        self.begins: dict[str, int] = {}
-        self.size = 0
-        for key, p in network.params.items():
-            self.begins[key] = self.size
-            self.size += -(-p.size // LINE) * LINE
+        self._layout: Layout[str] = Layout(network.params)
+        self.begins, self.size = self._layout.begins, self._layout.size
         self.averages: dict[str, Array] | None = None
         self.take(network, found)
         if averaged:
@@ -137,11 +133,7 @@ class Parameters:
         _expect_apart([state[key] for state in arrays for key in self.begins])
 
     def _views(self) -> dict[str, Array]:
-        flat = aligned((self.size,), self._real)
-        return {
-            key: flat[begin : begin + self.arrays[key].size].reshape(self.arrays[key].shape)
-            for key, begin in self.begins.items()
-        }
+        return self._layout.views(aligned((self.size,), self._real))
 
     def _state(self, given: dict[str, Array]) -> dict[str, Array]:
         """Return a state as it is, or a copy that compiled code can write to."""

@@ -5,7 +5,6 @@ What layers would keep of a pass stands in the memory of the plan until the next
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,40 +12,35 @@ from numpy.typing import NDArray
 
 from fastnn import layers
 from fastnn._plan import Buffer, Plan, Sizes, parameters_of
+from fastnn._source import KINDS
 from fastnn._tables import Tables
 from fastnn._types import Array, Labels
+from fastnn._workspace import Layout
 from fastnn.kernels import program_tables as kinds
 from fastnn.kernels import threads
-from fastnn.kernels.driver import LINE
 from fastnn.kernels.program import run
 from fastnn.program import share
 
-_KINDS = {np.dtype(np.float32): kinds.FLOAT32, np.dtype(np.float64): kinds.FLOAT64}
 
-
-class _Layout:
+class _Gradients:
     """Where gradients stand in one flat buffer; see :class:`fastnn._tables.Updated`."""
 
     def __init__(self, found: list[tuple[str, Any]]) -> None:
-        self.keys: dict[tuple[str, str], str] = {}
-        self.begins: dict[str, int] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.size = 0
         self.states: dict[str, dict[str, Array]] = {}
         self.averages: dict[str, Array] | None = None
+        self.keys: dict[tuple[str, str], str] = {}
+        arrays = {}
         for name, layer in found:
             for attribute, array in parameters_of(layer).items():
                 key = self.keys[name, attribute] = f"{attribute} of {name}"
-                self.begins[key], self.shapes[key] = self.size, array.shape
-                self.size += -(-array.size // LINE) * LINE
+                arrays[key] = array
+        self._layout: Layout[str] = Layout(arrays)
+        self.begins, self.size = self._layout.begins, self._layout.size
 
     def views(self, flat: Array) -> dict[tuple[str, str], Array]:
         """Return the parts of a flat buffer, by layer and name."""
-        views = {}
-        for where, key in self.keys.items():
-            begin, shape = self.begins[key], self.shapes[key]
-            views[where] = flat[begin : begin + math.prod(shape)].reshape(shape)
-        return views
+        views = self._layout.views(flat)
+        return {where: views[key] for where, key in self.keys.items()}
 
 
 class _Plan(Plan):
@@ -112,7 +106,7 @@ class Passes:
         plan = _Plan(found, features, Sizes(n, threads.get_num_threads(), real), training)
         scores = plan.forward()
         forward = len(plan.segments), len(plan.segments[-1].steps)
-        self._layout = _Layout(found)
+        self._layout = _Gradients(found)
         if training:
             d = plan.buffer("gradient of the scores", scores.columns)
             plan.add(kinds.CROSS_ENTROPY, source=scores, target=d)
@@ -159,7 +153,7 @@ class Passes:
 
     def _run(self, x: Array, segments: NDArray[Any]) -> None:
         p = self._tables.program[0]
-        p["data"], p["data_step"], p["data_kind"] = x.ctypes.data, x.strides[0], _KINDS[x.dtype]
+        p["data"], p["data_step"], p["data_kind"] = x.ctypes.data, x.strides[0], KINDS[x.dtype]
         share(self._tables)
         with threads.awake(max(int(p["row_threads"]), int(p["update_threads"])) - 1):
             run(self._tables.program, segments, *self._nothing)

@@ -13,7 +13,7 @@ from fastnn._types import Array
 from fastnn.kernels.program_tables import FLOAT32, FLOAT64, UINT8
 from fastnn.ops._arrays import labels
 
-_KINDS: dict[np.dtype[Any], int] = {
+KINDS: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): FLOAT32,
     np.dtype(np.float64): FLOAT64,
     np.dtype(np.uint8): UINT8,
@@ -38,7 +38,7 @@ class Samples:
     @property
     def kind(self) -> int:
         """What the numbers are, for the program."""
-        return int(_KINDS[self.array.dtype])
+        return int(KINDS[self.array.dtype])
 
     def is_as_used(self, real: np.dtype[Any]) -> bool:
         """Say whether products can read the rows where they lie."""
@@ -53,7 +53,7 @@ def samples(x: ArrayLike, scale: float, real: np.dtype[Any]) -> Samples:
     array = array.reshape(len(array), -1)
     item = array.dtype.itemsize
     if (
-        array.dtype not in _KINDS
+        array.dtype not in KINDS
         or (array.shape[1] > 1 and array.strides[1] != item)
         or array.strides[0] % item
         or not array.flags.aligned

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from fastnn.kernels.driver import LINE
 
 _LINE = 64  # bytes
 
@@ -18,6 +21,35 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     memory = np.zeros(size + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
     return memory[start : start + size].view(kind).reshape(shape)
+
+
+Key = TypeVar("Key")
+
+
+class Layout(Generic[Key]):
+    """Where arrays stand in one flat buffer: each begins at a multiple of `LINE`.
+
+    Attributes
+    ----------
+    begins : dict of Key to int
+    size : int
+        Length of such a buffer.
+    """
+
+    def __init__(self, arrays: Mapping[Key, NDArray[Any]]) -> None:
+        self._shapes = {key: array.shape for key, array in arrays.items()}
+        self.begins: dict[Key, int] = {}
+        self.size = 0
+        for key, array in arrays.items():
+            self.begins[key] = self.size
+            self.size += -(-array.size // LINE) * LINE
+
+    def views(self, flat: NDArray[Any]) -> dict[Key, NDArray[Any]]:
+        """Return the parts of a buffer, in the shapes of the arrays."""
+        return {
+            key: flat[begin : begin + math.prod(self._shapes[key])].reshape(self._shapes[key])
+            for key, begin in self.begins.items()
+        }
 
 
 class Workspace:

@@ -19,10 +19,10 @@ from fastnn._inference import scores
 from fastnn._route import StepSettings
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
+from fastnn._workspace import Layout, aligned
 from fastnn.callbacks import Callback
 from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
-from fastnn.kernels.driver import LINE
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 
@@ -40,14 +40,6 @@ _INITIALIZERS = {
     "tanh": initializers.xavier,
     "xavier": initializers.xavier,
 }
-
-
-def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """Return zeros that begin where a cache line does."""
-    extra = 64 // dtype.itemsize
-    buffer = np.zeros(size + extra, dtype)
-    begin = -buffer.ctypes.data % 64 // dtype.itemsize
-    return buffer[begin : begin + size]
 
 
 class MultiLayerNetExtend:
@@ -170,11 +162,10 @@ class MultiLayerNetExtend:
 
     def _join(self) -> None:
         """Move the parameters into one buffer; `params` and the layers get views of it."""
-        begins = np.cumsum([0, *(-(-p.size // LINE) * LINE for p in self.params.values())])
-        buffer = _aligned(int(begins[-1]), self.dtype)
+        layout: Layout[str] = Layout(self.params)
         views = {}
-        for (key, p), begin in zip(self.params.items(), begins.tolist(), strict=False):
-            view = buffer[begin : begin + p.size].reshape(p.shape)
+        for key, view in layout.views(aligned((layout.size,), self.dtype)).items():
+            p = self.params[key]
             view[...] = p
             views[id(p)] = self.params[key] = view
         for layer in self.layers.values():

@@ -107,7 +107,7 @@ class Program:
     def _tables(self, gathered: bool) -> Tables:
         """Return the tables, made anew if an array of the network is another one by now."""
         before, tables = self._made.get(gathered, ([], None))
-        if tables is None or not _same(before, self._facts()):
+        if tables is None or not same(before, self._facts()):
             if list(self._network.layers.values()) != [layer for _, layer in self._layers]:
                 raise ValueError("layers: they are others than when training began")
             shapes = {key: p.shape for key, p in self._network.params.items()}
@@ -234,7 +234,7 @@ class Program:
         return explain(tables, self._optimizer, state_bytes)
 
 
-def _same(facts: list[Any], others: list[Any]) -> bool:
+def same(facts: list[Any], others: list[Any]) -> bool:
     """Say whether arrays and layers are the same, and numbers equal."""
     return len(facts) == len(others) and all(
         a is b or (isinstance(a, (bool, int, float)) and bool(a == b))

@@ -22,6 +22,7 @@ from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
 from fastnn.kernels import threads
+from fastnn.program import same
 
 Found = dict[tuple[str, str], Array]  # gradients, by a layer's name and the parameter's
 
@@ -64,11 +65,7 @@ class CompiledLayers:
 
     def are(self, book: dict[str, Any]) -> bool:
         """Say whether layers and arrays are still those that this was made of."""
-        facts = [*_facts(book)]
-        return len(facts) == len(self._facts) and all(
-            a is b or (isinstance(a, float) and a == b)
-            for a, b in zip(facts, self._facts, strict=True)
-        )
+        return same([*_facts(book)], self._facts)
 
     def forward(self, x: Any, training: bool) -> Array | None:
         """Return the scores of a batch, or None if it is not for this."""

@@ -77,10 +77,7 @@ class SGD(_Optimizer):
         params[key] -= self.lr * grads[key]
 
 
-class Momentum(_Optimizer):
-    """Momentum: v = momentum v - lr g; p += v."""
-
-    _rule: str | None = "momentum_"
+class _WithVelocity(_Optimizer):
     _numbers = ("lr", "momentum")
     _states = ("v",)
 
@@ -88,6 +85,12 @@ class Momentum(_Optimizer):
         self.lr = lr
         self.momentum = momentum
         self.v: Any = None
+
+
+class Momentum(_WithVelocity):
+    """Momentum: v = momentum v - lr g; p += v."""
+
+    _rule = "momentum_"
 
     def _at_once(self, params: Any, grads: Any) -> bool:
         for key, v in self.v.items():  # scripts may keep the velocities of a step
@@ -100,20 +103,13 @@ class Momentum(_Optimizer):
         params[key] += self.v[key]
 
 
-class Nesterov(_Optimizer):
+class Nesterov(_WithVelocity):
     """Nesterov's momentum as in the Korean repository, which uses the velocity after its step.
 
     v = momentum v - lr g; p += momentum^2 v - (1 + momentum) lr g.
     """
 
     _rule: str | None = None
-    _numbers = ("lr", "momentum")
-    _states = ("v",)
-
-    def __init__(self, lr: Any = 0.01, momentum: Any = 0.9) -> None:
-        self.lr = lr
-        self.momentum = momentum
-        self.v: Any = None
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] *= self.momentum
