@@ -10,7 +10,7 @@ import pytest
 
 from fastnn import ops
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 def run(name, *arguments):

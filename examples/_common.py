@@ -1,0 +1,89 @@
+"""What the examples share: options, data, and where pictures go."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+
+from fastnn.datasets import load_mnist, mnist_source
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 100,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "legend.fontsize": "small",
+        "axes.titlesize": "medium",
+    }
+)
+
+
+class Data(NamedTuple):
+    """Images (N, 784), float32 from 0 to 1, and labels (N,)."""
+
+    x_train: np.ndarray
+    t_train: np.ndarray
+    x_test: np.ndarray
+    t_test: np.ndarray
+
+    def first(self, train: int, test: int | None = None) -> Data:
+        """Return the first samples of the training set, and of the test set if it is limited."""
+        return Data(
+            self.x_train[:train], self.t_train[:train], self.x_test[:test], self.t_test[:test]
+        )
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that all examples have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder of the four MNIST files (default: FASTNN_DATA_DIR)"
+    )
+    parser.add_argument(
+        "--bundled", action="store_true", help="use the 10,000 bundled images even so"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for pictures")
+    parser.add_argument(
+        "--full", action="store_true", help="the experiment at its full size, which takes longer"
+    )
+    return parser
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1 up: the type of options such as ``--epochs``."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text}")
+    return number
+
+
+def load(arguments: argparse.Namespace) -> Data:
+    """Return MNIST, full where it is at hand and else the bundled subset; print which."""
+    source = None if arguments.bundled else mnist_source(arguments.data)
+    if source is None:
+        train, test = load_mnist(subset="bundled")
+        name = "the bundled subset of MNIST"
+    else:
+        train, test = load_mnist(data_dir=source)
+        name = f"full MNIST from {source}"
+    print(f"data: {name}, {len(train[0])} training and {len(test[0])} test images")
+    return Data(*train, *test)
+
+
+def save(figure: plt.Figure, arguments: argparse.Namespace, name: str) -> None:
+    """Write a picture to the folder for pictures and print where it is."""
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = (arguments.out / name).resolve()
+    figure.savefig(path)
+    plt.close(figure)
+    print(f"picture: {path}")
