@@ -8,6 +8,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
+- :func:`fastnn.load`: networks from files that ``network.save`` has written.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
@@ -28,6 +29,7 @@ from fastnn import (
     schedules,
 )
 from fastnn.config import get_num_threads, set_num_threads
+from fastnn.files import load
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
 from fastnn.trainer import Trainer
 
@@ -44,6 +46,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load",
     "networks",
     "ops",
     "optimizers",

@@ -1,85 +1,66 @@
-"""A training in a file: an npz archive of plain arrays, and of settings as JSON."""
+"""A training in a file: network, optimizer, history and the settings of ``fit``."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastnn import _archive as archive
+from fastnn import _saved as saved
 from fastnn import _state as state
-from fastnn._types import Array
+from fastnn import schedules
+from fastnn._archive import Path_
+from fastnn.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from fastnn.fit import History
 
-Path_ = str | os.PathLike[str]
-
-_FORMAT = 1
-_APART = "averages", "optimizer"  # in a history, but kept apart from it here
+_APART = "averages", "optimizer", "schedule"  # in a history, but kept apart from it here
 
 
 def save_checkpoint(path: Path, network: Any, optimizer: Any, history: History) -> None:
     """Write network, optimizer and history; a file that is there is replaced at the end."""
+    facts, groups = saved.parts(network)
     settings, states = state.optimizer_state(optimizer)
     names = [f.name for f in dataclasses.fields(history) if f.name not in _APART]
     recorded = {name: getattr(history, name) for name in names}
-    layers = state.layer_state(network)
-    facts = {
-        "format": _FORMAT,
+    facts |= {
         "optimizer": {"type": type(optimizer).__name__, "settings": settings, "states": [*states]},
-        "layers": {k: v for k, v in layers.items() if not isinstance(v, np.ndarray)},
         "history": {k: v for k, v in recorded.items() if not isinstance(v, list)},
+        "schedule": describe(history.schedule),
     }
-    arrays: dict[str, Array] = {"facts": np.array(json.dumps(facts))}
-    groups = {
-        "params": network.params,
-        "layers": {k: v for k, v in layers.items() if isinstance(v, np.ndarray)},
+    groups |= {
         "averages": history.averages or {},
         "history": {k: np.array(v) for k, v in recorded.items() if isinstance(v, list)},
+        **{f"optimizer/{name}": values or {} for name, values in states.items()},
     }
-    groups |= {f"optimizer/{name}": values or {} for name, values in states.items()}
-    for group, members in groups.items():
-        arrays |= {f"{group}/{key}": a for key, a in members.items()}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    archive.write(path, facts, groups)
 
 
-def _group(file: Any, group: str) -> dict[str, Array]:
-    """Return the arrays whose names begin with that of a group, without it."""
-    prefix = f"{group}/"
-    return {key[len(prefix) :]: file[key] for key in file.files if key.startswith(prefix)}
-
-
-def load_checkpoint(path: Path_, network: Any, optimizer: Any) -> History:
+def load_checkpoint(path: Path_, network: Any, optimizer: Any = None) -> History:
     """Bring a network and an optimizer to where a :class:`Checkpoint` was written.
 
-    ``network.fit(x, t, epochs, ..., optimizer=optimizer, resume=history)`` then goes on as if the
-    training had not ended, with the same bits.
+    ``network.fit(x, t, epochs, batch_size, resume=history)`` then goes on as if the training had
+    not ended, with the same bits: with its optimizer, schedule, clipping and order of samples.
 
     Parameters
     ----------
     path : str or path
     network : MultiLayerNetExtend
-        With layers of the same kinds and sizes and the same dtype. Parameters are written in
-        place; running statistics of batch normalisation and seeds of dropout are set too.
-    optimizer : Optimizer
-        Of the same type. Its settings and state are set.
+        With layers of the same kinds and sizes and the same dtype, such as that of
+        ``fastnn.load(path)``. Parameters are written in place; running statistics of batch
+        normalisation and seeds of dropout are set too.
+    optimizer : Optimizer, optional
+        Of the same type. Its settings and state are set. One of fastnn's is made if not given.
 
     Returns
     -------
     History
-        What had been recorded.
+        What had been recorded, and the settings of the training.
 
     Raises
     ------
@@ -91,39 +72,48 @@ def load_checkpoint(path: Path_, network: Any, optimizer: Any) -> History:
     """
     from fastnn.fit import History
 
-    with np.load(path, allow_pickle=False) as file:
-        try:
-            facts = json.loads(str(file["facts"]))
-            known = facts["format"] == _FORMAT
-        except (KeyError, TypeError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"path: expected a checkpoint of this version of fastnn, got {path}")
-        params, arrays, averages, lists = (
-            _group(file, name) for name in ("params", "layers", "averages", "history")
+    facts, groups = archive.read(path, "network", "optimizer", "history")
+    kept = facts["optimizer"]
+    if optimizer is None:
+        if kept["type"].lower() not in OPTIMIZERS:
+            raise ValueError(f"optimizer: expected one of type {kept['type']}, got None")
+        optimizer = OPTIMIZERS[kept["type"].lower()]()
+    if type(optimizer).__name__ != kept["type"]:
+        raise ValueError(
+            f"optimizer: expected {kept['type']}, as in the file, got {type(optimizer).__name__}"
         )
-        states = {
-            name: _group(file, f"optimizer/{name}") or None for name in facts["optimizer"]["states"]
-        }
-    layers = {**facts["layers"], **arrays}
-    _expect_alike("network: parameters", _shapes(network.params), _shapes(params))
-    _expect_alike("network: layers", {*state.layer_state(network)}, {*layers})
-    _expect_alike("optimizer", type(optimizer).__name__, facts["optimizer"]["type"])
-
-    for key, p in params.items():
-        network.params[key][...] = p
-    state.set_layer_state(network, layers)
-    for name, value in {**facts["optimizer"]["settings"], **states}.items():
+    saved.put(network, facts, groups)
+    states = {name: groups[f"optimizer/{name}"] or None for name in kept["states"]}
+    for name, value in {**kept["settings"], **states}.items():
         setattr(optimizer, name, value)
-    recorded = facts["history"] | {name: values.tolist() for name, values in lists.items()}
+    recorded = facts["history"] | {name: a.tolist() for name, a in groups["history"].items()}
     recorded["metrics"] = tuple(recorded["metrics"])
-    return History(**recorded, averages=averages or None, optimizer=optimizer)
+    return History(
+        **recorded,
+        averages=groups["averages"] or None,
+        optimizer=optimizer,
+        schedule=_build(facts["schedule"]),
+    )
 
 
-def _shapes(params: dict[str, Array]) -> dict[str, Any]:
-    return {key: (p.shape, str(p.dtype)) for key, p in params.items()}
+def describe(schedule: Any) -> Any:
+    """Return a schedule as plain data, None if there is none or one that is not fastnn's."""
+    if not isinstance(schedule, partial) or schedule.func.__module__ != schedules.__name__:
+        return None
+    settings = dict(schedule.keywords)
+    then = settings.get("then")
+    if then is not None:
+        settings["then"] = describe(then)
+        if settings["then"] is None:
+            return None
+    return {"name": schedule.func.__name__.removeprefix("_"), "settings": settings}
 
 
-def _expect_alike(name: str, ours: Any, theirs: Any) -> None:
-    if ours != theirs:
-        raise ValueError(f"{name}: expected {theirs}, as in the checkpoint, got {ours}")
+def _build(described: Any) -> Any:
+    """Return the schedule that :func:`describe` made data of."""
+    if described is None:
+        return None
+    settings = dict(described["settings"])
+    if "then" in settings:
+        settings["then"] = _build(settings["then"])
+    return getattr(schedules, described["name"])(**settings)

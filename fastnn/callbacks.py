@@ -11,7 +11,8 @@ import numpy as np
 
 from fastnn import _numbers as numbers
 from fastnn import _state as state
-from fastnn._checkpoint import Path_, load_checkpoint, save_checkpoint
+from fastnn._archive import Path_
+from fastnn._checkpoint import load_checkpoint, save_checkpoint
 from fastnn._route import rate_of
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
 from fastnn import layers, ops
+from fastnn._checkpoint import describe
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Samples, StepSettings, rate_of
@@ -53,6 +54,14 @@ class History:
         Samples of each step that were classified right.
     elapsed : float
         Seconds spent on an epoch that is not whole yet.
+    shuffle : bool
+    clip_value, clip_norm, ema : float or None
+    schedule : function or None
+        As :meth:`~fastnn.networks.MultiLayerNetExtend.fit` got them; a training that resumes
+        this one takes them from here. Files and pickles hold schedules of
+        :mod:`fastnn.schedules` only.
+    scheduled : bool
+        Whether there is a schedule.
     averages : dict of str to ndarray, or None
         The moving average of the parameters, with `ema`.
     optimizer : Optimizer or None
@@ -79,11 +88,18 @@ class History:
     step_losses: list[float] = field(default_factory=list)
     step_hits: list[int] = field(default_factory=list)
     elapsed: float = 0.0
+    shuffle: bool = True
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    ema: float | None = None
+    scheduled: bool = False
+    schedule: Schedule | None = field(default=None, compare=False)
     averages: dict[str, Array] | None = field(default=None, compare=False)
     optimizer: Any = field(default=None, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "optimizer": None}
+        schedule = None if describe(self.schedule) is None else self.schedule
+        return {**self.__dict__, "optimizer": None, "schedule": schedule}
 
     @property
     def epochs(self) -> int:
@@ -127,7 +143,7 @@ def fit(
     clip_value: SupportsFloat | None,
     clip_norm: SupportsFloat | None,
     ema: SupportsFloat | None,
-    shuffle: bool,
+    shuffle: bool | None,
     seed: SupportsIndex | None,
     resume: History | None,
 ) -> History:
@@ -141,15 +157,27 @@ def fit(
         raise TypeError(f"schedule: expected a function of step numbers, got {schedule!r}")
     if schedule is not None and rate_of(optimizer) is None:
         raise TypeError(f"schedule: expected an optimizer with a number `lr`, got {optimizer!r}")
-    settings = StepSettings(
-        None if clip_value is None else numbers.positive("clip_value", clip_value),
-        None if clip_norm is None else numbers.positive("clip_norm", clip_norm),
-        None if ema is None else numbers.below_one("ema", ema),
-    )
+    given = {
+        "schedule": schedule,
+        "clip_value": None if clip_value is None else numbers.positive("clip_value", clip_value),
+        "clip_norm": None if clip_norm is None else numbers.positive("clip_norm", clip_norm),
+        "ema": None if ema is None else numbers.below_one("ema", ema),
+        "shuffle": shuffle,
+    }
     x, t = samples(network, x, t)
     (x, t), held_out = split(network, x, t, validation)
     called = _callbacks(callbacks)
     history = _history(network, len(x), min(batch_size, len(x)), held_out, seed, resume)
+    if schedule is None and history.scheduled and history.schedule is None:
+        raise ValueError(
+            "schedule: expected the function of the training to resume, which its file or pickle "
+            "could not hold, got None"
+        )
+    for name, value in given.items():
+        if value is not None:
+            setattr(history, name, value)
+    schedule, history.scheduled = history.schedule, history.schedule is not None
+    settings = StepSettings(history.clip_value, history.clip_norm, history.ema)
     route = choose(network, optimizer, x, t, history.batch_size, settings)
     history.route, history.reason = route.name, route.reason
     if route.averages is not None and history.averages is not None:
@@ -182,7 +210,7 @@ def fit(
     with Progress(epochs * len(x), done, verbose) as progress:
         progress.announce(route)
         while history.epochs < epochs:
-            if rows is not None and shuffle:
+            if rows is not None and history.shuffle:
                 ops.permutation(len(x), history.seed, history.epochs, out=rows)
             if whole and held_out is None and not called:
                 try:

@@ -12,8 +12,11 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastnn import _archive as archive
 from fastnn import _numbers as numbers
+from fastnn import _saved as saved
 from fastnn import initializers, layers, optimizers
+from fastnn._archive import Path_
 from fastnn._engine import choose, optimizer_of
 from fastnn._inference import scores
 from fastnn._route import StepSettings
@@ -28,7 +31,7 @@ from fastnn.ops._dispatch import compiled
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
-_LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
+LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
     "cross_entropy": layers.SoftmaxWithLoss,
     "mean_squared_error": layers.IdentityWithLoss,
 }
@@ -142,7 +145,7 @@ class MultiLayerNetExtend:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
-        last_layer = _LOSSES[numbers.one_of("loss", loss, tuple(_LOSSES))]
+        last_layer = LOSSES[numbers.one_of("loss", loss, tuple(LOSSES))]
         self.input_scale = numbers.positive("input_scale", input_scale)
 
         self._rng = np.random.default_rng(seed)
@@ -383,7 +386,7 @@ class MultiLayerNetExtend:
         clip_value: SupportsFloat | None = None,
         clip_norm: SupportsFloat | None = None,
         ema: SupportsFloat | None = None,
-        shuffle: bool = True,
+        shuffle: bool | None = None,
         seed: SupportsIndex | None = None,
         resume: History | None = None,
     ) -> History:
@@ -431,14 +434,15 @@ class MultiLayerNetExtend:
             Keep a moving average of the parameters with this decay, in [0, 1), in
             ``history.averages``: a = ema a + (1 - ema) p after each step. Write it to
             ``network.params[key][...]`` to predict with it.
-        shuffle : bool
-            Whether each epoch takes the samples in a new order.
+        shuffle : bool, optional
+            Whether each epoch takes the samples in a new order; it does if not given.
         seed : int, optional
             Chooses the order; a random one if not given.
         resume : History, optional
             Of a training that was interrupted, or that a checkpoint brought back
-            (:func:`fastnn.callbacks.load_checkpoint`): go on where it ended. All other
-            arguments should be those of that training.
+            (:func:`fastnn.callbacks.load_checkpoint`): go on where it ended. Of the arguments
+            above, `optimizer` and those from `schedule` to `seed` are that training's where
+            they are not given; data, batch size and callbacks should be the same again.
 
         Returns
         -------
@@ -477,6 +481,41 @@ class MultiLayerNetExtend:
             seed=seed,
             resume=resume,
         )
+
+    def save(self, path: Path_) -> None:
+        """Write the network to a file, from which :func:`fastnn.load` makes it again.
+
+        The file is an npz archive without pickles: parameters, running statistics of batch
+        normalisation, what chooses the next dropout masks, and the settings of the
+        constructor. It takes the place of one before only when it is whole. A training that is
+        to go on needs more: see :class:`fastnn.callbacks.Checkpoint`.
+
+        Parameters
+        ----------
+        path : str or path
+            The name is taken as it is; ".npz" is usual.
+        """
+        archive.write(path, *saved.parts(self))
+
+    def load(self, path: Path_) -> None:
+        """Bring this network to what :meth:`save`, or a checkpoint, has written.
+
+        For a network that :func:`fastnn.load` cannot build, such as one with layers of your own,
+        and for one that others hold on to: parameters are written in place.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        ValueError
+            If the file is not of this version of fastnn, or of a network with other layers,
+            sizes, dtype, loss or `input_scale`; nothing has been changed then.
+        FileNotFoundError
+            If there is no such file.
+        """
+        saved.put(self, *archive.read(path, "network"))
 
     def explain(self, optimizer: Any = None, batch_size: SupportsIndex = 128) -> None:
         """Print how :meth:`fit` would train: the route and why, steps, buffers, operations.

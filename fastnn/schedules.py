@@ -55,8 +55,8 @@ def step_decay(every: SupportsIndex, factor: SupportsFloat = 0.5) -> Schedule:
     )
 
 
-def _step_decay(steps: Int64s, *, every: int, factor: float) -> Float64s:
-    return np.power(factor, steps // every, dtype=np.float64)
+def _step_decay(step: Int64s, *, every: int, factor: float) -> Float64s:
+    return np.power(factor, step // every, dtype=np.float64)
 
 
 def exponential(k: SupportsFloat) -> Schedule:
@@ -79,8 +79,8 @@ def exponential(k: SupportsFloat) -> Schedule:
     return partial(_exponential, k=numbers.not_negative("k", k))
 
 
-def _exponential(steps: Int64s, *, k: float) -> Float64s:
-    return np.asarray(np.exp(-k * steps))
+def _exponential(step: Int64s, *, k: float) -> Float64s:
+    return np.asarray(np.exp(-k * step))
 
 
 def inverse_time(k: SupportsFloat) -> Schedule:
@@ -103,8 +103,8 @@ def inverse_time(k: SupportsFloat) -> Schedule:
     return partial(_inverse_time, k=numbers.not_negative("k", k))
 
 
-def _inverse_time(steps: Int64s, *, k: float) -> Float64s:
-    return np.asarray(1 / (1 + k * steps))
+def _inverse_time(step: Int64s, *, k: float) -> Float64s:
+    return np.asarray(1 / (1 + k * step))
 
 
 def cosine(steps: SupportsIndex, final: SupportsFloat = 0.0) -> Schedule:
@@ -130,12 +130,12 @@ def cosine(steps: SupportsIndex, final: SupportsFloat = 0.0) -> Schedule:
         If a number is out of its range.
     """
     return partial(
-        _cosine, length=numbers.whole("steps", steps, 1), final=numbers.fraction("final", final)
+        _cosine, steps=numbers.whole("steps", steps, 1), final=numbers.fraction("final", final)
     )
 
 
-def _cosine(steps: Int64s, *, length: int, final: float) -> Float64s:
-    share = np.minimum(steps, length) / length
+def _cosine(step: Int64s, *, steps: int, final: float) -> Float64s:
+    share = np.minimum(step, steps) / steps
     return np.asarray(final + (1 - final) * (1 + np.cos(np.pi * share)) / 2)
 
 
@@ -169,10 +169,10 @@ def warmup(steps: SupportsIndex, then: Schedule | None = None) -> Schedule:
     """
     if then is not None and not callable(then):
         raise TypeError(f"then: expected a function of step numbers, got {then!r}")
-    return partial(_warmup, length=numbers.whole("steps", steps, 0), then=then)
+    return partial(_warmup, steps=numbers.whole("steps", steps, 0), then=then)
 
 
-def _warmup(steps: Int64s, *, length: int, then: Schedule | None) -> Any:
-    rise = (steps + 1) / max(length, 1)
-    after = np.ones(steps.shape) if then is None else then(np.maximum(steps - length, 0))
-    return np.where(steps < length, rise, after)
+def _warmup(step: Int64s, *, steps: int, then: Schedule | None) -> Any:
+    rise = (step + 1) / max(steps, 1)
+    after = np.ones(step.shape) if then is None else then(np.maximum(step - steps, 0))
+    return np.where(step < steps, rise, after)

@@ -3,12 +3,14 @@
 import csv
 import math
 import os
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import fastnn.fit
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _checkpoint, callbacks, optimizers, schedules
+from fastnn import MultiLayerNet, MultiLayerNetExtend, _archive, callbacks, optimizers, schedules
 from fastnn._state import layer_state
 from fastnn.callbacks import (
     Checkpoint,
@@ -199,6 +201,60 @@ def test_a_resumed_training_has_the_same_bits(name, tmp_path):
         assert getattr(history, kept) == getattr(expected, kept), kept
 
 
+def test_a_training_from_its_file_alone(tmp_path):
+    """Network, optimizer, schedule, clipping, average and order of samples are in the file."""
+    path = tmp_path / "checkpoint.npz"
+
+    def settings():
+        return {
+            "optimizer": optimizers.Momentum(0.05), "ema": 0.9, "clip_norm": 1.0,
+            "clip_value": 0.5, "schedule": schedules.warmup(3, then=schedules.cosine(9)),
+            "shuffle": False,
+        }  # fmt: skip
+
+    whole = network()
+    expected = fit(whole, 4, **settings())
+    fit(network(), 2, callbacks=[Checkpoint(path)], **settings())
+    net = fastnn.load(path)
+    history = load_checkpoint(path, net)
+    history = net.fit(*data(), 4, 16, resume=history, verbose=False)
+    expect_same(everything(net), everything(whole))
+    expect_same(history.averages, expected.averages)
+    expect_same(history.optimizer.v, expected.optimizer.v)
+    timed = {"seconds": [], "elapsed": 0.0}
+    assert replace(history, **timed) == replace(expected, **timed)
+
+
+def test_a_schedule_that_a_file_cannot_hold(tmp_path):
+    path, net = tmp_path / "checkpoint.npz", network()
+
+    def own(steps):
+        return 1 / (1.0 + steps)
+
+    for schedule in (own, schedules.warmup(2, then=own)):
+        expected = fit(network(), 3, schedule=schedule)
+        fit(network(), 2, schedule=schedule, callbacks=[Checkpoint(path)])
+        history = load_checkpoint(path, net)
+        pickled = pickle.loads(pickle.dumps(net.fit(*data(), 0, 16, verbose=False)))
+        assert pickled.epochs == 0
+        before = everything(net)
+        with pytest.raises(ValueError, match="^schedule: expected the function of the training"):
+            fit(net, 3, resume=history)
+        expect_same(everything(net), before)
+        assert fit(net, 3, resume=history, schedule=schedule).lr == expected.lr
+
+
+def test_an_optimizer_of_the_users_own_has_to_be_given(tmp_path):
+    class Own(optimizers.SGD):
+        pass
+
+    path = tmp_path / "checkpoint.npz"
+    fit(network(), 1, optimizer=Own(0.1), callbacks=[Checkpoint(path)])
+    with pytest.raises(ValueError, match="^optimizer: expected one of type Own, got None"):
+        load_checkpoint(path, network())
+    assert load_checkpoint(path, network(), Own(0.2)).optimizer.lr == 0.1
+
+
 def test_into_a_network_and_optimizer_in_use(tmp_path):
     path = tmp_path / "checkpoint.npz"
     net, optimizer = network(), optimizers.Adam(0.01)
@@ -240,7 +296,7 @@ def test_a_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(_checkpoint.np, "savez", fail)
+    monkeypatch.setattr(_archive.np, "savez", fail)
     with pytest.raises(OSError, match="no space left"):
         fit(network(), 1, callbacks=[Checkpoint(path)])
     assert path.read_bytes() == content
@@ -289,7 +345,7 @@ def test_a_checkpoint_of_something_else(net, optimizer, text, tmp_path):
 
 def test_a_file_that_is_no_checkpoint(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones(3))
-    with pytest.raises(ValueError, match="^path: expected a checkpoint of this version"):
+    with pytest.raises(ValueError, match="^path: expected a checkpoint written by this version"):
         load_checkpoint(tmp_path / "other.npz", network(), optimizers.Adam())
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "missing.npz", network(), optimizers.Adam())

@@ -1,0 +1,65 @@
+"""What a network is saved as: facts, and groups of arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import _state as state
+from fastnn._archive import Groups
+
+SETTINGS = (
+    "input_size",
+    "hidden_size_list",
+    "output_size",
+    "activation",
+    "weight_decay_lambda",
+    "use_dropout",
+    "dropout_ration",
+    "use_batchnorm",
+    "input_scale",
+)
+
+
+def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the facts and the groups of arrays that a network is saved as."""
+    states = state.layer_state(network)
+    arrays = {key: value for key, value in states.items() if isinstance(value, np.ndarray)}
+    facts = {
+        "classes": [c.__name__ for c in type(network).__mro__],
+        "dtype": str(network.dtype),
+        "layers": layers(network),
+        "last_layer": type(network.last_layer).__name__,
+        "state": {key: value for key, value in states.items() if key not in arrays},
+        **{name: getattr(network, name) for name in SETTINGS},
+    }
+    return {"network": facts}, {"params": network.params, "layers": arrays}
+
+
+def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
+    """Bring a network to what :func:`parts` returned; raise before that if they do not fit."""
+    saved = facts["network"]
+    _expect("parameters", _shapes(network.params), _shapes(groups["params"]))
+    _expect("layers", layers(network), saved["layers"])
+    _expect("last layer", type(network.last_layer).__name__, saved["last_layer"])
+    _expect("input_scale", network.input_scale, saved["input_scale"])
+    states = {**saved["state"], **groups["layers"]}
+    _expect("state of layers", {*state.layer_state(network)}, {*states})
+    for key, p in groups["params"].items():
+        network.params[key][...] = p
+    state.set_layer_state(network, states)
+
+
+def layers(network: Any) -> dict[str, str]:
+    """Return the types of a network's layers by name."""
+    return {name: type(layer).__name__ for name, layer in network.layers.items()}
+
+
+def _shapes(params: Any) -> dict[str, Any]:
+    return {key: (p.shape, str(p.dtype)) for key, p in params.items()}
+
+
+def _expect(name: str, ours: Any, theirs: Any) -> None:
+    if ours != theirs:
+        raise ValueError(f"network: {name}: expected {theirs}, as in the file, got {ours}")

@@ -1,0 +1,185 @@
+"""Networks in files: what comes back, and what is refused."""
+
+import os
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import (
+    MultiLayerNet,
+    MultiLayerNetExtend,
+    TwoLayerNet,
+    _archive,
+    layers,
+    load,
+    optimizers,
+)
+from fastnn._state import layer_state
+
+D, C = 5, 3
+
+
+def data(n=40):
+    rng = np.random.default_rng(901)
+    return rng.normal(size=(n, D)).astype(np.float32), rng.integers(C, size=n)
+
+
+def everything(net):
+    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
+
+
+def expect_same(got, expected):
+    assert got.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(got[key], value, err_msg=key)
+
+
+def full(**settings):
+    return MultiLayerNetExtend(
+        D, [8, 7], C, weight_decay_lambda=0.1, use_batchnorm=True, use_dropout=True,
+        dropout_ration=0.2, **settings,
+    )  # fmt: skip
+
+
+NETWORKS = {
+    "two layers": lambda: TwoLayerNet(D, 6, C),
+    "no hidden layer": lambda: MultiLayerNet(D, [], C, dtype="float64"),
+    "tanh": lambda: MultiLayerNet(D, [6], C, "tanh", input_scale=1 / 255),
+    "sigmoid, squared error": lambda: MultiLayerNet(
+        D, [6], C, "sigmoid", loss="mean_squared_error"
+    ),
+    "all": full,
+    "all, float64": lambda: full(dtype="float64"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_network_comes_back(name, tmp_path):
+    path, net = tmp_path / "net.npz", NETWORKS[name]()
+    x, t = data()
+    if isinstance(net.last_layer, layers.IdentityWithLoss):
+        t = np.eye(C, dtype=np.float32)[t]
+    for _ in range(3):
+        optimizers.Adam().update(net.params, net.gradient(x, t))
+    net.save(path)
+    again = load(path)
+    assert type(again) is type(net)
+    expect_same(everything(again), everything(net))
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
+    # Penalty, the next dropout masks, statistics: training goes on alike.
+    ours, theirs = again.gradient(x, t), net.gradient(x, t)
+    expect_same(ours, theirs)
+    assert again.loss(x, t) == net.loss(x, t)
+    expect_same(everything(again), everything(net))
+
+
+def test_into_a_network_at_hand(tmp_path):
+    net, other = full(seed=0), full(seed=1)
+    net.fit(*data(), 1, 8, verbose=False)
+    net.save(tmp_path / "net.npz")
+    arrays = dict(other.params)
+    other.load(tmp_path / "net.npz")
+    expect_same(everything(other), everything(net))
+    assert all(other.params[key] is a for key, a in arrays.items())
+
+
+def test_a_class_of_the_users_own_comes_back_as_what_it_is_derived_from(tmp_path):
+    class Own(MultiLayerNet):
+        pass
+
+    Own(D, [4], C).save(tmp_path / "net.npz")
+    assert type(load(tmp_path / "net.npz")) is MultiLayerNet
+
+
+def test_layers_of_the_users_own(tmp_path):
+    class Doubled(layers.Affine):
+        def forward(self, x, train_flg=False):
+            return 2 * super().forward(x, train_flg)
+
+    def network():
+        net = MultiLayerNet(D, [4], C)
+        net.layers["Affine2"] = Doubled(net.params["W2"], net.params["b2"])
+        return net
+
+    path, net, other = tmp_path / "net.npz", network(), network()
+    net.save(path)
+    with pytest.raises(ValueError, match="^path: .*Doubled.*: build it .* call its load"):
+        load(path)
+    with pytest.raises(ValueError, match="^network: layers: expected .*Doubled.*got .*'Affine2'"):
+        MultiLayerNet(D, [4], C).load(path)
+    other.load(path)
+    x, _ = data()
+    np.testing.assert_array_equal(other.predict(x), net.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: MultiLayerNet(D, [6, 6], C), "parameters: expected .*W2.*, got .*W3"),
+        (lambda: MultiLayerNet(D, [6], C, dtype="float64"), "parameters: expected .*float32"),
+        (lambda: MultiLayerNet(D, [6], C, "sigmoid"), "layers: expected .*Tanh.*, got .*Sigmoid"),
+        (
+            lambda: MultiLayerNet(D, [6], C, "tanh", loss="mean_squared_error"),
+            "last layer: expected SoftmaxWithLoss, as in the file, got IdentityWithLoss",
+        ),
+        (
+            lambda: MultiLayerNet(D, [6], C, "tanh", input_scale=0.5),
+            "input_scale: expected 1.0, as in the file, got 0.5",
+        ),
+    ],
+)
+def test_another_network(make, text, tmp_path):
+    MultiLayerNet(D, [6], C, "tanh").save(tmp_path / "net.npz")
+    net = make()
+    before = everything(net)
+    with pytest.raises(ValueError, match=f"^network: {text}"):
+        net.load(tmp_path / "net.npz")
+    expect_same(everything(net), before)
+
+
+def test_files_of_something_else(tmp_path):
+    np.savez(tmp_path / "arrays", x=np.ones(3))
+    np.save(tmp_path / "array", np.ones(3))
+    (tmp_path / "text").write_text("W1 = 0")
+    (tmp_path / "empty").write_bytes(b"")
+    MultiLayerNet(D, [6], C).save(tmp_path / "whole")
+    (tmp_path / "half").write_bytes((tmp_path / "whole").read_bytes()[:500])
+    _archive.write(tmp_path / "facts", {"other": 1}, {})
+    (tmp_path / "whole").unlink()
+    for path in tmp_path.iterdir():
+        with pytest.raises(ValueError, match=f"^path: expected a network or .*{path.name}$"):
+            load(path)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "missing")
+
+
+def test_a_file_of_another_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(_archive, "_FORMAT", _archive._FORMAT + 1)
+    MultiLayerNet(D, [6], C).save(tmp_path / "net")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="by this version"):
+        load(tmp_path / "net")
+
+
+def test_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    net = MultiLayerNet(D, [6], C, seed=0)
+    net.save(tmp_path / "net.npz")
+    content = (tmp_path / "net.npz").read_bytes()
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(_archive.np, "savez", fail)
+    with pytest.raises(OSError, match="no space left"):
+        MultiLayerNet(D, [6], C, seed=1).save(tmp_path / "net.npz")
+    assert (tmp_path / "net.npz").read_bytes() == content
+    assert os.listdir(tmp_path) == ["net.npz"]
+
+
+def test_the_network_of_a_checkpoint(tmp_path):
+    net = full(seed=0)
+    checkpoint = fastnn.callbacks.Checkpoint(tmp_path / "checkpoint.npz")
+    net.fit(*data(), 2, 8, verbose=False, callbacks=[checkpoint])
+    expect_same(everything(load(tmp_path / "checkpoint.npz")), everything(net))
