@@ -19,13 +19,6 @@ def run(name, *arguments):
     )
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
-def test_help(path):
-    done = run(path.name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert "--out" in done.stdout
-
-
 def test_compare_optimizers(tmp_path):
     done = run("compare_optimizers_mnist.py", "--bundled", "--epochs", "1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
