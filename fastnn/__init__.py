@@ -9,6 +9,7 @@ arithmetic is Numba kernels.
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
+- :mod:`fastnn.search`: hyper-parameter search on Optuna.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
 - :mod:`fastnn.config`: kernels or reference; number of threads.
