@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -297,6 +298,26 @@ def test_no_trial_is_ended_before_the_first_look_or_at_its_last_epoch():
     for min_epochs, epochs in ((11, None), (10, 10)):
         result = run(train, trials=20, min_epochs=min_epochs, epochs=epochs)
         assert all(trial.state == "complete" for trial in result)
+
+
+def test_pruned_trials_come_after_whole_ones():
+    def train(trial):  # high rates rise and fall, others are ended before
+        high = trial["lr"] > 1e-4
+        for value in (0.5, 0.1) if high else (0.3, 0.3):
+            if trial.report(value):
+                break
+
+    result = run(train, trials=40, min_epochs=1)
+    states = [trial.state for trial in result.top(40)]
+    n = states.count("complete")
+    assert states == ["complete"] * n + ["pruned"] * (40 - n) and 5 < n < 40
+    assert {trial.value for trial in result if trial.state == "pruned"} == {0.3}
+    last = result.top(n)[-1]
+    early = [trial["lr"] for trial in result.top(40) if trial.state == "pruned"]
+    assert last.value == 0.1 and max(early) <= 1e-4
+    assert result.narrowed(keep=40, margin=0)["lr"].low == pytest.approx(
+        min(trial["lr"] for trial in result.top(n)), rel=0.01
+    )
 
 
 def test_a_training_of_a_network_is_ended():
@@ -630,6 +651,20 @@ def test_examples_in_docstrings(module):
     assert results.attempted and not results.failed
 
 
+def test_optuna_does_not_print_a_line_for_each_trial():
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = logging.getLogger("optuna")
+    before = logger.level
+    logger.addHandler(handler)
+    try:
+        run()
+    finally:
+        logger.removeHandler(handler)
+    assert not records and logger.level == before
+
+
 def test_a_result_reads_well(capsys):
     result = run(at(nearness), trials=30, min_epochs=2, epochs=10)
     text = str(result)
@@ -640,4 +675,4 @@ def test_a_result_reads_well(capsys):
     best = result.best
     assert f"(val_accuracy {best.value:.4g}) | lr {best['lr']:.3g}, decay" in lines[1]
     assert "best val_accuracy" in repr(result)
-    assert capsys.readouterr() == ("", "")  # nothing from Optuna either
+    assert capsys.readouterr() == ("", "")
