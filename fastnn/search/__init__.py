@@ -7,9 +7,8 @@
   reads it from a file.
 
 To use several processes, give a `storage` and start the script as often as wanted, each with a
-share of the cores: ``FASTNN_NUM_THREADS=1 python search.py`` in two terminals. They share the
-work, draw different values, and each gets the whole result. For small networks that is faster
-than to share each step among threads.
+share of the cores: ``FASTNN_NUM_THREADS=1 python script.py`` in two terminals. They draw different
+values, share the work, and go on to the next stage together.
 """
 
 from fastnn.search._ranges import Choice, Int, Log, Range, Uniform

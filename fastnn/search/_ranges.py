@@ -295,6 +295,9 @@ def _set(range_: Range, **values: Any) -> None:
         object.__setattr__(range_, name, value)
 
 
+_KINDS: dict[str, type[Range]] = {kind.__name__: kind for kind in (Choice, Int, Log, Uniform)}
+
+
 def checked(ranges: Any) -> dict[str, Range]:
     """Return ranges by name; raise TypeError or ValueError if they are none."""
     if not isinstance(ranges, Mapping) or not ranges:
@@ -302,12 +305,9 @@ def checked(ranges: Any) -> dict[str, Range]:
     for name, range_ in ranges.items():
         if not isinstance(name, str):
             raise TypeError(f"ranges: expected names, got {name!r}")
-        if not isinstance(range_, Range):
+        if type(range_) not in _KINDS.values():
             raise TypeError(f"ranges: {name}: expected Log, Uniform, Int or Choice, got {range_!r}")
     return dict(ranges)
-
-
-_KINDS: dict[str, type[Range]] = {kind.__name__: kind for kind in (Choice, Int, Log, Uniform)}
 
 
 def to_json(range_: Range) -> list[Any]:

@@ -94,7 +94,7 @@ def search(
         Chooses the values: trial by trial the same with the same seed, in one process.
     storage : str or path, optional
         File to keep the trials in, with their curves: a journal of Optuna, made if there is
-        none. In memory if not given.
+        none. In memory if not given: what ends the search, Ctrl-C too, then loses them.
     name : str
         Of this search in its storage.
     verbose : bool

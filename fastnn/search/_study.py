@@ -27,7 +27,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from fastnn.search._ranges import Choice, Int, Log, Range, from_json, to_json
+from fastnn.search._ranges import Choice, Int, Log, Range, Uniform, from_json, to_json
 from fastnn.search._result import FinishedTrial, SearchResult
 from fastnn.search._trial import Trial
 
@@ -134,7 +134,7 @@ def _distribution(range_: Range) -> BaseDistribution:
         return CategoricalDistribution(range_.options)
     if isinstance(range_, Int):
         return IntDistribution(range_.low, range_.high, log=range_.log)
-    assert hasattr(range_, "low") and hasattr(range_, "high")
+    assert isinstance(range_, (Log, Uniform))
     return FloatDistribution(range_.low, range_.high, log=isinstance(range_, Log))
 
 
