@@ -176,7 +176,7 @@ def main() -> None:
         "--iterations", type=count, default=2000, help="steps on MNIST; 20,000 with --full"
     )
     options.add_argument(
-        "--activations", nargs="+", choices=ACTIVATIONS, default=ACTIVATIONS, help="to draw"
+        "--activations", nargs="+", choices=ACTIVATIONS, default=[*ACTIVATIONS], help="to show"
     )
     arguments = options.parse_args()
     print("1000 samples of standard normal data through five layers of 100 units")

@@ -4,7 +4,7 @@ Figures 6-20, 6-21 and 6-23 of *Deep Learning from Scratch*: a network of six hi
 ReLU units is trained by SGD on the first 300 images of MNIST: as it is, with weight decay of 0.1
 (L2: lambda / 2 times the sum of squared weights), and with a fifth of the units dropped in each
 step (Srivastava et al., 2014). Drawn are the accuracies on the 300 images and on the test images,
-both at test time's settings: dropout is off while they are taken.
+taken after the first step of each epoch with dropout off.
 """
 
 from __future__ import annotations

@@ -175,13 +175,13 @@ def test_batch_normalization(run, picture):
 
 
 def test_overfitting(run, picture):
-    out = run("overfitting.py", "--epochs", 151, "--dropout-epochs", 151, "--test-images", 1000)
+    out = run("overfitting.py", "--epochs", 151, "--test-images", 1000)
     plain, decay, dropout = (
         numbers(out, label)
         for label in ("plain  ", "weight decay, lambda 0.1", "dropout, ratio 0.2")
     )
     for epochs, train, test, gap, *_ in (plain, decay, dropout):
-        assert epochs == 151
+        assert epochs in (151, 301)
         assert gap == pytest.approx(train - test, abs=0.0011)
     assert plain[1] == 1.0 and plain[3] > 0.15
     for trained in (decay, dropout):
