@@ -72,7 +72,7 @@ class Bar(callbacks.Callback):
 def train(data: Data, settings: Settings, arguments: argparse.Namespace, bar: tqdm) -> Run:
     """Train a network, measured by a monitor."""
     network = MultiLayerNet(
-        784, [100] * 4, 10, weight_init_std=settings.weights, weight_decay_lambda=0.002,
+        784, [100] * 4, 10, weight_init_std=settings.weights, weight_decay_lambda=0.003,
         seed=arguments.seed,
     )  # fmt: skip
     steps = arguments.epochs * -(-len(data.x_train) // BATCH)
@@ -113,7 +113,7 @@ def plot_rates(runs: dict[Settings, Run]) -> plt.Figure:
         xlabel="epoch", ylabel="training loss", ylim=(0, 3),
         title="Loss at four learning rates (784-100x4-10, Nesterov)",
     )  # fmt: skip
-    axes.legend(title="learning rate")
+    axes.legend(title="learning rate", loc="center right", bbox_to_anchor=(1, 0.36))
     return figure
 
 
@@ -129,20 +129,21 @@ def parse_arguments() -> argparse.Namespace:
     """Return the command line's settings."""
     options = parser(__doc__)
     options.add_argument(
-        "--epochs", type=count, help="passes over the training set (default: 5, with --full 20)"
+        "--epochs", type=count, default=argparse.SUPPRESS,
+        help="passes over the training set (default: 5, with --full 20)",
+    )  # fmt: skip
+    options.add_argument(
+        "--samples", type=count, default=60_000, help="train on the first so many images"
     )
-    options.add_argument("--samples", type=count, help="train on the first so many (default: all)")
     arguments = options.parse_args()
-    arguments.epochs = arguments.epochs or (20 if arguments.full else 5)
+    arguments.epochs = getattr(arguments, "epochs", 20 if arguments.full else 5)
     return arguments
 
 
 def main() -> None:
     """Run the trainings."""
     arguments = parse_arguments()
-    data = load(arguments)
-    if arguments.samples:
-        data = data.first(arguments.samples)
+    data = load(arguments).first(arguments.samples)
     settings = list(dict.fromkeys([*RUNS.values(), HIGH]))
     with tqdm(total=len(settings) * arguments.epochs, unit=" epochs", leave=False) as bar:
         runs = {each: train(data, each, arguments, bar) for each in settings}

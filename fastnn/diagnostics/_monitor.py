@@ -195,7 +195,7 @@ class Monitor(Callback):
     Monitor(2 measurements, steps 10 to 20)
     """
 
-    def __init__(self, x: ArrayLike, t: ArrayLike, every: SupportsIndex = 50) -> None:
+    def __init__(self, x: ArrayLike, t: ArrayLike, every: SupportsIndex = 100) -> None:
         self.x, self.t = x, t
         self.every = numbers.whole("every", every, 1)
         self._clear()
@@ -292,7 +292,18 @@ class Monitor(Callback):
             self.measure(self.network, step)
 
     def report(self) -> Verdict:
-        """Return what is suspicious about the training: see :func:`diagnose`."""
+        """Return what is suspicious about the training: see :func:`diagnose`.
+
+        Raises
+        ------
+        RuntimeError
+            If it has not been in a training of ``network.fit``.
+        """
         from fastnn.diagnostics._verdict import diagnose
 
+        if not hasattr(self, "history"):
+            raise RuntimeError(
+                "Monitor.report: it has no history, which network.fit gives to its callbacks; "
+                "call diagnose(history, monitor)"
+            )
         return diagnose(self.history, self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -142,47 +142,53 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     >>> print(diagnose(history, monitor).findings[0].evidence[0])
     dead units at the start: Affine1 50%
     """
-    found: dict[str, list[str]] = {}
-    facts = []
-
-    def add(sickness: str, evidence: list[str]) -> None:
-        if evidence:
-            found.setdefault(sickness, []).extend(evidence)
-
     losses = np.asarray(history.step_losses, np.float64)
     parts = np.array_split(losses, min(_BLOCKS, losses.size)) if losses.size else []
     curve = np.array([part.mean() for part in parts])
     ratio = math.nan if monitor is None else _typical_ratio(monitor)
-    if losses.size:
-        facts.append(f"loss {losses[0]:.3g} to {curve[-1]:.3g}")
-    if not math.isnan(ratio):
-        facts.append(f"updates {ratio:.1e} of the weights")
-    if history.accuracy:
-        facts.append(f"training accuracy {history.accuracy[-1]:.3f}")
-    if history.val_accuracy:
-        facts.append(f"validation accuracy {history.val_accuracy[-1]:.3f}")
+    found: dict[str, list[str]] = {}
 
-    if monitor is not None and monitor.steps and monitor.steps[0] == 0:
-        add(INITIAL, list(_initial(monitor)))
-    # It has learnt: small updates and a flat loss are those of a training at its end.
-    if history.accuracy:
-        learnt = history.accuracy[-1] > _LOW
-    else:
-        learnt = curve.size > 0 and bool(curve[-1] < 0.1 * curve[0])
-    if INITIAL not in found:  # where values are bad from the start, all else follows from that
-        add(HIGH, list(_explosions(losses, curve)))
-        if ratio > TARGET * _FAR:
-            add(HIGH, [_ratio_text(ratio)])
-        if not learnt:
-            add(LOW, list(_slowness(curve, ratio)))
-    if not learnt and curve.size > 2 and curve[-1] > (1 - _FLAT) * curve[0]:
-        text = f"the loss went from {curve[0]:.4g} to {curve[-1]:.4g} in {losses.size} steps"
-        add(next(iter(found), STUCK), [text])
+    def add(sickness: str, evidence: Iterable[str]) -> None:
+        for text in evidence:
+            found.setdefault(sickness, []).append(text)
+
+    if monitor is not None and monitor.steps[:1] == [0]:
+        add(INITIAL, _initial(monitor))
+    # Where values are bad from the start, all else follows from that.
+    cause = INITIAL if INITIAL in found else HIGH
+    add(cause, _explosions(losses, curve))
+    if cause == HIGH and ratio > TARGET * _FAR:
+        add(HIGH, [_ratio_text(ratio)])
+    if not _has_learnt(history, curve):
+        if cause == HIGH:
+            add(LOW, _slowness(curve, ratio))
+        if curve.size > 2 and curve[-1] > (1 - _FLAT) * curve[0]:
+            text = f"the loss went from {curve[0]:.4g} to {curve[-1]:.4g} in {losses.size} steps"
+            add(next(iter(found), STUCK), [text])
     if monitor is not None and monitor.steps and monitor.steps[-1] > 0:
-        for sickness, evidence in _units(monitor, -1, "at the end"):
-            add(next((s for s in (INITIAL, HIGH) if s in found), sickness), [evidence])
+        for sickness, text in _units(monitor, -1, "at the end"):
+            add(cause if cause in found else sickness, [text])
     _accuracies(history, found)
+    facts = list(_facts(history, curve, ratio))
     return Verdict([Finding(s, evidence, ADVICE[s]) for s, evidence in found.items()], facts)
+
+
+def _facts(history: History, curve: Array, ratio: float) -> Iterator[str]:
+    if curve.size:
+        yield f"loss {history.step_losses[0]:.3g} to {curve[-1]:.3g}"
+    if not math.isnan(ratio):
+        yield f"updates {ratio:.1e} of the weights"
+    if history.accuracy:
+        yield f"training accuracy {history.accuracy[-1]:.3f}"
+    if history.val_accuracy:
+        yield f"validation accuracy {history.val_accuracy[-1]:.3f}"
+
+
+def _has_learnt(history: History, curve: Array) -> bool:
+    """Say whether small updates and a flat loss are those of a training at its end."""
+    if history.accuracy:
+        return history.accuracy[-1] > _LOW
+    return curve.size > 0 and bool(curve[-1] < 0.1 * curve[0])
 
 
 def weights(monitor: Monitor) -> dict[str, Array]:
