@@ -9,8 +9,9 @@ arithmetic is Numba kernels.
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :func:`fastnn.load`: networks from files that ``network.save`` has written.
-- :mod:`fastnn.reference`: each kernel in plain NumPy.
+- :mod:`fastnn.diagnostics`: monitors of a training, verdicts, a dashboard.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
+- :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
 - :mod:`fastnn.config`: kernels or reference; number of threads.
