@@ -8,7 +8,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
-- :mod:`fastnn.gradient_check`: checks before a training.
+- :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
