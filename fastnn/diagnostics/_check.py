@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from fastnn._route import Float64s
+
+_IN = " " * 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class Check:
     def __str__(self) -> str:
         state = {True: "ok", False: "FAIL", None: "-"}[self.ok]
         line = f"{state:<4}  {self.name}: {self.text}"
-        return f"{line}\n      {self.advice}" if self.advice else line
+        return "\n".join([line, *wrap(self.advice, 94, initial_indent=_IN, subsequent_indent=_IN)])
 
 
 @dataclass(frozen=True, eq=False)

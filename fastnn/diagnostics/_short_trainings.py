@@ -166,8 +166,8 @@ def check_generalisation(
     wanted = min(chance + 4 * math.sqrt(chance * (1 - chance) / len(new)), 1.0)
     ok = accuracy >= wanted and chance < 1
     text = (
-        f"accuracy {accuracy:.1%} on {len(new)} after {steps} steps on {len(train)}; "
-        f"naming one class {chance:.1%}, expected {wanted:.1%} or more"
+        f"accuracy {accuracy:.1%} on {len(new)}, expected at least {wanted:.1%} "
+        f"(naming one class: {chance:.1%})"
     )
     advice = ""
     if not ok:

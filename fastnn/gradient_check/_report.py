@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -187,9 +188,10 @@ class GradientReport:
     def _remarks(self) -> list[str]:
         lines = []
         if any(check.small.any() for check in self.checks.values()):
-            lines.append(
+            lines += wrap(
                 "small: gradients that rounding hides, not judged. Multiply the loss by a constant "
-                "to see them. A bias before batch normalisation has no gradient at all."
+                "to see them. A bias before batch normalisation has no gradient at all.",
+                100,
             )
         if any(check.on_kink.any() for check in self.checks.values()):
             lines.append(
