@@ -61,6 +61,8 @@ def test_verdicts_of_the_notes(error, kinks, smooth, deep):
     assert verdict(error, kinks=True) == kinks
     assert verdict(error, kinks=False) == smooth
     assert verdict(error, kinks=True, depth=10) == deep
+    deep = "okay at this depth" if deep == "okay" else deep
+    assert verdict(error, kinks=False, depth=10) == deep
 
 
 # --- networks ---------------------------------------------------------------------------
@@ -162,6 +164,12 @@ def test_a_wrong_factor_is_found_in_each_kind_of_parameter(wrong, factor):
     assert report.worst.parameter == wrong
     assert report.worst.error == pytest.approx(abs(1 - factor) / max(1, abs(factor)), rel=1e-4)
     assert [key for key, check in report.checks.items() if not check.ok] == [wrong]
+
+
+def test_gradients_that_are_not_finite_are_wrong():
+    report = gradient_check(scaled("W2", np.nan), *batch(), **FEW)
+    assert not report.ok and report.verdict == "probably wrong"
+    assert report.worst.parameter == "W2" and "FAIL: the largest error is nan" in str(report)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def sanity_checks(
             check_penalty(network, x, t, penalty=penalty),
             check_gradients(network, x, t, penalty=penalty, seed=seed),
             check_overfitting(network, x, t, optimizer=optimizer, penalty=penalty),
-            check_generalisation(network, x, t, optimizer=optimizer, seed=seed),
+            check_generalisation(network, x, t, optimizer=optimizer, penalty=penalty, seed=seed),
         )
     )
 

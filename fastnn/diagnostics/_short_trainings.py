@@ -109,14 +109,15 @@ def check_generalisation(
     samples: SupportsIndex = 1000,
     epochs: SupportsIndex = 20,
     optimizer: Any = None,
+    penalty: str = PENALTY,
     seed: SupportsIndex = 0,
 ) -> Check:
     """Check that a short training beats chance on samples that it has not seen.
 
     Shuffled labels and scrambled features can be learnt by heart: a few samples are overfitted
-    even so. What they cannot do is help with others. A copy is trained, without dropout, on
-    four fifths of some samples. On the last fifth its accuracy must be above that of naming the
-    most frequent class, by four standard deviations.
+    even so. What they cannot do is help with others. A copy is trained, without dropout and
+    weight penalty, on four fifths of some samples. On the last fifth its accuracy must be above
+    that of naming the most frequent class, by four standard deviations.
 
     Parameters
     ----------
@@ -128,6 +129,8 @@ def check_generalisation(
         Passes over those that are trained on, in batches of 32.
     optimizer : Optimizer, optional
         Adam with its usual settings if not given. It is copied.
+    penalty : str
+        Name of the attribute with the strength of the weight penalty, if there is one.
     seed : int
         Chooses and orders the samples.
 
@@ -154,7 +157,7 @@ def check_generalisation(
         raise ValueError(f"x: expected at least 10 samples, got {len(x)}")
     rows = np.random.default_rng(seed).permutation(len(x))[:count]
     train, new = rows[: len(rows) * 4 // 5], rows[len(rows) * 4 // 5 :]
-    copied, optimizer = copy.deepcopy(network), _copy_of(optimizer)
+    copied, optimizer = without_penalty(network, penalty), _copy_of(optimizer)
     turn_off_dropout(copied)  # deep networks with it are still at the start after this few steps
     steps = passes * -(-len(train) // _BATCH)
     with np.errstate(all="ignore"), repeatable(copied):

@@ -64,7 +64,7 @@ def verdict(error: float, *, kinks: bool, depth: int = 1) -> str:
     Above 1e-2 the gradient is probably wrong, above 1e-4 one should feel uncomfortable, and up
     to 1e-7 be happy. In between, an error is okay if the objective has kinks, such as ReLU's,
     and too high if it has none. Errors add up from layer to layer: up to 1e-2 may be okay in a
-    network of ten.
+    network of ten, with kinks or without.
 
     Parameters
     ----------
@@ -89,10 +89,12 @@ def verdict(error: float, *, kinks: bool, depth: int = 1) -> str:
     """
     if error <= HAPPY:
         return "happy"
-    if error <= OKAY:
-        return "okay" if kinks else "too high without kinks"
+    if error <= OKAY and kinks:
+        return "okay"
+    if error <= WRONG and depth >= DEEP:
+        return "okay at this depth"
     if error <= WRONG:
-        return "okay at this depth" if depth >= DEEP else "uncomfortable"
+        return "too high without kinks" if error <= OKAY else "uncomfortable"
     return "probably wrong"
 
 
@@ -213,8 +215,9 @@ class ParameterCheck:
             with np.errstate(invalid="ignore"):
                 spread[:, :-1] = np.abs(np.diff(self.numerical, axis=1))
             spread[:, -1] = spread[:, -2]
-        # What rounding does to the objective is known but roughly: ten times as much is allowed.
-        unsure: Float64s = spread + 10 * self.rounding / self.steps
+        # The next smaller step has ten times the rounding, which may hide truncation. Both are
+        # but estimates: twice as much is allowed.
+        unsure: Float64s = 2 * (spread + 10 * self.rounding / self.steps)
         return np.where(self.crossed | np.isnan(unsure), np.inf, unsure)
 
     @cached_property
@@ -233,9 +236,8 @@ class ParameterCheck:
     @cached_property
     def zero(self) -> Mask:
         """Entries whose gradients are zero both ways."""
-        return (
-            np.asarray((self.analytic == 0) & np.all(self.numerical == 0, axis=1)) & ~self.on_kink
-        )
+        nothing = (self.analytic == 0) & np.all(self.numerical == 0, axis=1)
+        return np.asarray(nothing & ~self.on_kink)
 
     @cached_property
     def _explained(self) -> Mask:

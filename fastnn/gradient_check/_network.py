@@ -67,7 +67,8 @@ def gradient_check(
     network : object
         One of :mod:`fastnn.networks`, or any object with `params` (a dict of arrays that it
         computes with), ``loss(x, t)`` and ``gradient(x, t)``. If `loss` knows `train_flg`, it
-        is called with True. `layers`, a dict, is where kinks are looked for.
+        is called with True. `layers`, a dict, is where kinks are looked for: in the attributes
+        `mask`, `argmax` and `arg_max` of ReLU and max-pooling layers.
     x : array_like, shape (N, ...)
         Samples.
     t : array_like, shape (N,) or (N, ...)

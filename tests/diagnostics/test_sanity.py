@@ -279,6 +279,12 @@ def test_shuffled_labels_and_scrambled_features_overfit_but_do_not_generalise(mn
     assert check.ok and check.values["accuracy"] > 0.7 > 0.2 > check.values["chance"]
 
 
+def test_generalisation_without_dropout_and_penalty(mnist):
+    net = network(activation="sigmoid", use_dropout=True, weight_decay_lambda=1.0)
+    assert check_generalisation(net, *mnist, epochs=10).ok
+    assert net.layers["Dropout1"].dropout_ratio == 0.5 and net.weight_decay_lambda == 1
+
+
 def test_targets_that_are_no_classes(mnist):
     rng = np.random.default_rng(4)
     net = MultiLayerNet(8, [100], 1, loss="mean_squared_error", seed=0)
