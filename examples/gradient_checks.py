@@ -15,6 +15,7 @@ import argparse
 import numpy as np
 from _common import Data, count, load, parser, save
 from matplotlib import pyplot as plt
+from tqdm import tqdm
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers
 from fastnn.gradient_check import GradientReport, gradient_check
@@ -82,12 +83,13 @@ def tables(data: Data, arguments: argparse.Namespace) -> None:
 def curves(data: Data, arguments: argparse.Namespace) -> dict[str, GradientReport]:
     """Return reports over many steps: tanh in both precisions, ReLU on many images."""
     reports = {}
-    for name, activation, dtype, samples in [
+    cases = [
         ("tanh, float64", "tanh", np.float64, 3),
         ("tanh, float32", "tanh", np.float32, 3),
         ("ReLU, 3 images", "relu", np.float64, 3),
         ("ReLU, 100 images", "relu", np.float64, 100),
-    ]:
+    ]
+    for name, activation, dtype, samples in tqdm(cases, desc="curves", leave=False):
         net = MultiLayerNet(784, [50, 50], 10, activation, seed=arguments.seed)
         reports[name] = gradient_check(
             net, data.x_train, data.t_train, samples=samples, steps=STEPS, dtype=dtype,
