@@ -9,7 +9,8 @@ arithmetic is Numba kernels.
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :func:`fastnn.load`: networks from files that ``network.save`` has written.
-- :mod:`fastnn.diagnostics`: monitors of a training, verdicts, a dashboard.
+- :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,
+  verdicts and a dashboard of one.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
