@@ -16,7 +16,6 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 from _common import Data, count, load, parser, save
-from PIL import Image
 from tqdm import tqdm
 
 from fastnn import MultiLayerNet, callbacks, optimizers
@@ -117,14 +116,6 @@ def plot_rates(runs: dict[Settings, Run]) -> plt.Figure:
     return figure
 
 
-def save_small(figure: plt.Figure, arguments: argparse.Namespace, name: str) -> None:
-    """Save a picture with 256 colors, a third of the bytes."""
-    save(figure, arguments, name)
-    path = arguments.out / name
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
-
-
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's settings."""
     options = parser(__doc__)
@@ -156,8 +147,8 @@ def main() -> None:
         weights = "He" if each.weights == "he" else f"std {each.weights}"
         title = f"{name}: learning rate {each.rate:g}, initial weights {weights}"
         figure = dashboard(history, monitor, network, title=title)
-        save_small(figure, arguments, f"babysitting_{name.replace(' ', '_')}.png")
-    save_small(plot_rates(runs), arguments, "babysitting_rates.png")
+        save(figure, arguments, f"babysitting_{name.replace(' ', '_')}.png")
+    save(plot_rates(runs), arguments, "babysitting_rates.png")
     print(
         "\nLook for: updates near 1e-3 of the weights in the healthy run alone; a loss that\n"
         "explodes or stays where it was, or falls in a straight line; units that died;\n"
