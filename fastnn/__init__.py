@@ -8,6 +8,8 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
+- :mod:`fastnn.ensembles`: several networks as one, and one that learns from them.
+- :mod:`fastnn.second_order`: L-BFGS and Newton's method.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
@@ -19,6 +21,7 @@ from importlib.metadata import version as _version
 from fastnn import (
     callbacks,
     config,
+    ensembles,
     functional,
     initializers,
     layers,
@@ -26,6 +29,7 @@ from fastnn import (
     ops,
     optimizers,
     schedules,
+    second_order,
 )
 from fastnn.config import get_num_threads, set_num_threads
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
@@ -40,6 +44,7 @@ __all__ = [
     "TwoLayerNet",
     "callbacks",
     "config",
+    "ensembles",
     "functional",
     "get_num_threads",
     "initializers",
@@ -48,5 +53,6 @@ __all__ = [
     "ops",
     "optimizers",
     "schedules",
+    "second_order",
     "set_num_threads",
 ]
