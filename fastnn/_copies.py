@@ -25,7 +25,8 @@ def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
 
     Its last layer is an ordinary one of the kind.
     """
-    light = copy.copy(network)
+    light = object.__new__(type(network))  # copy.copy may move parameters, also ours
+    light.__dict__.update(vars(network))
     light.history = None
     for kind in (layers.SoftmaxWithLoss, layers.IdentityWithLoss):
         if isinstance(network.last_layer, kind):

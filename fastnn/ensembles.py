@@ -254,7 +254,8 @@ def averaged(
     network : MultiLayerNetExtend
         It stays as it is.
     averages : dict of str to array_like
-        An array for each of ``network.params``: ``history.averages`` of ``fit(ema=...)``.
+        An array for each of ``network.params``: ``history.averages`` of ``fit(ema=...)``, whose
+        training should have had several times 1 / (1 - ema) steps to forget its initial values.
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
         Training samples, for a network with batch normalisation: statistics are set to those
         of all of them as one batch. Some thousands will do.

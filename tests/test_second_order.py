@@ -223,6 +223,17 @@ def test_one_step_of_newton_reaches_the_minimum_of_a_parabola(decay):
     assert result.loss[-1] == net.loss(x, t)
 
 
+def test_damping_shortens_the_step():
+    x, t, _, _ = least_squares(0)
+    net = linear(loss="mean_squared_error")
+    before, gradient, curvature = (
+        flat(net.params), flat(net.gradient(x, t)), hessian(net, x, t)
+    )  # fmt: skip
+    newton(net, x, t, 1, damping=3.0, verbose=False)
+    step = np.linalg.solve(curvature + 3 * np.eye(len(gradient)), -gradient)
+    np.testing.assert_allclose(flat(net.params), before + step, rtol=0, atol=1e-12)
+
+
 def test_newton_converges_quadratically():
     """Near the minimum each step squares the error: the number of right digits doubles."""
     net, (x, t) = linear(weight_decay_lambda=1e-2, weight_init_std=0), data()
