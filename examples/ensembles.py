@@ -27,13 +27,13 @@ SUBSETS = 30  # ensembles of each size, at most
 def arguments() -> argparse.Namespace:
     """Return the command line's settings."""
     options = parser(__doc__)
-    options.add_argument("--networks", type=count, help="that are averaged (5; full: 10)")
-    options.add_argument("--epochs", type=count, help="for each of them (6; full: 12)")
+    unset = {"type": count, "default": argparse.SUPPRESS}
+    options.add_argument("--networks", help="how many are averaged (default: 5; full: 10)", **unset)
+    options.add_argument("--epochs", help="for each of them (default: 6; full: 12)", **unset)
     options.add_argument("--steps", type=count, default=1200, help="of students with few images")
-    given = options.parse_args()
-    given.networks = given.networks or (10 if given.full else 5)
-    given.epochs = given.epochs or (12 if given.full else 6)
-    return given
+    full = options.parse_known_args()[0].full
+    options.set_defaults(networks=10 if full else 5, epochs=12 if full else 6)
+    return options.parse_args()
 
 
 def network(seed: int) -> MultiLayerNet:

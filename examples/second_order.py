@@ -37,14 +37,12 @@ STYLE = {
 def arguments() -> argparse.Namespace:
     """Return the command line's settings."""
     options = parser(__doc__)
-    options.add_argument("--images", type=count, help="for training (default: 3000; full: 20000)")
-    options.add_argument(
-        "--passes", type=count, help="over the training images (default: 120; full: 200)"
-    )
-    given = options.parse_args()
-    given.images = given.images or (20000 if given.full else 3000)
-    given.passes = given.passes or (200 if given.full else 120)
-    return given
+    unset = {"type": count, "default": argparse.SUPPRESS}
+    options.add_argument("--images", help="for training (default: 3000; full: 20000)", **unset)
+    options.add_argument("--passes", help="over the images (default: 120; full: 400)", **unset)
+    full = options.parse_known_args()[0].full
+    options.set_defaults(images=20000 if full else 3000, passes=400 if full else 120)
+    return options.parse_args()
 
 
 def train(data: Data, passes: int, seed: int) -> dict[str, dict]:
