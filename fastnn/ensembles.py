@@ -170,13 +170,14 @@ class Ensemble:
         x, t = samples(self.networks[0], x, t)
         if not self._classifies:
             return ops.mean_squared_error(self.predict(x), t)[0]
-        logs = [_log_softmax(network.predict(x)) for network in self.networks]
-        return ops.softmax_cross_entropy(np.logaddexp.reduce(logs), t)[0]
+        with np.errstate(invalid="ignore"):  # NaN and infinite scores give NaN
+            logs = [_log_softmax(network.predict(x)) for network in self.networks]
+            total = np.logaddexp.reduce(logs)  # of the sum, which softmax takes as the mean
+        return ops.softmax_cross_entropy(total, t)[0]
 
 
 def _log_softmax(scores: Array) -> Array:
-    with np.errstate(invalid="ignore"):  # infinite scores give NaN
-        shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 

@@ -125,6 +125,13 @@ def test_loss_is_finite_where_probabilities_are_zero():
     assert Ensemble(nets).loss(x, t) == 1000
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sick_member_makes_the_loss_nan(value):
+    nets = [network(seed) for seed in range(2)]
+    nets[0].params["b2"][0] = value
+    assert np.isnan(Ensemble(nets).loss(*data()))
+
+
 @pytest.fixture(scope="module")
 def mnist():
     return load_mnist(subset="bundled")
