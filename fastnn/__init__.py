@@ -12,6 +12,8 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,
   verdicts and a dashboard of one.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
+- :mod:`fastnn.ensembles`: several networks as one, and one that learns from them.
+- :mod:`fastnn.second_order`: L-BFGS and Newton's method.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
@@ -23,6 +25,7 @@ from importlib.metadata import version as _version
 from fastnn import (
     callbacks,
     config,
+    ensembles,
     functional,
     initializers,
     layers,
@@ -30,6 +33,7 @@ from fastnn import (
     ops,
     optimizers,
     schedules,
+    second_order,
 )
 from fastnn.config import get_num_threads, set_num_threads
 from fastnn.files import load
@@ -45,6 +49,7 @@ __all__ = [
     "TwoLayerNet",
     "callbacks",
     "config",
+    "ensembles",
     "functional",
     "get_num_threads",
     "initializers",
@@ -54,5 +59,6 @@ __all__ = [
     "ops",
     "optimizers",
     "schedules",
+    "second_order",
     "set_num_threads",
 ]
