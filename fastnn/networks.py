@@ -344,7 +344,8 @@ class MultiLayerNetExtend:
 
         All differences see the dropout masks of the next training pass, and running
         statistics are left as they are, so that :meth:`gradient`, called next, should agree.
-        Build the network with ``dtype="float64"`` for this.
+        Build the network with ``dtype="float64"`` for this. :mod:`fastnn.gradient_check` compares
+        the two on some entries of each parameter, and says what the difference means.
 
         Parameters
         ----------
