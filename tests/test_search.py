@@ -433,7 +433,10 @@ def test_a_damaged_file_is_named_with_the_line(tmp_path):
     lines[5] = lines[5][:-20] + "\n"
     path.write_text("".join(lines))
     for call in (lambda: run(storage=path), lambda: load(path)):
-        with pytest.raises(ValueError, match=r"^storage: .*trials.log is damaged in line 6: "):
+        with pytest.raises(
+            ValueError,
+            match=r"^storage: .*trials.log is damaged in line 6: remove that line and those",
+        ):
             call()
     path.write_text("".join(lines[:5]))
     assert len(run(trials=2, storage=path)) == 2

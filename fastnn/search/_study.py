@@ -94,7 +94,7 @@ class _Journal(JournalFileBackend):
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"storage: {self._path} is damaged in line {line}: remove that line and "
-                f" those after it, or give another file"
+                f"those after it, or give another file"
             ) from error
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
