@@ -621,6 +621,20 @@ def test_a_planted_bug_is_found_in_each_kind_of_layer(right, wrong, given, key):
     assert found.checks.keys() == report.checks.keys()
 
 
+def test_x_may_come_from_the_same_seed_as_dout():
+    """Of BatchNormalization's output times x the gradient would be nearly 0: all errors pass."""
+
+    class Wrong(layers.BatchNormalization):
+        def backward(self, dout):
+            return 1.001 * super().backward(dout)
+
+    x = np.random.default_rng(0).normal(size=(20, 5))
+    args = np.ones(5), np.zeros(5)
+    assert check_layer(layers.BatchNormalization(*args), x).ok
+    found = check_layer(Wrong(*args), x).checks["x"]
+    assert np.abs(found.analytic).max() > 0.1 and not found.ok
+
+
 def test_a_layer_of_the_book_is_checked_with_its_parameters():
     class Book:
         """y = max(x, 0) W, in single precision at first, writing to what it gets."""

@@ -30,6 +30,7 @@ from fastnn.fit import History
 
 D, C = 9, 3
 EPS = np.finfo(np.float32).eps
+EPS64 = np.finfo(np.float64).eps
 
 
 def data(n=80, seed=910):
@@ -297,6 +298,29 @@ def test_distribution():
     assert Distribution.of(np.zeros(3)).magnitudes.tolist() == [0] * 5
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.float32([1, 1.0000001]), [1, 1 + EPS64, 1], [0, 5e-324], [5e-324], [1e30] * 3,
+        [-1.7e308, 1.7e308], [1.7e308] * 2, np.float32([-3e38, 3e38]), [1e-310, 1e-309, 0],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_distributions_of_extreme_numbers(values):
+    d = Distribution.of(values)
+    assert d.counts.sum() == len(values) and d.edges.shape == (41,)
+    assert np.isfinite(d.edges).all() and (np.diff(d.edges) >= 0).all()
+    assert d.edges[0] <= min(values) and max(values) <= d.edges[-1]
+    assert d.counts[0] + d.counts[-1] > 0 or min(values) == max(values) or d.std < 1e-12
+
+
+def test_a_monitor_does_not_end_the_training_that_it_watches():
+    x, t = data()  # its activations are 0.5, some digits in the last place aside
+    net, monitor = network(activation="sigmoid", weight_init_std=1e-6), Monitor(x, t, every=1)
+    fit(net, callbacks=[monitor])
+    assert monitor.steps[-1] == 15
+
+
 def test_a_resumed_training_and_a_new_one():
     net, optimizer, monitor = network(), optimizers.Adam(), Monitor(*data(30), every=4)
     history = fit(net, 1, optimizer=optimizer, callbacks=[monitor])
@@ -453,6 +477,43 @@ def test_nothing_is_said_of_a_healthy_training(settings):
     verdict = monitor.report()
     assert verdict.healthy, str(verdict)
     assert str(verdict).startswith("nothing suspicious: loss 2.")
+
+
+def test_nothing_is_said_of_a_training_of_few_steps():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    t = (x[:, 0] > 0).astype(int)
+    for seed in range(30):
+        monitor = Monitor(x, t)
+        history = MultiLayerNet(4, [16], 2, seed=seed).fit(
+            x, t, 5, callbacks=[monitor], verbose=False, seed=seed
+        )
+        assert len(history.step_losses) == 15
+        assert diagnose(history).healthy and diagnose(history, monitor).healthy
+
+
+def test_nothing_is_said_of_single_samples_or_a_warm_start():
+    x, t = mnist()
+    net = MultiLayerNet(784, [50, 50], 10, seed=0)
+    for batch_size, optimizer, epochs in ((1, optimizers.SGD(0.01), 4), (50, "adam", 4)):
+        monitor = Monitor(x[:200], t[:200], every=1000)
+        history = net.fit(
+            x, t, epochs, batch_size, optimizer, callbacks=[monitor], verbose=False, seed=0
+        )  # fmt: skip
+        assert diagnose(history).healthy, str(diagnose(history))
+        assert monitor.report().healthy, str(monitor.report())
+        assert monitor.chance == math.log(10)
+        # What made a sickness of it before.
+        assert max(history.step_losses) > 2.5 * history.step_losses[0]
+        assert history.accuracy[-1] > 0.85
+
+
+def test_a_brief_explosion_is_named():
+    losses = np.full(3000, 2.3)
+    losses[20:28] = 40
+    verdict = diagnose(history_of(losses, [0.1], [0.1], steps=3000))
+    assert verdict.sicknesses == ["learning rate too high"]
+    assert verdict.findings[0].evidence[0] == "the loss rose from 2.3 to 40 in step 21"
 
 
 def test_units_that_die_later():
