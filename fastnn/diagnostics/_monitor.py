@@ -48,8 +48,8 @@ def update_ratio(
 
     Raises
     ------
-    ValueError
-        If the two have different keys or shapes.
+    TypeError, ValueError
+        If one is no dict, or the two have different keys or shapes.
 
     Examples
     --------
@@ -57,6 +57,9 @@ def update_ratio(
     >>> update_ratio({"W1": [[3.0, 4.0]]}, {"W1": [[3.0, 4.005]]})["W1"].__round__(6)
     0.001
     """
+    for name, given in (("before", before), ("after", after)):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{name}: expected a dict of parameters, got {given!r}")
     if before.keys() != after.keys():
         raise ValueError(f"after: expected parameters {[*before]}, got {[*after]}")
     ratios = {}
@@ -250,6 +253,8 @@ class Monitor(Callback):
             If the network has no layers, or an argument does not fit it.
         """
         step = numbers.whole("step", step, self.steps[-1] + 1 if self.steps else 0)
+        if not isinstance(getattr(network, "params", None), Mapping):
+            raise TypeError(f"network: expected one with `params`, a dict, got {network!r}")
         if before is None:
             ratios = dict.fromkeys(network.params, math.nan)
         else:

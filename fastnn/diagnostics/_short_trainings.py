@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import layers
+from fastnn._engine import optimizer_of
 from fastnn._own_networks import (
     PENALTY,
     batches,
@@ -58,7 +59,7 @@ def check_overfitting(
         How many of the first samples are taken.
     steps : int
         Training steps at the most.
-    optimizer : Optimizer, optional
+    optimizer : Optimizer or str, optional
         Adam with its usual settings if not given. It is copied. If it is not given and the
         network's last layer is IdentityWithLoss, targets are standardised: Adam's steps are of
         one size, whatever that of the targets.
@@ -143,7 +144,7 @@ def check_generalisation(
     epochs : int
         Passes over those that are trained on, in batches of 32; more if it takes them to make
         500 steps.
-    optimizer : Optimizer, optional
+    optimizer : Optimizer or str, optional
         Adam with its usual settings if not given. It is copied.
     penalty : str
         Name of the attribute with the strength of the weight penalty, if there is one.
@@ -207,11 +208,7 @@ def _is_regression(network: Any) -> bool:
 
 
 def _copy_of(optimizer: Any) -> Any:
-    if optimizer is None:
-        return Adam()
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
-        raise TypeError(f"optimizer: expected an object with update, got {optimizer!r}")
-    return copy.deepcopy(optimizer)
+    return Adam() if optimizer is None else copy.deepcopy(optimizer_of(optimizer, {}))
 
 
 def _accuracy(scores: Array, t: Array) -> float:

@@ -128,6 +128,11 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     -------
     Verdict
 
+    Raises
+    ------
+    TypeError
+        If an argument is not as above.
+
     Examples
     --------
     >>> import numpy as np
@@ -144,6 +149,10 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     >>> print(diagnose(history, monitor).findings[0].evidence[0])
     dead units at the start: Affine1 50%
     """
+    if not hasattr(history, "step_losses"):
+        raise TypeError(f"history: expected that of a training, got {history!r}")
+    if monitor is not None and not isinstance(monitor, Monitor):
+        raise TypeError(f"monitor: expected a Monitor, got {monitor!r}")
     losses = np.asarray(history.step_losses, np.float64)
     parts = _blocks(losses, _BLOCKS)
     curve = np.array([part.mean() for part in parts])
@@ -285,8 +294,8 @@ def _initial(monitor: Monitor) -> Iterator[str]:
 
 def _stds(verb: str, stds: dict[str, float]) -> Iterator[str]:
     if stds:
-        values = ", ".join(f"{std:.1e} in {name}" for name, std in stds.items())
-        yield f"activations {verb}: standard deviation {values}"
+        values = [f"{std:.1e} in {name}" for name, std in stds.items()]
+        yield f"activations {verb}: standard deviation {_listed(values)}"
 
 
 def _units(monitor: Monitor, i: int, when: str) -> Iterator[tuple[str, str]]:
@@ -297,8 +306,15 @@ def _units(monitor: Monitor, i: int, when: str) -> Iterator[tuple[str, str]]:
     ):
         many = {name: shares[i] for name, shares in recorded.items() if shares[i] > limit}
         if many:
-            shares = ", ".join(f"{name} {100 * share:.0f}%" for name, share in many.items())
-            yield sickness, f"{what} {when}: {shares}"
+            shares = [f"{name} {100 * share:.0f}%" for name, share in many.items()]
+            yield sickness, f"{what} {when}: {_listed(shares)}"
+
+
+def _listed(layers: list[str]) -> str:
+    """Return what is said of layers as text; of many, what is said of the first and the last."""
+    if len(layers) > 5:
+        layers = [*layers[:2], f"... {layers[-1]} ({len(layers)} layers)"]
+    return ", ".join(layers)
 
 
 def _accuracies(history: History, found: dict[str, list[str]]) -> None:

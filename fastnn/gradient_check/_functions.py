@@ -85,6 +85,12 @@ def check_function(
             raise TypeError(
                 f"{name}: expected an array of float64, got {kind}; x.astype(np.float64) makes one"
             )
+        if not p.flags.writeable:
+            raise ValueError(
+                f"{name}: expected an array that can be written to, got a read-only one"
+            )
+    if not params:
+        raise ValueError("x: expected at least one array, got an empty dict")
     nothing = SimpleNamespace()
 
     def value() -> float:

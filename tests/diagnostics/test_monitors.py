@@ -6,6 +6,7 @@ import io
 import math
 import warnings
 from collections import OrderedDict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -362,6 +363,23 @@ def test_bad_arguments():
         update_ratio({"W": np.ones(2)}, {"V": np.ones(2)})
 
 
+def test_what_is_no_training():
+    monitor, history = Monitor(*data(5)), history_of(FALLING)
+    monitor.measure(network(), 0)
+    for call, name in (
+        (lambda: diagnose(3), "history"),
+        (lambda: diagnose(history, 3), "monitor"),
+        (lambda: dashboard(3, monitor, network()), "history"),
+        (lambda: dashboard(history, None, network()), "monitor"),
+        (lambda: dashboard(history, monitor, 3), "network"),
+        (lambda: update_ratio(3, {}), "before"),
+        (lambda: update_ratio({}, 4), "after"),
+        (lambda: monitor.measure(object(), 1), "network"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: expected .*, got "):
+            call()
+
+
 # --- verdicts ----------------------------------------------------------------------------
 
 
@@ -580,6 +598,25 @@ def test_dashboards(name):
     assert any(title.startswith("accuracy: gap") for title in titles) == (
         "no validation" not in name and "squared error" not in name
     )
+
+
+def test_a_dashboard_of_many_layers():
+    x, t = data()
+    net = MultiLayerNet(D, [8] * 14, C, weight_init_std=0.01, seed=0)
+    monitor = Monitor(x, t, every=5)
+    history = net.fit(x, t, 3, validation=0.2, callbacks=[monitor], verbose=False, seed=0)
+    assert "(12 layers)" in str(monitor.report())
+    figure = dashboard(history, monitor, net)
+    figure.savefig(io.BytesIO(), dpi=100)
+    for panel in (figure.axes[4], figure.axes[5]):
+        boxes = [label.get_window_extent() for label in panel.get_xticklabels()]
+        assert len(boxes) >= 14
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    verdict = figure.axes[8].texts[0]
+    assert verdict.get_text().endswith("or use_batchnorm")
+    assert verdict.get_window_extent().y0 > 0
+    bottom, top = figure.axes[1].get_ylim()
+    assert bottom < 0.5 * min(history.step_losses) < 1.5 * max(history.step_losses) < top
 
 
 def test_weight_images():

@@ -264,6 +264,8 @@ def test_optimizers_are_copied(mnist):
     check_overfitting(network(), *mnist, optimizer=optimizer)
     check_generalisation(network(), *mnist, optimizer=optimizer, epochs=1)
     assert pickle.dumps(optimizer) == before
+    by_name, default = (check_overfitting(network(), *mnist, optimizer=o) for o in ("Adam", None))
+    assert by_name.text == default.text
 
 
 def test_shuffled_labels_and_scrambled_features_overfit_but_do_not_generalise(mnist):
@@ -369,7 +371,8 @@ def test_bad_input(mnist, check, change, error, message):
         (check_initial_loss, {"expected": 0}, ValueError, "^expected: "),
         (check_initial_loss, {"samples": 0}, ValueError, "^samples: "),
         (check_overfitting, {"steps": 0}, ValueError, "^steps: "),
-        (check_overfitting, {"optimizer": "Adam"}, TypeError, "^optimizer: "),
+        (check_overfitting, {"optimizer": 3}, TypeError, "^optimizer: "),
+        (check_overfitting, {"optimizer": "Adamant"}, ValueError, "^optimizer: "),
         (check_generalisation, {"epochs": 0}, ValueError, "^epochs: "),
         (check_generalisation, {"samples": 9}, ValueError, "^samples: "),
         (check_generalisation, {"optimizer": SGD}, TypeError, "^optimizer: "),
