@@ -31,7 +31,7 @@ from fastnn.optimizers import Adam
 _OVERFITTED = 0.01  # a loss near zero: all samples have a probability of about 99 %
 _BATCH = 32
 _STEPS = 500  # of the training that is to generalise, at least
-_ROOM = 0.7  # from chance to 1: what is beyond, a right network may miss after a short training
+_ROOM = 0.65  # from chance to 1: what is beyond, a right network may miss after a short training
 
 
 @random_state_kept()

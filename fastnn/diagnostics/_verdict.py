@@ -171,7 +171,7 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     if cause == HIGH and ratio > TARGET * _FAR:
         add(HIGH, [_ratio_text(ratio)])
     if not _has_learnt(history, curve):
-        if cause == HIGH:
+        if cause == HIGH and HIGH not in found:  # units that it has saturated or killed rest
             add(LOW, _slowness(curve, ratio))
         if curve.size > 2 and curve[-1] > (1 - _FLAT) * curve[0]:
             text = f"the loss went from {curve[0]:.4g} to {curve[-1]:.4g} in {losses.size} steps"

@@ -534,6 +534,16 @@ def test_a_brief_explosion_is_named():
     assert verdict.findings[0].evidence[0] == "the loss rose from 2.3 to 40 in step 21"
 
 
+def test_a_rate_is_not_both_too_high_and_too_low():
+    losses = np.full(3000, 2.3)
+    losses[20:80] = 40
+    monitor = Monitor(*data(5))
+    monitor.measure(network(), 5)
+    monitor.ratios = {"W1": [1e-6]}
+    verdict = diagnose(history_of(losses, [0.1], [0.1], steps=3000), monitor)
+    assert verdict.sicknesses == ["learning rate too high"]
+
+
 def test_units_that_die_later():
     x, t = data()
     net = network()
