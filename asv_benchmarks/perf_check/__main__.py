@@ -1,0 +1,86 @@
+"""Command line of the comparison of two commits."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from . import report
+from .builds import ROOT, Worker, git, install
+from .compare import Case, compare
+
+# Cases of the short list: one or two of each family, of the sizes that networks have.
+QUICK = re.compile(
+    r"^(affine\.\w+ \(128, 784, 100\)|affine\.forward \(1, 784, 100\)"
+    r"|convolution\.\w+ .*|batchnorm\.\w+ \(128, 100\)|layernorm\.\w+ .*|losses\..* \(128, 10\)"
+    r"|activations\.\w+ (relu|sigmoid|dropout).*|optimizers\.update_network (SGD|Adam)"
+    r"|training\.\w+ Adam .*)$"
+)
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Return the command line's settings."""
+    parser = argparse.ArgumentParser(
+        prog="perf_check", description="Compare the speed of the working tree with a commit."
+    )
+    parser.add_argument("--base", default="main", help="commit to compare with (main)")
+    parser.add_argument("--head", help="commit to compare (the working tree)")
+    parser.add_argument("--quick", action="store_true", help="a short list of cases, in float32")
+    parser.add_argument("--cases", default="", metavar="REGEX", help="cases whose name has this")
+    parser.add_argument(
+        "--dtype", nargs="+", choices=("float32", "float64"), help="(both; float32 with --quick)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of each side (1)")
+    parser.add_argument(
+        "--all", action="store_true", help="show all cases, also the many fine ones"
+    )
+    parser.add_argument("--summary", type=Path, help="file to add the table to as Markdown")
+    return parser.parse_args(argv)
+
+
+def chosen(names: list[str], arguments: argparse.Namespace) -> list[Case]:
+    """Return the cases to compare; exit if there is none."""
+    dtypes = arguments.dtype or (["float32"] if arguments.quick else ["float32", "float64"])
+    cases = [
+        Case(name, dtype)
+        for name in names
+        if re.search(arguments.cases, name) and (not arguments.quick or QUICK.match(name))
+        for dtype in dtypes
+    ]
+    if not cases:
+        sys.exit(
+            f"perf_check: no case matches {arguments.cases!r}; there are:\n" + "\n".join(names)
+        )
+    return cases
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compare, print, and return 1 if something is slower."""
+    arguments = parse_arguments(argv)
+    base = git("rev-parse", "--short", arguments.base).decode().strip()
+    head = arguments.head and git("rev-parse", "--short", arguments.head).decode().strip()
+    with tempfile.TemporaryDirectory(prefix="perf_check-") as folder:
+        print(f"building {base} and {head or 'the working tree'}", file=sys.stderr)
+        packages = [install(base, Path(folder, "old")), install(head, Path(folder, "new"))]
+        old, new = (partial(Worker, package, arguments.threads) for package in packages)
+        with new() as worker:
+            cases = chosen(worker.cases, arguments)
+        results = compare(old, new, cases, progress=True)
+    title = report.summary(results, base, head or f"the working tree of {ROOT.name}")
+    print(report.text(results, arguments.all), title, sep="\n\n")
+    if arguments.summary:
+        with open(arguments.summary, "a", encoding="utf-8") as file:
+            file.write(f"### Speed\n\n{title}\n\n{report.markdown(results, arguments.all)}\n")
+    verdicts = {result.verdict for result in results}
+    if verdicts == {"absent"}:
+        print("perf_check: nothing was compared", file=sys.stderr)
+        return 2
+    return int("slower" in verdicts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

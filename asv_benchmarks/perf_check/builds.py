@@ -1,0 +1,99 @@
+"""Installed packages of commits, and workers that run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def git(*arguments: str, repo: Path = ROOT) -> bytes:
+    """Return what a git command prints; exit with its message if it fails."""
+    done = subprocess.run(["git", "-C", repo, *arguments], capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
+    return done.stdout
+
+
+def install(revision: str | None, folder: Path, repo: Path = ROOT) -> Path:
+    """Build the wheel of a revision, or of the working tree, and unpack it into a folder."""
+    source = repo
+    if revision is not None:
+        source = folder / "source"
+        with tarfile.open(fileobj=BytesIO(git("archive", revision, repo=repo))) as archive:
+            archive.extractall(source, filter="data")
+    target = folder / "package"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
+            *("--disable-pip-version-check", "--target", target, source),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"building {revision or 'the working tree'} failed:\n{done.stderr}")
+    return target
+
+
+class Worker:
+    """A process with one commit's package.
+
+    Parameters
+    ----------
+    package : Path
+        What :func:`install` returned.
+    threads : int
+    """
+
+    def __init__(self, package: Path, threads: int) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(package),
+            "FASTNN_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": str(threads),
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("worker.py"), ROOT / "asv_benchmarks"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=package,
+        )
+        self.cases: list[str] = []
+        found = self._answer()
+        for path in (found["fastnn"], found["kernels"]):
+            if not Path(path).is_relative_to(package):
+                sys.exit(f"expected fastnn from {package}, got {path}")
+        self.cases = found["cases"]
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def run(self, case: str, dtype: str, calls: int) -> dict[str, Any]:
+        """Return the worker's answer."""
+        asked = {"case": case, "dtype": dtype, "calls": calls}
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(f"a worker ended with exit code {self._process.wait()}")
+        return json.loads(line)

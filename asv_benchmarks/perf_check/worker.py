@@ -1,0 +1,51 @@
+"""A process that times cases of one commit when it is told to.
+
+It reads lines of JSON, ``{"case": name, "dtype": name, "calls": n}``, and answers each with
+``{"seconds": s}``, or ``{"absent": why}`` for a case that the commit cannot make. The first line
+that it writes says what it runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+
+
+def _answers(benchmarks: str):
+    sys.path.insert(0, benchmarks)
+    import fastnn
+    import fastnn.kernels
+    from benchmarks.speedup import CASES
+
+    @functools.cache
+    def prepared(case, dtype):
+        make, args = CASES[case]
+        call = make(*args, dtype)
+        call()  # compiles
+        return call
+
+    yield {"fastnn": fastnn.__file__, "kernels": fastnn.kernels.__file__, "cases": [*CASES]}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            call = prepared(asked["case"], asked["dtype"])
+        except (AttributeError, ImportError, TypeError) as error:
+            yield {"absent": f"{type(error).__name__}: {error}"}
+            continue
+        start = time.perf_counter()
+        for _ in range(asked["calls"]):
+            call()
+        yield {"seconds": time.perf_counter() - start}
+
+
+def main() -> None:
+    # What a case prints is not for the other side.
+    channel, sys.stdout = sys.stdout, sys.stderr
+    for answer in _answers(sys.argv[1]):
+        print(json.dumps(answer), file=channel, flush=True)
+
+
+if __name__ == "__main__":
+    main()
