@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+import fastnn
 from fastnn import config
 
 BACKENDS = {"fastnn": "numba", "numpy": "numpy"}
@@ -62,27 +63,64 @@ class Timed:
     timer = staticmethod(clock)
 
 
-def speedup(call, seconds=0.2):
-    """Return how many times faster the kernels are than NumPy: the median of paired ratios.
+def _seconds(call, number):
+    start = time.perf_counter()
+    for _ in range(number):
+        call()
+    return time.perf_counter() - start
+
+
+def _ratio(ours, theirs, seconds=0.25):
+    """Return the median of paired ratios of the times of two calls.
 
     Each pair is timed back to back, in turns the one and the other first, so that a change in
     the machine's load meets both.
     """
-    once = {impl: _seconds(impl, call, 1) for impl in IMPLS}  # compiles
-    once = {impl: _seconds(impl, call, 1) for impl in IMPLS}
-    number = max(1, round(1e-3 / min(once.values())))
+    calls = ours, theirs
+    for call in calls:  # compiles
+        call()
+    least = min(min(_seconds(call, 1) for _ in range(3)) for call in calls)
+    number = max(1, round(1e-3 / least))
     ratios = []
     end = time.perf_counter() + seconds
-    while len(ratios) < 6 or time.perf_counter() < end:
-        order = IMPLS if len(ratios) % 2 else reversed(IMPLS)
-        took = {impl: _seconds(impl, call, number) for impl in order}
-        ratios.append(took["numpy"] / took["fastnn"])
-    return round(statistics.median(ratios), 2)
+    while len(ratios) < 8 or time.perf_counter() < end:
+        order = calls if len(ratios) % 2 else calls[::-1]
+        took = {call: _seconds(call, number) for call in order}
+        ratios.append(took[ours] / took[theirs])
+    return round(statistics.median(ratios), 4)
 
 
-def _seconds(impl, call, number):
-    with config.use_backend(BACKENDS[impl]):
-        start = time.perf_counter()
-        for _ in range(number):
+def _on(impl, call):
+    def run():
+        with config.use_backend(BACKENDS[impl]):
             call()
-        return time.perf_counter() - start
+
+    return run
+
+
+def over_numpy(call):
+    """Return the time of a call on the kernels over its time on NumPy."""
+    return _ratio(*(_on(impl, call) for impl in IMPLS))
+
+
+def over_limit(call, unit, amount, dtype):
+    """Return the time of a call over that which its work takes at the machine's limit."""
+    from fastnn._bench import limits
+
+    limit = limits.arithmetic(dtype, 1) if unit == "flops" else limits.copy(amount, 1)
+    # There are several ways to copy; the fastest is the limit.
+    fastest = max(_ratio(call, variant.run) for variant in limit.variants)
+    return round(fastest * limit.work / amount, 4)
+
+
+def over_one_thread(call, threads):
+    """Return the time of a call on so many threads over its time on one."""
+
+    def on(count):
+        def run():
+            fastnn.set_num_threads(count)
+            call()
+
+        return run
+
+    return _ratio(on(threads), on(1))

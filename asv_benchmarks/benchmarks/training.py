@@ -25,20 +25,20 @@ def _optimizer(name):
     return getattr(optimizers, name)(lr=1e-7)
 
 
-def _samples(n, dtype):
+def samples(n, dtype):
     rng = np.random.default_rng(0)
     return rng.random((n, 784), dtype=dtype), rng.integers(10, size=n)
 
 
 def step(optimizer, normalization, dtype):
     net, update = _network(normalization, dtype), _optimizer(optimizer).update
-    x, t = _samples(BATCH, dtype)
+    x, t = samples(BATCH, dtype)
     return lambda: update(net.params, net.gradient(x, t))
 
 
 def epoch(optimizer, normalization, dtype):
     net, rule = _network(normalization, dtype), _optimizer(optimizer)
-    x, t = _samples(STEPS * BATCH, dtype)
+    x, t = samples(STEPS * BATCH, dtype)
     return lambda: net.fit(x, t, 1, BATCH, rule, verbose=False, seed=0)
 
 

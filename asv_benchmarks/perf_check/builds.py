@@ -83,9 +83,9 @@ class Worker:
         self._process.kill()
         self._process.communicate()
 
-    def run(self, case: str, dtype: str, calls: int) -> dict[str, Any]:
+    def run(self, case: str, calls: int) -> dict[str, Any]:
         """Return the worker's answer."""
-        asked = {"case": case, "dtype": dtype, "calls": calls}
+        asked = {"case": case, "calls": calls}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()

@@ -5,31 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from tqdm import tqdm
 
 from .builds import Worker
 from .pairs import LOOKS, Interval, interval, verdict
 
-SAMPLE = 4e-3  # seconds that one side of a pair should take
-
-
-class Case(NamedTuple):
-    """A case of the benchmarks, and its dtype."""
-
-    name: str
-    dtype: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.dtype}"
+SAMPLE = 1e-3  # seconds that one side of a pair should take
 
 
 @dataclass
 class Result:
     """What was found of a case: "fine", "slower", "unconfirmed" or "absent", and why."""
 
-    case: Case
+    case: str
     verdict: str = ""
     ratios: list[float] = field(default_factory=list)
     seconds: float = 0.0  # of a call of the old commit, at best
@@ -61,12 +50,12 @@ class Turns:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def decide(self, case: Case) -> Result:
+    def decide(self, case: str) -> Result:
         """Take pairs until it is decided whether the case is slower."""
         result = Result(case)
         best = []
         for worker, which in ((self.old, "BASE"), (self.new, "this commit")):
-            answers = [worker.run(*case, 1) for _ in range(3)]
+            answers = [worker.run(case, 1) for _ in range(3)]
             if "absent" in answers[0]:
                 result.verdict, result.reason = "absent", f"{which}: {answers[0]['absent']}"
                 return result
@@ -76,7 +65,7 @@ class Turns:
         for look in LOOKS:
             while len(result.ratios) < look:
                 order = [self.old, self.new] if len(result.ratios) % 2 else [self.new, self.old]
-                took = {worker: worker.run(*case, calls)["seconds"] for worker in order}
+                took = {worker: worker.run(case, calls)["seconds"] for worker in order}
                 result.ratios.append(took[self.new] / took[self.old])
                 result.seconds = min(result.seconds, took[self.old] / calls)
             found = verdict(result.ratios)
@@ -87,7 +76,7 @@ class Turns:
 
 
 def compare(
-    old: Callable[[], Worker], new: Callable[[], Worker], cases: Iterable[Case], progress: bool
+    old: Callable[[], Worker], new: Callable[[], Worker], cases: Iterable[str], progress: bool
 ) -> list[Result]:
     """Decide all cases; those that are slower again in new processes, which have to agree.
 

@@ -1,7 +1,7 @@
 """How often the comparison is wrong: a commit against itself, and with a slow-down planted.
 
-``python -m perf_check.evaluate --quick`` in the folder ``asv_benchmarks`` prints how many of 20 runs
-of a commit against itself fail, and how many of 10 runs notice a case that takes 15 % longer.
+``python -m perf_check.evaluate --quick`` in the folder ``asv_benchmarks`` prints how many of
+20 runs of a commit against itself fail, and how many of 10 notice a case that takes 15 % longer.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Slowed(Worker):
         super().__init__(package, threads)
         self._case, self._factor = case, factor
 
-    def run(self, case: str, dtype: str, calls: int) -> dict[str, Any]:
+    def run(self, case: str, calls: int) -> dict[str, Any]:
         """Return the worker's answer, with a longer time for the planted case."""
-        answer = super().run(case, dtype, calls)
+        answer = super().run(case, calls)
         if case == self._case:
             answer["seconds"] *= self._factor
         return answer
@@ -47,7 +47,6 @@ def main() -> None:
         same = partial(Worker, package, arguments.threads)
         with same() as worker:
             cases = chosen(worker.cases, arguments)
-        names = [*dict.fromkeys(case.name for case in cases)]
         failed = caught = first = 0
         for run in range(own.runs):
             verdicts = [result.verdict for result in compare(same, same, cases, progress=False)]
@@ -60,15 +59,15 @@ def main() -> None:
                 flush=True,
             )
         for run in range(own.planted):
-            name = names[run * len(names) // own.planted]
+            name = cases[run * len(cases) // own.planted]
             slowed = partial(Slowed, package, arguments.threads, name, own.factor)
             results = compare(same, slowed, cases, progress=False)
             slower = [result for result in results if result.verdict == "slower"]
-            found = any(result.case.name == name for result in slower)
+            found = any(result.case == name for result in slower)
             caught += found
             print(
                 f"{own.factor} planted in {name}: {'caught' if found else 'missed'}, "
-                f"{sum(result.case.name != name for result in slower)} other cases slower",
+                f"{sum(result.case != name for result in slower)} other cases slower",
                 flush=True,
             )
     print(

@@ -15,10 +15,10 @@ def _us(seconds: float) -> str:
 
 def _row(result: Result) -> list[str]:
     if result.verdict == "absent":
-        return [str(result.case), "", "", "", "", f"not compared: {result.reason}"]
+        return [result.case, "", "", "", "", f"not compared: {result.reason}"]
     found = result.interval
     return [
-        str(result.case),
+        result.case,
         _us(result.seconds),
         f"{found.median:.3f}",
         f"{found.low:.3f} to {found.high:.3f}",

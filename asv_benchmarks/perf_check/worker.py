@@ -1,6 +1,6 @@
 """A process that times cases of one commit when it is told to.
 
-It reads lines of JSON, ``{"case": name, "dtype": name, "calls": n}``, and answers each with
+It reads lines of JSON, ``{"case": name, "calls": n}``, and answers each with
 ``{"seconds": s}``, or ``{"absent": why}`` for a case that the commit cannot make. The first line
 that it writes says what it runs.
 """
@@ -15,14 +15,14 @@ import time
 
 def _answers(benchmarks: str):
     sys.path.insert(0, benchmarks)
+    from benchmarks.cases import CASES
+
     import fastnn
     import fastnn.kernels
-    from benchmarks.speedup import CASES
 
     @functools.cache
-    def prepared(case, dtype):
-        make, args = CASES[case]
-        call = make(*args, dtype)
+    def prepared(case):
+        call = CASES[case].make()
         call()  # compiles
         return call
 
@@ -30,10 +30,11 @@ def _answers(benchmarks: str):
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            call = prepared(asked["case"], asked["dtype"])
+            call = prepared(asked["case"])
         except (AttributeError, ImportError, TypeError) as error:
             yield {"absent": f"{type(error).__name__}: {error}"}
             continue
+        call()  # the other process had the cache
         start = time.perf_counter()
         for _ in range(asked["calls"]):
             call()
