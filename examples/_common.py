@@ -40,11 +40,17 @@ class Data(NamedTuple):
         )
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the defaults of options, where there is something to tell."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        plain = action.default is None or action.default is False
+        return action.help if plain else super()._get_help_string(action)
+
+
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options that all examples have."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=Help)
     parser.add_argument(
         "--data", type=Path, help="folder of the four MNIST files (default: FASTNN_DATA_DIR)"
     )

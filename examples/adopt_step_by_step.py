@@ -12,14 +12,13 @@ import argparse
 import statistics
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
+from _common import count, load, parser
 from tqdm import tqdm
 
 import fastnn
 from fastnn import ops
-from fastnn.datasets import load_mnist, mnist_source
 
 SIZES = (784, 100, 100, 10)
 # NumPy's BLAS keeps its threads spinning for a while after a product, on the cores that the other
@@ -130,33 +129,19 @@ class Training:
 
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's settings."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    options = parser(__doc__)
+    options.add_argument(
+        "--rounds", type=count, help="times that versions take turns (15; 60 with --full)"
     )
-    parser.add_argument("--rounds", type=int, default=15, help="times that versions take turns")
-    parser.add_argument("--steps", type=int, default=30, help="training steps of a turn")
-    parser.add_argument("--batch-size", type=int, default=128, help="samples per step")
-    parser.add_argument(
+    options.add_argument("--steps", type=count, default=30, help="training steps of a turn")
+    options.add_argument("--batch-size", type=count, default=128, help="samples per step")
+    options.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="of all arrays"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of initial weights and batches")
-    parser.add_argument(
-        "--data", type=Path, help="folder of the four MNIST files (default: FASTNN_DATA_DIR)"
-    )
-    parser.add_argument("--out", type=Path, help="file to write the table to as well")
-    arguments = parser.parse_args()
-    for name in ("rounds", "steps", "batch_size"):
-        if getattr(arguments, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} must be at least 1")
+    options.set_defaults(out=None)
+    arguments = options.parse_args()
+    arguments.rounds = arguments.rounds or (60 if arguments.full else 15)
     return arguments
-
-
-def load(arguments: argparse.Namespace):
-    """Return training images and labels."""
-    source = mnist_source(arguments.data)
-    data = load_mnist(subset="bundled") if source is None else load_mnist(data_dir=source)
-    x, t = data[0]
-    return x.astype(arguments.dtype), t.astype(np.int64)
 
 
 def measure(x, t, arguments: argparse.Namespace):
@@ -200,7 +185,8 @@ def table(seconds, losses) -> str:
 def main() -> None:
     """Run the comparison."""
     arguments = parse_arguments()
-    x, t = load(arguments)
+    data = load(arguments)
+    x, t = data.x_train.astype(arguments.dtype), data.t_train.astype(np.int64)
     seconds, losses = measure(x, t, arguments)
     text = table(seconds, losses)
     print(
@@ -210,8 +196,8 @@ def main() -> None:
     )
     print(text)
     if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text + "\n")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "adopt_step_by_step.txt").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :func:`fastnn.load`: networks from files that ``network.save`` has written.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
+- :mod:`fastnn.search`: hyper-parameter search on Optuna.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
 - :mod:`fastnn.config`: kernels or reference; number of threads.

@@ -1,0 +1,364 @@
+"""Searching, once or in stages."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from fastnn import _interrupts as interrupts
+from fastnn import _numbers as numbers
+from fastnn.search._ranges import Range, checked
+from fastnn.search._result import BorderWarning, SearchResult
+from fastnn.search._trial import Trial
+
+if TYPE_CHECKING:
+    from fastnn.search._study import Study
+
+__all__ = ["Stage", "coarse_to_fine", "load", "search"]
+
+Train = Callable[[Trial], SupportsFloat | None]
+_SAMPLERS, _PRUNERS, _SCORES = ("random", "tpe"), ("median", "halving"), ("last", "best")
+
+
+def _backend() -> Any:
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise ImportError('fastnn.search needs Optuna: pip install "fastnn[search]"') from error
+    from fastnn.search import _study
+
+    return _study
+
+
+def search(
+    train: Train,
+    ranges: Mapping[str, Range],
+    trials: SupportsIndex = 100,
+    *,
+    epochs: SupportsIndex | None = None,
+    metric: str = "val_accuracy",
+    maximize: bool | None = None,
+    score: str = "last",
+    sampler: str = "random",
+    pruner: str | None = "median",
+    min_epochs: SupportsIndex = 5,
+    seed: SupportsIndex | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    name: str = "search",
+    verbose: bool = True,
+) -> SearchResult:
+    """Search for good hyper-parameters: train with many values, and compare.
+
+    Random values on the right scale find more than a grid, as some hyper-parameters matter far
+    more than others (Bergstra and Bengio, "Random search for hyper-parameter optimization",
+    2012). Compare on validation data, never on the test data. Optuna does the work.
+
+    With `storage`, a search goes on where it ended: call it again, and it runs as many trials as
+    lack. Ctrl-C, or an exception of `train`, comes through at once; that trial is done again
+    then, with the same values. Several processes may run the same search at once.
+
+    Parameters
+    ----------
+    train : function of a Trial
+        Trains a network with the trial's values and reports the metric after each epoch:
+        ``network.fit(..., callbacks=[trial])``, or :meth:`Trial.report`. It may return the
+        metric instead, or NaN for values that cannot be used.
+    ranges : dict of str to Range
+        :class:`Log`, :class:`Uniform`, :class:`Int` or :class:`Choice`, by name.
+    trials : int
+        How many there should be in the end, those in `storage` included. Processes that share
+        the work may each finish one more.
+    epochs : int, optional
+        What ``trial.epochs`` says. A trial that has reported so many is complete.
+    metric : str
+        What is compared: of ``network.fit`` "val_accuracy", "val_loss", "accuracy" or "loss".
+    maximize : bool, optional
+        Whether more is better; by default unless the metric's name ends with "loss".
+    score : {"last", "best"}
+        Whether a trial's last epoch counts, or its best one.
+    sampler : {"random", "tpe"}
+        Random search, or tree-structured Parzen estimators (Bergstra et al., 2011), which look
+        where good trials were.
+    pruner : {"median", "halving"} or None
+        Which trials are ended early: those worse than the median of the trials that ran to their
+        end, after five of them; or the worse half at each look (successive halving). Looked at
+        are epochs `min_epochs`, twice as many, four times, and so on.
+    min_epochs : int
+        No trial is ended before this epoch, from 1 up, unless it diverges.
+    seed : int, optional
+        Chooses the values: trial by trial the same with the same seed, in one process.
+    storage : str or path, optional
+        File to keep the trials in, with their curves: a journal of Optuna, made if there is
+        none. In memory if not given: what ends the search, Ctrl-C too, then loses them.
+    name : str
+        Of this search in its storage.
+    verbose : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    SearchResult
+
+    Raises
+    ------
+    ImportError
+        If Optuna is not installed.
+    TypeError, ValueError
+        If an argument is not as above, or the storage has a search of this name with other
+        ranges, metric, score or epochs.
+
+    Warns
+    -----
+    BorderWarning
+        If the best value lies at the border of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MultiLayerNet, optimizers
+    >>> from fastnn.search import Log, search
+    >>> x = np.random.default_rng(0).normal(size=(300, 4))
+    >>> t = (x[:, 0] > 0).astype(int)
+    >>> def train(trial):
+    ...     network = MultiLayerNet(4, [16], 2, seed=0)
+    ...     network.fit(x, t, trial.epochs, 20, optimizers.SGD(trial["lr"]), validation=0.2,
+    ...                 callbacks=[trial], verbose=False, seed=0)
+    >>> result = search(train, {"lr": Log(1e-6, 10)}, 20, epochs=5, seed=0, verbose=False)
+    >>> result.best.value > 0.9, 1e-2 < result.best["lr"] < 5
+    (True, True)
+    """
+    if not callable(train):
+        raise TypeError(f"train: expected a function of a trial, got {train!r}")
+    for key, text in (("metric", metric), ("name", name)):
+        if not isinstance(text, str):
+            raise TypeError(f"{key}: expected a string, got {text!r}")
+    trials, epochs = _checked_stage(trials, epochs, sampler, pruner)
+    min_epochs = numbers.whole("min_epochs", min_epochs, 1)
+    settings = {
+        "metric": metric,
+        "maximize": not metric.endswith("loss") if maximize is None else bool(maximize),
+        "score": numbers.one_of("score", score, _SCORES),
+        "epochs": epochs,
+        "ranges": checked(ranges),
+    }
+    seed = _seed(seed)
+    backend = _backend()
+    with backend.quiet():
+        study = backend.Study(backend.open_storage(storage), name, settings)
+        study.begin(sampler, seed, backend.pruner(pruner, min_epochs))
+        _run(train, study, trials, min_epochs, verbose)
+        result: SearchResult = study.result()
+    _warn(result)
+    return result
+
+
+def _warn(result: SearchResult) -> None:
+    for border in result.border:
+        warnings.warn(str(border), BorderWarning, stacklevel=3)
+
+
+def _checked_stage(
+    trials: SupportsIndex, epochs: SupportsIndex | None, sampler: str, pruner: str | None
+) -> tuple[int, int | None]:
+    numbers.one_of("sampler", sampler, _SAMPLERS)
+    if pruner is not None:
+        numbers.one_of("pruner", pruner, _PRUNERS)
+    return (
+        numbers.whole("trials", trials, 1),
+        None if epochs is None else numbers.whole("epochs", epochs, 1),
+    )
+
+
+def _seed(seed: SupportsIndex | None) -> int:
+    if seed is None:
+        return int(np.random.default_rng().integers(2**63))
+    return numbers.whole("seed", seed, 0, 2**64 - 1)
+
+
+def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool) -> None:
+    """Run trials until there are enough, those of other processes included."""
+    from tqdm import tqdm
+
+    done = study.done()
+    with tqdm(
+        total=max(trials, done),
+        initial=done,
+        unit=" trials",
+        dynamic_ncols=True,
+        disable=not verbose,
+    ) as bar:
+        while done < trials:
+            trial = None
+            try:
+                with interrupts.held():
+                    trial = study.ask(min_epochs)
+                with warnings.catch_warnings():
+                    # A trial that diverges is a result like others.
+                    warnings.filterwarnings("ignore", "the loss became", RuntimeWarning)
+                    value = study.value(trial, train(trial))
+            except BaseException:
+                if trial is not None:
+                    with interrupts.held():
+                        study.give_back(trial)
+                raise
+            with interrupts.held():
+                study.tell(trial, value)
+            done = study.done()
+            best = study.result().top(1) if verbose else []
+            if best:
+                bar.set_postfix_str(f"best {best[0].value:.4g} with {best[0]}", refresh=False)
+            bar.update(done - bar.n)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One search of several, from coarse to fine.
+
+    Parameters
+    ----------
+    trials : int
+    epochs : int, optional
+    sampler : {"random", "tpe"}
+    pruner : {"median", "halving"} or None
+        All as for :func:`search`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not.
+    """
+
+    trials: int
+    epochs: int | None = None
+    sampler: str = "random"
+    pruner: str | None = "median"
+
+    def __post_init__(self) -> None:
+        _checked_stage(self.trials, self.epochs, self.sampler, self.pruner)
+
+
+def coarse_to_fine(
+    train: Train,
+    ranges: Mapping[str, Range],
+    stages: Sequence[Stage],
+    *,
+    keep: SupportsIndex | None = None,
+    margin: SupportsFloat = 0.1,
+    seed: SupportsIndex | None = None,
+    name: str = "search",
+    verbose: bool = True,
+    **options: Any,
+) -> list[SearchResult]:
+    """Search in stages: wide ranges and few epochs first, then narrower ones about the best.
+
+    In a first stage many values do not learn at all, which an epoch or less shows; a second one
+    may take five epochs, the last one many (CS231n notes, "Neural networks 3", stage your search
+    from coarse to fine).
+
+    Parameters
+    ----------
+    train, ranges
+        As for :func:`search`.
+    stages : sequence of Stage
+    keep, margin
+        As for :meth:`SearchResult.narrowed`: how ranges of the next stage are made.
+    seed, verbose
+        As for :func:`search`. The ranges of each stage are printed too.
+    name : str
+        The stages are kept in the storage as name-1, name-2, ...
+    **options
+        More arguments of :func:`search`, for all stages.
+
+    Returns
+    -------
+    list of SearchResult
+        Of each stage; the last one's best is what was sought.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above, or all trials of a stage diverge.
+
+    Warns
+    -----
+    BorderWarning
+        If the best value of the last stage lies at the border of its range.
+
+    Examples
+    --------
+    >>> import math
+    >>> from fastnn.search import Log, Stage, coarse_to_fine
+    >>> def train(trial):
+    ...     return -abs(math.log10(trial["lr"]) + 2.5)
+    >>> results = coarse_to_fine(
+    ...     train, {"lr": Log(1e-6, 10)}, [Stage(20), Stage(20)], seed=0, verbose=False
+    ... )
+    >>> [result.ranges["lr"] for result in results]
+    [Log(1e-06, 10), Log(1.06e-05, 0.493)]
+    """
+    if not isinstance(stages, Sequence) or not stages:
+        raise TypeError(f"stages: expected a list of stages, got {stages!r}")
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise TypeError(f"stages: expected objects of type Stage, got {stage!r}")
+    if keep is not None:
+        keep = numbers.whole("keep", keep, 1)
+    margin = numbers.fraction("margin", margin)
+    seeds = np.random.SeedSequence(_seed(seed)).generate_state(len(stages), np.uint64)
+    results: list[SearchResult] = []
+    narrowed: Mapping[str, Range] = ranges
+    for i, stage in enumerate(stages):
+        if results:
+            narrowed = results[-1].narrowed(keep, margin, ranges)
+            narrowed = _backend().narrowed_once(results[-1], narrowed)
+        with warnings.catch_warnings():
+            # Of the last stage alone, as others reach beyond the border of the one before.
+            warnings.simplefilter("ignore", BorderWarning)
+            results.append(
+                search(
+                    train,
+                    narrowed,
+                    stage.trials,
+                    epochs=stage.epochs,
+                    sampler=stage.sampler,
+                    pruner=stage.pruner,
+                    seed=seeds[i],
+                    name=f"{name}-{i + 1}",
+                    verbose=verbose,
+                    **options,
+                )
+            )
+        if verbose:
+            print(results[-1])
+    _warn(results[-1])
+    return results
+
+
+def load(storage: str | os.PathLike[str], name: str = "search") -> SearchResult:
+    """Return what a search has found so far, from its file.
+
+    Parameters
+    ----------
+    storage : str or path
+        What the search was given; it may still run.
+    name : str
+        Its name; that of a stage is name-1, name-2, ...
+
+    Returns
+    -------
+    SearchResult
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or no search of this name in it.
+    """
+    backend = _backend()
+    with backend.quiet():
+        result: SearchResult = backend.stored(storage, name)
+    return result
