@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from . import report
-from .builds import ROOT, Worker, git, install
+from .builds import Worker, git, install, working_tree
 from .compare import compare
 
 # Cases of the short list: one or two of each family, of the sizes that networks have.
@@ -56,16 +56,19 @@ def chosen(names: list[str], arguments: argparse.Namespace) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """Compare, print, and return 1 if something is slower."""
     arguments = parse_arguments(argv)
-    base = git("rev-parse", "--short", arguments.base).decode().strip()
-    head = arguments.head and git("rev-parse", "--short", arguments.head).decode().strip()
+    base = git("rev-parse", "--short", "--verify", arguments.base).decode().strip()
+    if arguments.head:
+        head = revision = git("rev-parse", "--short", "--verify", arguments.head).decode().strip()
+    else:
+        head, revision = "the working tree", working_tree()
     with tempfile.TemporaryDirectory(prefix="perf_check-") as folder:
-        print(f"building {base} and {head or 'the working tree'}", file=sys.stderr)
-        packages = [install(base, Path(folder, "old")), install(head, Path(folder, "new"))]
+        print(f"building {base} and {head}", file=sys.stderr)
+        packages = [install(base, Path(folder, "old")), install(revision, Path(folder, "new"))]
         old, new = (partial(Worker, package, arguments.threads) for package in packages)
         with new() as worker:
             cases = chosen(worker.cases, arguments)
         results = compare(old, new, cases, progress=True)
-    title = report.summary(results, base, head or f"the working tree of {ROOT.name}")
+    title = report.summary(results, base, head)
     print(report.text(results, arguments.all), title, sep="\n\n")
     if arguments.summary:
         with open(arguments.summary, "a", encoding="utf-8") as file:

@@ -14,22 +14,24 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def git(*arguments: str, repo: Path = ROOT) -> bytes:
+def git(*arguments: str) -> bytes:
     """Return what a git command prints; exit with its message if it fails."""
-    done = subprocess.run(["git", "-C", repo, *arguments], capture_output=True, check=False)
+    done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=False)
     if done.returncode:
         sys.exit(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
     return done.stdout
 
 
-def install(revision: str | None, folder: Path, repo: Path = ROOT) -> Path:
-    """Build the wheel of a revision, or of the working tree, and unpack it into a folder."""
-    source = repo
-    if revision is not None:
-        source = folder / "source"
-        with tarfile.open(fileobj=BytesIO(git("archive", revision, repo=repo))) as archive:
-            archive.extractall(source, filter="data")
-    target = folder / "package"
+def working_tree() -> str:
+    """Return a commit of the tracked files as they are, changed ones included."""
+    return git("stash", "create").decode().strip() or "HEAD"
+
+
+def install(revision: str, folder: Path) -> Path:
+    """Build the wheel of a revision, from its files alone, and unpack it into a folder."""
+    source, target = folder / "source", folder / "package"
+    with tarfile.open(fileobj=BytesIO(git("archive", revision))) as archive:
+        archive.extractall(source, filter="data")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
@@ -40,8 +42,13 @@ def install(revision: str | None, folder: Path, repo: Path = ROOT) -> Path:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"building {revision or 'the working tree'} failed:\n{done.stderr}")
+        sys.exit(f"building {revision} failed:\n{done.stderr}")
     return target
+
+
+def processors() -> list[int | None]:
+    """Return the processors that this process may use; [None] if the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
 
 
 class Worker:
@@ -69,12 +76,12 @@ class Worker:
             env=environment,
             cwd=package,
         )
-        self.cases: list[str] = []
+        self.threads = threads
         found = self._answer()
         for path in (found["fastnn"], found["kernels"]):
             if not Path(path).is_relative_to(package):
                 sys.exit(f"expected fastnn from {package}, got {path}")
-        self.cases = found["cases"]
+        self.cases: list[str] = found["cases"]
 
     def __enter__(self) -> Worker:
         return self
@@ -82,6 +89,11 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self._process.kill()
         self._process.communicate()
+
+    def confine(self, processor: int | None) -> None:
+        """Let the process run on one processor only, where the system can do that."""
+        if processor is not None:
+            os.sched_setaffinity(self._process.pid, {processor})
 
     def run(self, case: str, calls: int) -> dict[str, Any]:
         """Return the worker's answer."""
