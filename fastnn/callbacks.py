@@ -1,4 +1,4 @@
-"""What happens at the end of each epoch of ``network.fit``."""
+"""What happens during ``network.fit``: at the end of each epoch, or of some steps."""
 
 from __future__ import annotations
 
@@ -37,14 +37,58 @@ class Callback:
     ----------
     network, optimizer, history
         Those of the training, set before :meth:`on_train_begin`.
+    every_steps : int or None
+        After each how many steps :meth:`on_steps_end` is called, from 1 up; None: never.
+        Steps are counted from the start of the training, also in one that is resumed, and
+        through all its epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MultiLayerNet
+    >>> from fastnn.callbacks import Callback
+    >>> class Norm(Callback):
+    ...     every_steps = 2
+    ...
+    ...     def on_steps_end(self, step):
+    ...         print(step, np.linalg.norm(self.network.params["W1"]) > 0)
+    >>> net = MultiLayerNet(4, [8], 3, seed=0)
+    >>> x, t = np.ones((6, 4)), np.zeros(6, int)
+    >>> _ = net.fit(x, t, epochs=2, batch_size=2, callbacks=[Norm()], verbose=False)
+    2 True
+    4 True
+    6 True
     """
 
     network: Any
     optimizer: Any
     history: History
+    every_steps: int | None = None
 
     def on_train_begin(self) -> None:
         """Act before the first epoch."""
+
+    def next_stop(self, step: int) -> int | None:
+        """Return the step after which to call :meth:`on_steps_end` next; None: never again.
+
+        Override it to stop at other steps than each `every_steps`. The network is trained in
+        long stretches between stops.
+
+        Parameters
+        ----------
+        step : int
+            Steps that have been done.
+        """
+        if self.every_steps is None:
+            return None
+        every = numbers.whole(f"{type(self).__name__}.every_steps", self.every_steps, 1)
+        return step - step % every + every
+
+    def on_steps_end(self, step: int) -> None:
+        """Act after some steps, `step` of them since the start of the training.
+
+        At the end of an epoch this comes before validation and :meth:`on_epoch_end`.
+        """
 
     def on_epoch_end(self, epoch: int) -> bool | None:
         """Act after an epoch, from 1 up; return True to end the training."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -218,7 +218,7 @@ def fit(
                 finally:
                     _record(history, runner, schedule)
             else:
-                _train(history, runner, rows, history.epochs + 1, schedule, advance)
+                _train(history, runner, rows, history.epochs + 1, schedule, advance, called)
                 validated = evaluate(network, *held_out) if held_out is not None else ()
                 _record(history, runner, schedule, *validated)
             progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
@@ -236,18 +236,34 @@ def _train(
     until: int,
     schedule: Schedule | None,
     after: Callable[[int], None],
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Carry out the steps that are left before epoch `until`, counted from 0."""
-    steps = history.steps_per_epoch
-    first = len(history.step_losses)  # in the middle of an epoch if that was interrupted
-    factors = _factors(schedule, first, until * steps)
-    start = time.perf_counter()
-    try:
-        begin = first - history.epochs * steps
-        left = None if rows is None else rows[begin * history.batch_size :]
-        runner.run(left, factors, first, after)
-    finally:
-        history.elapsed += time.perf_counter() - start
+    size, end = history.batch_size, until * history.steps_per_epoch
+    epoch = history.epochs * history.steps_per_epoch  # its first step
+    begin = first = len(history.step_losses)  # in the middle if the epoch was interrupted
+    factors = _factors(schedule, first, end)
+    while begin < end:
+        stops = [_stop(callback, begin) for callback in callbacks]
+        stop = min([end, *(step for step in stops if step is not None)])
+        part = None if rows is None else rows[(begin - epoch) * size : (stop - epoch) * size]
+        start = time.perf_counter()
+        try:
+            runner.run(part, factors[begin - first : stop - first], begin, after)
+        finally:
+            history.elapsed += time.perf_counter() - start
+        for callback, wanted in zip(callbacks, stops, strict=True):
+            if wanted == stop:
+                callback.on_steps_end(stop)
+        begin = stop
+
+
+def _stop(callback: Callback, done: int) -> int | None:
+    """Return the step after which a callback is to be called next."""
+    stop = callback.next_stop(done)
+    if stop is None:
+        return None
+    return numbers.whole(f"{type(callback).__name__}.next_stop({done})", stop, done + 1)
 
 
 def _record(history: History, runner: Runner, schedule: Schedule | None, *validated: float) -> None:

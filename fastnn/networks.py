@@ -432,8 +432,8 @@ class MultiLayerNetExtend:
             optimizer.
         ema : float, optional
             Keep a moving average of the parameters with this decay, in [0, 1), in
-            ``history.averages``: a = ema a + (1 - ema) p after each step. Write it to
-            ``network.params[key][...]`` to predict with it.
+            ``history.averages``: a = ema a + (1 - ema) p after each step.
+            :func:`fastnn.ensembles.averaged` makes a network of it.
         shuffle : bool, optional
             Whether each epoch takes the samples in a new order; it does if not given.
         seed : int, optional

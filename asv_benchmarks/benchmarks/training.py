@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastnn import optimizers
+from fastnn.diagnostics import Monitor
 from fastnn.networks import MultiLayerNetExtend
 
 from .common import DTYPES, IMPLS, Timed, ready
@@ -42,6 +43,13 @@ def epoch(optimizer, normalization, dtype):
     return lambda: net.fit(x, t, 1, BATCH, rule, verbose=False, seed=0)
 
 
+def watched(every, dtype):
+    net, rule = _network("none", dtype), _optimizer("SGD")
+    x, t = _samples(STEPS * BATCH, dtype)
+    callbacks = [] if every == "none" else [Monitor(x[:300], t[:300], int(every))]
+    return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=callbacks, verbose=False, seed=0)
+
+
 class Training(Timed):
     params = [IMPLS, OPTIMIZERS, NORMALIZATIONS, DTYPES]
     param_names = ["impl", "optimizer", "normalization", "dtype"]
@@ -58,3 +66,14 @@ class Fit(Timed):
 
     def time_epoch(self, impl, optimizer, normalization, dtype):
         ready(impl, epoch, optimizer, normalization, dtype)()
+
+
+class Watched(Timed):
+    """An epoch with a monitor on 300 samples: at its start, after a step, and each so many."""
+
+    number = 1
+    params = [["none", "20", "5"], DTYPES]
+    param_names = ["every", "dtype"]
+
+    def time_epoch(self, every, dtype):
+        ready("fastnn", watched, every, dtype)()
