@@ -11,8 +11,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # An example for each experiment; what they need beside fastnn.
 GALLERY := $(filter-out examples/_%,$(wildcard examples/*.py))
 EXTRAS := plot,search,second-order
+# What `make perf-check` compares the working tree with, and more options for it, such as --quick.
+BASE ?= main
+PERF_CHECK ?=
 
-.PHONY: demo gallery test lint clean
+.PHONY: demo gallery perf-check test lint clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -21,6 +24,9 @@ gallery: $(VENV)/$(EXTRAS).stamp
 	set -e; for script in $(filter-out %adopt_step_by_step.py,$(GALLERY)); do \
 	    $(BIN)/python $$script --out examples/pictures; \
 	done
+
+perf-check: $(VENV)/dev.stamp
+	cd asv_benchmarks && $(abspath $(BIN))/python -m perf_check --base $(BASE) $(PERF_CHECK)
 
 test: $(VENV)/dev.stamp lint
 ifneq ($(strip $(TEST_PEERS)),)
