@@ -16,7 +16,7 @@ class OverNumPy:
     unit = "ratio"
 
     def track_time_over_numpy(self, case):
-        return over_numpy(CASES[case].make())
+        return over_numpy(CASES[case].make)
 
 
 class OverLimit:
@@ -31,7 +31,7 @@ class OverLimit:
 
     def track_time_over_limit(self, case):
         found = CASES[case]
-        return over_limit(found.make(), found.unit, found.amount, found.dtype)
+        return over_limit(found.make, found.unit, found.amount, found.dtype)
 
 
 class OverOneThread:
@@ -42,4 +42,4 @@ class OverOneThread:
     unit = "ratio"
 
     def track_time_over_one_thread(self, case, threads):
-        return over_one_thread(CASES[case].make(), threads)
+        return over_one_thread(CASES[case].make, threads)
