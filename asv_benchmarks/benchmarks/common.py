@@ -12,9 +12,15 @@ import time
 from contextlib import contextmanager
 
 import numpy as np
+from numba.core.registry import cpu_target
 
 import fastnn
 from fastnn import config
+
+# Numba sets itself up before its first call, for a third of a second: once, in the process that
+# those of single benchmarks are forked from, instead of in each of these.
+cpu_target.typing_context.refresh()
+cpu_target.target_context.refresh()
 
 BACKENDS = {"fastnn": "numba", "numpy": "numpy"}
 
@@ -97,7 +103,7 @@ def _seconds(call, number):
     return time.perf_counter() - start
 
 
-def _ratio(ours, theirs, seconds=0.25):
+def _ratio(ours, theirs, seconds=0.15):
     """Return the median of paired ratios of the times of two calls.
 
     Each pair is timed back to back, in turns the one and the other first, so that a change in

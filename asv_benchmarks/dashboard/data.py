@@ -25,7 +25,7 @@ FACTS = {
     "startup.Startup.timeraw_load": ("first training step, kernels on disk", "s", 1.0),
     "startup.Startup.timeraw_compile": ("first training step, nothing compiled yet", "s", 1.0),
     "startup.CacheSize.track_step": ("compiled kernels of a training step", "MB", 1e6),
-    "memory.PeakMemory.peakmem_import": ("peak memory after the import", "MB", 1e6),
+    "memory.PeakMemory.peakmem_import": ("peak memory of a process before any call", "MB", 1e6),
     "memory.PeakMemory.peakmem_fit": ("peak memory of a process that trains", "MB", 1e6),
     "memory.Allocations.track_bytes_of_a_step": ("allocated for a training step", "bytes", 1.0),
 }
