@@ -8,7 +8,7 @@ import http.server
 from pathlib import Path
 
 from .build import build
-from .measure import measure
+from .measure import last_commits, measure, whole_hashes
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -41,6 +41,9 @@ def main(argv: list[str] | None = None) -> None:
         help="measure as many of the last commits that changed the library (1)",
     )  # fmt: skip
     parser.add_argument(
+        "--revisions", nargs="+", default=[], metavar="REV", help="measure these commits instead"
+    )
+    parser.add_argument(
         "--every-environment", action="store_true",
         help="measure with the oldest NumPy and Numba too",
     )  # fmt: skip
@@ -54,11 +57,14 @@ def main(argv: list[str] | None = None) -> None:
     config, site = arguments.config.resolve(), arguments.site.resolve()
     for step in arguments.steps:
         if step == "measure":
-            if arguments.commits:
-                measure(
-                    config, arguments.commits, arguments.every_environment, arguments.bench,
-                    arguments.machine,
-                )  # fmt: skip
+            commits = whole_hashes(config, arguments.revisions)
+            measure(
+                config,
+                commits or last_commits(config, arguments.commits),
+                arguments.every_environment,
+                arguments.bench,
+                arguments.machine,
+            )
         elif step == "build":
             build(config, site, arguments.commit_url)
         else:

@@ -9,7 +9,7 @@ from dashboard import measure
 
 def test_commits_that_changed_the_library(project):
     repo = project.folder / "repo"
-    assert measure.last_commits(project.config, 3, "main") == project.commits[:-4:-1]
+    assert measure.last_commits(project.config, 3) == project.commits[:-4:-1]
     for name in ("README.md", "tests/test.py"):
         (repo / name).parent.mkdir(exist_ok=True)
         (repo / name).write_text("")
@@ -17,7 +17,7 @@ def test_commits_that_changed_the_library(project):
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "--quiet", "--message", "Documents"], check=True)
     try:
-        assert measure.last_commits(project.config, 1, "main") == project.commits[-1:]
+        assert measure.last_commits(project.config, 1) == project.commits[-1:]
     finally:
         subprocess.run([*git, "reset", "--quiet", "--hard", "HEAD~"], check=True)
 
@@ -39,24 +39,51 @@ def test_what_has_results_is_not_missing(project):
 
 
 @pytest.fixture
-def quiet_asv(project, monkeypatch):
-    """An asv that ends well and does nothing; returns what it was asked."""
+def machines(tmp_path, monkeypatch):
+    """asv's file on machines, in a folder of its own."""
+    path = tmp_path / ".asv-machine.json"
+    monkeypatch.setattr(measure.MachineCollection, "get_machine_file_path", lambda: str(path))
+    return path
+
+
+def test_machine_is_recorded(machines):
+    assert measure.machine_name("abacus") == "abacus"
+    recorded = util.load_json(str(machines))["abacus"]
+    assert recorded["machine"] == "abacus"
+    assert recorded["num_cpu"]
+    assert recorded["arch"]
+    assert measure.machine_name(None) == "abacus"
+    measure.machine_name("another")
+    with pytest.raises(SystemExit, match="abacus, another"):
+        measure.machine_name(None)
+
+
+def test_nothing_ran_is_an_error(project, machines, monkeypatch):
     asked = []
-    monkeypatch.setattr(measure, "run_asv", lambda config, *arguments: asked.append(arguments) or 0)
-    return asked
-
-
-def test_nothing_ran_is_an_error(project, quiet_asv):
+    monkeypatch.setattr(measure, "run_asv", lambda config, *command: asked.append(command) or 0)
     with pytest.raises(SystemExit, match="no benchmark ran at commit"):
-        measure.measure(project.config, 2, False, "", "abacus")
-    assert [arguments[0] for arguments in quiet_asv] == ["machine", "run"]
+        measure.measure(project.config, project.commits[:2], machine="abacus")
+    assert [command[0] for command in asked] == ["run"]
+    assert "--machine" in asked[0]
 
 
-def test_a_failed_benchmark_is_an_error(project, monkeypatch):
-    monkeypatch.setattr(measure, "run_asv", lambda config, command, *rest: 2 * (command == "run"))
+def test_a_failed_benchmark_is_an_error(project, machines, monkeypatch):
+    monkeypatch.setattr(measure, "run_asv", lambda config, *command: 2)
     monkeypatch.setattr(measure, "numbers", lambda *arguments: 1)
     with pytest.raises(SystemExit, match="exit code 2"):
-        measure.measure(project.config, 1, False, "", "abacus")
+        measure.measure(project.config, project.commits[:1], machine="abacus")
+
+
+def test_nothing_is_missing(project, monkeypatch, capsys):
+    monkeypatch.setattr(measure, "environments", lambda config: ["virtualenv-py3.11-numpy2.4.6"])
+    measure.measure(project.config, project.commits)
+    assert f"0 of {len(project.commits)} commits to measure" in capsys.readouterr().out
+
+
+def test_revisions(project):
+    assert measure.whole_hashes(project.config, ["main", "main~2"]) == project.commits[:-4:-2]
+    with pytest.raises(SystemExit, match="no-such"):
+        measure.whole_hashes(project.config, ["no-such"])
 
 
 def test_settings():
