@@ -49,7 +49,7 @@ def build(config: Path, site: Path, address: str) -> None:
     places = data.by_place(runs)
     files = {place: f"{i}.html" if i else "index.html" for i, place in enumerate(places)}
     for place, of_place in places.items():
-        others = {file: " on ".join(p[::-1]) for p, file in files.items() if p != place}
+        others = {file: places[p][-1].title for p, file in files.items() if p != place}
         concerning = [r for r in found if r.concerns(of_place[-1])]
         text = page(settings.project, of_place, concerning, Names(subjects, address), others)
         (site / files[place]).write_text(text, encoding="utf-8")

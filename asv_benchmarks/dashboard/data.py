@@ -29,6 +29,7 @@ FACTS = {
     "memory.PeakMemory.peakmem_fit": ("peak memory of a process that trains", "MB", 1e6),
     "memory.Allocations.track_bytes_of_a_step": ("allocated for a training step", "bytes", 1.0),
 }
+VERSIONS = ("python", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Run:
     def place(self) -> tuple[str, str]:
         """Machine and environment: what results must have in common to be compared."""
         return str(self.facts.get("machine", "")), self.environment
+
+    @property
+    def title(self) -> str:
+        """What a link to the page of the place says."""
+        versions = [f"{key} {self.facts[key]}" for key in VERSIONS if self.facts.get(key)]
+        return f"{', '.join(versions) or self.environment} on {self.place[0]}"
 
 
 def _cases(axes: Sequence[Sequence[str]]) -> list[str]:

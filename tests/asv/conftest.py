@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -165,3 +166,13 @@ def site(project) -> Path:
     done = dashboard("build", "--config", project.config, "--site", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Where the dashboard's server shows the site."""
+    command = [sys.executable, "-m", "dashboard", "serve", "--site", str(site)]
+    with subprocess.Popen(command, cwd=BENCHMARKS, stdout=subprocess.PIPE, text=True) as server:
+        line = server.stdout.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+", line)[0]
+        server.terminate()

@@ -4,26 +4,17 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
 from dashboard import data
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    command = [sys.executable, "-m", "dashboard", "serve", "--site", str(site)]
-    folder = sys.modules["dashboard"].__path__[0]
-    with subprocess.Popen(command, cwd=f"{folder}/..", stdout=subprocess.PIPE, text=True) as server:
-        line = server.stdout.readline()
-        yield re.search(r"http://127\.0\.0\.1:\d+", line)[0]
-        server.terminate()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from html import unescape
+from urllib.request import urlopen
 
 import pytest
 from dashboard import charts, data
@@ -109,7 +110,7 @@ def test_regression_is_listed_with_its_commit(html, project, site):
 
 
 def test_each_environment_has_its_page(html, site):
-    assert 'href="1.html"' in html
+    assert '<a href="1.html">python 3.11, numpy 1.26.0, numba 0.68.1 on abacus</a>' in html
     other = (site / "1.html").read_text(encoding="utf-8")
     assert "1.26.0" in section(other, "machine")
     assert "Cases that failed at this commit: 1" in other
@@ -186,3 +187,10 @@ def test_speedup_scale_holds_all_values(values):
     assert places == sorted(places)
     assert scale.place(scale.least) == 0
     assert scale.place(scale.most) == 100
+
+
+def test_served(address, html):
+    for path, text in (("", html), ("asv/regressions.json", None), ("asv/vendor/md5.min.js", None)):
+        with urlopen(f"{address}/{path}") as answer:
+            assert answer.status == 200
+            assert text in (None, answer.read().decode())
