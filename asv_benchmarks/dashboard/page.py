@@ -54,6 +54,10 @@ def _section(name: str, title: str, note: str, body: str) -> str:
     )
 
 
+def _commits(count: int) -> str:
+    return f"{count} commit{'' if count == 1 else 's'}"
+
+
 def _missing(run: Run, benchmark: str) -> str:
     return (
         f'<p class="missing">No data: commit {run.commit[:HASH]} has no results of '
@@ -129,7 +133,7 @@ def _history(runs: Sequence[Run]) -> str:
             f'<div class="card" data-label="{escape(name)}" data-points="{len(values)}">'
             f"<h3>{escape(name)}<strong>{values[-1]:.2f}x</strong></h3>"
             f'{charts.sparkline(values, titles)}<p class="dim">{values[0]:.2f}x at '
-            f"<code>{entries[0][0].commit[:HASH]}</code>, {len(values)} commits</p></div>"
+            f"<code>{entries[0][0].commit[:HASH]}</code>, {_commits(len(values))}</p></div>"
         )
     note = (
         "Speed-up over NumPy of each family, from its first commit to the newest: geometric mean "
@@ -162,7 +166,7 @@ def _step(r: Regression) -> str:
 
 def _regressions(found: Sequence[Regression], runs: Sequence[Run], names: Names) -> str:
     note = (
-        f"Steps to a higher value that asv found in the results of {len(runs)} commits, and that "
+        f"Steps to a higher value that asv found in the results of {_commits(len(runs))}, and that "
         "were not made good since. Less is better in all of them."
     )
     if not found:
@@ -223,8 +227,8 @@ def _summary(run: Run) -> str:
     faster = sum(result < 1 for result in results.values())
     mean = 1 / geometric_mean(results.values())
     return (
-        f'<p class="lead"><strong>{mean:.1f} times</strong> as fast as NumPy on one thread '
-        f"(geometric mean of {len(results)} cases; faster in {faster} of them).</p>"
+        f'<p class="lead"><strong>{mean:.1f} times</strong> as fast as the NumPy reference, on one '
+        f"thread each (geometric mean of {len(results)} cases; faster in {faster} of them).</p>"
     )
 
 
@@ -265,7 +269,7 @@ def page(
         f"<header><h1>{escape(project)}: speed</h1>{_summary(newest)}"
         f'<p class="dim">Commit {names.digits(newest.commit)} of {newest.date:%Y-%m-%d}, '
         f"{names.subject(newest.commit) or 'the newest that was measured'}. "
-        f"{len(runs)} commits measured.</p>{failed}<nav>{nav}</nav></header>",
+        f"{_commits(len(runs))} measured.</p>{failed}<nav>{nav}</nav></header>",
         _regressions(found, runs, names),
         _speedups(newest),
         _limits(newest),
