@@ -1,4 +1,5 @@
-# `make demo`, `make test`, `make dashboard`. Each sets up all it needs in $(VENV).
+# `make demo`, `make test`, `make dashboard`; `make gallery` draws the pictures of the examples
+# anew. Each sets up all it needs in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
@@ -12,10 +13,19 @@ DASHBOARD ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint dashboard clean
+# An example for each experiment; what they need beside fastnn.
+GALLERY := $(filter-out examples/_%,$(wildcard examples/*.py))
+EXTRAS := plot,search,second-order
+
+.PHONY: demo gallery test lint dashboard clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
+
+gallery: $(VENV)/$(EXTRAS).stamp
+	set -e; for script in $(filter-out %adopt_step_by_step.py,$(GALLERY)); do \
+	    $(BIN)/python $$script --out examples/pictures; \
+	done
 
 test: $(VENV)/dev.stamp lint
 ifneq ($(strip $(TEST_PEERS)),)

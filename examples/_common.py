@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from PIL import Image
 
 from fastnn.datasets import load_mnist, mnist_source
 
@@ -90,6 +92,9 @@ def save(figure: plt.Figure, arguments: argparse.Namespace, name: str) -> None:
     """Write a picture to the folder for pictures and print where it is."""
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = (arguments.out / name).resolve()
-    figure.savefig(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn)
     plt.close(figure)
+    with Image.open(drawn) as image:  # a palette takes a third of the bytes
+        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
     print(f"picture: {path}")

@@ -19,6 +19,7 @@ from _common import Data, count, load, parser, plt, save
 from matplotlib.patches import Rectangle
 
 from fastnn import MultiLayerNet, optimizers
+from fastnn.ensembles import Ensemble
 from fastnn.search import (
     BorderWarning,
     FinishedTrial,
@@ -95,6 +96,11 @@ def report(data: Data, results: list[SearchResult]) -> None:
             for seed in range(5)
         ]
         print(f"  {result.name}'s best: accuracy {np.mean(scores):.3f} +- {np.std(scores):.3f}")
+    top = results[-1].top(5)
+    # The seed of a trial is its number, so that these are the search's own networks.
+    ensemble = Ensemble(train(data, trial, trial.number, trial.epochs) for trial in top)
+    accuracy = ensemble.accuracy(data.x_test, data.t_test)
+    print(f"  an ensemble of {results[-1].name}'s best {len(top)}: accuracy {accuracy:.3f}")
 
 
 def panel(result: SearchResult) -> plt.Figure:

@@ -9,8 +9,12 @@ arithmetic is Numba kernels.
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :func:`fastnn.load`: networks from files that ``network.save`` has written.
-- :mod:`fastnn.reference`: each kernel in plain NumPy.
+- :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,
+  verdicts and a dashboard of one.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
+- :mod:`fastnn.ensembles`: several networks as one, and one that learns from them.
+- :mod:`fastnn.second_order`: L-BFGS and Newton's method.
+- :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
 - :mod:`fastnn.config`: kernels or reference; number of threads.
@@ -21,6 +25,7 @@ from importlib.metadata import version as _version
 from fastnn import (
     callbacks,
     config,
+    ensembles,
     functional,
     initializers,
     layers,
@@ -28,6 +33,7 @@ from fastnn import (
     ops,
     optimizers,
     schedules,
+    second_order,
 )
 from fastnn.config import get_num_threads, set_num_threads
 from fastnn.files import load
@@ -43,6 +49,7 @@ __all__ = [
     "TwoLayerNet",
     "callbacks",
     "config",
+    "ensembles",
     "functional",
     "get_num_threads",
     "initializers",
@@ -52,5 +59,6 @@ __all__ = [
     "ops",
     "optimizers",
     "schedules",
+    "second_order",
     "set_num_threads",
 ]

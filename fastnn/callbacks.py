@@ -1,4 +1,4 @@
-"""What happens at the end of each epoch of ``network.fit``."""
+"""What happens during ``network.fit``: at the end of each epoch, or of some steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn import _numbers as numbers
 from fastnn import _state as state
-from fastnn._archive import Path_
+from fastnn._archive import Path_, file_at
 from fastnn._checkpoint import load_checkpoint, save_checkpoint
 from fastnn._route import rate_of
 
@@ -37,14 +37,58 @@ class Callback:
     ----------
     network, optimizer, history
         Those of the training, set before :meth:`on_train_begin`.
+    every_steps : int or None
+        After each how many steps :meth:`on_steps_end` is called, from 1 up; None: never.
+        Steps are counted from the start of the training, also in one that is resumed, and
+        through all its epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MultiLayerNet
+    >>> from fastnn.callbacks import Callback
+    >>> class Norm(Callback):
+    ...     every_steps = 2
+    ...
+    ...     def on_steps_end(self, step):
+    ...         print(step, np.linalg.norm(self.network.params["W1"]) > 0)
+    >>> net = MultiLayerNet(4, [8], 3, seed=0)
+    >>> x, t = np.ones((6, 4)), np.zeros(6, int)
+    >>> _ = net.fit(x, t, epochs=2, batch_size=2, callbacks=[Norm()], verbose=False)
+    2 True
+    4 True
+    6 True
     """
 
     network: Any
     optimizer: Any
     history: History
+    every_steps: int | None = None
 
     def on_train_begin(self) -> None:
         """Act before the first epoch."""
+
+    def next_stop(self, step: int) -> int | None:
+        """Return the step after which to call :meth:`on_steps_end` next; None: never again.
+
+        Override it to stop at other steps than each `every_steps`. The network is trained in
+        long stretches between stops.
+
+        Parameters
+        ----------
+        step : int
+            Steps that have been done.
+        """
+        if self.every_steps is None:
+            return None
+        every = numbers.whole(f"{type(self).__name__}.every_steps", self.every_steps, 1)
+        return step - step % every + every
+
+    def on_steps_end(self, step: int) -> None:
+        """Act after some steps, `step` of them since the start of the training.
+
+        At the end of an epoch this comes before validation and :meth:`on_epoch_end`.
+        """
 
     def on_epoch_end(self, epoch: int) -> bool | None:
         """Act after an epoch, from 1 up; return True to end the training."""
@@ -223,9 +267,8 @@ class Checkpoint(Callback):
 
     def on_train_begin(self) -> None:
         """Look at what a resumed training has recorded."""
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"Checkpoint: there is no folder {self.path.parent}")
-        state.optimizer_state(self.optimizer)  # raises what the end of the epoch would raise
+        file_at(self.path)
+        state.optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
         self._best = None
         if self.monitor is not None:
             self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
@@ -242,7 +285,8 @@ class Checkpoint(Callback):
 class CSVLogger(Callback):
     """Write what is recorded of each epoch to a file of comma-separated values.
 
-    Rows of a training that was resumed are added to the file.
+    A training that is resumed goes on behind the rows of the epochs that it has behind it. The
+    file is written from the end of the first epoch on.
 
     Parameters
     ----------
@@ -253,15 +297,24 @@ class CSVLogger(Callback):
         self.path = Path(path)
 
     def on_train_begin(self) -> None:
-        """Write the names of the columns, unless rows are added."""
-        self._names = ["epoch", *self.history.metrics, "lr", "seconds"]
-        if self.history.epochs == 0 or not self.path.exists():
-            self._write("w", self._names)
+        """Look at what the file has, if the training is resumed."""
+        file_at(self.path)  # raises what the end of the epoch would raise
+        names = ["epoch", *self.history.metrics, "lr", "seconds"]
+        self._rows: list[list[Any]] = [names]
+        if self.history.epochs and self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                found = list(csv.reader(file))
+            if found[:1] != [names]:
+                raise ValueError(
+                    f"CSVLogger: expected the columns {','.join(names)} in {self.path}, "
+                    f"got {','.join(found[0]) if found else 'nothing'}"
+                )
+            self._rows += [row for row in found[1:] if int(row[0]) <= self.history.epochs]
 
     def on_epoch_end(self, epoch: int) -> None:
         """Add a row."""
-        self._write("a", [epoch, *self.history.row(epoch).values()])
-
-    def _write(self, mode: str, row: list[Any]) -> None:
+        mode = "w" if self._rows else "a"
+        self._rows.append([epoch, *self.history.row(epoch).values()])
         with open(self.path, mode, newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(row)
+            csv.writer(file).writerows(self._rows)
+        self._rows = []

@@ -10,9 +10,19 @@ import numpy as np
 import pytest
 
 import fastnn.fit
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _archive, callbacks, optimizers, schedules
+from fastnn import (
+    MultiLayerNet,
+    MultiLayerNetExtend,
+    _archive,
+    _engine,
+    callbacks,
+    optimizers,
+    schedules,
+)
+from fastnn._layerwise import LayerSteps
 from fastnn._state import layer_state
 from fastnn.callbacks import (
+    Callback,
     Checkpoint,
     CSVLogger,
     EarlyStopping,
@@ -349,7 +359,7 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
         load_checkpoint(tmp_path / "other.npz", network(), optimizers.Adam())
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "missing.npz", network(), optimizers.Adam())
-    with pytest.raises(FileNotFoundError, match="^Checkpoint: there is no folder .*missing"):
+    with pytest.raises(FileNotFoundError, match="^path: there is no folder .*missing"):
         fit(network(), 1, callbacks=[Checkpoint(tmp_path / "missing" / "c.npz")])
 
 
@@ -373,6 +383,180 @@ def test_csv(tmp_path):
     assert epoch == 3
     fit(net, 1, **settings)  # another training: another file
     assert len(rows(path)) == 1
+
+
+def test_csv_of_a_training_that_goes_on_from_an_older_checkpoint(tmp_path):
+    path, checkpoint = tmp_path / "log.csv", tmp_path / "checkpoint.npz"
+    net = network()
+    fit(net, 4, callbacks=[CSVLogger(path), Checkpoint(checkpoint, every=3)])
+    history = load_checkpoint(checkpoint, net)
+    fit(net, 5, callbacks=[CSVLogger(path)], resume=history)
+    assert [row["epoch"] for row in rows(path)] == ["1", "2", "3", "4", "5"]
+    with pytest.raises(ValueError, match=r"^CSVLogger: expected the columns epoch,loss.*, got 1$"):
+        path.write_text("1\n2\n")
+        fit(net, 6, callbacks=[CSVLogger(path)], resume=history)
+    assert path.read_text() == "1\n2\n"
+    with pytest.raises(FileNotFoundError, match="^path: there is no folder"):
+        fit(network(), 1, callbacks=[CSVLogger(tmp_path / "missing" / "log.csv")])
+
+
+class Refuses(Callback):
+    """Raises at the beginning."""
+
+    def on_train_begin(self):
+        raise ValueError("refused")
+
+
+def test_what_does_not_begin_changes_nothing(tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    history = fit(net, 2, callbacks=[CSVLogger(path)], clip_norm=1.0)
+    text, before = path.read_text(), dict(vars(history))
+    for settings in (
+        {"callbacks": [CSVLogger(path), Refuses()]},
+        {
+            "callbacks": [CSVLogger(path), Refuses()],
+            "resume": history,
+            "ema": 0.5,
+            "clip_norm": 2.0,
+        },
+        {"schedule": lambda steps: -1.0 - steps, "resume": history},
+    ):
+        with pytest.raises(ValueError, match=r"^refused|^schedule: expected numbers from 0 up"):
+            fit(net, 3, **settings)
+        assert net.history is history and vars(history) == before
+        assert path.read_text() == text
+    assert fit(net, 3, resume=history).epochs == 3
+
+
+# --- in the middle of an epoch -----------------------------------------------------------
+
+
+class Recorder(Callback):
+    """Writes down when it is called, and what the training has recorded by then."""
+
+    def __init__(self, every_steps=None, fail_at=None):
+        self.every_steps, self.fail_at = every_steps, fail_at
+        self.calls = []
+
+    def on_steps_end(self, step):
+        self.calls.append((step, len(self.history.step_losses), self.history.epochs))
+        if step == self.fail_at:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch):
+        self.calls.append(f"epoch {epoch}")
+
+
+class AtSteps(Recorder):
+    """Is called after steps of its choice."""
+
+    def __init__(self, *stops):
+        super().__init__()
+        self.stops = stops
+
+    def next_stop(self, step):
+        return next((stop for stop in self.stops if stop > step), None)
+
+
+@pytest.fixture(params=["program", "layers"])
+def route(request, monkeypatch):
+    if request.param == "layers":
+        monkeypatch.setattr(_engine, "Program", lambda *args: LayerSteps(*args, "asked for"))
+    return request.param
+
+
+def test_stops_within_epochs_change_no_bit(route):
+    plain, watched = network(), network()
+    settings = {"optimizer": "adam", "schedule": schedules.cosine(16), "ema": 0.9}
+    expected = fit(plain, **settings)
+    recorders = [Recorder(3), AtSteps(1, 2, 8), Recorder(1), Recorder()]
+    history = fit(watched, **settings, callbacks=recorders)  # epochs of 4 steps
+    assert history.route == route
+    assert recorders[0].calls == [
+        (3, 3, 0), "epoch 1", (6, 6, 1), "epoch 2", (9, 9, 2), (12, 12, 2), "epoch 3", (15, 15, 3),
+        "epoch 4",
+    ]  # fmt: skip
+    assert [call[0] for call in recorders[1].calls if call[0] != "e"] == [1, 2, 8]
+    assert [call[0] for call in recorders[2].calls if call[0] != "e"] == [*range(1, 17)]
+    assert [call for call in recorders[3].calls if call[0] != "e"] == []
+    expect_same(everything(watched), everything(plain))
+    expect_same(history.averages, expected.averages)
+    for kept in (*expected.metrics, "lr", "step_losses", "step_hits"):
+        assert getattr(history, kept) == getattr(expected, kept), kept
+
+
+def test_a_resumed_training_stops_at_the_same_steps():
+    plain, net = network(), network()
+    fit(plain, optimizer=optimizers.Adam())
+    optimizer, recorder = optimizers.Adam(), Recorder(3, fail_at=6)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, optimizer=optimizer, callbacks=[recorder])
+    assert [call[0] for call in recorder.calls] == [3, "e", 6]
+    recorder = Recorder(3)
+    fit(net, optimizer=optimizer, callbacks=[recorder], resume=net.history)
+    assert [call[0] for call in recorder.calls] == ["e", 9, 12, "e", 15, "e"]
+    expect_same(everything(net), everything(plain))
+
+
+def test_stops_of_a_training_with_one_step_an_epoch():
+    recorder, plain, net = Recorder(2), network(), network()
+    net.fit(*data(), 5, 50, callbacks=[recorder], verbose=False)
+    plain.fit(*data(), 5, 50, verbose=False)
+    assert recorder.calls == [
+        "epoch 1", (2, 2, 1), "epoch 2", "epoch 3", (4, 4, 3), "epoch 4", "epoch 5",
+    ]  # fmt: skip
+    expect_same(everything(net), everything(plain))
+
+
+def test_the_rate_may_be_changed_within_an_epoch():
+    class Stop(Callback):
+        every_steps = 5
+
+        def on_steps_end(self, step):
+            self.optimizer.lr = 0.25
+
+    whole, apart = network(), network()
+    history = fit(whole, 2, optimizer=optimizers.SGD(0.5), callbacks=[Stop()])
+    fit(apart, 2, optimizer=optimizers.SGD(0.5), schedule=lambda i: np.where(i < 5, 1, 0.5))
+    assert history.lr == [0.5, 0.25]
+    expect_same(everything(whole), everything(apart))
+
+
+def test_time_at_stops_is_not_the_epochs(monkeypatch):
+    class Sleep(Callback):
+        every_steps = 1
+
+        def on_steps_end(self, step):
+            clock.now += 100.0
+
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(fastnn.fit, "time", clock)
+    assert fit(network(), 2, callbacks=[Sleep()]).seconds == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("callback", "error", "text"),
+    [
+        (Recorder(0), ValueError, r"Recorder.every_steps: expected a whole number from 1 .* got 0"),
+        (Recorder(1.5), TypeError, "Recorder.every_steps: expected a whole number, got 1.5"),
+        (
+            type("Past", (Callback,), {"next_stop": lambda self, step: step})(),
+            ValueError,
+            r"Past.next_stop\(0\): expected a whole number from 1 .*, got 0",
+        ),
+    ],
+)
+def test_stops_that_are_none(callback, error, text):
+    net = network()
+    with pytest.raises(error, match=f"^{text}"):
+        fit(net, callbacks=[callback])
+    expect_same(everything(net), everything(network()))
 
 
 # --- errors ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from . import (
     batchnorm,
     convolution,
     dropin,
+    ensembles,
     layernorm,
     losses,
     optimizers,
@@ -95,6 +96,8 @@ _AXES = [
     ("orders", orders.order, [orders.METHODS, orders.SIZES]),
     ("training", training.step, [training.OPTIMIZERS, training.NORMALIZATIONS]),
     ("training", training.epoch, [training.OPTIMIZERS, training.NORMALIZATIONS], "flops", _epoch),
+    ("ensembles", ensembles.predict, []),
+    ("ensembles", ensembles.distilled, [ensembles.TEMPERATURES]),
     ("dropin", dropin.step, [dropin.SCRIPTS]),
 ]
 

@@ -42,6 +42,15 @@ def epoch(optimizer, normalization, dtype):
     return lambda: net.fit(x, t, 1, BATCH, rule, verbose=False, seed=0)
 
 
+def watched(every, dtype):
+    from fastnn.diagnostics import Monitor  # younger than the oldest commits
+
+    net, rule = _network("none", dtype), _optimizer("SGD")
+    x, t = samples(STEPS * BATCH, dtype)
+    callbacks = [] if every == "none" else [Monitor(x[:300], t[:300], int(every))]
+    return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=callbacks, verbose=False, seed=0)
+
+
 class Training(Timed):
     params = [IMPLS, OPTIMIZERS, NORMALIZATIONS, DTYPES]
     param_names = ["impl", "optimizer", "normalization", "dtype"]
@@ -58,3 +67,14 @@ class Fit(Timed):
 
     def time_epoch(self, impl, optimizer, normalization, dtype):
         ready(impl, epoch, optimizer, normalization, dtype)()
+
+
+class Watched(Timed):
+    """An epoch with a monitor on 300 samples: at its start, after a step, and each so many."""
+
+    number = 1
+    params = [["none", "20", "5"], DTYPES]
+    param_names = ["every", "dtype"]
+
+    def time_epoch(self, every, dtype):
+        ready("fastnn", watched, every, dtype)()

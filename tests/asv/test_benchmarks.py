@@ -1,5 +1,6 @@
 """The benchmarks: all cases run, nothing is left out, and older commits are skipped."""
 
+import ast
 import importlib
 import inspect
 import math
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asv_runner.benchmarks.mark import SkipNotImplemented
-from benchmarks import common, ratios, training
+from benchmarks import common, ensembles, ratios, training
 from benchmarks.cases import CASES, LIMITED, RATED
 
 from fastnn import config, ops, reference
@@ -44,7 +45,7 @@ def twins_called():
             called.add(codes[frame.f_code])
 
     before, steps = config.get_backend(), training.STEPS
-    training.STEPS = 2  # of an epoch
+    training.STEPS = ensembles.STEPS = 2  # of an epoch
     try:
         for name in SMALLEST:
             common.ready("fastnn", CASES[name].make)  # calls it
@@ -55,7 +56,7 @@ def twins_called():
                 sys.setprofile(None)
     finally:
         config.set_backend(before)
-        training.STEPS = steps
+        training.STEPS = ensembles.STEPS = steps
         common.ready.cache_clear()
     return called
 
@@ -90,6 +91,23 @@ def test_no_benchmark_has_a_set_up():
         module = importlib.import_module(f"benchmarks.{path.stem}")
         for scope in (module, *(v for v in vars(module).values() if isinstance(v, type))):
             assert not [name for name in dir(scope) if name.lower() in ("setup", "setup_cache")]
+
+
+# What the first commit has.
+OLDEST = {"fastnn", "fastnn.optimizers", "fastnn.networks"}
+OLDEST_NAMES = {"MultiLayerNet", "MultiLayerNetExtend", "config", "ops", "optimizers"}
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_modules_import_what_all_commits_have(path):
+    """A name that only newer commits have is imported where it is used."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names if alias.name.startswith("fastnn")}
+            assert names <= OLDEST
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fastnn"):
+            assert node.module in OLDEST
+            assert {alias.name for alias in node.names} <= OLDEST_NAMES
 
 
 def test_what_a_commit_lacks_is_skipped():

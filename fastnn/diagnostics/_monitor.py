@@ -1,0 +1,309 @@
+"""A callback that measures, every so many steps, what one looks at during a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import _interrupts as interrupts
+from fastnn import _numbers as numbers
+from fastnn._samples import samples
+from fastnn._types import Array
+from fastnn.callbacks import Callback
+from fastnn.diagnostics._layers import passes
+
+if TYPE_CHECKING:
+    from fastnn.diagnostics._verdict import Verdict
+
+_BINS = 40
+_MOST = 10_000
+_LEVELS = 0.05, 0.25, 0.5, 0.75, 0.95
+
+
+def update_ratio(
+    before: Mapping[str, ArrayLike], after: Mapping[str, ArrayLike]
+) -> dict[str, float]:
+    """Return how large an update was beside what it changed: |after - before| / |before|.
+
+    About 1e-3 is healthy for weights, by the CS231n notes ("Neural networks 3", ratio of
+    weights:updates): far above it the learning rate is too high, far below it too low. It is the
+    change by one step that counts, not the gradient, so that it holds for any optimizer.
+
+    Parameters
+    ----------
+    before, after : dict of str to array_like
+        The parameters before a step (copies, as steps change them in place) and after it.
+
+    Returns
+    -------
+    dict of str to float
+        Ratio of Euclidean norms; NaN where `before` is all zeros, as biases are at first.
+
+    Raises
+    ------
+    ValueError
+        If the two have different keys or shapes.
+
+    Examples
+    --------
+    >>> from fastnn.diagnostics import update_ratio
+    >>> update_ratio({"W1": [[3.0, 4.0]]}, {"W1": [[3.0, 4.005]]})["W1"].__round__(6)
+    0.001
+    """
+    if before.keys() != after.keys():
+        raise ValueError(f"after: expected parameters {[*before]}, got {[*after]}")
+    ratios = {}
+    for key in before:
+        old, new = np.asarray(before[key], np.float64), np.asarray(after[key], np.float64)
+        if old.shape != new.shape:
+            raise ValueError(f"after: expected {key} of shape {old.shape}, got {new.shape}")
+        with np.errstate(all="ignore"):  # parameters of a training that diverged
+            size, change = _norm(old), _norm(new - old)
+        ratios[key] = change / size if size else math.nan
+    return ratios
+
+
+def _norm(a: Array) -> float:
+    # np.linalg.norm calls BLAS, whose threads then spin on the cores that the next steps need.
+    return math.sqrt(np.square(a).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """How values are distributed; NaN where none is finite.
+
+    Attributes
+    ----------
+    mean, std : float
+        Of the finite values.
+    zeros : float
+        Share of the values that are zero.
+    magnitudes : ndarray, shape (5,)
+        Quantiles of the absolute values, zeros left out: at 5, 25, 50, 75 and 95 %.
+    counts, edges : ndarray, shapes (40,) and (41,)
+        Histogram from the least to the largest finite value. This and the quantiles are of
+        10,000 values, drawn at random, if there are more.
+    """
+
+    mean: float
+    std: float
+    zeros: float
+    magnitudes: Array
+    counts: Array
+    edges: Array
+
+    @classmethod
+    def of(cls, values: ArrayLike) -> Distribution:
+        """Return the distribution of the values of an array.
+
+        Parameters
+        ----------
+        values : array_like
+            Of any shape.
+        """
+        given = np.asarray(values).reshape(-1)
+        finite = given[np.isfinite(given)]
+        if finite.size == 0:
+            nothing, counts = np.full(len(_LEVELS), math.nan), np.zeros(_BINS, np.int64)
+            return cls(math.nan, math.nan, math.nan, nothing, counts, np.linspace(0, 1, _BINS + 1))
+        some = finite
+        if finite.size > _MOST:  # sorting all of them would take most of the time of a measurement
+            some = finite[np.random.default_rng(0).integers(finite.size, size=_MOST)]
+        counts, edges = np.histogram(some, _BINS, (float(finite.min()), float(finite.max())))
+        sizes = np.abs(some[some != 0])
+        return cls(
+            float(finite.mean(dtype=np.float64)),
+            float(finite.std(dtype=np.float64)),
+            float(np.mean(given == 0)),
+            np.quantile(sizes, _LEVELS) if sizes.size else np.zeros(len(_LEVELS)),
+            counts,
+            edges,
+        )
+
+
+def _distributions(arrays: dict[str, Array]) -> dict[str, Distribution]:
+    return {name: Distribution.of(array) for name, array in arrays.items()}
+
+
+class Monitor(Callback):
+    """Measure a training of ``network.fit`` every so many steps, on the same samples each time.
+
+    It measures at the start, after the first step, after each `every` steps, and at the end.
+    The training has the same bits with and without it. The history has loss and accuracies, so
+    that they are not measured again.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, D) or (N, ...)
+        The probe: some hundreds of samples, such as the first 500 of the training set.
+    t : array_like, shape (N,) or (N, C)
+        Their targets.
+    every : int
+        Steps from one measurement to the next, from 1 up.
+
+    Attributes
+    ----------
+    steps : list of int
+        After how many steps it was measured, M times. All lists below have M entries.
+    ratios : dict of str to list of float
+        For each of `network.params`, :func:`update_ratio` of the last step before; NaN where
+        that is not known, as at the start.
+    activations : dict of str to list of Distribution
+        Of each hidden layer, by its name in `network.layers`.
+    gradients : dict of str to list of Distribution
+        Of the loss with respect to activations, and last to the scores.
+    dead : dict of str to list of float
+        Share of dead units in each layer of ReLUs.
+    saturated : dict of str to list of float
+        Share of saturated activations in each layer of sigmoids or tanhs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `every` is out of its range; at the beginning of the training if `x` and `t` are no
+        samples for the network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MultiLayerNet
+    >>> from fastnn.diagnostics import Monitor
+    >>> x = np.random.default_rng(0).normal(size=(300, 4))
+    >>> t = (x[:, 0] > 0).astype(int)
+    >>> net, monitor = MultiLayerNet(4, [16], 2, seed=0), Monitor(x[:100], t[:100], every=10)
+    >>> history = net.fit(x, t, 3, 30, callbacks=[monitor], verbose=False, seed=0)
+    >>> monitor.steps
+    [0, 1, 10, 20, 30]
+    >>> 1e-3 < monitor.ratios["W1"][-1] < 1e-2
+    True
+
+    In a loop of one's own:
+
+    >>> from fastnn.optimizers import SGD
+    >>> monitor, sgd = Monitor(x[:100], t[:100]), SGD(0.1)
+    >>> for step in range(1, 21):
+    ...     before = {key: p.copy() for key, p in net.params.items()}
+    ...     sgd.update(net.params, net.gradient(x, t))
+    ...     if step % 10 == 0:
+    ...         monitor.measure(net, step, before)
+    >>> monitor
+    Monitor(2 measurements, steps 10 to 20)
+    """
+
+    def __init__(self, x: ArrayLike, t: ArrayLike, every: SupportsIndex = 100) -> None:
+        self.x, self.t = x, t
+        self.every = numbers.whole("every", every, 1)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.steps: list[int] = []
+        self.ratios: dict[str, list[float]] = {}
+        self.activations: dict[str, list[Distribution]] = {}
+        self.gradients: dict[str, list[Distribution]] = {}
+        self.dead: dict[str, list[float]] = {}
+        self.saturated: dict[str, list[float]] = {}
+        self._before: dict[str, Array] | None = None
+
+    def __repr__(self) -> str:
+        span = f", steps {self.steps[0]} to {self.steps[-1]}" if self.steps else ""
+        return f"Monitor({len(self.steps)} measurements{span})"
+
+    def measure(
+        self, network: Any, step: SupportsIndex, before: Mapping[str, Array] | None = None
+    ) -> None:
+        """Measure a network and add the result to the lists.
+
+        Parameters
+        ----------
+        network : MultiLayerNetExtend, or another with `layers`, `last_layer` and `params`
+        step : int
+            Steps that have been done, more than at the measurement before.
+        before : dict of str to ndarray, optional
+            Copies of the parameters before the last step.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the network has no layers, or an argument does not fit it.
+        """
+        step = numbers.whole("step", step, self.steps[-1] + 1 if self.steps else 0)
+        if before is None:
+            ratios = dict.fromkeys(network.params, math.nan)
+        else:
+            ratios = update_ratio(before, network.params)
+        with np.errstate(all="ignore"):  # a training may have diverged
+            seen = passes(network, self.x, self.t)
+        parts: list[tuple[dict[str, list[Any]], dict[str, Any]]] = [
+            (self.ratios, ratios),
+            (self.activations, {k: Distribution.of(y) for k, y in seen.activations().items()}),
+            (
+                self.gradients,
+                {k: Distribution.of(g) for k, g in seen.activation_gradients().items()},
+            ),
+            (self.dead, {name: float(dead.mean()) for name, dead in seen.dead().items()}),
+            (self.saturated, seen.saturation()),
+        ]
+        with interrupts.held():  # all lists or none
+            self.steps.append(step)
+            for recorded, values in parts:
+                for key, value in values.items():
+                    recorded.setdefault(key, []).append(value)
+
+    def on_train_begin(self) -> None:
+        """Measure the network as it is; a new training begins new lists."""
+        self.x, self.t = samples(self.network, self.x, self.t, "Monitor: ")
+        step = len(self.history.step_losses)
+        if step == 0 or (self.steps and self.steps[-1] > step):
+            self._clear()
+        if not self.steps or self.steps[-1] < step:
+            self.measure(self.network, step)
+        self._keep(step)
+
+    def _is_measured(self, step: int) -> bool:
+        return step == 1 or step % self.every == 0
+
+    def _keep(self, step: int) -> None:
+        """Keep the parameters if the next step is measured."""
+        self._before = None
+        if self._is_measured(step + 1):
+            self._before = {key: p.copy() for key, p in self.network.params.items()}
+
+    def next_stop(self, step: int) -> int:
+        """Return the next step that is measured, or the one before it."""
+        if self._is_measured(step + 1):
+            return step + 1
+        return step - step % self.every + self.every - 1
+
+    def on_steps_end(self, step: int) -> None:
+        """Measure after this step, or keep the parameters before the next one."""
+        if self._is_measured(step):
+            self.measure(self.network, step, self._before)
+        self._keep(step)
+
+    def on_train_end(self) -> None:
+        """Measure the network as it was left."""
+        step = len(self.history.step_losses)
+        if self.steps[-1] < step:
+            self.measure(self.network, step)
+
+    def report(self) -> Verdict:
+        """Return what is suspicious about the training: see :func:`diagnose`.
+
+        Raises
+        ------
+        RuntimeError
+            If it has not been in a training of ``network.fit``.
+        """
+        from fastnn.diagnostics._verdict import diagnose
+
+        if not hasattr(self, "history"):
+            raise RuntimeError(
+                "Monitor.report: it has no history, which network.fit gives to its callbacks; "
+                "call diagnose(history, monitor)"
+            )
+        return diagnose(self.history, self)
