@@ -1,9 +1,14 @@
-# Two commands: `make demo` and `make test`; `make gallery` draws the pictures of the examples
+# `make demo`, `make test`, `make dashboard`; `make gallery` draws the pictures of the examples
 # anew. Each sets up all it needs in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
 TEST_PEERS ?=
+# How many of the last commits `make dashboard` measures where they have no results (about 10
+# minutes each), where it serves (a free port if 0), and more options of asv_benchmarks/dashboard.
+COMMITS ?= 1
+PORT ?= 0
+DASHBOARD ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -15,7 +20,7 @@ EXTRAS := plot,search,second-order
 BASE ?= main
 PERF_CHECK ?=
 
-.PHONY: demo gallery perf-check test lint clean
+.PHONY: demo gallery dashboard perf-check test lint clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -39,6 +44,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+dashboard: $(VENV)/asv.stamp
+	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \
+		--commits $(COMMITS) --port $(PORT) $(DASHBOARD)
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[$*]'

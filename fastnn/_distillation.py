@@ -109,6 +109,8 @@ class DistillationLoss(layers.SoftmaxWithLoss):
         If a number is out of its range.
     """
 
+    stands_for = "SoftmaxWithLoss"  # in the file of a network that is saved meanwhile
+
     def __init__(self, temperature: SupportsFloat, alpha: SupportsFloat) -> None:
         super().__init__()
         self.temperature = numbers.positive("temperature", temperature)

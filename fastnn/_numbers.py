@@ -6,6 +6,8 @@ import math
 import operator
 from typing import NamedTuple, SupportsFloat, SupportsIndex
 
+import numpy as np
+
 
 class Range(NamedTuple):
     """The numbers from `low` up to `high`, which is not one of them."""
@@ -75,3 +77,10 @@ def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
     return value
+
+
+def flag(name: str, value: object) -> bool:
+    """Return True or False; raise TypeError for anything else."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{name}: expected True or False, got {value!r}")

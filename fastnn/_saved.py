@@ -9,6 +9,11 @@ import numpy as np
 from fastnn import _state as state
 from fastnn._archive import Groups
 
+# Of layers: what a script may change after the network is built.
+_LAYER_SETTINGS = "dropout_ratio", "inverted", "momentum", "eps"
+# Of the network: not what it computes, but how it is trained.
+_OF_TRAINING = "weight_decay_lambda", "dropout_ration"
+
 SETTINGS = (
     "input_size",
     "hidden_size_list",
@@ -30,7 +35,8 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "classes": [c.__name__ for c in type(network).__mro__],
         "dtype": str(network.dtype),
         "layers": layers(network),
-        "last_layer": type(network.last_layer).__name__,
+        "last_layer": _last_layer(network),
+        "layer_settings": _layer_settings(network),
         "state": {key: value for key, value in states.items() if key not in arrays},
         **{name: getattr(network, name) for name in SETTINGS},
     }
@@ -42,13 +48,33 @@ def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
     saved = facts["network"]
     _expect("parameters", _shapes(network.params), _shapes(groups["params"]))
     _expect("layers", layers(network), saved["layers"])
-    _expect("last layer", type(network.last_layer).__name__, saved["last_layer"])
+    _expect("last layer", _last_layer(network), saved["last_layer"])
     _expect("input_scale", network.input_scale, saved["input_scale"])
     states = {**saved["state"], **groups["layers"]}
     _expect("state of layers", {*state.layer_state(network)}, {*states})
     for key, p in groups["params"].items():
         network.params[key][...] = p
     state.set_layer_state(network, states)
+    for name in _OF_TRAINING:
+        setattr(network, name, saved[name])
+    for key, value in saved["layer_settings"].items():
+        name, _, attribute = key.rpartition(".")
+        setattr(network.layers[name], attribute, value)
+
+
+def _last_layer(network: Any) -> str:
+    """Return the type of the last layer; for one that stands in for a while, what it stands for."""
+    last = network.last_layer
+    return getattr(last, "stands_for", None) or type(last).__name__
+
+
+def _layer_settings(network: Any) -> dict[str, Any]:
+    return {
+        f"{key}.{name}": getattr(layer, name)
+        for key, layer in network.layers.items()
+        for name in _LAYER_SETTINGS
+        if isinstance(getattr(layer, name, None), (bool, int, float, np.generic))
+    }
 
 
 def layers(network: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn import _numbers as numbers
 from fastnn import _state as state
-from fastnn._archive import Path_
+from fastnn._archive import Path_, file_at
 from fastnn._checkpoint import load_checkpoint, save_checkpoint
 from fastnn._route import rate_of
 
@@ -267,9 +267,8 @@ class Checkpoint(Callback):
 
     def on_train_begin(self) -> None:
         """Look at what a resumed training has recorded."""
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"Checkpoint: there is no folder {self.path.parent}")
-        state.optimizer_state(self.optimizer)  # raises what the end of the epoch would raise
+        file_at(self.path)
+        state.optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
         self._best = None
         if self.monitor is not None:
             self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
@@ -286,7 +285,8 @@ class Checkpoint(Callback):
 class CSVLogger(Callback):
     """Write what is recorded of each epoch to a file of comma-separated values.
 
-    Rows of a training that was resumed are added to the file.
+    A training that is resumed goes on behind the rows of the epochs that it has behind it. The
+    file is written from the end of the first epoch on.
 
     Parameters
     ----------
@@ -297,15 +297,24 @@ class CSVLogger(Callback):
         self.path = Path(path)
 
     def on_train_begin(self) -> None:
-        """Write the names of the columns, unless rows are added."""
-        self._names = ["epoch", *self.history.metrics, "lr", "seconds"]
-        if self.history.epochs == 0 or not self.path.exists():
-            self._write("w", self._names)
+        """Look at what the file has, if the training is resumed."""
+        file_at(self.path)  # raises what the end of the epoch would raise
+        names = ["epoch", *self.history.metrics, "lr", "seconds"]
+        self._rows: list[list[Any]] = [names]
+        if self.history.epochs and self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                found = list(csv.reader(file))
+            if found[:1] != [names]:
+                raise ValueError(
+                    f"CSVLogger: expected the columns {','.join(names)} in {self.path}, "
+                    f"got {','.join(found[0]) if found else 'nothing'}"
+                )
+            self._rows += [row for row in found[1:] if int(row[0]) <= self.history.epochs]
 
     def on_epoch_end(self, epoch: int) -> None:
         """Add a row."""
-        self._write("a", [epoch, *self.history.row(epoch).values()])
-
-    def _write(self, mode: str, row: list[Any]) -> None:
+        mode = "w" if self._rows else "a"
+        self._rows.append([epoch, *self.history.row(epoch).values()])
         with open(self.path, mode, newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(row)
+            csv.writer(file).writerows(self._rows)
+        self._rows = []

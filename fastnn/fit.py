@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -16,7 +17,7 @@ from fastnn import layers, ops
 from fastnn._checkpoint import describe
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._layerwise import hits_of
-from fastnn._route import Float64s, Int64s, Samples, StepSettings, rate_of
+from fastnn._route import Float64s, Int64s, Route, Samples, StepSettings, Updater, rate_of
 from fastnn._samples import Pair, samples, split
 from fastnn._types import Array
 from fastnn.callbacks import Callback, Checkpoint
@@ -162,7 +163,7 @@ def fit(
         "clip_value": None if clip_value is None else numbers.positive("clip_value", clip_value),
         "clip_norm": None if clip_norm is None else numbers.positive("clip_norm", clip_norm),
         "ema": None if ema is None else numbers.below_one("ema", ema),
-        "shuffle": shuffle,
+        "shuffle": None if shuffle is None else numbers.flag("shuffle", shuffle),
     }
     x, t = samples(network, x, t)
     (x, t), held_out = split(network, x, t, validation)
@@ -173,21 +174,52 @@ def fit(
             "schedule: expected the function of the training to resume, which its file or pickle "
             "could not hold, got None"
         )
-    for name, value in given.items():
-        if value is not None:
-            setattr(history, name, value)
-    schedule, history.scheduled = history.schedule, history.schedule is not None
-    settings = StepSettings(history.clip_value, history.clip_norm, history.ema)
-    route = choose(network, optimizer, x, t, history.batch_size, settings)
-    history.route, history.reason = route.name, route.reason
-    if route.averages is not None and history.averages is not None:
-        for key, average in route.averages.items():
-            average[...] = history.averages[key]
-    history.averages, history.optimizer = route.averages, optimizer
-    network.history = history
-    for callback in called:
-        callback.network, callback.optimizer, callback.history = network, optimizer, history
-        callback.on_train_begin()
+    with _undone_unless_begun(network, history):
+        for name, value in given.items():
+            if value is not None:
+                setattr(history, name, value)
+        history.scheduled = history.schedule is not None
+        settings = StepSettings(history.clip_value, history.clip_norm, history.ema)
+        route = choose(network, optimizer, x, t, history.batch_size, settings)
+        history.route, history.reason = route.name, route.reason
+        if route.averages is not None and history.averages is not None:
+            for key, average in route.averages.items():
+                average[...] = history.averages[key]
+        history.averages, history.optimizer = route.averages, optimizer
+        network.history = history
+        for callback in called:
+            callback.network, callback.optimizer, callback.history = network, optimizer, history
+            callback.on_train_begin()
+        _run(network, route, optimizer, epochs, held_out, called, verbose)
+    return history
+
+
+@contextmanager
+def _undone_unless_begun(network: Any, history: History) -> Iterator[None]:
+    """Put history and network.history back if an error comes before the first step."""
+    before, of_network = dict(vars(history)), network.history
+    first = len(history.step_losses)
+    try:
+        yield
+    except Exception:
+        if len(history.step_losses) == first:
+            vars(history).update(before)
+            network.history = of_network
+        raise
+
+
+def _run(
+    network: Any,
+    route: Route,
+    optimizer: Updater,
+    epochs: int,
+    held_out: Pair | None,
+    called: Sequence[Callback],
+    verbose: bool,
+) -> None:
+    """Carry out the epochs that are left."""
+    history: History = network.history
+    schedule = history.schedule
 
     def record(losses: Float64s, hits: Int64s) -> None:
         history.step_losses += losses.tolist()
@@ -202,16 +234,16 @@ def fit(
             },
         )
 
-    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 6)
-    done = min(len(history.step_losses) * history.batch_size, epochs * len(x))
+    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7)
+    done = min(len(history.step_losses) * history.batch_size, epochs * history.samples)
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
     whole = history.steps_per_epoch == 1
-    rows = None if whole else np.arange(len(x), dtype=np.int64)
-    with Progress(epochs * len(x), done, verbose) as progress:
+    rows = None if whole else np.arange(history.samples, dtype=np.int64)
+    with Progress(epochs * history.samples, done, verbose) as progress:
         progress.announce(route)
         while history.epochs < epochs:
             if rows is not None and history.shuffle:
-                ops.permutation(len(x), history.seed, history.epochs, out=rows)
+                ops.permutation(history.samples, history.seed, history.epochs, out=rows)
             if whole and held_out is None and not called:
                 try:
                     _train(history, runner, rows, epochs, schedule, advance)
@@ -226,7 +258,6 @@ def fit(
                 break
     for callback in called:
         callback.on_train_end()
-    return history
 
 
 def _train(

@@ -139,9 +139,9 @@ class MultiLayerNetExtend:
             "activation", str(activation).lower(), ("relu", *_ACTIVATIONS)
         )
         self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
-        self.use_dropout = use_dropout
+        self.use_dropout = bool(use_dropout)
         self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
-        self.use_batchnorm = use_batchnorm
+        self.use_batchnorm = bool(use_batchnorm)
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
@@ -344,7 +344,8 @@ class MultiLayerNetExtend:
 
         All differences see the dropout masks of the next training pass, and running
         statistics are left as they are, so that :meth:`gradient`, called next, should agree.
-        Build the network with ``dtype="float64"`` for this.
+        Build the network with ``dtype="float64"`` for this. :mod:`fastnn.gradient_check` compares
+        the two on some entries of each parameter, and says what the difference means.
 
         Parameters
         ----------
@@ -501,7 +502,8 @@ class MultiLayerNetExtend:
         """Bring this network to what :meth:`save`, or a checkpoint, has written.
 
         For a network that :func:`fastnn.load` cannot build, such as one with layers of your own,
-        and for one that others hold on to: parameters are written in place.
+        and for one that others hold on to: parameters are written in place. Weight decay, ratios
+        of dropout and settings of batch normalisation become those of the file too.
 
         Parameters
         ----------

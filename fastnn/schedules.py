@@ -1,7 +1,8 @@
 """Learning-rate schedules: functions for the `schedule` of ``network.fit``.
 
 A schedule takes an array of step numbers, from 0 up, and returns the factors on the learning
-rate of the optimizer. Any function that does so will do.
+rate of the optimizer. Any function that does so will do. To reduce the rate where a metric has
+stopped to get better, there is a callback: :class:`fastnn.callbacks.ReduceLROnPlateau`.
 """
 
 from __future__ import annotations

@@ -359,7 +359,7 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
         load_checkpoint(tmp_path / "other.npz", network(), optimizers.Adam())
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "missing.npz", network(), optimizers.Adam())
-    with pytest.raises(FileNotFoundError, match="^Checkpoint: there is no folder .*missing"):
+    with pytest.raises(FileNotFoundError, match="^path: there is no folder .*missing"):
         fit(network(), 1, callbacks=[Checkpoint(tmp_path / "missing" / "c.npz")])
 
 
@@ -383,6 +383,49 @@ def test_csv(tmp_path):
     assert epoch == 3
     fit(net, 1, **settings)  # another training: another file
     assert len(rows(path)) == 1
+
+
+def test_csv_of_a_training_that_goes_on_from_an_older_checkpoint(tmp_path):
+    path, checkpoint = tmp_path / "log.csv", tmp_path / "checkpoint.npz"
+    net = network()
+    fit(net, 4, callbacks=[CSVLogger(path), Checkpoint(checkpoint, every=3)])
+    history = load_checkpoint(checkpoint, net)
+    fit(net, 5, callbacks=[CSVLogger(path)], resume=history)
+    assert [row["epoch"] for row in rows(path)] == ["1", "2", "3", "4", "5"]
+    with pytest.raises(ValueError, match=r"^CSVLogger: expected the columns epoch,loss.*, got 1$"):
+        path.write_text("1\n2\n")
+        fit(net, 6, callbacks=[CSVLogger(path)], resume=history)
+    assert path.read_text() == "1\n2\n"
+    with pytest.raises(FileNotFoundError, match="^path: there is no folder"):
+        fit(network(), 1, callbacks=[CSVLogger(tmp_path / "missing" / "log.csv")])
+
+
+class Refuses(Callback):
+    """Raises at the beginning."""
+
+    def on_train_begin(self):
+        raise ValueError("refused")
+
+
+def test_what_does_not_begin_changes_nothing(tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    history = fit(net, 2, callbacks=[CSVLogger(path)], clip_norm=1.0)
+    text, before = path.read_text(), dict(vars(history))
+    for settings in (
+        {"callbacks": [CSVLogger(path), Refuses()]},
+        {
+            "callbacks": [CSVLogger(path), Refuses()],
+            "resume": history,
+            "ema": 0.5,
+            "clip_norm": 2.0,
+        },
+        {"schedule": lambda steps: -1.0 - steps, "resume": history},
+    ):
+        with pytest.raises(ValueError, match=r"^refused|^schedule: expected numbers from 0 up"):
+            fit(net, 3, **settings)
+        assert net.history is history and vars(history) == before
+        assert path.read_text() == text
+    assert fit(net, 3, resume=history).epochs == 3
 
 
 # --- in the middle of an epoch -----------------------------------------------------------

@@ -1,6 +1,7 @@
 """Networks in files: what comes back, and what is refused."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from fastnn import (
     MultiLayerNetExtend,
     TwoLayerNet,
     _archive,
+    ensembles,
     layers,
     load,
     optimizers,
@@ -183,3 +185,83 @@ def test_the_network_of_a_checkpoint(tmp_path):
     checkpoint = fastnn.callbacks.Checkpoint(tmp_path / "checkpoint.npz")
     net.fit(*data(), 2, 8, verbose=False, callbacks=[checkpoint])
     expect_same(everything(load(tmp_path / "checkpoint.npz")), everything(net))
+
+
+def test_settings_that_were_changed_come_back(tmp_path):
+    net, other = full(seed=0), full(seed=1)
+    net.weight_decay_lambda = np.float32(0.25)
+    net.layers["Dropout1"].dropout_ratio = 0.4
+    net.layers["BatchNorm2"].momentum = 0.5
+    net.save(tmp_path / "net.npz")
+    other.load(tmp_path / "net.npz")
+    for again in (load(tmp_path / "net.npz"), other):
+        assert again.weight_decay_lambda == 0.25
+        ratios = [again.layers[f"Dropout{i}"].dropout_ratio for i in (1, 2)]
+        assert ratios == [0.4, 0.2]
+        assert [again.layers[f"BatchNorm{i}"].momentum for i in (1, 2)] == [0.9, 0.5]
+        for n in (net, again):
+            n.fit(*data(), 2, 8, optimizers.Adam(), verbose=False, seed=3)
+        expect_same(everything(again), everything(net))
+        net.load(tmp_path / "net.npz")
+
+
+def test_numbers_of_numpy_as_settings(tmp_path):
+    net = MultiLayerNetExtend(D, [4], C, use_batchnorm=np.bool_(True), weight_decay_lambda=0.5)
+    net.save(tmp_path / "net.npz")
+    assert load(tmp_path / "net.npz").use_batchnorm is True
+
+
+def test_saved_while_it_is_distilled(tmp_path):
+    teacher, student = MultiLayerNet(D, [6], C, seed=0), MultiLayerNet(D, [4], C, seed=1)
+    checkpoint = fastnn.callbacks.Checkpoint(tmp_path / "checkpoint.npz")
+    x, _ = data()
+    ensembles.distill(student, teacher, x, epochs=2, verbose=False, callbacks=[checkpoint], seed=0)
+    again = load(tmp_path / "checkpoint.npz")
+    expect_same(everything(again), everything(student))
+    history = fastnn.callbacks.load_checkpoint(tmp_path / "checkpoint.npz", again)
+    for net, resume in ((student, student.history), (again, history)):
+        ensembles.distill(net, teacher, x, epochs=4, verbose=False, resume=resume)
+    expect_same(everything(again), everything(student))
+
+
+def test_threads_that_save_to_one_path(tmp_path):
+    net = MultiLayerNet(D, [6], C, seed=0)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: net.save(tmp_path / "net.npz"), range(40)))
+    assert os.listdir(tmp_path) == ["net.npz"]
+    expect_same(everything(load(tmp_path / "net.npz")), everything(net))
+
+
+def test_damaged_files(tmp_path):
+    """Each byte of the directory and of the headers, flipped: the error is always the same one."""
+    path = tmp_path / "net.npz"
+    MultiLayerNet(2, [2], 2, seed=0).save(path)
+    whole = bytearray(path.read_bytes())
+    for place in [*range(60), *range(len(whole) - 600, len(whole))]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            load(path)
+        except ValueError as error:
+            assert str(error).startswith(("path: expected a network", "network: ")), place
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    net = MultiLayerNet(D, [6], C)
+    with pytest.raises(FileNotFoundError, match="^path: there is no folder .*missing$"):
+        net.save(tmp_path / "missing" / "net.npz")
+    with pytest.raises(ValueError, match="^path: expected the name of a file, got"):
+        net.save("")
+    for path in (3, None):
+        with pytest.raises(TypeError):
+            net.save(path)
+        with pytest.raises(TypeError):
+            load(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "link.npz").symlink_to(tmp_path / "net.npz")
+    MultiLayerNet(D, [6], C).save(tmp_path / "link.npz")
+    assert (tmp_path / "link.npz").is_symlink() and not (tmp_path / "net.npz").is_symlink()

@@ -766,6 +766,7 @@ X, T = data()
         ({"xt": (X, T * 1.0)}, TypeError, "t: expected labels of a whole-number dtype, got floa"),
         ({"xt": (X, np.eye(4)[T])}, ValueError, r"t: expected 100 labels .*\(100, 4\)"),
         ({"xt": (X, list("abc"))}, TypeError, "t: expected an array of real numbers"),
+        ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),
     ],
 )  # fmt: skip
 def test_bad_arguments(changes, error, text):

@@ -14,6 +14,7 @@ from . import (
     batchnorm,
     convolution,
     dropin,
+    ensembles,
     layernorm,
     losses,
     optimizers,
@@ -75,6 +76,8 @@ _AXES = [
     ("convolution", convolution.backward, [convolution.SHAPES], *_convolution(2)),
     ("pooling", convolution.pool, [convolution.POOLED]),
     ("pooling", convolution.pool_backward, [convolution.POOLED]),
+    ("patches", convolution.im2col, [convolution.PATCHED]),
+    ("patches", convolution.col2im, [convolution.PATCHED]),
     ("batchnorm", batchnorm.forward, [batchnorm.SHAPES], *_passes(3)),
     ("batchnorm", batchnorm.inference, [batchnorm.SHAPES], *_passes(2)),
     ("batchnorm", batchnorm.backward, [batchnorm.SHAPES], *_passes(5)),
@@ -93,6 +96,8 @@ _AXES = [
     ("orders", orders.order, [orders.METHODS, orders.SIZES]),
     ("training", training.step, [training.OPTIMIZERS, training.NORMALIZATIONS]),
     ("training", training.epoch, [training.OPTIMIZERS, training.NORMALIZATIONS], "flops", _epoch),
+    ("ensembles", ensembles.predict, []),
+    ("ensembles", ensembles.distilled, [ensembles.TEMPERATURES]),
     ("dropin", dropin.step, [dropin.SCRIPTS]),
 ]
 
@@ -114,4 +119,9 @@ def _cases():
 
 
 CASES = dict(_cases())
-LIMITED = [name for name, case in CASES.items() if case.unit]
+
+# What ratios are measured of. To keep the suite short, double precision is where it is other code
+# (matrix products), or what users see (training, scripts).
+_DOUBLE = ("affine", "convolution", "training", "dropin")
+RATED = [name for name, case in CASES.items() if case.dtype != "float64" or case.family in _DOUBLE]
+LIMITED = [name for name in RATED if CASES[name].unit and CASES[name].dtype == "float32"]

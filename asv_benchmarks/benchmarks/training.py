@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastnn import optimizers
-from fastnn.diagnostics import Monitor
 from fastnn.networks import MultiLayerNetExtend
 
 from .common import DTYPES, IMPLS, Timed, ready
@@ -44,8 +43,10 @@ def epoch(optimizer, normalization, dtype):
 
 
 def watched(every, dtype):
+    from fastnn.diagnostics import Monitor  # younger than the oldest commits
+
     net, rule = _network("none", dtype), _optimizer("SGD")
-    x, t = _samples(STEPS * BATCH, dtype)
+    x, t = samples(STEPS * BATCH, dtype)
     callbacks = [] if every == "none" else [Monitor(x[:300], t[:300], int(every))]
     return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=callbacks, verbose=False, seed=0)
 

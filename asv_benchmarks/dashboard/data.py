@@ -4,87 +4,126 @@ from __future__ import annotations
 
 import ast
 import datetime
+import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from asv.results import iter_results
 
 OVER_NUMPY = "ratios.OverNumPy.track_time_over_numpy"
 OVER_LIMIT = "ratios.OverLimit.track_time_over_limit"
+OVER_ONE_THREAD = "ratios.OverOneThread.track_time_over_one_thread"
 # One number each, with the unit that it is shown in and what a value is divided by for that.
 FACTS = {
     "startup.Startup.timeraw_import": ("import fastnn", "s", 1.0),
     "startup.Startup.timeraw_load": ("first training step, kernels on disk", "s", 1.0),
-    "startup.Startup.timeraw_compile": ("first training step, nothing compiled", "s", 1.0),
+    "startup.Startup.timeraw_compile": ("first training step, nothing compiled yet", "s", 1.0),
     "startup.CacheSize.track_step": ("compiled kernels of a training step", "MB", 1e6),
-    "memory.PeakMemory.peakmem_fit": ("peak memory of a training process", "MB", 1e6),
+    "memory.PeakMemory.peakmem_import": ("peak memory of a process before any call", "MB", 1e6),
+    "memory.PeakMemory.peakmem_fit": ("peak memory of a process that trains", "MB", 1e6),
+    "memory.Allocations.track_bytes_of_a_step": ("allocated for a training step", "bytes", 1.0),
 }
+VERSIONS = ("python", "numpy", "numba")
 
 
 @dataclass(frozen=True)
 class Run:
-    """The results of one commit in one environment."""
+    """The results of one commit in one environment on one machine."""
 
     commit: str
     date: datetime.datetime
     environment: str
     facts: dict[str, Any]  # machine and versions
     values: dict[str, dict[str, float]]  # benchmark -> case ("" without parameters) -> value
+    failed: int  # benchmarks and cases that ended with an error
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Machine and environment: what results must have in common to be compared."""
+        return str(self.facts.get("machine", "")), self.environment
+
+    @property
+    def title(self) -> str:
+        """What a link to the page of the place says."""
+        versions = [f"{key} {self.facts[key]}" for key in VERSIONS if self.facts.get(key)]
+        return f"{', '.join(versions) or self.environment} on {self.place[0]}"
 
 
-def _values(results: Any, key: str) -> dict[str, float]:
-    axes = results.get_result_params(key)
-    found = results.get_result_value(key, axes)
+def _cases(axes: Sequence[Sequence[str]]) -> list[str]:
     # asv keeps the representation of parameters.
-    names = [ast.literal_eval(text) for text in axes[0]] if len(axes) == 1 else [""]
-    if len(axes) > 1 or found is None:
-        return {}
-    pairs = zip(names, found, strict=True)
-    return {str(n): v for n, v in pairs if v is not None and not math.isnan(v)}
+    return [
+        ", ".join(str(ast.literal_eval(text)) for text in texts)
+        for texts in itertools.product(*axes)
+    ]
 
 
-def read(results_dir: Path) -> list[Run]:
-    """Return the runs in the order of their commits' dates."""
-    found = []
-    for results in iter_results(str(results_dir)):
-        values = {key: _values(results, key) for key in results.get_all_result_keys()}
-        found.append(
-            Run(
-                results.commit_hash,
-                datetime.datetime.fromtimestamp(results.date / 1000, datetime.timezone.utc),
-                results.env_name,
-                dict(results.params),
-                {key: of_case for key, of_case in values.items() if of_case},
-            )
-        )
-    return sorted(found, key=lambda run: run.date)
+def _read(results: Any, benchmarks: Mapping[str, Any]) -> Run:
+    values, failed = {}, 0
+    # As on asv's pages, what an earlier version of a benchmark has measured does not count.
+    for key in sorted(results.get_result_keys(benchmarks)):
+        axes = results.get_result_params(key)
+        found = results.get_result_value(key, axes)
+        failed += sum(value is None for value in found)
+        numbers = {
+            case: value
+            for case, value in zip(_cases(axes), found, strict=True)
+            if value is not None and not math.isnan(value)  # NaN: the commit has no such thing
+        }
+        if numbers:
+            values[key] = numbers
+    date = datetime.datetime.fromtimestamp(results.date / 1000, datetime.timezone.utc)
+    facts = {**results.params, **results.env_vars}
+    return Run(results.commit_hash, date, results.env_name, facts, values, failed)
 
 
-def main_environment(runs: list[Run]) -> list[Run]:
-    """Return the runs on the machine and in the environment that the newest commit has most of."""
-    if not runs:
-        return []
-    last = [run for run in runs if run.commit == runs[-1].commit]
-    chosen = max(last, key=lambda run: sum(map(len, run.values.values())))
-    where = chosen.environment, chosen.facts.get("machine")
-    return [run for run in runs if (run.environment, run.facts.get("machine")) == where]
+def read(results_dir: Path, revisions: Mapping[str, int]) -> list[Run]:
+    """Return the runs of the commits that have a revision number, in the order of these.
+
+    Parameters
+    ----------
+    results_dir : Path
+        Folder of asv's results, ``benchmarks.json`` among them.
+    revisions : dict
+        Commit -> number, as in :func:`published_revisions`.
+    """
+    benchmarks = json.loads((results_dir / "benchmarks.json").read_text(encoding="utf-8"))
+    known = {key: value for key, value in benchmarks.items() if isinstance(value, dict)}
+    runs = (_read(results, known) for results in iter_results(str(results_dir)))
+    chosen = [run for run in runs if run.commit in revisions and (run.values or run.failed)]
+    return sorted(chosen, key=lambda run: (revisions[run.commit], run.place))
 
 
-def family(case: str) -> str:
-    """Return the family that a case belongs to: the module of its benchmarks."""
-    return case.split(".")[0]
+def by_place(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+    """Return the runs of each machine and environment, that of the newest commit first.
+
+    If several have it, that with the most results is first.
+    """
+    found: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    order = []
+    for run in runs:
+        if not order or order[-1] != run.commit:
+            order.append(run.commit)
+        found[run.place].append(run)
+    age = {commit: position for position, commit in enumerate(order)}
+
+    def standing(item: tuple[tuple[str, str], list[Run]]) -> tuple[int, int]:
+        last = item[1][-1]
+        return age[last.commit], sum(map(len, last.values.values()))
+
+    return dict(sorted(found.items(), key=standing, reverse=True))
 
 
-def families(values: dict[str, float]) -> dict[str, dict[str, float]]:
-    """Return cases by family."""
+def families(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return cases by family, the first part of their names."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for case, value in values.items():
-        found[family(case)][case] = value
+        found[case.split(".")[0]][case] = value
     return dict(found)
 
 
@@ -94,10 +133,11 @@ def geometric_mean(values: Iterable[float]) -> float:
     return math.exp(math.fsum(logs) / len(logs))
 
 
-def history(runs: list[Run], key: str) -> dict[str, list[tuple[Run, float]]]:
-    """Return for each family the geometric mean of a benchmark over the commits.
+def history(runs: Iterable[Run], key: str) -> dict[str, list[tuple[Run, float]]]:
+    """Return for each family the geometric mean of a benchmark over the commits that have it.
 
-    Only cases that all commits with the family have are counted, so that a new case makes no step.
+    Only cases that all these commits have are counted, so that a new case makes no step. Should
+    there be none, the family is left out.
     """
     by_family: dict[str, list[tuple[Run, dict[str, float]]]] = defaultdict(list)
     for run in runs:
@@ -115,25 +155,43 @@ def history(runs: list[Run], key: str) -> dict[str, list[tuple[Run, float]]]:
 
 @dataclass(frozen=True)
 class Regression:
-    """A step to a longer time that asv has found, and that has not been made good since."""
+    """A step to a higher value that asv has found, and that has not been made good since."""
 
-    benchmark: str
+    benchmark: str  # with its parameters
     commit: str  # the one that made it, or the last of several
-    first: str  # the one before these, or ""
+    after_commit: str  # the last one before these, or "" if there is but one
     before: float
     after: float
-    best: float
-    last: float
+    link: str  # to asv's graph, relative to its site
+    facts: dict[str, Any]  # those in which asv's graphs differ, such as the machine
+
+    def concerns(self, run: Run) -> bool:
+        """Say whether it was found in results of the same machine and versions."""
+        return all(run.facts.get(key, value) == value for key, value in self.facts.items())
+
+
+def published_revisions(html_dir: Path) -> dict[str, int]:
+    """Return the number of each commit that asv has published, in the order of the branch."""
+    index = json.loads((html_dir / "index.json").read_text(encoding="utf-8"))
+    return {commit: int(number) for number, commit in index["revision_to_hash"].items()}
 
 
 def regressions(html_dir: Path) -> list[Regression]:
     """Return what asv has published on its page of regressions, the largest steps first."""
-    listed = json.loads((html_dir / "regressions.json").read_text())["regressions"]
-    index = json.loads((html_dir / "index.json").read_text())
-    commits = {int(revision): commit for revision, commit in index["revision_to_hash"].items()}
+    listed = json.loads((html_dir / "regressions.json").read_text(encoding="utf-8"))["regressions"]
+    index = json.loads((html_dir / "index.json").read_text(encoding="utf-8"))
+    commits = {int(number): commit for number, commit in index["revision_to_hash"].items()}
     found = []
-    for name, _, _, _, last, best, jumps in listed:
-        for first, second, before, after in jumps:
+    for name, _, graph, position, _, _, steps in listed:
+        benchmark = index["benchmarks"][name.partition("(")[0]]
+        selection = dict(graph)
+        if position is not None:
+            chosen = [*itertools.product(*benchmark["params"])][position]
+            names = (f"p-{name}" for name in benchmark["param_names"])
+            selection |= dict(zip(names, chosen, strict=True))
+        for first, second, before, after in steps:
             start = "" if first is None else commits[first]
-            found.append(Regression(name, commits[second], start, before, after, best, last))
-    return sorted(found, key=lambda r: -r.after / r.before if r.before else 0.0)
+            span = f"{start}-{commits[second]}" if start else commits[second]
+            link = f"index.html#{benchmark['name']}?{urlencode({**selection, 'commits': span})}"
+            found.append(Regression(name, commits[second], start, before, after, link, graph))
+    return sorted(found, key=lambda r: r.before / r.after)

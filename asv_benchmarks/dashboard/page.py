@@ -1,182 +1,287 @@
-"""The landing page."""
+"""The landing page: one for each machine and environment that has results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from urllib.parse import quote
+from pathlib import Path
 
-from .charts import bar, sparkline
+from . import charts
 from .data import (
     FACTS,
     OVER_LIMIT,
     OVER_NUMPY,
+    OVER_ONE_THREAD,
     Regression,
     Run,
     families,
     geometric_mean,
     history,
-    main_environment,
 )
 
-STYLE = """
-:root { --ink: #1c2430; --dim: #667080; --line: #d9dee6; --paper: #fff; --card: #f5f7fa;
-  --good: #2a7f62; --bad: #c2571a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --dim: #98a2b3; --line: #333c49;
-  --paper: #14181f; --card: #1c222b; --good: #4cb38f; --bad: #e58b4f; } }
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .3rem; }
-p { margin: .3rem 0 .8rem; } .dim { color: var(--dim); font-size: .9rem; }
-a { color: inherit; } nav a { margin-right: 1.2rem; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; } td.n { text-align: right; white-space: nowrap; }
-details { border-bottom: 1px solid var(--line); padding: .25rem 0; }
-summary { cursor: pointer; } details > div { padding: .3rem 0 .6rem 1.1rem; }
-.bar { display: grid; grid-template-columns: minmax(7rem, 22rem) 1fr 4.2rem; gap: .6rem;
-  align-items: center; } summary .bar { display: inline-grid; width: calc(100% - 1.4rem);
-  font-weight: 600; }
-.bar span { overflow-wrap: anywhere; line-height: 1.25; } details > div .bar { font-size: .85rem; }
-.bar output { text-align: right; font-variant-numeric: tabular-nums; }
-.track { position: relative; height: .85rem; background: var(--card); border-radius: 3px; }
-.track b { display: block; height: 100%; background: var(--good); border-radius: 3px; }
-.below .track b { background: var(--bad); }
-.track i { position: absolute; top: -2px; bottom: -2px; border-left: 1px solid var(--dim); }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .8rem; }
-.card { background: var(--card); border-radius: 6px; padding: .6rem .8rem; }
-.card strong { float: right; } svg { width: 100%; height: auto; display: block; }
-polyline { fill: none; stroke: var(--good); stroke-width: 1.6; } circle { fill: var(--good); }
-@media (max-width: 40rem) { .bar { grid-template-columns: 1fr 3.6rem; }
-  .bar .track { grid-column: 1 / -1; grid-row: 2; } body { padding: .8rem; } }
-"""
+STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+HASH = 8  # digits of a commit that are shown
 
 
-def _section(title: str, note: str, body: str, name: str) -> str:
-    return f'<section id="{name}"><h2>{escape(title)}</h2><p class="dim">{note}</p>{body}</section>'
+class Names:
+    """How commits are shown: by digits and subject, with a link if there is a place for it.
+
+    Parameters
+    ----------
+    subjects : dict
+        Commit -> first line of its message.
+    address : str
+        What a commit is appended to for the address of its page, or "".
+    """
+
+    def __init__(self, subjects: Mapping[str, str], address: str = "") -> None:
+        self._subjects, self._address = subjects, address
+
+    def digits(self, commit: str) -> str:
+        """Return a commit's first digits as HTML."""
+        text = f"<code>{commit[:HASH]}</code>"
+        return f'<a href="{escape(self._address + commit)}">{text}</a>' if self._address else text
+
+    def subject(self, commit: str) -> str:
+        """Return the first line of a commit's message as HTML."""
+        return escape(self._subjects.get(commit, ""))
 
 
-def _bars(values: dict[str, float], unit: str, most: float, mark: float) -> str:
-    """Return a bar for the mean of each family, which opens to those of its cases."""
+def _section(name: str, title: str, note: str, body: str) -> str:
+    return (
+        f'<section id="{name}"><h2>{escape(title)}</h2><p class="dim">{escape(note)}</p>'
+        f"{body}</section>"
+    )
+
+
+def _commits(count: int) -> str:
+    return f"{count} commit{'' if count == 1 else 's'}"
+
+
+def _missing(run: Run, benchmark: str) -> str:
+    return (
+        f'<p class="missing">No data: commit {run.commit[:HASH]} has no results of '
+        f"<code>{escape(benchmark)}</code> here.</p>"
+    )
+
+
+def _bars(results: Mapping[str, float], scale: charts.Scale, best: float) -> str:
+    """Return a bar for the mean of each family, which opens to those of its cases.
+
+    What is shown of a result is `best` over it.
+    """
     parts = []
-    for name, cases in families(values).items():
-        mean = geometric_mean(cases.values())
+    for name, cases in families(results).items():
+        mean = best / geometric_mean(cases.values())
         inner = "".join(
-            bar(case.split(".", 1)[1], value, unit.format(value), most, mark=mark)
-            for case, value in cases.items()
+            charts.bar(case.split(".", 1)[1], best / result, scale, result)
+            for case, result in cases.items()
         )
-        head = bar(name, mean, unit.format(mean), most, mark=mark)
+        head = charts.bar(f"{name} ({len(cases)})", mean, scale)
         parts.append(f"<details><summary>{head}</summary><div>{inner}</div></details>")
-    return "".join(parts)
+    return f'<div class="chart">{charts.axis(scale)}{"".join(parts)}</div>'
 
 
 def _speedups(run: Run) -> str:
-    values = {case: 1 / v for case, v in run.values.get(OVER_NUMPY, {}).items()}
-    most = max([2.0, *(geometric_mean(c.values()) for c in families(values).values())])
+    results = run.values.get(OVER_NUMPY, {})
     note = (
-        "Time of the NumPy reference over that of the kernel, one thread each, measured in turns. "
-        "A family shows the geometric mean of its cases; open it to see them. The line is at 1."
+        "Time of the NumPy reference over that of the kernel, one thread each, measured in turns "
+        "in one process. A family shows the geometric mean of its cases; open it to see them. "
+        "The scale is logarithmic; a bar to the left of 1 is a case in which NumPy is faster."
     )
-    return _section("Speed-up over NumPy", note, _bars(values, "{:.2f}x", most, 1.0), "speedup")
+    scale = charts.speedup_scale([1 / result for result in results.values()])
+    body = _bars(results, scale, 1.0) if results else _missing(run, OVER_NUMPY)
+    return _section("speedup", "Speed-up over NumPy", note, body)
 
 
 def _limits(run: Run) -> str:
-    values = {case: 100 / v for case, v in run.values.get(OVER_LIMIT, {}).items()}
+    results = run.values.get(OVER_LIMIT, {})
     note = (
-        "Of the time that a call takes, how much the machine needs at its limit, measured in "
-        "turns: fused multiply-adds in registers for products, a copy of as many bytes for the "
-        "rest. More than 100 % where a copy writes to memory what a kernel keeps in the cache."
+        "How much of a call's time the machine needs at its limit for the same work, measured in "
+        "turns: fused multiply-adds in registers where products count, a copy of as many bytes "
+        "for the rest. It can be more than 100 % where a copy has to write to memory what a "
+        "kernel leaves in the cache; such a bar ends at 100."
     )
-    return _section(
-        "Fraction of the machine's limit", note, _bars(values, "{:.0f} %", 100, 0), "limit"
+    body = _bars(results, charts.PERCENT, 100.0) if results else _missing(run, OVER_LIMIT)
+    return _section("limit", "Fraction of the machine's limit", note, body)
+
+
+def _threads(run: Run) -> str:
+    results = run.values.get(OVER_ONE_THREAD, {})
+    if not results:
+        return ""
+    rows = "".join(
+        f'<tr data-result="{result!r}"><td>{escape(case.rpartition(", ")[0])}</td>'
+        f'<td class="n">{escape(case.rpartition(", ")[2])}</td>'
+        f'<td class="n">{1 / result:.2f}x</td></tr>'
+        for case, result in results.items()
     )
+    note = "Time of a training epoch on one thread over that on several, measured in turns."
+    head = '<tr><th>case</th><th class="n">threads</th><th class="n">speed-up</th></tr>'
+    return _section("threads", "Speed-up by threads", note, f"<table>{head}{rows}</table>")
 
 
 def _history(runs: Sequence[Run]) -> str:
     cards = []
-    for name, entries in history([*runs], OVER_NUMPY).items():
-        values = [1 / value for _, value in entries]
+    for name, entries in history(runs, OVER_NUMPY).items():
+        values = [1 / result for _, result in entries]
         titles = [
-            f"{run.commit[:8]}, {run.date:%Y-%m-%d}: {value:.2f}x"
+            f"{run.commit[:HASH]}, {run.date:%Y-%m-%d}: {value:.2f}x"
             for (run, _), value in zip(entries, values, strict=True)
         ]
         cards.append(
             f'<div class="card" data-label="{escape(name)}" data-points="{len(values)}">'
-            f"{escape(name)}<strong>{values[-1]:.2f}x</strong>{sparkline(values, titles)}</div>"
+            f"<h3>{escape(name)}<strong>{values[-1]:.2f}x</strong></h3>"
+            f'{charts.sparkline(values, titles)}<p class="dim">{values[0]:.2f}x at '
+            f"<code>{entries[0][0].commit[:HASH]}</code>, {_commits(len(values))}</p></div>"
         )
     note = (
-        f"Speed-up over NumPy of each family over {len(runs)} commits, geometric mean of the cases "
-        "that all of them have; logarithmic, each chart on its own scale."
+        "Speed-up over NumPy of each family, from its first commit to the newest: geometric mean "
+        "of the cases that all of its commits have, so that it can differ from the mean above. "
+        "Logarithmic, each chart on its own scale, none of which is below a factor of 1.5 in all."
     )
-    return _section("History", note, f'<div class="cards">{"".join(cards)}</div>', "history")
+    body = f'<div class="cards">{"".join(cards)}</div>' if cards else _missing(runs[-1], OVER_NUMPY)
+    return _section("history", "History", note, body)
 
 
-def _regressions(found: Sequence[Regression], commits: int) -> str:
+# How the ratios are called among the regressions.
+SHORT = {
+    OVER_NUMPY: "time over NumPy's",
+    OVER_LIMIT: "time over the limit's",
+    OVER_ONE_THREAD: "time over that on one thread",
+}
+
+
+def _step(r: Regression) -> str:
+    name, _, case = r.benchmark.partition("(")
+    case = case[:-1].replace("'", "")
+    shown = f"{SHORT[name]}: {case}" if name in SHORT else r.benchmark
+    return (
+        f'<tr data-before="{r.before!r}" data-after="{r.after!r}">'
+        f'<td><a href="asv/{escape(r.link)}" title="{escape(r.benchmark)}">{escape(shown)}</a></td>'
+        f'<td class="n">{r.before:.4g} to {r.after:.4g}</td>'
+        f'<td class="n bad">{r.after / r.before:.2f}x</td></tr>'
+    )
+
+
+def _regressions(found: Sequence[Regression], runs: Sequence[Run], names: Names) -> str:
     note = (
-        f"Steps that asv found in the results of {commits} commits, and that were not made good: "
-        "less is better in all of them."
+        f"Steps to a higher value that asv found in the results of {_commits(len(runs))}, and that "
+        "were not made good since. Less is better in all of them."
     )
     if not found:
-        return _section("Regressions", note, "<p>None.</p>", "regressions")
-    rows = "".join(
-        f'<tr><td><a href="asv/index.html#{quote(r.benchmark.split("(")[0])}">'
-        f"{escape(r.benchmark)}</a></td>"
-        f"<td><code>{(r.first[:8] + '..') if r.first else ''}{r.commit[:8]}</code></td>"
-        f'<td class="n">{r.before:.4g}</td><td class="n">{r.after:.4g}</td>'
-        f'<td class="n">{r.after / r.before if r.before else float("inf"):.2f}x</td></tr>'
-        for r in found
-    )
-    head = "<tr><th>benchmark</th><th>commit</th><th>before</th><th>after</th><th>step</th></tr>"
-    return _section("Regressions", note, f"<table>{head}{rows}</table>", "regressions")
+        few = " asv needs some commits before and after a step." if len(runs) < 4 else ""
+        return _section("regressions", "Regressions", note, f'<p class="good">None.{few}</p>')
+    by_commit: dict[tuple[str, str], list[Regression]] = {}
+    for r in found:  # the largest steps first
+        by_commit.setdefault((r.after_commit, r.commit), []).append(r)
+    groups = []
+    for (start, commit), steps in by_commit.items():
+        span = f"{names.digits(start)} to " if start else ""
+        largest = steps[0].after / steps[0].before
+        groups.append(
+            f"<details{' open' if len(steps) <= 3 else ''}><summary>"
+            f"{span}{names.digits(commit)} {names.subject(commit)} "
+            f'<strong class="bad">{len(steps)}, up to {largest:.2f}x</strong></summary>'
+            f'<div><table class="wide">{"".join(map(_step, steps))}</table></div></details>'
+        )
+    return _section("regressions", f"Regressions: {len(found)}", note, "".join(groups))
 
 
 def _facts(run: Run) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(label)}</td>"
-        f'<td class="n" data-benchmark="{key}">{run.values[key][""] / divisor:.3g} {unit}</td></tr>'
+    rows = [
+        f'<tr data-benchmark="{key}" data-result="{run.values[key][""]!r}">'
+        f'<td><a href="asv/index.html#{key}">{escape(label)}</a></td>'
+        f'<td class="n">{run.values[key][""] / divisor:.3g} {unit}</td></tr>'
         for key, (label, unit, divisor) in FACTS.items()
         if key in run.values
-    )
-    machine = "".join(
-        f'<tr><td>{escape(str(key))}</td><td class="n">{escape(str(value))}</td></tr>'
-        for key, value in sorted(run.facts.items())
+    ]
+    body = f"<table>{''.join(rows)}</table>" if rows else _missing(run, "startup and memory")
+    note = "Each is one number of asv's; the link leads to its graph."
+    return _section("facts", "Start and memory", note, body)
+
+
+# What asv knows of a machine, in the order in which it is shown.
+MACHINE = {"machine": "name", "cpu": "processor", "num_cpu": "processors", "arch": "architecture"}
+
+
+def _machine(run: Run) -> str:
+    shown = {label: run.facts.get(key) for key, label in MACHINE.items()}
+    memory = str(run.facts.get("ram", ""))
+    if memory.isdigit():
+        shown["memory"] = f"{int(memory) / 2**30:.0f} GiB"
+    rest = {k: v for k, v in sorted(run.facts.items()) if k not in MACHINE and k != "ram"}
+    rows = "".join(
+        f'<tr><td>{escape(label)}</td><td class="n">{escape(str(value))}</td></tr>'
+        for label, value in {**shown, **rest, "environment": run.environment}.items()
         if value
     )
-    note = (
-        f"Results of commit <code>{run.commit[:8]}</code>, environment {escape(run.environment)}."
+    note = f"Where the results of commit {run.commit[:HASH]} come from."
+    return _section("machine", "Machine and versions", note, f"<table>{rows}</table>")
+
+
+def _summary(run: Run) -> str:
+    results = run.values.get(OVER_NUMPY, {})
+    if not results:
+        return ""
+    faster = sum(result < 1 for result in results.values())
+    mean = 1 / geometric_mean(results.values())
+    return (
+        f'<p class="lead"><strong>{mean:.1f} times</strong> as fast as the NumPy reference, on one '
+        f"thread each (geometric mean of {len(results)} cases; faster in {faster} of them).</p>"
     )
-    body = f"<table>{rows}{machine}</table>"
-    return _section("Start, memory, machine", note, body, "facts")
 
 
-def page(runs: Sequence[Run], found: Sequence[Regression], project: str) -> str:
-    """Return the landing page.
+def page(
+    project: str,
+    runs: Sequence[Run],
+    found: Sequence[Regression],
+    names: Names,
+    others: Mapping[str, str],
+) -> str:
+    """Return the page of one machine and environment.
 
     Parameters
     ----------
-    runs : sequence of Run
-        All results, oldest commit first.
-    found : sequence of Regression
     project : str
+    runs : sequence of Run
+        Its results, oldest commit first.
+    found : sequence of Regression
+        Those in its results.
+    names : Names
+    others : dict
+        File -> title of the pages of other machines and environments.
     """
-    chosen = main_environment([*runs])
-    newest = chosen[-1]
+    newest = runs[-1]
+    failed = (
+        f'<p class="bad">Cases that failed at this commit: {newest.failed}; '
+        "<code>asv show</code> names them.</p>"
+        if newest.failed
+        else ""
+    )
+    links = [
+        ("asv/index.html", "asv's graphs"),
+        ("asv/index.html#/regressions", "asv's regressions"),
+        *((file, title) for file, title in others.items()),
+    ]
+    nav = "".join(f'<a href="{to}">{escape(text)}</a>' for to, text in links)
     body = [
-        f"<h1>{escape(project)}: speed</h1>",
-        f'<p class="dim">Commit <code>{newest.commit[:8]}</code> of {newest.date:%Y-%m-%d}, the '
-        f"last of {len(chosen)} measured.</p>",
-        '<nav><a href="asv/index.html">asv\'s graphs</a>'
-        '<a href="asv/index.html#regressions">asv\'s regressions</a></nav>',
-        _regressions(found, len({run.commit for run in runs})),
+        f"<header><h1>{escape(project)}: speed</h1>{_summary(newest)}"
+        f'<p class="dim">Commit {names.digits(newest.commit)} of {newest.date:%Y-%m-%d}, '
+        f"{names.subject(newest.commit) or 'the newest that was measured'}. "
+        f"{_commits(len(runs))} measured.</p>{failed}<nav>{nav}</nav></header>",
+        _regressions(found, runs, names),
         _speedups(newest),
         _limits(newest),
-        _history(chosen),
+        _threads(newest),
+        _history(runs),
         _facts(newest),
+        _machine(newest),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
         f"<title>{escape(project)}: speed</title><style>{STYLE}</style></head>"
         f"<body>{''.join(body)}</body></html>\n"
     )

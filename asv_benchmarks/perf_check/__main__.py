@@ -13,14 +13,6 @@ from . import report
 from .builds import Worker, git, install, working_tree
 from .compare import compare
 
-# Cases of the short list: one or two of each family, of the sizes that networks have.
-QUICK = re.compile(
-    r"^(affine\.\w+ \((128, 784, 100|1, 784, 100)\)|convolution\.\w+ \(\(100, 16"
-    r"|convolution\.pool\w* \(100, 16|batchnorm\.\w+ \(128, 100\)|layernorm\.\w+ \(128, 100\)"
-    r"|activations\.\w+ \w+ \(128, 100\)|losses\.loss .* \(128, 10\)"
-    r"|optimizers\.update_network|training\.\w+ Adam).*(float32|order)$"
-)
-
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Return the command line's settings."""
@@ -29,7 +21,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--base", default="main", help="commit to compare with (main)")
     parser.add_argument("--head", help="commit to compare (the working tree)")
-    parser.add_argument("--quick", action="store_true", help="a short list of cases, in float32")
+    parser.add_argument("--quick", action="store_true", help="a short list: each case in one size")
     parser.add_argument("--cases", default="", metavar="REGEX", help="cases whose name has this")
     parser.add_argument("--threads", type=int, default=1, help="of each side (1)")
     parser.add_argument(
@@ -39,17 +31,21 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def short_list(names: list[str]) -> list[str]:
+    """Return the first case of each function with its options: of one size, in float32."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(re.split(r" [(\d]| float", name)[0], name)
+    return [*first.values()]
+
+
 def chosen(names: list[str], arguments: argparse.Namespace) -> list[str]:
     """Return the cases to compare; exit if there is none."""
-    cases = [
-        name
-        for name in names
-        if re.search(arguments.cases, name) and (not arguments.quick or QUICK.match(name))
-    ]
+    given = short_list(names) if arguments.quick else names
+    cases = [name for name in given if re.search(arguments.cases, name)]
     if not cases:
-        sys.exit(
-            f"perf_check: no case matches {arguments.cases!r}; there are:\n" + "\n".join(names)
-        )
+        listed = "\n".join(given)
+        sys.exit(f"perf_check: no case matches {arguments.cases!r}; there are:\n{listed}")
     return cases
 
 

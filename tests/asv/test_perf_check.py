@@ -152,6 +152,17 @@ def test_no_case_is_an_error(monkeypatch, capsys):
         command.chosen(["affine.forward"], arguments)
 
 
+def test_the_short_list_has_each_function_once():
+    from benchmarks.cases import CASES
+
+    names = command.short_list([*CASES])
+    assert {name.split(" ")[0] for name in names} == {name.split(" ")[0] for name in CASES}
+    assert names.count("affine.forward (128, 784, 100) float32") == 1
+    assert not [name for name in names if "float64" in name and not name.startswith("dropin")]
+    assert "training.step Adam batchnorm float32" in names
+    assert len(names) < len(CASES) / 2
+
+
 @pytest.fixture
 def fake_command(monkeypatch):
     """Run the command on made-up workers."""
