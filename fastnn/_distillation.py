@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
@@ -14,9 +15,12 @@ from fastnn._samples import samples
 from fastnn._types import Array
 from fastnn.fit import History
 from fastnn.networks import MultiLayerNetExtend
+from fastnn.ops._arrays import labels
 
 if TYPE_CHECKING:
     from fastnn.ensembles import Ensemble
+
+_TILE = 2**20  # numbers
 
 
 def expect_alike(
@@ -71,14 +75,38 @@ def soft_targets(
     array([[0.163, 0.297, 0.54 ]])
     """
     temperature = numbers.positive("temperature", temperature)
-    members = _members(teacher)
-    probabilities = [ops.softmax(net.predict(x) / temperature) for net in members]
-    return np.asarray(np.mean(probabilities, axis=0))
+    return mean_of(_members(teacher), x, lambda scores: ops.softmax(scores / temperature))
+
+
+def mean_of(
+    networks: Sequence[MultiLayerNetExtend], x: ArrayLike, function: Callable[[Array], Array]
+) -> Array:
+    """Return the mean over networks of a function of the rows of their scores.
+
+    Beside the result there is one network's scores in memory, not those of all.
+    """
+    dtype = np.result_type(*(network.dtype for network in networks))
+    total: Array | None = None
+    for network in networks:
+        scores = network.predict(x)
+        if total is None:
+            total = np.zeros(scores.shape, dtype)
+        for rows in tiles(scores):
+            total[rows] += function(scores[rows])
+    assert total is not None
+    total /= len(networks)
+    return total
+
+
+def tiles(array: Array) -> Iterator[slice]:
+    """Return slices of rows that have some megabytes each."""
+    step = max(1, _TILE // array.shape[1])
+    return (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
 def _members(teacher: Any) -> list[MultiLayerNetExtend]:
     members = getattr(teacher, "networks", [teacher])
-    if not isinstance(members[0], MultiLayerNetExtend):
+    if not members or not all(isinstance(net, MultiLayerNetExtend) for net in members):
         raise TypeError(f"teacher: expected a network or an Ensemble, got {teacher!r}")
     if not isinstance(members[0].last_layer, layers.SoftmaxWithLoss):
         raise ValueError("teacher: expected softmax and cross-entropy as the loss")
@@ -130,6 +158,11 @@ class DistillationLoss(layers.SoftmaxWithLoss):
         -------
         ndarray, shape (N, C)
             Of the dtype of `q`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If labels are none of the classes.
         """
         soft = self.alpha * self.temperature
         w = soft / (soft + 1 - self.alpha)
@@ -137,7 +170,7 @@ class DistillationLoss(layers.SoftmaxWithLoss):
         if t.shape == q.shape:
             return np.asarray(w * q + (1 - w) * t, q.dtype)
         p = w * q
-        p[np.arange(len(q)), t.reshape(-1)] += 1 - w
+        p[np.arange(len(q)), labels(t, *q.shape)] += 1 - w
         return p
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
@@ -218,13 +251,12 @@ def distill(
     loss = DistillationLoss(temperature, alpha)
     if t is None and loss.alpha < 1:
         raise ValueError(f"alpha: expected 1, as there are no labels t, got {alpha!r}")
-    labels = np.zeros(np.shape(x)[:1], np.int64) if t is None else t
-    x, labels = samples(student, x, labels)
+    x, t = samples(student, x, np.zeros(np.shape(x)[:1], np.int64) if t is None else t)
     soft = soft_targets(teacher, x, loss.temperature).astype(student.dtype, copy=False)
     ordinary = student.last_layer
     try:
         if loss.temperature != 1:
             student.last_layer = loss
-        return student.fit(x, loss.targets(soft, labels), **settings)
+        return student.fit(x, loss.targets(soft, t), **settings)
     finally:
         student.last_layer = ordinary

@@ -22,7 +22,7 @@ PENALTY = "weight_decay_lambda"  # the attribute with its strength, in the book
 _SEED = 20141  # of NumPy's global generator, for layers that draw from it
 
 
-def expect_network(network: Any) -> None:
+def expect_trainable(network: Any) -> None:
     """Raise TypeError if it is no network."""
     params = getattr(network, "params", None)
     arrays = isinstance(params, Mapping) and all(
@@ -50,7 +50,7 @@ def expect(
     network: Any, x: ArrayLike, t: ArrayLike, samples: SupportsIndex | None
 ) -> tuple[Array, Array]:
     """Return the first samples and their targets, all if `samples` is None."""
-    expect_network(network)
+    expect_trainable(network)
     if not callable(getattr(network, "predict", None)):
         raise TypeError(f"network: expected an object with predict(x), got {network!r}")
     x, t = expect_samples(x, t)

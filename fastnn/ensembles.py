@@ -12,7 +12,20 @@ Four ways to several networks (CS231n notes, "Neural networks 3", model ensemble
       ensemble = Ensemble(networks)
 
 - the best models that a search of hyper-parameters has found (:mod:`fastnn.search`), trained
-  again: ``Ensemble(train(trial) for trial in result.top(5))``;
+  again, with the trial as a callback only while it searches::
+
+      def train(values, epochs, callbacks=()):
+          network = MultiLayerNet(784, [100, 100], 10, seed=0)
+          network.fit(x, t, epochs, 100, optimizers.SGD(values["lr"]), validation=0.2,
+                      callbacks=callbacks)
+          return network
+
+      def run(trial):
+          train(trial, trial.epochs, [trial])
+
+      result = search(run, {"lr": Log(1e-4, 1)}, 20, epochs=5)
+      ensemble = Ensemble(train(trial, trial.epochs) for trial in result.top(5))
+
 - one run as it was at several times: :class:`Snapshots`;
 - the moving average of the parameters of one run, ``fit(ema=0.999)``, which is an ensemble over
   its last steps at the price of one network: :func:`averaged`.
@@ -31,7 +44,14 @@ from numpy.typing import ArrayLike
 from fastnn import _numbers as numbers
 from fastnn import layers, ops
 from fastnn._copies import copy_of, expect_network, normalised, set_statistics
-from fastnn._distillation import DistillationLoss, distill, expect_alike, soft_targets
+from fastnn._distillation import (
+    DistillationLoss,
+    distill,
+    expect_alike,
+    mean_of,
+    soft_targets,
+    tiles,
+)
 from fastnn._layerwise import hits_of
 from fastnn._samples import samples
 from fastnn._types import Array
@@ -123,7 +143,7 @@ class Ensemble:
         """
         if self._classifies:
             return soft_targets(self, x, 1)
-        return np.asarray(np.mean([network.predict(x) for network in self.networks], axis=0))
+        return mean_of(self.networks, x, np.asarray)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest mean is the target's.
@@ -171,9 +191,13 @@ class Ensemble:
         x, t = samples(self.networks[0], x, t)
         if not self._classifies:
             return ops.mean_squared_error(self.predict(x), t)[0]
+        # Logarithms of the sum of probabilities, which softmax takes as the mean.
+        total = np.full((len(x), self.output_size), -np.inf)
         with np.errstate(invalid="ignore"):  # NaN and infinite scores give NaN
-            logs = [_log_softmax(network.predict(x)) for network in self.networks]
-            total = np.logaddexp.reduce(logs)  # of the sum, which softmax takes as the mean
+            for network in self.networks:
+                scores = network.predict(x)
+                for rows in tiles(scores):
+                    total[rows] = np.logaddexp(total[rows], _log_softmax(scores[rows]))
         return ops.softmax_cross_entropy(total, t)[0]
 
 

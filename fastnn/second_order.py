@@ -257,10 +257,15 @@ def lbfgs(
             objective.accept(theta)  # SciPy's last evaluation is that of its new point
             bar.advance(1, record)
 
+        def function(theta: Float64s) -> tuple[float, Float64s]:
+            # SciPy begins with the start, which has been evaluated.
+            known = objective.evaluations == 1 and np.array_equal(theta, objective.at)
+            return objective.last if known else objective(theta)
+
         try:
             objective.begin()
             result = minimize(
-                objective, objective.at, method="L-BFGS-B", jac=True, callback=after,
+                function, objective.at, method="L-BFGS-B", jac=True, callback=after,
                 options=options,
             )  # fmt: skip
             record.converged, record.message = bool(result.status == 0), str(result.message)
@@ -294,7 +299,8 @@ def hessian(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as above, or there are more than 5,000 parameters.
+        If an argument is not as above, there are more than 5,000 parameters, or the loss is not
+        finite.
 
     Examples
     --------
@@ -309,6 +315,7 @@ def hessian(
     objective = _objective_with_hessian("hessian", network, x, t, None)
     with network._rewound(), _Bar(2 * objective.at.size, "gradients", verbose) as bar:
         try:
+            objective.begin()  # raises ValueError if it is not finite
             return _hessian(objective, bar)
         finally:
             objective.set(objective.at)

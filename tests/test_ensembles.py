@@ -2,6 +2,8 @@
 
 import copy
 import re
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -153,6 +155,50 @@ def test_ensemble_beats_its_members_on_mnist(mnist, trained):
     assert ensemble.loss(*test) < min(losses)
     accuracies = [net.accuracy(*test) for net in trained]
     assert ensemble.accuracy(*test) > np.mean(accuracies)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_memory_does_not_grow_with_members(loss):
+    n, outputs = 4000, 1000
+    nets = [MultiLayerNet(4, [], outputs, loss=loss, seed=seed) for seed in range(6)]
+    x, t = np.ones((n, 4), np.float32), np.zeros(n, int)
+    result = Ensemble(nets).predict(x)
+    calls = [lambda: Ensemble(nets).predict(x)]
+    if loss == "cross_entropy":
+        calls += [lambda: soft_targets(Ensemble(nets), x, 3), lambda: Ensemble(nets).loss(x, t)]
+    for call in calls:
+        call()  # compiles
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        # The scores of one network, the mean (the loss: logarithms and gradients in float64),
+        # and tiles. All members' would take six.
+        assert peak < (6 if call is calls[-1] and len(calls) > 1 else 3.5) * result.nbytes
+
+
+def test_an_ensemble_of_the_best_of_a_search():
+    pytest.importorskip("optuna")
+    from fastnn.search import Log, search
+
+    x, t = data()
+
+    def train(values, epochs, callbacks=()):
+        net = network()
+        net.fit(
+            x, t, epochs, 16, optimizers.SGD(values["lr"]), validation=0.2, callbacks=callbacks,
+            verbose=False, seed=0,
+        )  # fmt: skip
+        return net
+
+    def run(trial):
+        train(trial, trial.epochs, [trial])
+
+    result = search(run, {"lr": Log(1e-5, 10)}, 6, epochs=3, seed=0, verbose=False)
+    best = result.top(3)
+    ensemble = Ensemble(train(trial, trial.epochs) for trial in best)
+    held_out = x[160:], t[160:]
+    assert [net.accuracy(*held_out) for net in ensemble.networks] == [b.value for b in best]
 
 
 def test_members_that_do_not_fit():
@@ -350,6 +396,13 @@ def test_labels_have_the_ordinary_loss():
     np.testing.assert_array_equal(loss.backward(), dx)
 
 
+@pytest.mark.parametrize("label", [-1, C])
+def test_labels_of_no_class(label):
+    q = np.full((2, C), 1 / C)
+    with pytest.raises(ValueError, match=f"^t: expected labels from 0 to 2, got {label}"):
+        DistillationLoss(3, 0.7).targets(q, [0, label])
+
+
 def test_gradients_of_a_student():
     """Through the network, by its own check."""
     student, teacher = network(hidden=(4,), activation="tanh", dtype="float64"), network(1)
@@ -410,6 +463,11 @@ def test_bad_distillation():
     before = everything(student)
     bad = [
         ({"teacher": "net"}, TypeError, "teacher: expected a network or an Ensemble, got 'net'"),
+        (
+            {"teacher": SimpleNamespace(networks=[])},
+            TypeError,
+            "teacher: expected a network or an Ensemble, got namespace(networks=[])",
+        ),
         (
             {"teacher": network(1, loss="mean_squared_error")},
             ValueError,

@@ -621,6 +621,37 @@ def test_a_planted_bug_is_found_in_each_kind_of_layer(right, wrong, given, key):
     assert found.checks.keys() == report.checks.keys()
 
 
+def test_a_loss_near_zero_is_rounded_as_probabilities_are():
+    """The loss is the logarithm of 1 - 1e-10: its digits beyond 1e-16 are lost."""
+    net = MultiLayerNet(2, [], 2, seed=0, dtype="float64")
+    net.params["W1"][...] = [[11.5, -11.5], [0, 0]]
+    report = gradient_check(net, np.array([[1.0, 1.0]]), np.array([0]))
+    assert report.ok, str(report)
+
+
+def test_functions_of_nothing_or_of_what_cannot_change():
+    with pytest.raises(ValueError, match="^x: expected at least one array, got an empty dict"):
+        check_function(lambda x: 0.0, {}, {})
+    x = np.ones(3)
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match=r"^x: expected .* written to, got a read-only one"):
+        check_function(np.sum, np.ones_like, x)
+
+
+def test_x_may_come_from_the_same_seed_as_dout():
+    """Of BatchNormalization's output times x the gradient would be nearly 0: all errors pass."""
+
+    class Wrong(layers.BatchNormalization):
+        def backward(self, dout):
+            return 1.001 * super().backward(dout)
+
+    x = np.random.default_rng(0).normal(size=(20, 5))
+    args = np.ones(5), np.zeros(5)
+    assert check_layer(layers.BatchNormalization(*args), x).ok
+    found = check_layer(Wrong(*args), x).checks["x"]
+    assert np.abs(found.analytic).max() > 0.1 and not found.ok
+
+
 def test_a_layer_of_the_book_is_checked_with_its_parameters():
     class Book:
         """y = max(x, 0) W, in single precision at first, writing to what it gets."""

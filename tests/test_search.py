@@ -176,6 +176,7 @@ def test_narrowed_keeps_the_good_values(shares, low, factor, margin, kind):
         (lambda: Int(0, 3, log=True), ValueError, "low: expected a whole number from 1"),
         (lambda: Choice(), ValueError, "options: expected at least one"),
         (lambda: Choice("a", "a"), ValueError, "options: expected no two alike"),
+        (lambda: Choice(1.0, math.nan), ValueError, "options: expected no NaN"),
         (lambda: Choice(optimizers.SGD), TypeError, "options: expected strings, numbers"),
         (lambda: Log(1, 2).narrowed([]), ValueError, "values: expected at least one"),
         (lambda: Log(1, 2).narrowed([1], 2), ValueError, "margin: expected"),
@@ -396,6 +397,60 @@ def test_a_killed_process_leaves_no_hole(tmp_path):
     assert [trial.number for trial in result] == [0, 1, 2, 4, 5, 6]
 
 
+@pytest.mark.parametrize("left", [-10, 30, 5])
+def test_a_file_that_was_cut_off_goes_on(left, tmp_path):
+    """As a full disk, or a loss of power, leaves it."""
+    path = tmp_path / "trials.log"
+    whole = run(trials=3, storage=path)
+    whole_file = path.read_bytes()
+    path.write_bytes(whole_file[:left])
+    if left < 0:  # else the first line is not whole
+        assert len(load(path)) == 2
+        assert path.read_bytes() == whole_file[:left]  # looking changes nothing
+    result = run(trials=6, storage=path)
+    assert len(result) == len(load(path)) == 6
+    assert set(draws(whole)[:2]) < set(draws(result))
+    assert not list(tmp_path.glob("*.lock*"))
+
+
+def test_a_search_goes_on_after_a_line_that_another_process_left(tmp_path):
+    path = tmp_path / "trials.log"
+
+    def train(trial):
+        if trial.number == 1:
+            with open(path, "a") as file:
+                file.write('{"op_code":5,"wor')
+        return nearness(trial)
+
+    assert draws(run(train, trials=4, storage=path)) == draws(run(trials=4))
+    assert len(load(path)) == 4
+
+
+def test_a_damaged_file_is_named_with_the_line(tmp_path):
+    path = tmp_path / "trials.log"
+    run(trials=2, storage=path)
+    lines = path.read_text().splitlines(keepends=True)
+    lines[5] = lines[5][:-20] + "\n"
+    path.write_text("".join(lines))
+    for call in (lambda: run(storage=path), lambda: load(path)):
+        with pytest.raises(
+            ValueError,
+            match=r"^storage: .*trials.log is damaged in line 6: remove that line and those",
+        ):
+            call()
+    path.write_text("".join(lines[:5]))
+    assert len(run(trials=2, storage=path)) == 2
+
+
+def test_showing_the_best_looks_at_each_trial_once(monkeypatch, capsys):
+    seen, finished = [], backend._finished
+    monkeypatch.setattr(
+        backend, "_finished", lambda trial, ranges: seen.append(0) or finished(trial, ranges)
+    )
+    assert len(run(trials=20, verbose=True)) == len(seen) == 20
+    assert "best" in capsys.readouterr().err
+
+
 def test_all_is_in_the_file(tmp_path):
     path = tmp_path / "trials.log"
 
@@ -600,6 +655,8 @@ def test_errors(options, error, message, tmp_path):
     [
         (lambda trial: None, {}, TypeError, "train: expected it to report to its trial"),
         (lambda trial: "good", {}, TypeError, "train: expected it to return a number or nothing"),
+        (lambda trial: trial.report("0.5"), {}, TypeError, "val_accuracy: expected a number"),
+        (lambda trial: trial.report(1, loss=None), {}, TypeError, "loss: expected a number"),
         (lambda trial: trial["rate"], {}, KeyError, "'rate': this search has lr, decay"),
         (lambda trial: trial.epochs, {}, ValueError, "started without epochs="),
         (learn, {"epochs": 1, "metric": "f1"}, ValueError, "metric of the search: expected one of"),
@@ -614,6 +671,8 @@ def test_errors_of_the_training(train, options, error, message):
 def test_errors_of_stages(stages):
     with pytest.raises(TypeError, match="stages: expected"):
         coarse_to_fine(nearness, RANGES, stages)
+    with pytest.raises(TypeError, match="^epochs: expected in each Stage"):
+        coarse_to_fine(nearness, RANGES, [Stage(2)], epochs=3)
 
 
 @pytest.mark.parametrize(

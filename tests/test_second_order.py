@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers
+from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers, second_order
 from fastnn._state import layer_state
 from fastnn.datasets import load_mnist
 from fastnn.second_order import Minimization, hessian, lbfgs, newton
@@ -93,6 +93,21 @@ def test_what_lbfgs_records():
         repr(result),
     )
     assert repr(Minimization("L-BFGS")) == "Minimization(L-BFGS, not begun)"
+
+
+def test_lbfgs_evaluates_as_often_as_scipy():
+    scipy = pytest.importorskip("scipy.optimize")
+    net, other, (x, t) = network(), network(), data()
+    calls, gradient = [], net.gradient
+    net.gradient = lambda x, t: calls.append(0) or gradient(x, t)
+    result = lbfgs(net, x, t, 20, gtol=0, ftol=0, verbose=False)
+    objective = second_order._Objective("L-BFGS", other, x, t, None)
+    expected = scipy.minimize(
+        objective, objective.at, jac=True, method="L-BFGS-B",
+        options={"maxiter": 20, "gtol": 0, "ftol": 0},
+    )  # fmt: skip
+    assert result.evaluations[-1] == len(calls) == expected.nfev
+    assert result.loss[-1] == expected.fun
 
 
 def test_lbfgs_beats_sgd_and_adam_after_as_many_passes():
@@ -291,11 +306,11 @@ def test_networks_that_are_refused(method):
     method(network(hidden=(), use_dropout=True, dropout_ration=0), x, t, verbose=False)
     with pytest.raises(ValueError, match="^x: expected at least one sample of 5 features"):
         method(network(), x[:, :3], t)
+    sick = network()
+    sick.params["W1"][0, 0] = np.nan
+    with pytest.raises(ValueError, match="^network: expected a finite loss and gradient"):
+        method(sick, x, t)
     if method is not hessian:
-        sick = network()
-        sick.params["W1"][0, 0] = np.nan
-        with pytest.raises(ValueError, match="^network: expected a finite loss and gradient"):
-            method(sick, x, t)
         with pytest.raises(TypeError, match="^callback: expected a function, got 3"):
             method(network(), x, t, callback=3)
 

@@ -25,6 +25,8 @@ _START, _TRAIN, _VALIDATION = "0.6", "tab:blue", "tab:orange"
 _POINTS = 300  # of a curve
 _GAP = 1  # pixels between images
 _IMAGES = 6  # in a row, and rows of them
+_ABREAST = 7  # names of layers that fit beside each other
+_FONT, _LINES = 8.33, 20  # points of the verdict's text, and lines of it that there is room for
 
 
 def dashboard(
@@ -66,13 +68,18 @@ def dashboard(
     ------
     ImportError
         Without matplotlib: ``pip install "fastnn[plot]"``.
-    ValueError
-        If the monitor has measured nothing, or W1 has no such images.
+    TypeError, ValueError
+        If an argument is not as above, the monitor has measured nothing, or W1 has no such images.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('dashboard needs matplotlib: pip install "fastnn[plot]"') from error
+    verdict = diagnose(history, monitor)
+    if not isinstance(monitor, Monitor):
+        raise TypeError(f"monitor: expected a Monitor, got {monitor!r}")
+    if not isinstance(getattr(network, "params", None), Mapping):
+        raise TypeError(f"network: expected one with `params`, a dict, got {network!r}")
     if not monitor.steps:
         raise ValueError(f"monitor: expected measurements, got {monitor!r}")
     images = _first_weights(network, image_shape)
@@ -96,7 +103,7 @@ def dashboard(
     for panel in (*axes[0], axes[1, 0], axes[2, 0]):
         panel.set(xlim=(0, last), xlabel="epoch")
     _images(axes[2, 1], images)
-    _verdict(axes[2, 2], diagnose(history, monitor))
+    _verdict(axes[2, 2], verdict)
     return figure
 
 
@@ -189,7 +196,8 @@ def _loss(axes: Axes, history: History, scale: str) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter("")
         bottom, top = axes.get_ylim()
-        axes.set_ylim(min(bottom, top / 10), top)  # what is flat looks flat
+        if top < 10 * bottom:  # what is flat looks flat
+            axes.set_ylim(top / 10, 2 * top)
     else:  # one explosion would hide all else
         axes.set_ylim(0, 1.05 * min(finite.max(), 4 * max(finite[0], np.median(finite))))
     if not np.isfinite(losses).all():
@@ -252,8 +260,16 @@ def _activations(axes: Axes, recorded: dict[str, list[Distribution]]) -> None:
             widths = 0.42 * np.sqrt(d.counts / d.counts.max())
             axes.stairs(i + side * widths, d.edges, baseline=i, orientation="horizontal",
                         fill=True, color=face)  # fmt: skip
-    axes.set_xticks(range(len(recorded)), _short(recorded))
+    _name(axes, recorded)
     axes.margins(y=0.05)
+
+
+def _name(axes: Axes, layers: Mapping[str, Any]) -> None:
+    names = _short(layers)
+    if len(names) > _ABREAST:
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize="x-small")
+    else:
+        axes.set_xticks(range(len(names)), names)
 
 
 def _short(names: Mapping[str, Any]) -> list[str]:
@@ -278,7 +294,7 @@ def _gradients(axes: Axes, recorded: dict[str, list[Distribution]]) -> None:
                 [box], positions=[i + 0.2 * side], widths=0.34, showfliers=False,
                 patch_artist=True, boxprops={"facecolor": face}, medianprops={"color": "black"},
             )  # fmt: skip
-    axes.set_xticks(range(len(recorded)), _short(recorded))
+    _name(axes, recorded)
     axes.set_xlim(-0.5, len(recorded) - 0.5)
 
 
@@ -319,13 +335,19 @@ def _images(axes: Axes, images: Array | None) -> None:
 def _verdict(axes: Axes, verdict: Verdict) -> None:
     head, *body = str(verdict).splitlines()
     word, _, facts = head.partition(": ")
-    lines = [
-        wrapped
-        for line in (*facts.split(", "), "", *body)
-        for wrapped in textwrap.wrap(line, 52, subsequent_indent="    ") or [""]
-    ]
+    size = _FONT
+    while True:
+        lines = [
+            wrapped
+            for line in (*facts.split(", "), "", *body)
+            for wrapped in textwrap.wrap(line, int(52 * _FONT / size), subsequent_indent="    ")
+            or [""]
+        ]
+        if len(lines) * size <= _LINES * _FONT or size <= 4:
+            break
+        size -= 0.5
     axes.set_title(word, color="tab:green" if verdict.healthy else "tab:red", fontweight="bold")
-    axes.text(0, 0.97, "\n".join(lines), va="top", fontsize="small", transform=axes.transAxes)
+    axes.text(0, 0.97, "\n".join(lines), va="top", fontsize=size, transform=axes.transAxes)
     axes.set_axis_off()
 
 

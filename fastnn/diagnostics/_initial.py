@@ -65,7 +65,8 @@ def check_initial_loss(
     Returns
     -------
     Check
-        Values: "small" and "initial", the two losses, and "expected".
+        Values: "small" and "initial", the two losses, and "expected". It does not apply if 0 is
+        expected, as where all targets of a regression are 0.
 
     Raises
     ------
@@ -74,10 +75,13 @@ def check_initial_loss(
     """
     x, t = expect(network, x, t, samples)
     if expected is None:
-        target, formula, largest = _chance(network, t)
+        target, formula, largest = chance(network, t)
     else:
         target, formula = numbers.positive("expected", expected), "the loss of chance"
         largest = sys.float_info.max
+    name = "loss at chance"
+    if target == 0:
+        return Check(name, None, f"{formula} = 0: there is nothing to compare with")
     initial, small = (without_penalty(network, penalty) for _ in range(2))
     for p in small.params.values():
         if p.ndim > 1:
@@ -98,7 +102,7 @@ def check_initial_loss(
         )
     elif not losses[1] <= largest:
         advice = "The initial weights are too large: take He's with ReLU, Xavier's without."
-    return Check("loss at chance", not advice, text, advice, arrays)
+    return Check(name, not advice, text, advice, arrays)
 
 
 @random_state_kept()
@@ -157,7 +161,7 @@ def check_penalty(
     )
 
 
-def _chance(network: Any, t: Array) -> tuple[float, str, float]:
+def chance(network: Any, t: Array) -> tuple[float, str, float]:
     """Return the loss of a network that knows nothing, its formula, the largest at the start."""
     if isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss):
         squares = np.square(t.reshape(len(t), -1), dtype=np.float64).sum(axis=1)

@@ -15,12 +15,14 @@ from fastnn import _numbers as numbers
 from fastnn._samples import samples
 from fastnn._types import Array
 from fastnn.callbacks import Callback
+from fastnn.diagnostics._initial import chance
 from fastnn.diagnostics._layers import passes
 
 if TYPE_CHECKING:
     from fastnn.diagnostics._verdict import Verdict
 
 _BINS = 40
+_NARROW = 1e-13  # range of numbers of size 1 that has no room for so many bins
 _MOST = 10_000
 _LEVELS = 0.05, 0.25, 0.5, 0.75, 0.95
 
@@ -46,8 +48,8 @@ def update_ratio(
 
     Raises
     ------
-    ValueError
-        If the two have different keys or shapes.
+    TypeError, ValueError
+        If one is no dict, or the two have different keys or shapes.
 
     Examples
     --------
@@ -55,6 +57,9 @@ def update_ratio(
     >>> update_ratio({"W1": [[3.0, 4.0]]}, {"W1": [[3.0, 4.005]]})["W1"].__round__(6)
     0.001
     """
+    for name, given in (("before", before), ("after", after)):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{name}: expected a dict of parameters, got {given!r}")
     if before.keys() != after.keys():
         raise ValueError(f"after: expected parameters {[*before]}, got {[*after]}")
     ratios = {}
@@ -86,8 +91,9 @@ class Distribution:
     magnitudes : ndarray, shape (5,)
         Quantiles of the absolute values, zeros left out: at 5, 25, 50, 75 and 95 %.
     counts, edges : ndarray, shapes (40,) and (41,)
-        Histogram from the least to the largest finite value. This and the quantiles are of
-        10,000 values, drawn at random, if there are more.
+        Histogram from the least to the largest finite value; wider where these are so near to
+        each other that there is no room for 40 bins. This and the quantiles are of 10,000
+        values, drawn at random, if there are more.
     """
 
     mean: float
@@ -114,11 +120,14 @@ class Distribution:
         some = finite
         if finite.size > _MOST:  # sorting all of them would take most of the time of a measurement
             some = finite[np.random.default_rng(0).integers(finite.size, size=_MOST)]
-        counts, edges = np.histogram(some, _BINS, (float(finite.min()), float(finite.max())))
+        counts, edges = _histogram(some, float(finite.min()), float(finite.max()))
         sizes = np.abs(some[some != 0])
+        with np.errstate(over="ignore"):  # of float64 near its largest
+            mean = float(finite.mean(dtype=np.float64))
+            std = float(finite.std(dtype=np.float64))
         return cls(
-            float(finite.mean(dtype=np.float64)),
-            float(finite.std(dtype=np.float64)),
+            mean,
+            std,
             float(np.mean(given == 0)),
             np.quantile(sizes, _LEVELS) if sizes.size else np.zeros(len(_LEVELS)),
             counts,
@@ -126,8 +135,17 @@ class Distribution:
         )
 
 
-def _distributions(arrays: dict[str, Array]) -> dict[str, Distribution]:
-    return {name: Distribution.of(array) for name, array in arrays.items()}
+def _histogram(values: Array, low: float, high: float) -> tuple[Array, Array]:
+    """Return counts and edges of bins from `low` to `high`, for any finite numbers."""
+    # Scaled by a power of two, nothing over- or underflows on the way: low and high are within 1.
+    exponent = math.frexp(max(abs(low), abs(high)))[1]
+    low, high = math.ldexp(low, -exponent), math.ldexp(high, -exponent)
+    if 0 < high - low < _NARROW:
+        low, high = low - _NARROW, high + _NARROW
+    scaled = np.ldexp(values.astype(np.float64), -exponent)
+    counts, edges = np.histogram(scaled, _BINS, (low, high))
+    with np.errstate(over="ignore"):
+        return counts, np.nan_to_num(np.ldexp(edges, exponent))
 
 
 class Monitor(Callback):
@@ -161,6 +179,8 @@ class Monitor(Callback):
         Share of dead units in each layer of ReLUs.
     saturated : dict of str to list of float
         Share of saturated activations in each layer of sigmoids or tanhs.
+    chance : float
+        Loss of a network that knows nothing, on the probe; NaN if it is not known.
 
     Raises
     ------
@@ -207,6 +227,7 @@ class Monitor(Callback):
         self.gradients: dict[str, list[Distribution]] = {}
         self.dead: dict[str, list[float]] = {}
         self.saturated: dict[str, list[float]] = {}
+        self.chance = math.nan
         self._before: dict[str, Array] | None = None
 
     def __repr__(self) -> str:
@@ -232,12 +253,18 @@ class Monitor(Callback):
             If the network has no layers, or an argument does not fit it.
         """
         step = numbers.whole("step", step, self.steps[-1] + 1 if self.steps else 0)
+        if not isinstance(getattr(network, "params", None), Mapping):
+            raise TypeError(f"network: expected one with `params`, a dict, got {network!r}")
         if before is None:
             ratios = dict.fromkeys(network.params, math.nan)
         else:
             ratios = update_ratio(before, network.params)
         with np.errstate(all="ignore"):  # a training may have diverged
             seen = passes(network, self.x, self.t)
+        try:
+            known = chance(network, np.asarray(self.t))[0]
+        except ValueError:  # a loss of one's own
+            known = math.nan
         parts: list[tuple[dict[str, list[Any]], dict[str, Any]]] = [
             (self.ratios, ratios),
             (self.activations, {k: Distribution.of(y) for k, y in seen.activations().items()}),
@@ -250,6 +277,7 @@ class Monitor(Callback):
         ]
         with interrupts.held():  # all lists or none
             self.steps.append(step)
+            self.chance = known
             for recorded, values in parts:
                 for key, value in values.items():
                     recorded.setdefault(key, []).append(value)

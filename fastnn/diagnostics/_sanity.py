@@ -45,7 +45,7 @@ def sanity_checks(
         Labels, or targets.
     expected : float, optional
         Loss of a network that knows nothing; see :func:`check_initial_loss`.
-    optimizer : Optimizer, optional
+    optimizer : Optimizer or str, optional
         For the two that train; Adam with its usual settings if not given. It is copied.
     penalty : str
         Name of the attribute with the strength of the weight penalty, if there is one.

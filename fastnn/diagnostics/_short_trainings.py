@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import layers
+from fastnn._engine import optimizer_of
 from fastnn._own_networks import (
     PENALTY,
     batches,
@@ -29,6 +30,8 @@ from fastnn.optimizers import Adam
 
 _OVERFITTED = 0.01  # a loss near zero: all samples have a probability of about 99 %
 _BATCH = 32
+_STEPS = 500  # of the training that is to generalise, at least
+_ROOM = 0.65  # from chance to 1: what is beyond, a right network may miss after a short training
 
 
 @random_state_kept()
@@ -45,7 +48,8 @@ def check_overfitting(
     """Check that a copy can be trained to a loss of zero on a few samples.
 
     Without weight penalty and dropout, all samples in each step. It ends as soon as the data
-    loss is below 0.01 and each sample is classified right.
+    loss is below 0.01 and each sample is classified right. Where targets are no classes, the loss
+    must be below a hundredth of what naming their mean gives: half the sum of their variances.
 
     Parameters
     ----------
@@ -55,8 +59,10 @@ def check_overfitting(
         How many of the first samples are taken.
     steps : int
         Training steps at the most.
-    optimizer : Optimizer, optional
-        Adam with its usual settings if not given. It is copied.
+    optimizer : Optimizer or str, optional
+        Adam with its usual settings if not given. It is copied. If it is not given and the
+        network's last layer is IdentityWithLoss, targets are standardised: Adam's steps are of
+        one size, whatever that of the targets.
     penalty : str
         Name of the attribute with the strength of the weight penalty, if there is one.
 
@@ -70,25 +76,35 @@ def check_overfitting(
     TypeError, ValueError
         If an argument is not as above.
     """
-    x, t = expect(network, x, t, samples)
+    x, targets = expect(network, x, t, samples)
     most = numbers.whole("steps", steps, 1)
     copied, losses = without_penalty(network, penalty), []
     turn_off_dropout(copied)
+    standardised = optimizer is None and _is_regression(network)
+    if standardised:
+        scale = targets.std(axis=0, dtype=np.float64)
+        targets = (targets - targets.mean(axis=0)) / np.where(scale > 0, scale, 1)
+    limit = _OVERFITTED
+    if _is_regression(network) or labels_of(targets) is None:
+        limit *= float(targets.var(axis=0, dtype=np.float64).sum()) / 2 or 1.0
     optimizer = _copy_of(optimizer)
     done, share = False, math.nan
-    loss = training_loss(copied, x, t)
+    loss = training_loss(copied, x, targets)
     with np.errstate(all="ignore"):
         for step in range(most + 1):
             losses.append(loss())
-            if losses[-1] < _OVERFITTED or step == most:
-                share = _accuracy(in_training(copied.predict)(x), t)
-                done = losses[-1] < _OVERFITTED and not share < 1
+            if losses[-1] < limit or step == most:
+                if not _is_regression(network):
+                    share = _accuracy(in_training(copied.predict)(x), targets)
+                done = losses[-1] < limit and not share < 1
             if done or step == most or not math.isfinite(losses[-1]):
                 break
-            optimizer.update(copied.params, copied.gradient(x, t))
+            optimizer.update(copied.params, copied.gradient(x, targets))
     text = (
         f"loss {losses[0]:.3f} to {losses[-1]:.4f} on {len(x)} samples in {len(losses) - 1} steps"
     )
+    if standardised:
+        text += ", targets standardised"
     if not math.isnan(share):
         text += f", accuracy {share:.0%}"
     advice = ""
@@ -126,8 +142,9 @@ def check_generalisation(
     samples : int
         How many samples are drawn, from 10 up.
     epochs : int
-        Passes over those that are trained on, in batches of 32.
-    optimizer : Optimizer, optional
+        Passes over those that are trained on, in batches of 32; more if it takes them to make
+        500 steps.
+    optimizer : Optimizer or str, optional
         Adam with its usual settings if not given. It is copied.
     penalty : str
         Name of the attribute with the strength of the weight penalty, if there is one.
@@ -138,7 +155,7 @@ def check_generalisation(
     -------
     Check
         Values: "accuracy" and "chance", on the last fifth. It does not apply if targets are no
-        classes.
+        classes, or if there are so few samples that luck goes far beyond chance.
 
     Raises
     ------
@@ -151,23 +168,27 @@ def check_generalisation(
     x, t = expect(network, x, t, None)
     name = "beats chance on new samples"
     labels = labels_of(t)
-    if labels is None or isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss):
+    if labels is None or _is_regression(network):
         return Check(name, None, "the targets are no classes")
     if len(x) < 10:
         raise ValueError(f"x: expected at least 10 samples, got {len(x)}")
     rows = np.random.default_rng(seed).permutation(len(x))[:count]
     train, new = rows[: len(rows) * 4 // 5], rows[len(rows) * 4 // 5 :]
-    copied, optimizer = without_penalty(network, penalty), _copy_of(optimizer)
+    optimizer = _copy_of(optimizer)
+    chance = float(np.unique(labels[new], return_counts=True)[1].max()) / len(new)
+    wanted = chance + 4 * math.sqrt(chance * (1 - chance) / len(new))
+    if wanted - chance > _ROOM * (1 - chance) or chance == 1:
+        return Check(name, None, f"{len(new)} new samples are too few: naming one class is right "
+                     f"for {chance:.1%}, and luck for {wanted:.1%}")  # fmt: skip
+    copied = without_penalty(network, penalty)
     turn_off_dropout(copied)  # deep networks with it are still at the start after this few steps
-    steps = passes * -(-len(train) // _BATCH)
+    steps = max(passes * -(-len(train) // _BATCH), _STEPS)
     with np.errstate(all="ignore"), repeatable(copied):
         for some in batches(len(train), _BATCH, steps, seed):
             batch = train[some]
             optimizer.update(copied.params, copied.gradient(x[batch], t[batch]))
         accuracy = _accuracy(copied.predict(x[new]), t[new])
-    chance = float(np.unique(labels[new], return_counts=True)[1].max()) / len(new)
-    wanted = min(chance + 4 * math.sqrt(chance * (1 - chance) / len(new)), 1.0)
-    ok = accuracy >= wanted and chance < 1
+    ok = accuracy >= wanted
     text = (
         f"accuracy {accuracy:.1%} on {len(new)}, expected at least {wanted:.1%} "
         f"(naming one class: {chance:.1%})"
@@ -182,12 +203,12 @@ def check_generalisation(
     return Check(name, ok, text, advice, values)
 
 
+def _is_regression(network: Any) -> bool:
+    return isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss)
+
+
 def _copy_of(optimizer: Any) -> Any:
-    if optimizer is None:
-        return Adam()
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
-        raise TypeError(f"optimizer: expected an object with update, got {optimizer!r}")
-    return copy.deepcopy(optimizer)
+    return Adam() if optimizer is None else copy.deepcopy(optimizer_of(optimizer, {}))
 
 
 def _accuracy(scores: Array, t: Array) -> float:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 TARGET = 1e-3  # update-to-weight ratio
 _FAR = 10.0  # times the target, or below it, is suspicious
 _BLOCKS = 20  # that the losses of all steps are averaged over
-_JUMP = 2.5  # times the first loss is an explosion
+_STEPS = 10  # of a block, at least: single steps are noisy, above all with few samples in each
+_JUMP = 2.5  # times the loss at chance, or the first if that is larger, is an explosion
+_SURE = 4.0  # times the noise of a block's mean: the lowest of them is low by luck, too
 _FLAT = 0.05  # share of the loss that it should fall by
 _LINEAR = 0.4  # share of the fall in the second half, which is 0.5 of a straight line
 _COLLAPSED, _EXPLODED = 0.01, 30.0  # standard deviation beside that of the first layer
@@ -126,6 +128,11 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     -------
     Verdict
 
+    Raises
+    ------
+    TypeError
+        If an argument is not as above.
+
     Examples
     --------
     >>> import numpy as np
@@ -142,8 +149,12 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     >>> print(diagnose(history, monitor).findings[0].evidence[0])
     dead units at the start: Affine1 50%
     """
+    if not hasattr(history, "step_losses"):
+        raise TypeError(f"history: expected that of a training, got {history!r}")
+    if monitor is not None and not isinstance(monitor, Monitor):
+        raise TypeError(f"monitor: expected a Monitor, got {monitor!r}")
     losses = np.asarray(history.step_losses, np.float64)
-    parts = np.array_split(losses, min(_BLOCKS, losses.size)) if losses.size else []
+    parts = _blocks(losses, _BLOCKS)
     curve = np.array([part.mean() for part in parts])
     ratio = math.nan if monitor is None else _typical_ratio(monitor)
     found: dict[str, list[str]] = {}
@@ -156,11 +167,11 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
         add(INITIAL, _initial(monitor))
     # Where values are bad from the start, all else follows from that.
     cause = INITIAL if INITIAL in found else HIGH
-    add(cause, _explosions(losses, curve))
+    add(cause, _explosions(losses, parts, curve, _chance(history, monitor)))
     if cause == HIGH and ratio > TARGET * _FAR:
         add(HIGH, [_ratio_text(ratio)])
     if not _has_learnt(history, curve):
-        if cause == HIGH:
+        if cause == HIGH and HIGH not in found:  # units that it has saturated or killed rest
             add(LOW, _slowness(curve, ratio))
         if curve.size > 2 and curve[-1] > (1 - _FLAT) * curve[0]:
             text = f"the loss went from {curve[0]:.4g} to {curve[-1]:.4g} in {losses.size} steps"
@@ -169,13 +180,28 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
         for sickness, text in _units(monitor, -1, "at the end"):
             add(cause if cause in found else sickness, [text])
     _accuracies(history, found)
-    facts = list(_facts(history, curve, ratio))
+    facts = list(_facts(history, losses, ratio))
     return Verdict([Finding(s, evidence, ADVICE[s]) for s, evidence in found.items()], facts)
 
 
-def _facts(history: History, curve: Array, ratio: float) -> Iterator[str]:
-    if curve.size:
-        yield f"loss {history.step_losses[0]:.3g} to {curve[-1]:.3g}"
+def _blocks(losses: Array, most: int) -> list[Array]:
+    """Return the losses in at most so many parts of at least 10 steps, but one if there are any."""
+    if not losses.size:
+        return []
+    return np.array_split(losses, max(1, min(most, losses.size // _STEPS)))
+
+
+def _chance(history: History, monitor: Monitor | None) -> float:
+    """Return the loss of knowing nothing, or what it is at least; 0 if that is not known."""
+    if monitor is not None and monitor.chance > 0:
+        return monitor.chance
+    return math.log(2) if history.accuracy else 0.0
+
+
+def _facts(history: History, losses: Array, ratio: float) -> Iterator[str]:
+    if losses.size:
+        end = losses[-max(1, losses.size // _BLOCKS) :].mean()
+        yield f"loss {losses[0]:.3g} to {end:.3g}"
     if not math.isnan(ratio):
         yield f"updates {ratio:.1e} of the weights"
     if history.accuracy:
@@ -214,19 +240,26 @@ def _ratio_text(ratio: float) -> str:
     return f"updates are {ratio:.1e} of the weights, {factor:.0f} times {side} 1e-3"
 
 
-def _explosions(losses: Array, curve: Array) -> Iterator[str]:
+def _explosions(losses: Array, parts: list[Array], curve: Array, chance: float) -> Iterator[str]:
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:
         yield f"the loss became {losses[wrong[0]]} in step {wrong[0] + 1}"
     if losses.size == 0 or (wrong.size and wrong[0] == 0):
         return
     good = losses[: wrong[0]] if wrong.size else losses
-    top = int(good.argmax())
-    if good[top] > _JUMP * good[0]:
+    with np.errstate(over="ignore"):
+        spread = float(np.median([part.std() for part in _blocks(good, _BLOCKS)]))
+    # A few steps, as an explosion soon ends where units have died; but not one, as a single
+    # sample that is hard may have many times the loss of others.
+    few = max(part.mean() for part in _blocks(good, good.size))
+    if few > _JUMP * max(good[0], chance or spread):
+        top = int(good.argmax())
         yield f"the loss rose from {good[0]:.3g} to {good[top]:.3g} in step {top + 1}"
     elif not wrong.size:
         rise, fall = curve[-1] - curve.min(), curve[0] - curve.min()
-        if rise > 0.1 * fall and rise > _FLAT * curve[0]:
+        noise = _SURE * spread / math.sqrt(len(parts[-1]))
+        # What a network knew before the training it may lose in part: that is little of chance.
+        if rise > max(0.1 * fall, _FLAT * max(curve[0], chance), noise):
             yield f"the loss rose again from {curve.min():.3g} to {curve[-1]:.3g}"
 
 
@@ -261,8 +294,8 @@ def _initial(monitor: Monitor) -> Iterator[str]:
 
 def _stds(verb: str, stds: dict[str, float]) -> Iterator[str]:
     if stds:
-        values = ", ".join(f"{std:.1e} in {name}" for name, std in stds.items())
-        yield f"activations {verb}: standard deviation {values}"
+        values = [f"{std:.1e} in {name}" for name, std in stds.items()]
+        yield f"activations {verb}: standard deviation {_listed(values)}"
 
 
 def _units(monitor: Monitor, i: int, when: str) -> Iterator[tuple[str, str]]:
@@ -273,8 +306,15 @@ def _units(monitor: Monitor, i: int, when: str) -> Iterator[tuple[str, str]]:
     ):
         many = {name: shares[i] for name, shares in recorded.items() if shares[i] > limit}
         if many:
-            shares = ", ".join(f"{name} {100 * share:.0f}%" for name, share in many.items())
-            yield sickness, f"{what} {when}: {shares}"
+            shares = [f"{name} {100 * share:.0f}%" for name, share in many.items()]
+            yield sickness, f"{what} {when}: {_listed(shares)}"
+
+
+def _listed(layers: list[str]) -> str:
+    """Return what is said of layers as text; of many, what is said of the first and the last."""
+    if len(layers) > 5:
+        layers = [*layers[:2], f"... {layers[-1]} ({len(layers)} layers)"]
+    return ", ".join(layers)
 
 
 def _accuracies(history: History, found: dict[str, list[str]]) -> None:

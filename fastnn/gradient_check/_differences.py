@@ -45,12 +45,15 @@ class Objective:
         Returns the gradient for each parameter.
     layers : dict of str to layer
         Those whose kinks are looked at.
+    size : float
+        That of the numbers which the value is made of, if they may be far larger than it.
     """
 
     params: dict[str, Array]
     value: Callable[[], float]
     gradients: Callable[[], Mapping[str, Any]]
     layers: dict[str, Any] = field(default_factory=dict)
+    size: float = 0.0
 
     def winners(self) -> Pattern:
         """Return which side of its kink each unit was on in the last forward pass, by layer."""
@@ -185,7 +188,9 @@ def _rounding(objective: Objective, value: float, seed: int, draws: int = 4) -> 
     """Return by how much the value changes when all parameters change in their last digit."""
     rng = np.random.default_rng(seed)
     before = {key: p.copy() for key, p in objective.params.items()}
-    largest = abs(value) * float(np.finfo(np.result_type(*before.values())).eps)
+    largest = max(abs(value), objective.size) * float(
+        np.finfo(np.result_type(*before.values())).eps
+    )
     try:
         for _ in range(draws):
             for key, p in objective.params.items():

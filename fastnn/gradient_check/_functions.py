@@ -22,6 +22,8 @@ from fastnn.gradient_check._differences import (
 )
 from fastnn.gradient_check._report import GradientReport
 
+_DOUT = 20142  # makes a seed of its own for dout
+
 
 @random_state_kept()
 def check_function(
@@ -83,6 +85,12 @@ def check_function(
             raise TypeError(
                 f"{name}: expected an array of float64, got {kind}; x.astype(np.float64) makes one"
             )
+        if not p.flags.writeable:
+            raise ValueError(
+                f"{name}: expected an array that can be written to, got a read-only one"
+            )
+    if not params:
+        raise ValueError("x: expected at least one array, got an empty dict")
     nothing = SimpleNamespace()
 
     def value() -> float:
@@ -175,7 +183,8 @@ def check_layer(
 
     with repeatable(shown):
         shape = np.shape(checked.forward(given.copy(), *arguments))
-    dout = np.random.default_rng(seed).normal(size=shape)
+    # Not default_rng(seed): x may well have been drawn from that, and dout would be x.
+    dout = np.random.default_rng([seed, _DOUT]).normal(size=shape)
 
     def value() -> float:
         with repeatable(shown):

@@ -272,6 +272,8 @@ class Choice(Range):
                     f"options: expected strings, numbers, truth values or None, got {option!r}; "
                     "give the name of such a thing, and look it up in the training"
                 )
+            if option != option:
+                raise ValueError("options: expected no NaN, which equals nothing, not even itself")
         if len(set(options)) < len(options):
             raise ValueError(f"options: expected no two alike, got {options!r}")
         _set(self, options=options)

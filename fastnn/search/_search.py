@@ -62,6 +62,10 @@ def search(
     lack. Ctrl-C, or an exception of `train`, comes through at once; that trial is done again
     then, with the same values. Several processes may run the same search at once.
 
+    The trial of a process that is killed is not done again; one with other values takes its
+    place. If it was writing, the next one waits up to half a minute for its lock, a file with
+    ".lock" after the storage's name. A last line that was cut off, as by a full disk, is dropped.
+
     Parameters
     ----------
     train : function of a Trial
@@ -272,7 +276,7 @@ def coarse_to_fine(
     name : str
         The stages are kept in the storage as name-1, name-2, ...
     **options
-        More arguments of :func:`search`, for all stages.
+        More arguments of :func:`search`, for all stages; those of :class:`Stage` go there.
 
     Returns
     -------
@@ -306,6 +310,9 @@ def coarse_to_fine(
     for stage in stages:
         if not isinstance(stage, Stage):
             raise TypeError(f"stages: expected objects of type Stage, got {stage!r}")
+    for key in ("trials", "epochs", "sampler", "pruner"):
+        if key in options:
+            raise TypeError(f"{key}: expected in each Stage, as stages may differ in it")
     if keep is not None:
         keep = numbers.whole("keep", keep, 1)
     margin = numbers.fraction("margin", margin)

@@ -5,10 +5,11 @@ Imported when a search starts, as nothing else needs Optuna.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,53 @@ def open_storage(path: str | os.PathLike[str] | None) -> BaseStorage:
     if path.exists():
         with open(path, "rb") as file:
             begin = file.read(10)
-        if begin and begin != b'{"op_code"':
+        if not b'{"op_code"'.startswith(begin):
             raise ValueError(f"storage: {path} is a file of something else")
-    lock = JournalFileOpenLock(str(path))  # unlike symbolic links, works on Windows too
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return JournalStorage(_Journal(path))
+
+
+class _Journal(JournalFileBackend):
+    """A journal in a file, which goes on after a last line that was cut off.
+
+    That happens when the disk is full, or a process is killed while it writes. Optuna's own
+    appends to that line, and then cannot read the file any more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Unlike symbolic links, this lock works on Windows too.
+        self._open_lock = JournalFileOpenLock(str(path))
+        super().__init__(str(path), lock_obj=self._open_lock)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Return lines; raise ValueError if one cannot be read."""
+        line = log_number_from + 1
+        try:
+            for log in super().read_logs(log_number_from):
+                yield log
+                line += 1
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"storage: {self._path} is damaged in line {line}: remove that line and "
+                f"those after it, or give another file"
+            ) from error
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write lines."""
+        if self._is_cut():
+            self._open_lock.acquire()
+            try:
+                if self._is_cut():  # and not a line that another process was writing
+                    os.truncate(self._path, self._path.read_bytes().rfind(b"\n") + 1)
+            finally:
+                self._open_lock.release()
+        super().append_logs(logs)
+
+    def _is_cut(self) -> bool:
+        with open(self._path, "rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - 1))
+            return file.read(1) not in (b"", b"\n")
 
 
 def pruner(name: str | None, min_epochs: int) -> BasePruner:
@@ -174,6 +218,8 @@ class Study:
             mine = {**settings, "ranges": _json(settings["ranges"])}
             written = _agreed(self._study, _SETTINGS, mine)
         self._settings = {**written, "ranges": _ranges(written["ranges"])}
+        # By Optuna's number: what has been looked at, as there may be thousands.
+        self._finished: dict[int, FinishedTrial] = {}
         for key, value in (settings or {}).items():
             if self._settings[key] != value:
                 raise ValueError(
@@ -252,14 +298,15 @@ class Study:
 
     def result(self) -> SearchResult:
         """Return what was found so far."""
-        trials = self._study.get_trials(deepcopy=False, states=_DONE)
-        finished = [_finished(trial, self._settings["ranges"]) for trial in trials]
+        for trial in self._study.get_trials(deepcopy=False, states=_DONE):
+            if trial.number not in self._finished:
+                self._finished[trial.number] = _finished(trial, self._settings["ranges"])
         return SearchResult(
             self._study.study_name,
             self._settings["metric"],
             self._settings["maximize"],
             self._settings["ranges"],
-            tuple(sorted(finished, key=lambda trial: trial.number)),
+            tuple(sorted(self._finished.values(), key=lambda trial: trial.number)),
             self._study,
         )
 

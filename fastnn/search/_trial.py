@@ -86,7 +86,7 @@ class Trial(Callback):
         TypeError
             If something is not a number.
         """
-        row = {self._metric: float(value), **{k: float(v) for k, v in others.items()}}
+        row = {name: _float(name, v) for name, v in {self._metric: value, **others}.items()}
         for name, number in row.items():
             self.curves.setdefault(name, []).append(number)
         if not all(map(math.isfinite, row.values())):
@@ -107,3 +107,13 @@ class Trial(Callback):
         row = self.history.row(epoch)
         others = {name: row[name] for name in self.history.metrics if name != self._metric}
         return self.report(row[self._metric], **others)
+
+
+def _float(name: str, value: SupportsFloat) -> float:
+    """Return a number, which may be NaN or infinite."""
+    try:
+        if not isinstance(value, (str, bytes, bytearray)):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"{name}: expected a number, got {value!r}")

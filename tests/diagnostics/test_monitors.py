@@ -6,6 +6,7 @@ import io
 import math
 import warnings
 from collections import OrderedDict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from fastnn.fit import History
 
 D, C = 9, 3
 EPS = np.finfo(np.float32).eps
+EPS64 = np.finfo(np.float64).eps
 
 
 def data(n=80, seed=910):
@@ -297,6 +299,29 @@ def test_distribution():
     assert Distribution.of(np.zeros(3)).magnitudes.tolist() == [0] * 5
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.float32([1, 1.0000001]), [1, 1 + EPS64, 1], [0, 5e-324], [5e-324], [1e30] * 3,
+        [-1.7e308, 1.7e308], [1.7e308] * 2, np.float32([-3e38, 3e38]), [1e-310, 1e-309, 0],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_distributions_of_extreme_numbers(values):
+    d = Distribution.of(values)
+    assert d.counts.sum() == len(values) and d.edges.shape == (41,)
+    assert np.isfinite(d.edges).all() and (np.diff(d.edges) >= 0).all()
+    assert d.edges[0] <= min(values) and max(values) <= d.edges[-1]
+    assert d.counts[0] + d.counts[-1] > 0 or min(values) == max(values) or d.std < 1e-12
+
+
+def test_a_monitor_does_not_end_the_training_that_it_watches():
+    x, t = data()  # its activations are 0.5, some digits in the last place aside
+    net, monitor = network(activation="sigmoid", weight_init_std=1e-6), Monitor(x, t, every=1)
+    fit(net, callbacks=[monitor])
+    assert monitor.steps[-1] == 15
+
+
 def test_a_resumed_training_and_a_new_one():
     net, optimizer, monitor = network(), optimizers.Adam(), Monitor(*data(30), every=4)
     history = fit(net, 1, optimizer=optimizer, callbacks=[monitor])
@@ -336,6 +361,23 @@ def test_bad_arguments():
         update_ratio({"W": np.ones(2)}, {"W": np.ones(3)})
     with pytest.raises(ValueError, match="^after: expected parameters \\['W'\\], got \\['V'\\]"):
         update_ratio({"W": np.ones(2)}, {"V": np.ones(2)})
+
+
+def test_what_is_no_training():
+    monitor, history = Monitor(*data(5)), history_of(FALLING)
+    monitor.measure(network(), 0)
+    for call, name in (
+        (lambda: diagnose(3), "history"),
+        (lambda: diagnose(history, 3), "monitor"),
+        (lambda: dashboard(3, monitor, network()), "history"),
+        (lambda: dashboard(history, None, network()), "monitor"),
+        (lambda: dashboard(history, monitor, 3), "network"),
+        (lambda: update_ratio(3, {}), "before"),
+        (lambda: update_ratio({}, 4), "after"),
+        (lambda: monitor.measure(object(), 1), "network"),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: expected .*, got "):
+            call()
 
 
 # --- verdicts ----------------------------------------------------------------------------
@@ -455,6 +497,53 @@ def test_nothing_is_said_of_a_healthy_training(settings):
     assert str(verdict).startswith("nothing suspicious: loss 2.")
 
 
+def test_nothing_is_said_of_a_training_of_few_steps():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    t = (x[:, 0] > 0).astype(int)
+    for seed in range(30):
+        monitor = Monitor(x, t)
+        history = MultiLayerNet(4, [16], 2, seed=seed).fit(
+            x, t, 5, callbacks=[monitor], verbose=False, seed=seed
+        )
+        assert len(history.step_losses) == 15
+        assert diagnose(history).healthy and diagnose(history, monitor).healthy
+
+
+def test_nothing_is_said_of_single_samples_or_a_warm_start():
+    x, t = mnist()
+    net = MultiLayerNet(784, [50, 50], 10, seed=0)
+    for batch_size, optimizer, epochs in ((1, optimizers.SGD(0.01), 4), (50, "adam", 4)):
+        monitor = Monitor(x[:200], t[:200], every=1000)
+        history = net.fit(
+            x, t, epochs, batch_size, optimizer, callbacks=[monitor], verbose=False, seed=0
+        )  # fmt: skip
+        assert diagnose(history).healthy, str(diagnose(history))
+        assert monitor.report().healthy, str(monitor.report())
+        assert monitor.chance == math.log(10)
+        # What made a sickness of it before.
+        assert max(history.step_losses) > 2.5 * history.step_losses[0]
+        assert history.accuracy[-1] > 0.85
+
+
+def test_a_brief_explosion_is_named():
+    losses = np.full(3000, 2.3)
+    losses[20:28] = 40
+    verdict = diagnose(history_of(losses, [0.1], [0.1], steps=3000))
+    assert verdict.sicknesses == ["learning rate too high"]
+    assert verdict.findings[0].evidence[0] == "the loss rose from 2.3 to 40 in step 21"
+
+
+def test_a_rate_is_not_both_too_high_and_too_low():
+    losses = np.full(3000, 2.3)
+    losses[20:80] = 40
+    monitor = Monitor(*data(5))
+    monitor.measure(network(), 5)
+    monitor.ratios = {"W1": [1e-6]}
+    verdict = diagnose(history_of(losses, [0.1], [0.1], steps=3000), monitor)
+    assert verdict.sicknesses == ["learning rate too high"]
+
+
 def test_units_that_die_later():
     x, t = data()
     net = network()
@@ -519,6 +608,25 @@ def test_dashboards(name):
     assert any(title.startswith("accuracy: gap") for title in titles) == (
         "no validation" not in name and "squared error" not in name
     )
+
+
+def test_a_dashboard_of_many_layers():
+    x, t = data()
+    net = MultiLayerNet(D, [8] * 14, C, weight_init_std=0.01, seed=0)
+    monitor = Monitor(x, t, every=5)
+    history = net.fit(x, t, 3, validation=0.2, callbacks=[monitor], verbose=False, seed=0)
+    assert "(12 layers)" in str(monitor.report())
+    figure = dashboard(history, monitor, net)
+    figure.savefig(io.BytesIO(), dpi=100)
+    for panel in (figure.axes[4], figure.axes[5]):
+        boxes = [label.get_window_extent() for label in panel.get_xticklabels()]
+        assert len(boxes) >= 14
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    verdict = figure.axes[8].texts[0]
+    assert verdict.get_text().endswith("or use_batchnorm")
+    assert verdict.get_window_extent().y0 > 0
+    bottom, top = figure.axes[1].get_ylim()
+    assert bottom < 0.5 * min(history.step_losses) < 1.5 * max(history.step_losses) < top
 
 
 def test_weight_images():

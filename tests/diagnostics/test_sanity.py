@@ -264,6 +264,8 @@ def test_optimizers_are_copied(mnist):
     check_overfitting(network(), *mnist, optimizer=optimizer)
     check_generalisation(network(), *mnist, optimizer=optimizer, epochs=1)
     assert pickle.dumps(optimizer) == before
+    by_name, default = (check_overfitting(network(), *mnist, optimizer=o) for o in ("Adam", None))
+    assert by_name.text == default.text
 
 
 def test_shuffled_labels_and_scrambled_features_overfit_but_do_not_generalise(mnist):
@@ -295,6 +297,52 @@ def test_targets_that_are_no_classes(mnist):
     assert "accuracy" not in report["overfits few samples"].text
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1, 100])
+def test_regressions_overfit_whatever_the_size_of_their_targets(scale):
+    x = np.random.default_rng(5).normal(size=(40, 4))
+    t = scale * (x @ np.array([[1.0], [2], [3], [4]]) + 20)
+    net = MultiLayerNet(4, [32], 1, loss="mean_squared_error", seed=0)
+    check = check_overfitting(net, x, t)
+    assert check.ok and check.text.endswith("steps, targets standardised"), str(check)
+    if scale == 1:  # the targets as they are, with an optimizer of one's own
+        check = check_overfitting(net, x, t, optimizer=Adam(0.01))
+        assert check.ok and "standardised" not in check.text, str(check)
+        limit = 0.01 * np.var(t[:20]) / 2
+        assert check.values["losses"][-1] < limit <= check.values["losses"][-2]
+
+    class Wrong(MultiLayerNet):
+        def gradient(self, x, t):
+            return {key: -g for key, g in super().gradient(x, t).items()}
+
+    wrong = Wrong(4, [32], 1, loss="mean_squared_error", seed=0)
+    assert check_overfitting(wrong, x, t, steps=50).ok is False
+
+
+def test_targets_that_are_all_zero():
+    net = MultiLayerNet(4, [32], 1, loss="mean_squared_error", seed=0)
+    check = check_initial_loss(net, np.ones((5, 4)), np.zeros((5, 1)))
+    assert check.ok is None
+    assert check.text == "the mean of t^2 / 2 = 0: there is nothing to compare with"
+
+
+@pytest.mark.parametrize(("n", "results"), [(50, {None}), (200, {None, True}), (400, {True})])
+def test_right_networks_generalise_also_from_few_samples(n, results):
+    found = set()
+    for seed in range(6):
+        x = np.random.default_rng(seed).normal(size=(n, 8))
+        t = (x[:, 0] > 0).astype(int)
+        check = check_generalisation(MultiLayerNet(8, [32], 2, seed=seed), x, t, seed=seed)
+        found.add(check.ok)
+    assert found == results
+    if n == 50:
+        assert "10 new samples are too few" in check.text
+
+
+def test_a_single_class_cannot_be_told_from_chance():
+    x = np.random.default_rng(6).normal(size=(50, 8))
+    assert check_generalisation(MultiLayerNet(8, [4], 2), x, np.zeros(50, int)).ok is None
+
+
 # --- bad input --------------------------------------------------------------------------
 
 CHECKS = [
@@ -323,7 +371,8 @@ def test_bad_input(mnist, check, change, error, message):
         (check_initial_loss, {"expected": 0}, ValueError, "^expected: "),
         (check_initial_loss, {"samples": 0}, ValueError, "^samples: "),
         (check_overfitting, {"steps": 0}, ValueError, "^steps: "),
-        (check_overfitting, {"optimizer": "Adam"}, TypeError, "^optimizer: "),
+        (check_overfitting, {"optimizer": 3}, TypeError, "^optimizer: "),
+        (check_overfitting, {"optimizer": "Adamant"}, ValueError, "^optimizer: "),
         (check_generalisation, {"epochs": 0}, ValueError, "^epochs: "),
         (check_generalisation, {"samples": 9}, ValueError, "^samples: "),
         (check_generalisation, {"optimizer": SGD}, TypeError, "^optimizer: "),

@@ -181,10 +181,18 @@ def test_overfitting(run, picture):
         for label in ("plain  ", "weight decay, lambda 0.1", "dropout, ratio 0.2")
     )
     for epochs, train, test, gap, *_ in (plain, decay, dropout):
-        assert epochs in (151, 301)
+        assert epochs in (151, 226)
         assert gap == pytest.approx(train - test, abs=0.0011)
     assert plain[1] == 1.0 and plain[3] > 0.15
     for trained in (decay, dropout):
         assert trained[1] < 0.97
         assert trained[3] < plain[3] - 0.02
+    assert "by heart" in out
     picture("overfitting.png")
+
+
+def test_overfitting_of_a_short_run_at_full_size(run):
+    out = run("overfitting.py", "--full", "--epochs", 2, "--test-images", 100)
+    for label in ("plain  ", "weight decay, lambda 0.1", "dropout, ratio 0.2"):
+        assert numbers(out, label)[0] == 2
+    assert "by heart" not in out and "more --epochs" in out
