@@ -14,7 +14,7 @@ import statistics
 from typing import NamedTuple
 
 LIMIT = 1.10
-LOOKS = (16, 32, 64, 128, 256)  # numbers of pairs after which it may be decided
+LOOKS = (16, 32, 64, 128, 256, 512, 1024)  # numbers of pairs after which it may be decided
 MISS = 1e-3  # probability, at each look, of an interval that misses the median on one side
 
 
