@@ -1,9 +1,14 @@
-# Two commands: `make demo` and `make test`; `make gallery` draws the pictures of the examples
+# `make demo`, `make test`, `make dashboard`; `make gallery` draws the pictures of the examples
 # anew. Each sets up all it needs in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
 TEST_PEERS ?=
+# How many of the last commits `make dashboard` measures where they have no results (about 10
+# minutes each), where it serves (a free port if 0), and more options of asv_benchmarks/dashboard.
+COMMITS ?= 1
+PORT ?= 0
+DASHBOARD ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -11,8 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # An example for each experiment; what they need beside fastnn.
 GALLERY := $(filter-out examples/_%,$(wildcard examples/*.py))
 EXTRAS := plot,search,second-order
+# What `make perf-check` compares the working tree with, and more options for it, such as --quick.
+BASE ?= main
+PERF_CHECK ?=
 
-.PHONY: demo gallery test lint clean
+.PHONY: demo gallery dashboard perf-check test lint clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -21,6 +29,9 @@ gallery: $(VENV)/$(EXTRAS).stamp
 	set -e; for script in $(filter-out %adopt_step_by_step.py,$(GALLERY)); do \
 	    $(BIN)/python $$script --out examples/pictures; \
 	done
+
+perf-check: $(VENV)/dev.stamp
+	cd asv_benchmarks && $(abspath $(BIN))/python -m perf_check --base $(BASE) $(PERF_CHECK)
 
 test: $(VENV)/dev.stamp lint
 ifneq ($(strip $(TEST_PEERS)),)
@@ -33,6 +44,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+dashboard: $(VENV)/asv.stamp
+	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \
+		--commits $(COMMITS) --port $(PORT) $(DASHBOARD)
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[$*]'

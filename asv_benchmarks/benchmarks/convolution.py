@@ -1,4 +1,4 @@
-"""Convolution of images, and max pooling."""
+"""Convolution of images, max pooling, and patches as rows."""
 
 from functools import partial
 
@@ -17,6 +17,8 @@ SHAPES = [
 ]
 # Images, whose windows are 2 x 2, two apart.
 POOLED = [(100, 30, 24, 24), (100, 16, 14, 14)]
+# Images, whose patches are 3 x 3 with a padding of 1.
+PATCHED = [(100, 16, 14, 14)]
 
 
 def _inputs(shape, dtype):
@@ -49,6 +51,16 @@ def pool_backward(shape, dtype):
     return partial(ops.max_pool_backward, y, argmax, shape, 2, 2, 2, dx=np.empty_like(x))
 
 
+def im2col(shape, dtype):
+    (x,) = arrays(dtype, shape)
+    return partial(ops.im2col, x, 3, 3, 1, 1, out=np.empty_like(ops.im2col(x, 3, 3, 1, 1)))
+
+
+def col2im(shape, dtype):
+    (x,) = arrays(dtype, shape)
+    return partial(ops.col2im, ops.im2col(x, 3, 3, 1, 1), shape, 3, 3, 1, 1, out=np.empty_like(x))
+
+
 class Convolution(Timed):
     params = [IMPLS, SHAPES, DTYPES]
     param_names = ["impl", "shape", "dtype"]
@@ -69,3 +81,14 @@ class MaxPool(Timed):
 
     def time_backward(self, impl, shape, dtype):
         ready(impl, pool_backward, shape, dtype)()
+
+
+class Patches(Timed):
+    params = [IMPLS, PATCHED, DTYPES]
+    param_names = ["impl", "shape", "dtype"]
+
+    def time_im2col(self, impl, shape, dtype):
+        ready(impl, im2col, shape, dtype)()
+
+    def time_col2im(self, impl, shape, dtype):
+        ready(impl, col2im, shape, dtype)()

@@ -4,8 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastnn import dropin
-
 from .common import IMPLS, Timed, ready
 
 SCRIPTS = ["chapter 6", "batchnorm", "dropout", "convolutional"]
@@ -15,6 +13,8 @@ BATCH = 100
 @lru_cache
 def _book():
     """Return what the scripts import."""
+    from fastnn import dropin  # younger than the oldest commits
+
     with dropin.installed("dlfs"):
         from common import layers, multi_layer_net_extend, optimizer
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from fastnn import MultiLayerNet, optimizers
-from fastnn.ensembles import Ensemble, distill
 
 from .common import DTYPES, IMPLS, Timed, ready
 
 BATCH = 128
 STEPS = 20  # in an epoch
+TEMPERATURES = [1, 4]
 
 
 def _network(seed, dtype):
@@ -16,6 +16,8 @@ def _network(seed, dtype):
 
 
 def _ensemble(dtype):
+    from fastnn.ensembles import Ensemble  # younger than the oldest commits
+
     return Ensemble(_network(seed, dtype) for seed in range(5))
 
 
@@ -29,6 +31,8 @@ def predict(dtype):
 
 
 def distilled(temperature, dtype):
+    from fastnn.ensembles import distill
+
     student, teacher, x = _network(5, dtype), _ensemble(dtype), _samples(dtype)
     # So small a rate that thousands of steps leave the student as it was.
     return lambda: distill(
@@ -50,7 +54,7 @@ class Predict(Timed):
 class Distill(Timed):
     number = 1
 
-    params = [IMPLS, [1, 4], DTYPES]
+    params = [IMPLS, TEMPERATURES, DTYPES]
     param_names = ["impl", "temperature", "dtype"]
 
     def time_epoch(self, impl, temperature, dtype):

@@ -5,8 +5,11 @@ call it.)
 """
 
 import functools
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 NETWORK = """
 import numpy as np
@@ -49,3 +52,16 @@ class Startup:
     def timeraw_load(self):
         fill_cache()
         return STEP, NETWORK
+
+
+class CacheSize:
+    """Compiled kernels on disk: those of the network's training step."""
+
+    unit = "bytes"
+    timeout = 300
+
+    def track_step(self):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = dict(os.environ, FASTNN_CACHE_DIR=folder)
+            subprocess.run([sys.executable, "-c", NETWORK + STEP], check=True, env=environment)
+            return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

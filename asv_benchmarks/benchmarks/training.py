@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastnn import optimizers
-from fastnn.diagnostics import Monitor
 from fastnn.networks import MultiLayerNetExtend
 
 from .common import DTYPES, IMPLS, Timed, ready
@@ -26,26 +25,28 @@ def _optimizer(name):
     return getattr(optimizers, name)(lr=1e-7)
 
 
-def _samples(n, dtype):
+def samples(n, dtype):
     rng = np.random.default_rng(0)
     return rng.random((n, 784), dtype=dtype), rng.integers(10, size=n)
 
 
 def step(optimizer, normalization, dtype):
     net, update = _network(normalization, dtype), _optimizer(optimizer).update
-    x, t = _samples(BATCH, dtype)
+    x, t = samples(BATCH, dtype)
     return lambda: update(net.params, net.gradient(x, t))
 
 
 def epoch(optimizer, normalization, dtype):
     net, rule = _network(normalization, dtype), _optimizer(optimizer)
-    x, t = _samples(STEPS * BATCH, dtype)
+    x, t = samples(STEPS * BATCH, dtype)
     return lambda: net.fit(x, t, 1, BATCH, rule, verbose=False, seed=0)
 
 
 def watched(every, dtype):
+    from fastnn.diagnostics import Monitor  # younger than the oldest commits
+
     net, rule = _network("none", dtype), _optimizer("SGD")
-    x, t = _samples(STEPS * BATCH, dtype)
+    x, t = samples(STEPS * BATCH, dtype)
     callbacks = [] if every == "none" else [Monitor(x[:300], t[:300], int(every))]
     return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=callbacks, verbose=False, seed=0)
 

@@ -1,0 +1,52 @@
+"""A process that times cases of one commit when it is told to.
+
+It reads lines of JSON, ``{"case": name, "calls": n}``, and answers each with
+``{"seconds": s}``, or ``{"absent": why}`` for a case that the commit cannot make. The first line
+that it writes says what it runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+
+
+def _answers(benchmarks: str):
+    sys.path.insert(0, benchmarks)
+    from benchmarks.cases import CASES
+
+    import fastnn
+    import fastnn.kernels
+
+    @functools.lru_cache(maxsize=1)
+    def prepared(case):
+        call = CASES[case].make()
+        call()  # compiles
+        return call
+
+    yield {"fastnn": fastnn.__file__, "kernels": fastnn.kernels.__file__, "cases": [*CASES]}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            call = prepared(asked["case"])
+        except (AttributeError, ImportError, TypeError) as error:
+            yield {"absent": f"{type(error).__name__}: {error}"}
+            continue
+        call()  # the other process had the cache
+        start = time.perf_counter()
+        for _ in range(asked["calls"]):
+            call()
+        yield {"seconds": time.perf_counter() - start}
+
+
+def main() -> None:
+    # What a case prints is not for the other side.
+    channel, sys.stdout = sys.stdout, sys.stderr
+    for answer in _answers(sys.argv[1]):
+        print(json.dumps(answer), file=channel, flush=True)
+
+
+if __name__ == "__main__":
+    main()
