@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 import fastnn.fit
 from fastnn import (
@@ -54,16 +55,6 @@ def network(seed=0, **settings):
 def fit(net, epochs=4, **settings):
     settings = {"verbose": False, "seed": 0} | settings
     return net.fit(*data(), epochs, 16, **settings)
-
-
-def everything(net):
-    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
-
-
-def expect_same(got, expected):
-    assert got.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
 
 
 @pytest.fixture

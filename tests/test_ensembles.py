@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
 from fastnn._state import layer_state
@@ -55,16 +56,6 @@ def members(count=4, **settings):
 def softmax(z):
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
-
-
-def everything(net):
-    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
-
-
-def expect_same(got, expected):
-    assert got.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
 
 
 # --- ensembles ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 import fastnn
 from fastnn import (
@@ -17,7 +18,6 @@ from fastnn import (
     load,
     optimizers,
 )
-from fastnn._state import layer_state
 
 D, C = 5, 3
 
@@ -25,16 +25,6 @@ D, C = 5, 3
 def data(n=40):
     rng = np.random.default_rng(901)
     return rng.normal(size=(n, D)).astype(np.float32), rng.integers(C, size=n)
-
-
-def everything(net):
-    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
-
-
-def expect_same(got, expected):
-    assert got.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
 
 
 def full(**settings):

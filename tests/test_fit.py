@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, ops, optimizers
 from fastnn._layerwise import LayerSteps
-from fastnn._state import layer_state
 from fastnn.callbacks import Callback
 from fastnn.fit import History
 
@@ -40,15 +40,6 @@ def fit(net=None, xt=None, epochs=2, batch_size=16, **settings):
     net = net or network()
     settings = {"verbose": False, "seed": 0} | settings
     return net.fit(*(xt or data()), epochs, batch_size, **settings)
-
-
-def expect_same(net, other):
-    for key, p in other.params.items():
-        np.testing.assert_array_equal(net.params[key], p, err_msg=key)
-    ours, theirs = layer_state(net), layer_state(other)
-    assert ours.keys() == theirs.keys()
-    for key, value in theirs.items():
-        np.testing.assert_array_equal(ours[key], value, err_msg=key)
 
 
 @pytest.fixture
@@ -154,7 +145,7 @@ def test_steps_are_those_by_hand(layerwise):
             grads = other.gradient(x[rows], t[rows])
             losses.append(other.last_layer.loss)
             optimizer.update(other.params, grads)
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
     assert history.step_losses == losses
     sizes = [16] * 6 + [4]
     for epoch in range(2):
@@ -167,7 +158,7 @@ def test_optimizers_by_name(name, layerwise):
     net, other = network(), network()
     fit(net, optimizer=name)
     fit(other, optimizer=optimizers.OPTIMIZERS[name.lower()]())
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
 
 
 def test_an_optimizer_of_the_users_own():
@@ -262,7 +253,7 @@ def test_forms_of_the_data(name):
     net, same = network(), network(input_scale=scale)
     history = fit(net, plain, validation=plain)
     assert fit(same, other, validation=other).step_losses == history.step_losses
-    expect_same(same, net)
+    expect_same(everything(same), everything(net))
     np.testing.assert_array_equal(same.predict(other[0]), net.predict(plain[0]))
 
 
@@ -291,7 +282,7 @@ def test_a_memory_map_gives_the_same(tmp_path):
     net, other = network(), network()
     fit(net, (np.memmap(tmp_path / "x", np.float32, "r", shape=x.shape), t))
     fit(other, (x, t))
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
 
 
 # --- what is recorded --------------------------------------------------------------------
@@ -344,7 +335,7 @@ def test_history_as_text(fake):
 def test_no_epochs():
     net = network()
     history = fit(net, epochs=0)
-    expect_same(net, network())
+    expect_same(everything(net), everything(network()))
     assert history.loss == history.step_losses == []
 
 
@@ -405,7 +396,7 @@ def test_schedule_is_followed(layerwise):
     net, other = network(), network()
     fit(net, optimizer=optimizers.SGD(0.1), schedule=lambda steps: np.where(steps < 7, 1, 0))
     fit(other, optimizer=optimizers.SGD(0.1), epochs=1)
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
 
 
 @pytest.mark.parametrize(
@@ -423,7 +414,7 @@ def test_a_schedule_that_does_not_fit(schedule, text):
     net = network()
     with pytest.raises(ValueError, match=f"^schedule: expected {text}"):
         fit(net, schedule=schedule)
-    expect_same(net, network())
+    expect_same(everything(net), everything(network()))
 
 
 # --- clipping, moving average ------------------------------------------------------------
@@ -488,7 +479,7 @@ def test_the_same_bits_after_an_interruption(number, layerwise):
     assert len(net.history.step_losses) == number - 1
     history = fit(net, **first, resume=net.history)
     expected = fit(whole, **settings())
-    expect_same(net, whole)
+    expect_same(everything(net), everything(whole))
     assert history.step_losses == expected.step_losses
     assert history.val_loss == expected.val_loss
     for key, average in expected.averages.items():
@@ -501,7 +492,7 @@ def test_a_resumed_training_keeps_its_optimizer(layerwise):
     assert history.optimizer.iter == 7
     assert fit(net, epochs=2, resume=history).optimizer.iter == 14
     fit(whole, epochs=2)
-    expect_same(net, whole)
+    expect_same(everything(net), everything(whole))
     assert copy.deepcopy(net).history.optimizer is None
     assert copy.deepcopy(history) == history
 
@@ -538,7 +529,7 @@ def test_interrupted_while_validating(monkeypatch):
     assert net.history.epochs == len(net.history.val_loss) == 1
     history = fit(net, validation=data(9), optimizer=adam, epochs=3, resume=net.history)
     expected = fit(whole, validation=data(9), epochs=3)
-    expect_same(net, whole)
+    expect_same(everything(net), everything(whole))
     assert (history.loss, history.val_loss) == (expected.loss, expected.val_loss)
 
 
@@ -774,7 +765,7 @@ def test_bad_arguments(changes, error, text):
     kept = net.history
     with pytest.raises(error, match=f"^{text}"):
         fit(net, **changes)
-    expect_same(net, network())
+    expect_same(everything(net), everything(network()))
     assert net.history is kept
 
 
@@ -793,7 +784,7 @@ def test_explain(capsys, layerwise):
     net.explain("sgd", 32)
     out = capsys.readouterr().out
     assert "asked for" in out and "32 samples" in out and "SGD" in out
-    expect_same(net, before)
+    expect_same(everything(net), everything(before))
     net.explain()
     assert "Adam" in capsys.readouterr().out
     with pytest.raises(ValueError, match="^batch_size: "):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
+from states import expect_same
 
 from fastnn import (
     MultiLayerNetExtend,
@@ -98,12 +99,6 @@ class Training:
             "hits": self.hits,
             "iter": np.asarray(self.opt.iter),
         }
-
-
-def expect_same(result, expected):
-    assert result.keys() == expected.keys()
-    for key, array in expected.items():
-        np.testing.assert_array_equal(result[key], array, err_msg=key)
 
 
 def with_threads(count, **settings):

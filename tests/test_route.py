@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, config, optimizers
 from fastnn import _interrupts as interrupts
 from fastnn._layerwise import LayerSteps
 from fastnn._route import StepSettings, Unsupported, rate_of
-from fastnn._state import layer_state
 
 N, D, C, BATCH = 40, 5, 3, 12
 
@@ -47,15 +47,6 @@ def run(route, rates=(0.05, 0.1, 0.02, 0.05), rows=ROWS):
     return losses, hits
 
 
-def expect_same(net, other):
-    for key, p in other.params.items():
-        np.testing.assert_array_equal(net.params[key], p, err_msg=key)
-    ours, theirs = layer_state(net), layer_state(other)
-    assert ours.keys() == theirs.keys()
-    for key, value in theirs.items():
-        np.testing.assert_array_equal(ours[key], value, err_msg=key)
-
-
 def by_hand(net, optimizer, rates, change=lambda grads: grads, after=lambda net: None):
     """Take the steps of `run` as a user would; return losses and hits."""
     x, t = data()
@@ -80,7 +71,7 @@ def test_steps_are_gradient_and_update(name):
     losses, hits = run(route, rates)
     expected = by_hand(other, make(lr=0.3), rates)
     assert (losses.tolist(), hits.tolist()) == expected
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
     assert route.done == 4
     assert optimizer.lr == 0.3
 
@@ -162,7 +153,7 @@ def test_gradients_within_the_limits_are_left_alone():
     net, other = network(), network()
     run(steps(net, optimizers.SGD(), StepSettings(1e6, 1e6)))
     run(steps(other, optimizers.SGD()))
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
 
 
 def test_clipping_leaves_the_arrays_of_the_network_alone():
@@ -225,7 +216,7 @@ def test_an_error_leaves_whole_steps(error):
     with pytest.raises(error if isinstance(error, type) else ValueError):
         run(route)
     by_hand(other, optimizers.Adam(), (0.05, 0.1))
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
     assert route.done == 2
     assert (route.losses[2:] == -1).all() and (route.losses[:2] > 0).all()
     assert route._optimizer.lr == 0.3
@@ -235,7 +226,7 @@ def test_an_error_in_the_first_step_leaves_no_statistics():
     net = network()
     with pytest.raises(ValueError, match="no"):
         run(steps(net, raising(optimizers.SGD(), 1, ValueError("no"))))
-    expect_same(net, network())
+    expect_same(everything(net), everything(network()))
 
 
 def interrupting(net, number):
@@ -260,7 +251,7 @@ def test_ctrl_c_waits_for_the_end_of_the_step():
         run(route)
     assert signal.getsignal(signal.SIGINT) is before
     by_hand(other, optimizers.Adam(), (0.05, 0.1))
-    expect_same(net, other)
+    expect_same(everything(net), everything(other))
     assert route.done == 2
 
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers, second_order
-from fastnn._state import layer_state
 from fastnn.datasets import load_mnist
 from fastnn.second_order import Minimization, hessian, lbfgs, newton
 
@@ -30,16 +30,6 @@ def network(hidden=(6,), **settings):
 
 def linear(**settings):
     return MultiLayerNet(D, [], C, dtype="float64", seed=0, **settings)
-
-
-def everything(net):
-    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
-
-
-def expect_same(got, expected):
-    assert got.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
 
 
 def flat(arrays):

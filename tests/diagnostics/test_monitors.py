@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, layers, ops, optimizers
 from fastnn._layerwise import LayerSteps
-from fastnn._state import layer_state
 from fastnn.callbacks import Callback
 from fastnn.diagnostics import (
     Distribution,
@@ -57,16 +57,6 @@ def fit(net, epochs=3, **settings):
 
 def copies(net):
     return {key: p.copy() for key, p in net.params.items()}
-
-
-def everything(net):
-    return copies(net) | layer_state(net)
-
-
-def expect_same(got, expected):
-    assert got.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(got[key], value, err_msg=key)
 
 
 # --- layers ------------------------------------------------------------------------------
