@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
+from fastnn import layers
 from fastnn._route import Int64s
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
@@ -125,6 +126,11 @@ def turn_off_dropout(network: Any) -> None:
     for layer in named_layers(network).values():
         if hasattr(layer, "dropout_ratio"):
             layer.dropout_ratio = 0.0
+
+
+def is_regression(network: Any) -> bool:
+    """Return whether the loss is known to be the squared error."""
+    return isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss)
 
 
 def labels_of(t: Array) -> Int64s | None:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
-from fastnn import layers
 from fastnn._own_networks import (
     PENALTY,
     expect,
+    is_regression,
     labels_of,
     random_state_kept,
     strength,
@@ -163,7 +163,7 @@ def check_penalty(
 
 def chance(network: Any, t: Array) -> tuple[float, str, float]:
     """Return the loss of a network that knows nothing, its formula, the largest at the start."""
-    if isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss):
+    if is_regression(network):
         squares = np.square(t.reshape(len(t), -1), dtype=np.float64).sum(axis=1)
         return float(squares.mean()) / 2, "the mean of t^2 / 2", sys.float_info.max
     classes = getattr(network, "output_size", None)

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
-from fastnn import layers
 from fastnn._engine import optimizer_of
+from fastnn._layerwise import hits_of
 from fastnn._own_networks import (
     PENALTY,
     batches,
     expect,
     in_training,
+    is_regression,
     labels_of,
     random_state_kept,
     repeatable,
@@ -80,12 +81,12 @@ def check_overfitting(
     most = numbers.whole("steps", steps, 1)
     copied, losses = without_penalty(network, penalty), []
     turn_off_dropout(copied)
-    standardised = optimizer is None and _is_regression(network)
+    standardised = optimizer is None and is_regression(network)
     if standardised:
         scale = targets.std(axis=0, dtype=np.float64)
         targets = (targets - targets.mean(axis=0)) / np.where(scale > 0, scale, 1)
     limit = _OVERFITTED
-    if _is_regression(network) or labels_of(targets) is None:
+    if is_regression(network) or labels_of(targets) is None:
         limit *= float(targets.var(axis=0, dtype=np.float64).sum()) / 2 or 1.0
     optimizer = _copy_of(optimizer)
     done, share = False, math.nan
@@ -94,7 +95,7 @@ def check_overfitting(
         for step in range(most + 1):
             losses.append(loss())
             if losses[-1] < limit or step == most:
-                if not _is_regression(network):
+                if not is_regression(network):
                     share = _accuracy(in_training(copied.predict)(x), targets)
                 done = losses[-1] < limit and not share < 1
             if done or step == most or not math.isfinite(losses[-1]):
@@ -168,7 +169,7 @@ def check_generalisation(
     x, t = expect(network, x, t, None)
     name = "beats chance on new samples"
     labels = labels_of(t)
-    if labels is None or _is_regression(network):
+    if labels is None or is_regression(network):
         return Check(name, None, "the targets are no classes")
     if len(x) < 10:
         raise ValueError(f"x: expected at least 10 samples, got {len(x)}")
@@ -203,10 +204,6 @@ def check_generalisation(
     return Check(name, ok, text, advice, values)
 
 
-def _is_regression(network: Any) -> bool:
-    return isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss)
-
-
 def _copy_of(optimizer: Any) -> Any:
     return Adam() if optimizer is None else copy.deepcopy(optimizer_of(optimizer, {}))
 
@@ -214,6 +211,4 @@ def _copy_of(optimizer: Any) -> Any:
 def _accuracy(scores: Array, t: Array) -> float:
     """Return the share of samples whose largest score is the label's; NaN without classes."""
     labels = labels_of(t)
-    if labels is None:
-        return math.nan
-    return float(np.mean(np.asarray(scores).argmax(axis=1) == labels))
+    return math.nan if labels is None else hits_of(np.asarray(scores), labels) / len(labels)

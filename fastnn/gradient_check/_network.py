@@ -14,6 +14,7 @@ from fastnn._own_networks import (
     batches,
     expect_samples,
     expect_trainable,
+    is_regression,
     named_layers,
     random_state_kept,
     repeatable,
@@ -30,7 +31,6 @@ from fastnn.gradient_check._differences import (
     may_have_kinks,
 )
 from fastnn.gradient_check._report import GradientReport
-from fastnn.layers import IdentityWithLoss
 from fastnn.optimizers import Adam
 
 _BATCH = 32  # samples of a step of the burn-in
@@ -151,7 +151,7 @@ def gradient_check(
     if given is not None:
         setattr(checked, penalty, 0.0)
     # The logarithm of a probability near 1 is near 0, but rounded as the probability is.
-    squares = isinstance(getattr(checked, "last_layer", None), IdentityWithLoss)
+    squares = is_regression(checked)
     objective = Objective(checked.params, loss, gradients, found, 0.0 if squares else 1.0)
     data, crossed = compare(objective, some, sizes, seed, **settings)
     alone: dict[str, ParameterCheck] = {}
