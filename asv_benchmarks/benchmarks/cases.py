@@ -124,4 +124,8 @@ CASES = dict(_cases())
 # (matrix products), or what users see (training, scripts).
 _DOUBLE = ("affine", "convolution", "training", "dropin")
 RATED = [name for name, case in CASES.items() if case.dtype != "float64" or case.family in _DOUBLE]
-LIMITED = [name for name in RATED if CASES[name].unit and CASES[name].dtype == "float32"]
+# Below some 100 kB or kflop, a microsecond at most, the limit says nothing: a call is longer.
+_LEAST = 100_000
+LIMITED = [
+    name for name in RATED if CASES[name].amount >= _LEAST and CASES[name].dtype == "float32"
+]

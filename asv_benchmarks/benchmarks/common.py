@@ -148,8 +148,8 @@ def over_limit(make, unit, amount, dtype):
         call()
     limit = limits.arithmetic(dtype, 1) if unit == "flops" else limits.copy(amount, 1)
     # There are several ways to copy; the fastest is the limit.
-    fastest = max(_ratio(call, variant.run) for variant in limit.variants)
-    return round(fastest * limit.work / amount, 4)
+    fastest = min(limit.variants, key=lambda v: min(_seconds(v.run, 1) for _ in range(10)))
+    return round(_ratio(call, fastest.run) * limit.work / amount, 4)
 
 
 def over_one_thread(make, threads):
