@@ -27,11 +27,12 @@ from .common import DTYPES
 class Case(NamedTuple):
     """A case: its family, what makes the call, and its work if that limits it.
 
-    `amount` is the floating-point operations of matrix products (`unit` "flops"), or the bytes
-    that are read and written at least (`unit` "bytes").
+    `kind` is its name without sizes and dtype; `amount` is the floating-point operations of matrix
+    products (`unit` "flops"), or the bytes that are read and written at least (`unit` "bytes").
     """
 
     family: str
+    kind: str
     make: Callable[[], Callable[[], Any]]
     dtype: str
     unit: str = ""
@@ -96,6 +97,7 @@ _AXES = [
     ("orders", orders.order, [orders.METHODS, orders.SIZES]),
     ("training", training.step, [training.OPTIMIZERS, training.NORMALIZATIONS]),
     ("training", training.epoch, [training.OPTIMIZERS, training.NORMALIZATIONS], "flops", _epoch),
+    ("training", training.watched, [training.EVERY]),
     ("ensembles", ensembles.predict, []),
     ("ensembles", ensembles.distilled, [ensembles.TEMPERATURES]),
     ("dropin", dropin.step, [dropin.SCRIPTS]),
@@ -110,12 +112,13 @@ def _cases():
         module = make.__module__.rpartition(".")[2]
         for *args, dtype in product(*axes, _DTYPES.get(make, DTYPES)):
             given = [*args, dtype] if make not in _DTYPES else args
+            kind = " ".join((f"{module}.{make.__name__}", *(a for a in args if isinstance(a, str))))
             name = " ".join(map(str, (f"{module}.{make.__name__}", *args, dtype))).strip()
             unit, count = work or ("", None)
             amount = 0
             if count:
                 amount = count(*args) * (np.dtype(dtype).itemsize if unit == "bytes" else 1)
-            yield name, Case(family, partial(make, *given), dtype, unit, amount)
+            yield name, Case(family, kind, partial(make, *given), dtype, unit, amount)
 
 
 CASES = dict(_cases())
@@ -128,4 +131,10 @@ RATED = [name for name, case in CASES.items() if case.dtype != "float64" or case
 _LEAST = 100_000
 LIMITED = [
     name for name in RATED if CASES[name].amount >= _LEAST and CASES[name].dtype == "float32"
+]
+
+# Where threads share the work, each kind at its largest.
+SHARED = [
+    max((name for name in LIMITED if CASES[name].kind == kind), key=lambda name: CASES[name].amount)
+    for kind in dict.fromkeys(CASES[name].kind for name in LIMITED)
 ]

@@ -44,6 +44,14 @@ def _lacks(error):
     return "unexpected keyword argument" in str(error)
 
 
+def skip(reason):
+    """End a benchmark without a result and without a failure."""
+    # Not at the top: perf_check runs cases where asv is not installed.
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+
+    raise SkipNotImplemented(reason)
+
+
 @contextmanager
 def skipped_where_absent():
     """Give a benchmark no result, instead of a failure, on commits older than what it calls."""
@@ -52,10 +60,7 @@ def skipped_where_absent():
     except (AttributeError, ImportError, TypeError) as error:
         if not _lacks(error):
             raise
-        # Not at the top: perf_check runs cases where asv is not installed.
-        from asv_runner.benchmarks.mark import SkipNotImplemented
-
-        raise SkipNotImplemented(str(error)) from error
+        skip(str(error))
 
 
 _preparing = 0.0  # seconds spent in `ready`
@@ -83,7 +88,7 @@ def clock():
 
 
 class Timed:
-    """How a case is timed: by many short samples, each of ten calls in a row.
+    """How a case is timed: by up to 100 samples in 0.2 s, five at least, of ten calls in a row.
 
     There is no ``setup``: asv would run it again before every single call, which is longer
     than what is measured. Cases are made by :func:`ready` instead, at the first call. That
@@ -120,7 +125,11 @@ def _ratio(ours, theirs, seconds=0.15):
         order = calls if len(ratios) % 2 else calls[::-1]
         took = {call: _seconds(call, number) for call in order}
         ratios.append(took[ours] / took[theirs])
-    return round(statistics.median(ratios), 4)
+    return _rounded(statistics.median(ratios))
+
+
+def _rounded(ratio):
+    return float(f"{ratio:.4g}")
 
 
 def _on(impl, call):
@@ -149,7 +158,7 @@ def over_limit(make, unit, amount, dtype):
     limit = limits.arithmetic(dtype, 1) if unit == "flops" else limits.copy(amount, 1)
     # There are several ways to copy; the fastest is the limit.
     fastest = min(limit.variants, key=lambda v: min(_seconds(v.run, 1) for _ in range(10)))
-    return round(_ratio(call, fastest.run) * limit.work / amount, 4)
+    return _rounded(_ratio(call, fastest.run) * limit.work / amount)
 
 
 def over_one_thread(make, threads):

@@ -4,7 +4,7 @@ All are times over times: less is better, as asv takes for granted, which looks 
 among these. The dashboard shows the first as its reciprocal, the speed-up.
 """
 
-from .cases import CASES, LIMITED, RATED
+from .cases import CASES, LIMITED, RATED, SHARED
 from .common import over_limit, over_numpy, over_one_thread
 
 
@@ -37,7 +37,7 @@ class OverLimit:
 class OverOneThread:
     """Time on several threads over that on one."""
 
-    params = [[name for name in RATED if name.startswith("training.epoch")], [2]]
+    params = [SHARED, [2]]
     param_names = ["case", "threads"]
     unit = "ratio"
 

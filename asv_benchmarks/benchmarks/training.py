@@ -11,6 +11,7 @@ OPTIMIZERS = ["SGD", "Adam"]
 NORMALIZATIONS = ["none", "batchnorm"]
 BATCH = 128
 STEPS = 20  # in an epoch
+EVERY = [20, 5]  # steps between two looks of a monitor
 
 
 def _network(normalization, dtype):
@@ -47,8 +48,8 @@ def watched(every, dtype):
 
     net, rule = _network("none", dtype), _optimizer("SGD")
     x, t = samples(STEPS * BATCH, dtype)
-    callbacks = [] if every == "none" else [Monitor(x[:300], t[:300], int(every))]
-    return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=callbacks, verbose=False, seed=0)
+    monitor = Monitor(x[:300], t[:300], every)
+    return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=[monitor], verbose=False, seed=0)
 
 
 class Training(Timed):
@@ -73,8 +74,8 @@ class Watched(Timed):
     """An epoch with a monitor on 300 samples: at its start, after a step, and each so many."""
 
     number = 1
-    params = [["none", "20", "5"], DTYPES]
-    param_names = ["every", "dtype"]
+    params = [IMPLS, EVERY, DTYPES]
+    param_names = ["impl", "every", "dtype"]
 
-    def time_epoch(self, every, dtype):
-        ready("fastnn", watched, every, dtype)()
+    def time_epoch(self, impl, every, dtype):
+        ready(impl, watched, every, dtype)()

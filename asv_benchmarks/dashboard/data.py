@@ -25,9 +25,10 @@ FACTS = {
     "startup.Startup.timeraw_load": ("first training step, kernels on disk", "s", 1.0),
     "startup.Startup.timeraw_compile": ("first training step, nothing compiled yet", "s", 1.0),
     "startup.CacheSize.track_step": ("compiled kernels of a training step", "MB", 1e6),
-    "memory.PeakMemory.peakmem_import": ("peak memory of a process before any call", "MB", 1e6),
-    "memory.PeakMemory.peakmem_fit": ("peak memory of a process that trains", "MB", 1e6),
-    "memory.Allocations.track_bytes_of_a_step": ("allocated for a training step", "bytes", 1.0),
+    "memory.PeakMemory.track_peakmem_import": ("peak memory of import fastnn", "MB", 1e6),
+    "memory.PeakMemory.track_peakmem_fit": ("peak memory of a process that trains", "MB", 1e6),
+    "memory.Allocations.track_bytes_of_a_step": ("allocated by a step, by layers", "kB", 1e3),
+    "memory.Allocations.track_bytes_of_an_epoch": ("allocated by an epoch of fit", "kB", 1e3),
 }
 VERSIONS = ("python", "numpy", "numba")
 

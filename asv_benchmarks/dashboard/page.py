@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -225,10 +226,10 @@ def _summary(run: Run) -> str:
     if not results:
         return ""
     faster = sum(result < 1 for result in results.values())
-    mean = 1 / geometric_mean(results.values())
+    middle = 1 / statistics.median(results.values())
     return (
-        f'<p class="lead"><strong>{mean:.1f} times</strong> as fast as the NumPy reference, on one '
-        f"thread each (geometric mean of {len(results)} cases; faster in {faster} of them).</p>"
+        f'<p class="lead"><strong>{middle:.1f} times</strong> as fast as the NumPy reference, on '
+        f"one thread each, in the median of {len(results)} cases; faster in {faster} of them.</p>"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import statistics
 from html import unescape
 from urllib.request import urlopen
 
@@ -47,6 +48,12 @@ def test_speedups_are_those_of_the_result_file(html, project):
     ):
         assert result == expected  # to the last digit
         assert text == f"{1 / expected:.2f}x"
+
+
+def test_headline_is_the_median(html, project):
+    results = project.newest[data.OVER_NUMPY]
+    assert f"<strong>{1 / statistics.median(results):.1f} times</strong>" in html
+    assert f"median of {len(results)} cases; faster in {len(results) - 1} of them" in html
 
 
 def test_families_show_the_geometric_mean(html, project):
