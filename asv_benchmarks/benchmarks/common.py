@@ -22,6 +22,11 @@ from fastnn import config
 cpu_target.typing_context.refresh()
 cpu_target.target_context.refresh()
 
+# glibc maps new pages for each large array, until the first of up to 32 MB has been freed: from
+# then on it keeps memory for those that are no larger. Without this, what happened to come first
+# would decide how long NumPy's temporaries take, at some commits and not at others.
+np.empty(31 << 20, np.uint8)
+
 BACKENDS = {"fastnn": "numba", "numpy": "numpy"}
 
 IMPLS = list(BACKENDS)
@@ -163,15 +168,17 @@ def over_limit(make, unit, amount, dtype):
 
 def over_one_thread(make, threads):
     """Return the time of a case's call on so many threads over its time on one."""
-    with skipped_where_absent():
-        call = make()
-        call()
 
     def on(count):
+        call = make()  # a network of its own: one plans anew when the count changes
+
         def run():
             fastnn.set_num_threads(count)
             call()
 
         return run
 
-    return _ratio(on(threads), on(1))
+    with skipped_where_absent():
+        calls = on(threads), on(1)
+        calls[0]()
+    return _ratio(*calls)

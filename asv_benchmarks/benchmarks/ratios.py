@@ -1,7 +1,7 @@
 """Ratios of times that are measured in turns, so that they hold on a machine with other work.
 
 All are times over times: less is better, as asv takes for granted, which looks for regressions
-among these. The dashboard shows the first as its reciprocal, the speed-up.
+among those over NumPy's. The dashboard shows the first as its reciprocal, the speed-up.
 """
 
 from .cases import CASES, LIMITED, RATED, SHARED

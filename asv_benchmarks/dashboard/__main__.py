@@ -8,7 +8,7 @@ import http.server
 from pathlib import Path
 
 from .build import build
-from .measure import last_commits, measure, whole_hashes
+from .measure import branch, last_commits, measure
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -41,13 +41,14 @@ def main(argv: list[str] | None = None) -> None:
         help="measure as many of the last commits that changed the library (1)",
     )  # fmt: skip
     parser.add_argument(
-        "--revisions", nargs="+", default=[], metavar="REV", help="measure these commits instead"
-    )
+        "--revisions", nargs="+", default=[], metavar="REV",
+        help="measure the library as in these commits instead",
+    )  # fmt: skip
     parser.add_argument(
         "--every-environment", action="store_true",
         help="measure with the oldest NumPy and Numba too",
     )  # fmt: skip
-    parser.add_argument("--bench", default="", metavar="REGEX", help="measure only these")
+    parser.add_argument("--bench", default="", metavar="REGEX", help="measure only these, as asv")
     parser.add_argument("--machine", help="name under which to store what is measured")
     parser.add_argument(
         "--commit-url", default="", help="what a commit is appended to for a link to it"
@@ -57,10 +58,12 @@ def main(argv: list[str] | None = None) -> None:
     config, site = arguments.config.resolve(), arguments.site.resolve()
     for step in arguments.steps:
         if step == "measure":
-            commits = whole_hashes(config, arguments.revisions)
+            # What did not change the library is as fast as what did before it.
+            found = (last_commits(config, 1, revision) for revision in arguments.revisions)
+            commits = [*dict.fromkeys(commit for commits in found for commit in commits)]
             measure(
                 config,
-                commits or last_commits(config, arguments.commits),
+                commits or last_commits(config, arguments.commits, branch(config)),
                 arguments.every_environment,
                 arguments.bench,
                 arguments.machine,

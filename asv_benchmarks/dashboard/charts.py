@@ -75,7 +75,7 @@ def bar(label: str, value: float, scale: Scale, result: float | None = None) -> 
         f'<div class="bar{below}" data-label="{escape(label)}"{source}>'
         f'<span>{escape(label)}</span><div class="track">{grid}'
         f'<b style="left:{start:.2f}%;width:{end - start:.2f}%"></b></div>'
-        f"<output>{escape(scale.unit.format(value))}</output></div>"
+        f'<span class="value">{escape(scale.unit.format(value))}</span></div>'
     )
 
 

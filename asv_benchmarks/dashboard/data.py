@@ -25,10 +25,10 @@ FACTS = {
     "startup.Startup.timeraw_load": ("first training step, kernels on disk", "s", 1.0),
     "startup.Startup.timeraw_compile": ("first training step, nothing compiled yet", "s", 1.0),
     "startup.CacheSize.track_step": ("compiled kernels of a training step", "MB", 1e6),
-    "memory.PeakMemory.track_peakmem_import": ("peak memory of import fastnn", "MB", 1e6),
-    "memory.PeakMemory.track_peakmem_fit": ("peak memory of a process that trains", "MB", 1e6),
+    "memory.PeakMemory.track_peakmem_import": ("own memory of import fastnn, at most", "MB", 1e6),
+    "memory.PeakMemory.track_peakmem_fit": ("own memory of a training, at most", "MB", 1e6),
     "memory.Allocations.track_bytes_of_a_step": ("allocated by a step, by layers", "kB", 1e3),
-    "memory.Allocations.track_bytes_of_an_epoch": ("allocated by an epoch of fit", "kB", 1e3),
+    "memory.Allocations.track_bytes_of_an_epoch": ("allocated by an epoch of fit", "MB", 1e6),
 }
 VERSIONS = ("python", "numpy", "numba")
 
@@ -48,12 +48,6 @@ class Run:
     def place(self) -> tuple[str, str]:
         """Machine and environment: what results must have in common to be compared."""
         return str(self.facts.get("machine", "")), self.environment
-
-    @property
-    def title(self) -> str:
-        """What a link to the page of the place says."""
-        versions = [f"{key} {self.facts[key]}" for key in VERSIONS if self.facts.get(key)]
-        return f"{', '.join(versions) or self.environment} on {self.place[0]}"
 
 
 def _cases(axes: Sequence[Sequence[str]]) -> list[str]:
@@ -83,21 +77,25 @@ def _read(results: Any, benchmarks: Mapping[str, Any]) -> Run:
     return Run(results.commit_hash, date, results.env_name, facts, values, failed)
 
 
-def read(results_dir: Path, revisions: Mapping[str, int]) -> list[Run]:
-    """Return the runs of the commits that have a revision number, in the order of these.
+def read(
+    results_dir: Path, benchmarks: Mapping[str, Any], commits: Sequence[str]
+) -> tuple[list[Run], int]:
+    """Return the runs of some commits in their order, and how many are of others.
 
     Parameters
     ----------
     results_dir : Path
-        Folder of asv's results, ``benchmarks.json`` among them.
-    revisions : dict
-        Commit -> number, as in :func:`published_revisions`.
+        Folder of asv's results.
+    benchmarks : dict
+        Those that there are now, as asv describes them.
+    commits : sequence of str
+        Whole hashes, the oldest first.
     """
-    benchmarks = json.loads((results_dir / "benchmarks.json").read_text(encoding="utf-8"))
-    known = {key: value for key, value in benchmarks.items() if isinstance(value, dict)}
-    runs = (_read(results, known) for results in iter_results(str(results_dir)))
-    chosen = [run for run in runs if run.commit in revisions and (run.values or run.failed)]
-    return sorted(chosen, key=lambda run: (revisions[run.commit], run.place))
+    order = {commit: i for i, commit in enumerate(commits)}
+    found = [*iter_results(str(results_dir))]
+    chosen = [_read(results, benchmarks) for results in found if results.commit_hash in order]
+    runs = [run for run in chosen if run.values or run.failed]
+    return sorted(runs, key=lambda run: (order[run.commit], run.place)), len(found) - len(chosen)
 
 
 def by_place(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -120,6 +118,23 @@ def by_place(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
     return dict(sorted(found.items(), key=standing, reverse=True))
 
 
+def title(runs: Sequence[Run], found: Sequence[Regression]) -> str:
+    """Return what a link to the page of a place says."""
+    newest = runs[-1]
+    versions = [f"{key} {newest.facts[key]}" for key in VERSIONS if newest.facts.get(key)]
+    sure = sum(r.seen_twice(runs) for r in found)
+    listed = f", {count(sure, 'regression')}" if sure else ""
+    return (
+        f"{', '.join(versions) or newest.environment} on {newest.place[0]} "
+        f"({count(len(runs), 'commit')}{listed})"
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural but for one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def families(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Return cases by family, the first part of their names."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
@@ -137,8 +152,8 @@ def geometric_mean(values: Iterable[float]) -> float:
 def history(runs: Iterable[Run], key: str) -> dict[str, list[tuple[Run, float]]]:
     """Return for each family the geometric mean of a benchmark over the commits that have it.
 
-    Only cases that all these commits have are counted, so that a new case makes no step. Should
-    there be none, the family is left out.
+    Only cases that all these commits have are counted, so that a new case makes no step. The
+    history begins after the last commit that has none of the newest one's.
     """
     by_family: dict[str, list[tuple[Run, dict[str, float]]]] = defaultdict(list)
     for run in runs:
@@ -146,11 +161,13 @@ def history(runs: Iterable[Run], key: str) -> dict[str, list[tuple[Run, float]]]
             by_family[name].append((run, cases))
     found = {}
     for name, entries in by_family.items():
-        common = set.intersection(*({*cases} for _, cases in entries))
-        if common:
-            found[name] = [
-                (run, geometric_mean(cases[case] for case in common)) for run, cases in entries
-            ]
+        common, first = {*entries[-1][1]}, len(entries)
+        while first and common & {*entries[first - 1][1]}:
+            first -= 1
+            common &= {*entries[first][1]}
+        found[name] = [
+            (run, geometric_mean(cases[case] for case in common)) for run, cases in entries[first:]
+        ]
     return found
 
 
@@ -168,13 +185,14 @@ class Regression:
 
     def concerns(self, run: Run) -> bool:
         """Say whether it was found in results of the same machine and versions."""
-        return all(run.facts.get(key, value) == value for key, value in self.facts.items())
+        keys = ("machine", *VERSIONS)
+        return all(run.facts.get(key) == self.facts.get(key, run.facts.get(key)) for key in keys)
 
-
-def published_revisions(html_dir: Path) -> dict[str, int]:
-    """Return the number of each commit that asv has published, in the order of the branch."""
-    index = json.loads((html_dir / "index.json").read_text(encoding="utf-8"))
-    return {commit: int(number) for number, commit in index["revision_to_hash"].items()}
+    def seen_twice(self, runs: Sequence[Run]) -> bool:
+        """Say whether the last of several commits are not the only result of the higher value."""
+        name = self.benchmark.partition("(")[0]
+        start = [run.commit for run in runs].index(self.commit)
+        return sum(name in run.values for run in runs[start:]) > 1
 
 
 def regressions(html_dir: Path) -> list[Regression]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import asv.plugin_manager  # noqa: F401 - it knows the kinds of environments
 from asv.config import Config
 from asv.environment import get_environments
 from asv.machine import Machine, MachineCollection
-from asv.results import iter_results_for_machine_and_hash
+from asv.results import Results, iter_results_for_machine_and_hash
 from asv.util import load_json
+
+from .data import OVER_NUMPY
 
 # What a commit has to change to be worth measuring.
 LIBRARY = ("fastnn", "kernels")
@@ -35,19 +42,39 @@ def git(config: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def last_commits(config: Path, count: int) -> list[str]:
-    """Return the last commits of the branch that changed the library, the newest first."""
-    branch = Config.load(str(config)).branches[0]
+def branch(config: Path) -> str:
+    """Return the branch whose history is shown; exit if the repository lacks it."""
+    name: str = Config.load(str(config)).branches[0]
+    if not git(config, "branch", "--list", name).strip():
+        sys.exit(
+            f"dashboard: there is no branch {name} here, which {config.name} names; "
+            f"`git branch {name} origin/{name}` may make it"
+        )
+    return name
+
+
+def last_commits(config: Path, count: int, revision: str) -> list[str]:
+    """Return the last commits of a revision that changed the library, the newest first."""
     found = git(
-        config, "log", "--first-parent", f"--max-count={count}", "--format=%H", branch,
+        config, "log", "--first-parent", f"--max-count={count}", "--format=%H", revision,
         "--", *(f":/{folder}" for folder in LIBRARY),
     )  # fmt: skip
     return found.split()
 
 
-def whole_hashes(config: Path, revisions: list[str]) -> list[str]:
-    """Return the commits of some revisions."""
-    return [git(config, "rev-parse", "--verify", f"{r}^{{commit}}").strip() for r in revisions]
+def discover(config: Path) -> dict[str, Any]:
+    """Have asv write down what benchmarks there are now; return that."""
+    # It wants some machine, though it measures nothing on it.
+    machine = next(iter(known_machines()), None) or machine_name(None)
+    code = run_asv(
+        config, "run", "--bench", "just-discover", "--environment", f"existing:{sys.executable}",
+        "--machine", machine,
+    )  # fmt: skip
+    if code:
+        sys.exit("dashboard: asv found no benchmarks; is fastnn installed beside it?")
+    path = config.parent / Config.load(str(config)).results_dir / "benchmarks.json"
+    listed = json.loads(path.read_text(encoding="utf-8"))
+    return {name: value for name, value in listed.items() if isinstance(value, dict)}
 
 
 def environments(config: Path) -> list[str]:
@@ -56,36 +83,55 @@ def environments(config: Path) -> list[str]:
     return [found.name for found in get_environments(settings, None, verbose=False)]
 
 
-def has_results(results_dir: Path, commit: str, environment: str) -> bool:
-    """Say whether some machine has measured a commit in an environment."""
-    return any(results_dir.glob(f"*/{commit[:8]}-{environment}.json"))
+def numbers(
+    results_dir: Path, commit: str, environment: str, bench: str, benchmarks: Mapping[str, Any]
+) -> int:
+    """Return how many numbers all machines have of a commit in an environment.
 
-
-def numbers(results_dir: Path, machine: str, commit: str, environment: str) -> int:
-    """Return how many numbers a result file has."""
-    found = iter_results_for_machine_and_hash(str(results_dir), machine, commit)
+    Those of the benchmarks that match are counted, as far as these are what they are now.
+    """
     values = [
         value
-        for results in found
+        for folder in results_dir.iterdir()
+        if folder.is_dir()
+        for results in iter_results_for_machine_and_hash(str(results_dir), folder.name, commit)
         if results.env_name == environment
-        for key in results.get_all_result_keys()
-        for value in results.get_result_value(key, results.get_result_params(key))
+        for key in results.get_result_keys(benchmarks)
+        for name, value in _values(results, key)
+        if re.search(bench, name)
     ]
     return sum(value is not None and value == value for value in values)  # not NaN
+
+
+def _values(results: Results, key: str) -> Iterator[tuple[str, float | None]]:
+    """Yield a benchmark's results with the names that asv matches: those of its parameters too."""
+    axes = results.get_result_params(key)
+    names = [f"{key}({', '.join(case)})" for case in product(*axes)] if axes else [key]
+    yield from zip(names, results.get_result_value(key, axes), strict=True)
+
+
+def known_machines() -> list[str]:
+    """Return the names under which asv knows this machine."""
+    path = Path(MachineCollection.get_machine_file_path())
+    return [name for name in load_json(str(path)) if name != "version"] if path.exists() else []
 
 
 def machine_name(given: str | None) -> str:
     """Return the name under which asv knows this machine; have it know what it is, if it does not.
 
-    Exits if there are several names and none is given.
+    Without a name that is the computer's, or the only one that asv knows. Exits if it is neither.
     """
-    path = Path(MachineCollection.get_machine_file_path())
-    known = [name for name in load_json(str(path)) if name != "version"] if path.exists() else []
-    if given is None and len(known) > 1:
-        sys.exit(f"dashboard: asv knows this machine as {', '.join(known)}; choose by --machine")
-    name = given or (known[0] if known else platform.node())
+    known = known_machines()
+    name = given or (platform.node() if len(known) != 1 else known[0])
     if name not in known:
-        MachineCollection.save(name, {**Machine.get_defaults(), "machine": name})
+        if known and not given:
+            sys.exit(f"dashboard: asv knows this machine as {', '.join(known)}; use --machine")
+        # Without the version of the system's kernel, and memory in whole GiB: asv compares results
+        # of equal machines alone.
+        facts = {**Machine.get_defaults(), "machine": name, "os": platform.system()}
+        if facts["ram"].isdigit():
+            facts["ram"] = str(round(int(facts["ram"]) / 2**30) << 30)
+        MachineCollection.save(name, facts)
     return name
 
 
@@ -96,9 +142,9 @@ def measure(
     bench: str = "",
     machine: str | None = None,
 ) -> None:
-    """Measure those commits that no machine has results of.
+    """Measure those commits of which no machine has the numbers asked for.
 
-    Exits if asv fails, or if a commit is without a single number after all.
+    Exits if asv fails, or if a commit is without a single one after all.
 
     Parameters
     ----------
@@ -109,33 +155,40 @@ def measure(
     every_environment : bool
         Measure in all environments of the configuration, not in the first alone.
     bench : str
-        Regular expression for the benchmarks to measure; all if empty.
+        Regular expression for the benchmarks to measure; all if empty, and then a commit counts as
+        measured if it has the ratios that the landing page leads with.
     machine : str, optional
         Name of this machine among the results.
     """
+    if not commits:
+        return
     results_dir = config.parent / Config.load(str(config)).results_dir
     names = environments(config)
     if not names:
         sys.exit("dashboard: no environment of asv.conf.json can be made with this Python")
+    benchmarks = discover(config)
+
+    def lacking(environment: str, asked: str) -> list[str]:
+        return [c for c in commits if not numbers(results_dir, c, environment, asked, benchmarks)]
+
+    ratios = re.escape(OVER_NUMPY)
     for name in names if every_environment else names[:1]:
-        missing = [commit for commit in commits if not has_results(results_dir, commit, name)]
+        missing = lacking(name, bench or ratios)
         print(f"dashboard: {len(missing)} of {len(commits)} commits to measure in {name}")
         if missing:
-            _run(config, results_dir, missing, name, bench, machine_name(machine))
+            code = _run(config, missing, name, bench, machine_name(machine))
+            # Of a part, a commit may have nothing.
+            if still := lacking(name, "" if bench else ratios):
+                sys.exit(f"dashboard: no benchmark ran at commit {still[0][:8]}")
+            if code:
+                sys.exit(f"dashboard: asv run ended with exit code {code}: some benchmarks failed")
 
 
-def _run(
-    config: Path, results_dir: Path, commits: list[str], environment: str, bench: str, machine: str
-) -> None:
+def _run(config: Path, commits: list[str], environment: str, bench: str, machine: str) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(commits))
         file.flush()
-        code = run_asv(
+        return run_asv(
             config, "run", f"HASHFILE:{file.name}", "--environment", environment,
             "--machine", machine, "--show-stderr", *(["--bench", bench] if bench else []),
         )  # fmt: skip
-    for commit in commits:
-        if not numbers(results_dir, machine, commit, environment):
-            sys.exit(f"dashboard: no benchmark ran at commit {commit[:8]}")
-    if code:
-        sys.exit(f"dashboard: asv run ended with exit code {code}: some benchmarks failed")

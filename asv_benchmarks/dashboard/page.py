@@ -15,6 +15,7 @@ from .data import (
     OVER_ONE_THREAD,
     Regression,
     Run,
+    count,
     families,
     geometric_mean,
     history,
@@ -55,10 +56,6 @@ def _section(name: str, title: str, note: str, body: str) -> str:
     )
 
 
-def _commits(count: int) -> str:
-    return f"{count} commit{'' if count == 1 else 's'}"
-
-
 def _missing(run: Run, benchmark: str) -> str:
     return (
         f'<p class="missing">No data: commit {run.commit[:HASH]} has no results of '
@@ -88,7 +85,9 @@ def _speedups(run: Run) -> str:
     note = (
         "Time of the NumPy reference over that of the kernel, one thread each, measured in turns "
         "in one process. A family shows the geometric mean of its cases; open it to see them. "
-        "The scale is logarithmic; a bar to the left of 1 is a case in which NumPy is faster."
+        "The scale is logarithmic; a bar to the left of 1 is a case in which NumPy is faster. The "
+        "references of orders and dropout draw the same random numbers as the kernels, which in "
+        "NumPy is slow."
     )
     scale = charts.speedup_scale([1 / result for result in results.values()])
     body = _bars(results, scale, 1.0) if results else _missing(run, OVER_NUMPY)
@@ -111,20 +110,20 @@ def _threads(run: Run) -> str:
     results = run.values.get(OVER_ONE_THREAD, {})
     if not results:
         return ""
-    rows = "".join(
-        f'<tr data-result="{result!r}"><td>{escape(case.rpartition(", ")[0])}</td>'
-        f'<td class="n">{escape(case.rpartition(", ")[2])}</td>'
-        f'<td class="n">{1 / result:.2f}x</td></tr>'
-        for case, result in results.items()
+    scale = charts.speedup_scale([1 / result for result in results.values()])
+    bars = _bars({f"{case} threads": result for case, result in results.items()}, scale, 1.0)
+    note = (
+        "Time of a call on one thread over that on several, measured in turns, for each kind of "
+        "call at its largest."
     )
-    note = "Time of a training epoch on one thread over that on several, measured in turns."
-    head = '<tr><th>case</th><th class="n">threads</th><th class="n">speed-up</th></tr>'
-    return _section("threads", "Speed-up by threads", note, f"<table>{head}{rows}</table>")
+    return _section("threads", "Speed-up by threads", note, bars)
 
 
 def _history(runs: Sequence[Run]) -> str:
     cards = []
     for name, entries in history(runs, OVER_NUMPY).items():
+        last = entries[-1][0].commit
+        end = "" if last == runs[-1].commit else f", the last <code>{last[:HASH]}</code>"
         values = [1 / result for _, result in entries]
         titles = [
             f"{run.commit[:HASH]}, {run.date:%Y-%m-%d}: {value:.2f}x"
@@ -134,12 +133,14 @@ def _history(runs: Sequence[Run]) -> str:
             f'<div class="card" data-label="{escape(name)}" data-points="{len(values)}">'
             f"<h3>{escape(name)}<strong>{values[-1]:.2f}x</strong></h3>"
             f'{charts.sparkline(values, titles)}<p class="dim">{values[0]:.2f}x at '
-            f"<code>{entries[0][0].commit[:HASH]}</code>, {_commits(len(values))}</p></div>"
+            f"<code>{entries[0][0].commit[:HASH]}</code>, {count(len(values), 'commit')}{end}"
+            "</p></div>"
         )
     note = (
         "Speed-up over NumPy of each family, from its first commit to the newest: geometric mean "
         "of the cases that all of its commits have, so that it can differ from the mean above. "
-        "Logarithmic, each chart on its own scale, none of which is below a factor of 1.5 in all."
+        "Each commit is compared with its own reference. Logarithmic, each chart on its own scale, "
+        "none of which is below a factor of 1.5 in all."
     )
     body = f'<div class="cards">{"".join(cards)}</div>' if cards else _missing(runs[-1], OVER_NUMPY)
     return _section("history", "History", note, body)
@@ -157,22 +158,17 @@ def _step(r: Regression) -> str:
     name, _, case = r.benchmark.partition("(")
     case = case[:-1].replace("'", "")
     shown = f"{SHORT[name]}: {case}" if name in SHORT else r.benchmark
+    label, unit, divisor = FACTS.get(name, (shown, "", 1.0))
+    values = f"{r.before / divisor:.4g} to {r.after / divisor:.4g} {unit}"
     return (
         f'<tr data-before="{r.before!r}" data-after="{r.after!r}">'
-        f'<td><a href="asv/{escape(r.link)}" title="{escape(r.benchmark)}">{escape(shown)}</a></td>'
-        f'<td class="n">{r.before:.4g} to {r.after:.4g}</td>'
+        f'<td><a href="asv/{escape(r.link)}" title="{escape(r.benchmark)}">{escape(label)}</a></td>'
+        f'<td class="n">{values}</td>'
         f'<td class="n bad">{r.after / r.before:.2f}x</td></tr>'
     )
 
 
-def _regressions(found: Sequence[Regression], runs: Sequence[Run], names: Names) -> str:
-    note = (
-        f"Steps to a higher value that asv found in the results of {_commits(len(runs))}, and that "
-        "were not made good since. Less is better in all of them."
-    )
-    if not found:
-        few = " asv needs some commits before and after a step." if len(runs) < 4 else ""
-        return _section("regressions", "Regressions", note, f'<p class="good">None.{few}</p>')
+def _by_commit(found: Sequence[Regression], names: Names) -> str:
     by_commit: dict[tuple[str, str], list[Regression]] = {}
     for r in found:  # the largest steps first
         by_commit.setdefault((r.after_commit, r.commit), []).append(r)
@@ -186,7 +182,25 @@ def _regressions(found: Sequence[Regression], runs: Sequence[Run], names: Names)
             f'<strong class="bad">{len(steps)}, up to {largest:.2f}x</strong></summary>'
             f'<div><table class="wide">{"".join(map(_step, steps))}</table></div></details>'
         )
-    return _section("regressions", f"Regressions: {len(found)}", note, "".join(groups))
+    return "".join(groups)
+
+
+def _regressions(found: Sequence[Regression], runs: Sequence[Run], names: Names) -> str:
+    note = (
+        f"Steps to a higher value that asv found in the results of {count(len(runs), 'commit')}, "
+        "and that were not made good since. Less is better in all of them."
+    )
+    sure = [r for r in found if r.seen_twice(runs)]
+    once = [r for r in found if not r.seen_twice(runs)]
+    few = "" if sure or len(runs) >= 4 else " asv needs some commits before and after a step."
+    body = _by_commit(sure, names) or f'<p class="good">None.{few}</p>'
+    if once:
+        body += (
+            '<p class="dim" id="once">In the newest result alone, so that they may be chance until '
+            f"another commit has been measured: {len(once)}.</p>{_by_commit(once, names)}"
+        )
+    title = f"Regressions: {len(sure)}" if sure else "Regressions"
+    return _section("regressions", title, note, body)
 
 
 def _facts(run: Run) -> str:
@@ -198,7 +212,7 @@ def _facts(run: Run) -> str:
         if key in run.values
     ]
     body = f"<table>{''.join(rows)}</table>" if rows else _missing(run, "startup and memory")
-    note = "Each is one number of asv's; the link leads to its graph."
+    note = "Each is one number of asv's; the link leads to its graph, if this page is served."
     return _section("facts", "Start and memory", note, body)
 
 
@@ -270,7 +284,7 @@ def page(
         f"<header><h1>{escape(project)}: speed</h1>{_summary(newest)}"
         f'<p class="dim">Commit {names.digits(newest.commit)} of {newest.date:%Y-%m-%d}, '
         f"{names.subject(newest.commit) or 'the newest that was measured'}. "
-        f"{_commits(len(runs))} measured.</p>{failed}<nav>{nav}</nav></header>",
+        f"{count(len(runs), 'commit')} measured.</p>{failed}<nav>{nav}</nav></header>",
         _regressions(found, runs, names),
         _speedups(newest),
         _limits(newest),

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from . import report
-from .builds import Worker, git, install, working_tree
+from .builds import Worker, git, give_up, install, working_tree
 from .compare import compare
 
 
@@ -45,12 +45,12 @@ def chosen(names: list[str], arguments: argparse.Namespace) -> list[str]:
     cases = [name for name in given if re.search(arguments.cases, name)]
     if not cases:
         listed = "\n".join(given)
-        sys.exit(f"perf_check: no case matches {arguments.cases!r}; there are:\n{listed}")
+        give_up(f"no case matches {arguments.cases!r}; there are:\n{listed}")
     return cases
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Compare, print, and return 1 if something is slower."""
+    """Compare, print, and return 1 if something is slower or broken, 2 if nothing was compared."""
     arguments = parse_arguments(argv)
     base = git("rev-parse", "--short", "--verify", arguments.base).decode().strip()
     if arguments.head:
@@ -71,9 +71,8 @@ def main(argv: list[str] | None = None) -> int:
             file.write(f"### Speed\n\n{title}\n\n{report.markdown(results, arguments.all)}\n")
     verdicts = {result.verdict for result in results}
     if verdicts == {"absent"}:
-        print("perf_check: nothing was compared", file=sys.stderr)
-        return 2
-    return int("slower" in verdicts)
+        give_up("nothing was compared: BASE can run none of these cases")
+    return int(not verdicts.isdisjoint(("slower", "broken")))
 
 
 if __name__ == "__main__":

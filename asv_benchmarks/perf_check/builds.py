@@ -9,16 +9,22 @@ import sys
 import tarfile
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def give_up(reason: str) -> NoReturn:
+    """Exit with a code that says that nothing was compared, unlike that of a slow-down."""
+    print(f"perf_check: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
 def git(*arguments: str) -> bytes:
-    """Return what a git command prints; exit with its message if it fails."""
+    """Return what a git command prints; give up if it fails."""
     done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=False)
     if done.returncode:
-        sys.exit(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
+        give_up(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
     return done.stdout
 
 
@@ -42,7 +48,7 @@ def install(revision: str, folder: Path) -> Path:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"building {revision} failed:\n{done.stderr}")
+        give_up(f"building {revision} failed:\n{done.stderr}")
     return target
 
 
@@ -80,7 +86,7 @@ class Worker:
         found = self._answer()
         for path in (found["fastnn"], found["kernels"]):
             if not Path(path).is_relative_to(package):
-                sys.exit(f"expected fastnn from {package}, got {path}")
+                give_up(f"expected fastnn from {package}, got {path}")
         self.cases: list[str] = found["cases"]
 
     def __enter__(self) -> Worker:
@@ -107,5 +113,5 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"a worker ended with exit code {self._process.wait()}")
+            give_up(f"a worker ended with exit code {self._process.wait()}")
         return json.loads(line)

@@ -17,7 +17,11 @@ SAMPLE = 1e-3  # seconds that one side of a pair should take
 
 @dataclass
 class Result:
-    """What was found of a case: "fine", "slower", "unconfirmed" or "absent", and why."""
+    """What was found of a case, and why.
+
+    Its verdict is "fine", "slower", "unconfirmed" (slower in the first pair of processes alone),
+    "undecided" (after all pairs), "broken" (the new commit fails) or "absent" (the old one does).
+    """
 
     case: str
     verdict: str = ""
@@ -29,6 +33,10 @@ class Result:
     def interval(self) -> Interval:
         """The median ratio, and between what it lies."""
         return interval(self.ratios)
+
+
+class Failed(Exception):
+    """A worker could not run a case."""
 
 
 class Turns:
@@ -45,8 +53,8 @@ class Turns:
         self._stack = ExitStack()
 
     def __enter__(self) -> Turns:
-        self.old, self.new = (self._stack.enter_context(start()) for start in self._start)
-        self._processors = cycle(processors()) if self.old.threads == 1 else None
+        self._workers = [self._stack.enter_context(start()) for start in self._start]
+        self._processors = cycle(processors()) if self._workers[0].threads == 1 else None
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -60,33 +68,40 @@ class Turns:
         """
         if self._processors is not None:
             processor = next(self._processors)
-            self.old.confine(processor)
-            self.new.confine(processor)
+            for worker in self._workers:
+                worker.confine(processor)
 
     def decide(self, case: str) -> Result:
         """Take pairs until it is decided whether the case is slower."""
         result = Result(case)
-        best = []
-        for worker, which in ((self.old, "BASE"), (self.new, "this commit")):
-            answers = [worker.run(case, 1) for _ in range(3)]
-            if "absent" in answers[0]:
-                result.verdict, result.reason = "absent", f"{which}: {answers[0]['absent']}"
-                return result
-            best.append(min(answer["seconds"] for answer in answers))
+        try:
+            self._decide(result)
+        except Failed as error:
+            result.verdict, result.reason = error.args
+        return result
+
+    def _decide(self, result: Result) -> None:
+        best = [min(self._time(worker, result, 1) for _ in range(3)) for worker in self._workers]
         result.seconds = best[0]
         calls = max(1, round(SAMPLE / max(min(best), 1e-7)))
         for look in LOOKS:
             self._move()
             while len(result.ratios) < look:
-                order = [self.old, self.new] if len(result.ratios) % 2 else [self.new, self.old]
-                took = {worker: worker.run(case, calls)["seconds"] for worker in order}
-                result.ratios.append(took[self.new] / took[self.old])
-                result.seconds = min(result.seconds, took[self.old] / calls)
-            found = verdict(result.ratios)
-            if found is not None:
-                result.verdict = found
+                order = self._workers if len(result.ratios) % 2 else self._workers[::-1]
+                took = {worker: self._time(worker, result, calls) for worker in order}
+                old, new = (took[worker] for worker in self._workers)
+                result.ratios.append(new / old)
+                result.seconds = min(result.seconds, old / calls)
+            result.verdict = verdict(result.ratios) or ""
+            if result.verdict:
                 break
-        return result
+
+    def _time(self, worker: Worker, result: Result, calls: int) -> float:
+        answer = worker.run(result.case, calls)
+        if "failed" in answer:
+            raise Failed("absent" if worker is self._workers[0] else "broken", answer["failed"])
+        seconds: float = answer["seconds"]
+        return seconds
 
 
 def compare(
@@ -105,7 +120,7 @@ def compare(
         with Turns(old, new) as turns:
             for i in tqdm(slower, desc="again, in new processes", disable=not progress):
                 again = turns.decide(results[i].case)
-                if again.verdict != "slower":
+                if again.verdict in ("fine", "undecided"):
                     again.verdict = "unconfirmed"
                 results[i] = again
     return results

@@ -1,8 +1,8 @@
 """The statistic: is the median of paired ratios above a limit, with confidence?
 
 A pair is the time of the new commit over that of the old one, measured back to back, in turns
-the one and the other first. The machine's drift meets both, so that pairs are independent
-signs of one ratio, with heavy tails on both sides. The interval for their median takes
+the one and the other first. The machine's drift meets both, so that pairs are taken for
+independent signs of one ratio, with heavy tails on both sides. The interval for their median takes
 nothing else for granted: of n pairs, the number below the true median is binomial with p = 1/2,
 so that the k-th smallest is below it with a probability that the binomial tail gives.
 """
@@ -40,14 +40,13 @@ def interval(ratios: list[float]) -> Interval:
 
 
 def verdict(ratios: list[float], limit: float = LIMIT) -> str | None:
-    """Return "slower", "fine", or None where it takes more pairs to tell.
+    """Return "slower", "fine", "undecided", or None where it takes more pairs to tell.
 
-    It is slower if the whole interval is above the limit, and fine if none of it is; or if it
-    cannot be told after the last look.
+    It is slower if the whole interval is above the limit, and fine if none of it is.
     """
     found = interval(ratios)
     if found.low > limit:
         return "slower"
-    if found.high <= limit or len(ratios) >= LOOKS[-1]:
+    if found.high <= limit:
         return "fine"
-    return None
+    return "undecided" if len(ratios) >= LOOKS[-1] else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .compare import Result
 from .pairs import LIMIT
 
-_ORDER = ("slower", "unconfirmed", "absent", "fine")
+_ORDER = ("broken", "slower", "unconfirmed", "undecided", "absent", "fine")
 _SHOWN = 12  # of the cases that are fine
 
 
@@ -14,8 +14,9 @@ def _us(seconds: float) -> str:
 
 
 def _row(result: Result) -> list[str]:
-    if result.verdict == "absent":
-        return [result.case, "", "", "", "", f"not compared: {result.reason}"]
+    if result.reason:
+        which = "BASE" if result.verdict == "absent" else "this commit"
+        return [result.case, "", "", "", "", f"{result.verdict}: {which}: {result.reason}"]
     found = result.interval
     return [
         result.case,
@@ -45,13 +46,17 @@ def rows(results: list[Result], all_cases: bool) -> list[list[str]]:
 def summary(results: list[Result], base: str, head: str) -> str:
     """Return one sentence on all cases."""
     count = {name: sum(r.verdict == name for r in results) for name in _ORDER}
-    compared = len(results) - count["absent"]
+    compared = len(results) - count["absent"] - count["broken"]
     text = f"{head} against {base}: {compared} cases compared, {count['slower']} slower than "
     text += f"{LIMIT:.2f} times the time before"
     if count["unconfirmed"]:
         text += f", {count['unconfirmed']} more not confirmed by a second pair of processes"
+    if count["undecided"]:
+        text += f", {count['undecided']} undecided"
     if count["absent"]:
-        text += f"; {count['absent']} not in both commits"
+        text += f"; {count['absent']} that BASE cannot run"
+    if count["broken"]:
+        text += f"; {count['broken']} that only BASE can run"
     return text + "."
 
 
@@ -71,7 +76,7 @@ def markdown(results: list[Result], all_cases: bool) -> str:
     lines = ["| " + " | ".join(HEAD) + " |", "| --- | --: | --: | --: | --: | --- |"]
     for row in rows(results, all_cases):
         cells = [cell.replace("|", "\\|") for cell in row]
-        if cells[5] == "slower":
-            cells[5] = "**slower**"
+        if cells[5].startswith(("slower", "broken")):
+            cells[5] = f"**{cells[5]}**"
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

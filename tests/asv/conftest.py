@@ -73,6 +73,21 @@ def details(name: str, kind: str, unit: str, names: list[str], axes: list[list])
     return {**common, "param_names": names, "params": params}
 
 
+def write_benchmarks(folder: Path) -> None:
+    """Write benchmarks for asv to find, with the names and parameters of DETAILS."""
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    for name, (_, unit, names, axes) in DETAILS.items():
+        module, scope, method = name.split(".")
+        arguments = "".join(f", {argument}" for argument in names)
+        with (folder / f"{module}.py").open("a") as file:
+            file.write(
+                f"class {scope}:\n    version, unit = '1', {unit!r}\n"
+                f"    param_names, params = {names!r}, {axes!r}\n"
+                f"    def {method}(self{arguments}): pass\n"
+            )
+
+
 def store(
     results_dir: Path, commit: str, day: int, machine: str, numpy: str, values: dict, known: dict
 ) -> None:
@@ -95,20 +110,24 @@ def store(
 def settings(folder: Path) -> Path:
     """Write the project's own settings of asv, for the repository in this folder."""
     kept = util.load_json(str(BENCHMARKS / "asv.conf.json"), js_comments=True)
-    own = {**kept, "repo": "repo", "project": "made up", "benchmark_dir": "nothing"}
+    own = {**kept, "repo": "repo", "project": "made up"}
     util.write_json(str(folder / "asv.conf.json"), own)
     return folder / "asv.conf.json"
 
 
-def dashboard(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the dashboard's command line."""
-    command = [sys.executable, "-m", "dashboard", *map(str, arguments)]
-    return subprocess.run(command, cwd=BENCHMARKS, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory):
+    """Return a function that runs the dashboard's command line, as on a new machine."""
+    environment = {**os.environ, "HOME": str(tmp_path_factory.mktemp("home"))}
 
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dashboard", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=BENCHMARKS, env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
-@pytest.fixture(scope="session", name="dashboard")
-def dashboard_fixture():
-    return dashboard
+    return run
 
 
 @dataclass
@@ -155,12 +174,12 @@ def project(tmp_path_factory) -> Project:
         store(results_dir, commit, i + 1, "abacus", "2.4.6", values, known)
     old = {data.OVER_NUMPY: [0.25, None, 1.5, 0.5]}  # one failed
     store(results_dir, commits[-1], COMMITS, "abacus", "1.26.0", old, known)
-    util.write_json(str(results_dir / "benchmarks.json"), known, 2)
+    write_benchmarks(folder / "benchmarks")
     return Project(folder, settings(folder), commits, values)
 
 
 @pytest.fixture(scope="session")
-def site(project) -> Path:
+def site(project, dashboard) -> Path:
     """The site of the project, built by the dashboard's command."""
     folder = project.folder / "site"
     done = dashboard("build", "--config", project.config, "--site", folder)

@@ -49,7 +49,7 @@ def test_landing_page_has_the_numbers(opened, project):
     html, asked = opened("index.html")
     for result in project.newest[data.OVER_NUMPY]:
         assert f'data-result="{result!r}"' in html
-        assert f"<output>{1 / result:.2f}x</output>" in html
+        assert f'<span class="value">{1 / result:.2f}x</span>' in html
     assert project.planted[:8] in html
     assert html.count("<polyline") == 3  # a history for each family
     assert asked == set()

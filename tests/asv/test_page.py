@@ -3,7 +3,9 @@
 import json
 import math
 import re
+import shutil
 import statistics
+from dataclasses import replace
 from html import unescape
 from urllib.request import urlopen
 
@@ -14,13 +16,16 @@ from dashboard.page import Names, page
 
 
 @pytest.fixture(scope="module")
-def revisions(site):
-    return data.published_revisions(site / "asv")
+def benchmarks(project, site):
+    listed = json.loads((project.results / "benchmarks.json").read_text(encoding="utf-8"))
+    return {name: value for name, value in listed.items() if isinstance(value, dict)}
 
 
 @pytest.fixture(scope="module")
-def runs(project, revisions):
-    return data.read(project.results, revisions)
+def runs(project, benchmarks):
+    found, elsewhere = data.read(project.results, benchmarks, project.commits)
+    assert elsewhere == 0
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +39,7 @@ def section(html, name):
 
 def bars(html):
     """Return what the bars of single cases show: label -> (number of the result file, text)."""
-    found = re.findall(
-        r'data-label="([^"]*)" data-result="([^"]*)".*?<output>([^<]*)</output>', html
-    )
+    found = re.findall(r'data-label="([^"]*)" data-result="([^"]*)".*?"value">([^<]*)</span>', html)
     return {unescape(label): (float(result), text) for label, result, text in found}
 
 
@@ -59,7 +62,7 @@ def test_headline_is_the_median(html, project):
 def test_families_show_the_geometric_mean(html, project):
     affine = project.newest[data.OVER_NUMPY][:2]
     speedup = section(html, "speedup")
-    heads = dict(re.findall(r'data-label="(\w+ \(\d\))">.*?<output>([^<]*)<', speedup))
+    heads = dict(re.findall(r'data-label="(\w+ \(\d\))">.*?"value">([^<]*)<', speedup))
     assert heads["affine (2)"] == f"{1 / math.sqrt(affine[0] * affine[1]):.2f}x"
 
 
@@ -87,7 +90,7 @@ def test_facts(html, project):
 
 
 def test_threads(html):
-    assert re.search(r'data-result="0.625">.*?>2<.*?>1.60x<', section(html, "threads"))
+    assert bars(section(html, "threads")) == {"epoch Adam, 2 threads": (0.625, "1.60x")}
 
 
 def test_history_counts_common_cases_alone(html, project, runs):
@@ -95,11 +98,32 @@ def test_history_counts_common_cases_alone(html, project, runs):
     found = data.history(newest_place, data.OVER_NUMPY)
     assert len(found["affine"]) == len(project.commits)
     assert len(found["layernorm"]) == len(project.commits) - 3  # the first three lack it
-    # A case that only the later commits have leaves no step in its family.
-    values = [{"a.x": 0.5}, {"a.x": 0.5, "a.y": 8.0}]
-    runs = [data.Run(str(i), runs[0].date, "", {}, {"k": v}, 0) for i, v in enumerate(values)]
-    assert [value for _, value in data.history(runs, "k")["a"]] == [0.5, 0.5]
     assert 'data-label="layernorm" data-points="6"' in section(html, "history")
+
+
+def runs_of(like, *values):
+    """Return runs in which a benchmark k has these values."""
+    return [data.Run(str(i), like.date, "", {}, {"k": v}, 0) for i, v in enumerate(values)]
+
+
+def test_a_new_case_makes_no_step(runs):
+    made = runs_of(runs[0], {"a.x": 0.5}, {"a.x": 0.5, "a.y": 8.0})
+    assert [value for _, value in data.history(made, "k")["a"]] == [0.5, 0.5]
+
+
+def test_history_begins_where_there_is_something_in_common(runs):
+    made = runs_of(runs[0], {"a.old": 0.1}, {"a.x": 0.5, "a.old": 0.2}, {"a.x": 0.25})
+    assert [value for _, value in data.history(made, "k")["a"]] == [0.5, 0.25]
+
+
+def test_a_history_that_ended_says_so(runs):
+    old, new = runs_of(runs[0], {"a.x": 0.5}, {"b.x": 0.5})
+    for run in (old, new):
+        run.values[data.OVER_NUMPY] = run.values.pop("k")
+    cards = section(page("p", [old, new], [], Names({}), {}), "history")
+    assert re.findall(r'data-label="(\w)"|(the last) <code>(\d)</code>', cards) == [
+        ("a", "", ""), ("", "the last", "0"), ("b", "", "")
+    ]  # fmt: skip
 
 
 def test_regression_is_listed_with_its_commit(html, project, site):
@@ -116,9 +140,29 @@ def test_regression_is_listed_with_its_commit(html, project, site):
     assert "commits=" + project.planted in link
 
 
-def test_each_environment_has_its_page(html, site):
-    assert '<a href="1.html">python 3.11, numpy 1.26.0, numba 0.68.1 on abacus</a>' in html
-    other = (site / "1.html").read_text(encoding="utf-8")
+def test_a_step_of_the_newest_result_alone_is_listed_apart(runs):
+    place = [run for run in runs if run.place == runs[0].place]
+    last, before = place[-1].commit, place[-2].commit
+    steps = [
+        data.Regression(f"{data.OVER_NUMPY}('{name}')", commit, "", 1.0, 2.0, "", {})
+        for name, commit in (("twice", before), ("once", last))
+    ]
+    text = section(page("p", place, steps, Names({}), {}), "regressions")
+    assert "<h2>Regressions: 1</h2>" in text
+    sure, once = text.split('id="once"')
+    assert "twice" in sure and "once</a>" not in sure
+    assert "once</a>" in once and "until another commit has been measured: 1." in once
+    assert "1 regression)" in data.title(place, steps)
+    # What has a unit is shown in it.
+    size = data.Regression("startup.CacheSize.track_step", before, "", 4e5, 5e5, "", {})
+    assert ">0.4 to 0.5 MB<" in page("p", place, [size], Names({}), {})
+
+
+def test_each_environment_has_its_page(html, site, project):
+    link = "python 3.11, numpy 1.26.0, numba 0.68.1 on abacus (1 commit)"
+    assert f'<a href="place-1.html">{link}</a>' in html
+    other = (site / "place-1.html").read_text(encoding="utf-8")
+    assert f"on abacus ({len(project.commits)} commits, 1 regression)</a>" in other
     assert "1.26.0" in section(other, "machine")
     assert "Cases that failed at this commit: 1" in other
     assert "Cases that failed" not in html
@@ -162,27 +206,60 @@ def test_no_results_of_a_benchmark(runs):
         assert "No data" in section(text, name)
 
 
-def test_results_of_an_earlier_version_do_not_count(project, revisions, tmp_path):
-    (tmp_path / "abacus").mkdir()
-    for path in project.results.glob("abacus/*"):
-        (tmp_path / "abacus" / path.name).write_bytes(path.read_bytes())
-    known = json.loads((project.results / "benchmarks.json").read_text())
-    known[data.OVER_NUMPY]["version"] = "2"
-    (tmp_path / "benchmarks.json").write_text(json.dumps(known))
-    found = data.read(tmp_path, revisions)[-1].values
+def test_results_of_an_earlier_version_do_not_count(project, benchmarks):
+    newer = {**benchmarks, data.OVER_NUMPY: {**benchmarks[data.OVER_NUMPY], "version": "2"}}
+    found = data.read(project.results, newer, project.commits)[0][-1].values
     assert data.OVER_NUMPY not in found
     assert data.OVER_LIMIT in found
 
 
+def test_results_of_other_commits_do_not_count(project, benchmarks):
+    found, elsewhere = data.read(project.results, benchmarks, project.commits[:-1])
+    assert {run.commit for run in found} == {*project.commits[:-1]}
+    assert elsewhere == 2  # of two environments
+
+
+def test_a_regression_concerns_its_machine_and_versions(runs):
+    facts = {**runs[-1].facts, "os": "another", "ram": "less"}
+    found = data.Regression("b", "1", "", 1.0, 2.0, "", facts)
+    assert found.concerns(runs[-1])
+    for key in ("machine", "numpy"):
+        assert not replace(found, facts={**facts, key: "another"}).concerns(runs[-1])
+
+
+def changed(project, **settings):
+    """Return the project's settings of asv with changes, in a file beside them."""
+    path = project.folder / "changed.json"
+    path.write_text(json.dumps({**json.loads(project.config.read_text()), **settings}))
+    return path
+
+
 def test_build_without_results_says_so(project, dashboard, tmp_path):
-    config = json.loads(project.config.read_text())
-    config["results_dir"] = "empty"
-    path = project.folder / "empty.json"
-    path.write_text(json.dumps(config))
-    done = dashboard("build", "--config", path, "--site", tmp_path)
+    config = changed(project, results_dir="empty")
+    done = dashboard("build", "--config", config, "--site", tmp_path)
     assert done.returncode == 1
     assert "there are no results" in done.stderr
     assert not (tmp_path / "index.html").exists()
+
+
+def test_build_with_results_of_earlier_benchmarks_alone_says_so(project, dashboard, tmp_path):
+    shutil.copytree(project.results, tmp_path / "results")
+    shutil.copytree(project.folder / "benchmarks", tmp_path / "benchmarks")
+    text = (tmp_path / "benchmarks" / "ratios.py").read_text()
+    (tmp_path / "benchmarks" / "ratios.py").write_text(text.replace("version", "old"))
+    folders = {f"{name}_dir": str(tmp_path / name) for name in ("results", "benchmarks")}
+    folders["benchmark_dir"] = folders.pop("benchmarks_dir")
+    done = dashboard("build", "--config", changed(project, **folders), "--site", tmp_path / "site")
+    assert done.returncode == 1
+    assert f"the benchmark {data.OVER_NUMPY} as it is now" in done.stderr
+
+
+@pytest.mark.parametrize("step", ["measure", "build"])
+def test_a_repository_without_the_branch(project, dashboard, tmp_path, step):
+    config = changed(project, branches=["trunk"])
+    done = dashboard(step, "--config", config, "--site", tmp_path)
+    assert done.returncode == 1
+    assert "there is no branch trunk here, which changed.json names" in done.stderr
 
 
 @pytest.mark.parametrize("values", [[0.03, 700.0], [1.0], [4.9], [0.99, 1.2]])
