@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
 TEST_PEERS ?=
-# How many of the last commits `make dashboard` measures where they have no results (about 10
+# How many of the last commits `make dashboard` measures where they have no results (some 6
 # minutes each), where it serves (a free port if 0), and more options of asv_benchmarks/dashboard.
 COMMITS ?= 1
 PORT ?= 0

@@ -274,7 +274,9 @@ def page(
         if newest.failed
         else ""
     )
+    sure = sum(r.seen_twice(runs) for r in found)
     links = [
+        ("#regressions", count(sure, "regression") if sure else "no regressions"),
         ("asv/index.html", "asv's graphs"),
         ("asv/index.html#/regressions", "asv's regressions"),
         *((file, title) for file, title in others.items()),
@@ -285,11 +287,11 @@ def page(
         f'<p class="dim">Commit {names.digits(newest.commit)} of {newest.date:%Y-%m-%d}, '
         f"{names.subject(newest.commit) or 'the newest that was measured'}. "
         f"{count(len(runs), 'commit')} measured.</p>{failed}<nav>{nav}</nav></header>",
-        _regressions(found, runs, names),
         _speedups(newest),
         _limits(newest),
         _threads(newest),
         _history(runs),
+        _regressions(found, runs, names),
         _facts(newest),
         _machine(newest),
     ]

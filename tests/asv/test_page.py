@@ -149,6 +149,8 @@ def test_a_step_of_the_newest_result_alone_is_listed_apart(runs):
     ]
     text = section(page("p", place, steps, Names({}), {}), "regressions")
     assert "<h2>Regressions: 1</h2>" in text
+    assert '<a href="#regressions">1 regression</a>' in page("p", place, steps, Names({}), {})
+    assert '<a href="#regressions">no regressions</a>' in page("p", place, [], Names({}), {})
     sure, once = text.split('id="once"')
     assert "twice" in sure and "once</a>" not in sure
     assert "once</a>" in once and "until another commit has been measured: 1." in once
