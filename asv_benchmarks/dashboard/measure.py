@@ -174,7 +174,8 @@ def measure(
     ratios = re.escape(OVER_NUMPY)
     for name in names if every_environment else names[:1]:
         missing = lacking(name, bench or ratios)
-        print(f"dashboard: {len(missing)} of {len(commits)} commits to measure in {name}")
+        progress = f"{len(missing)} of {len(commits)} commits to measure in {name}"
+        print(f"dashboard: {progress}", flush=True)  # before what asv prints
         if missing:
             code = _run(config, missing, name, bench, machine_name(machine))
             # Of a part, a commit may have nothing.
