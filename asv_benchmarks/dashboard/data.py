@@ -122,7 +122,7 @@ def title(runs: Sequence[Run], found: Sequence[Regression]) -> str:
     """Return what a link to the page of a place says."""
     newest = runs[-1]
     versions = [f"{key} {newest.facts[key]}" for key in VERSIONS if newest.facts.get(key)]
-    sure = sum(r.seen_twice(runs) for r in found)
+    sure = sum(r.is_repeated(runs) for r in found)
     listed = f", {count(sure, 'regression')}" if sure else ""
     return (
         f"{', '.join(versions) or newest.environment} on {newest.place[0]} "
@@ -188,11 +188,13 @@ class Regression:
         keys = ("machine", *VERSIONS)
         return all(run.facts.get(key) == self.facts.get(key, run.facts.get(key)) for key in keys)
 
-    def seen_twice(self, runs: Sequence[Run]) -> bool:
-        """Say whether the last of several commits are not the only result of the higher value."""
-        name = self.benchmark.partition("(")[0]
+    def is_repeated(self, runs: Sequence[Run]) -> bool:
+        """Say whether several results are on either side of it: a single one may be chance."""
+        name, _, given = self.benchmark.partition("(")
+        case = ", ".join(map(str, ast.literal_eval(f"({given[:-1]},)"))) if given else ""
+        has = [case in run.values.get(name, {}) for run in runs]
         start = [run.commit for run in runs].index(self.commit)
-        return sum(name in run.values for run in runs[start:]) > 1
+        return sum(has[:start]) > 1 and sum(has[start:]) > 1
 
 
 def regressions(html_dir: Path) -> list[Regression]:

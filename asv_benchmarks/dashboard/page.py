@@ -190,14 +190,14 @@ def _regressions(found: Sequence[Regression], runs: Sequence[Run], names: Names)
         f"Steps to a higher value that asv found in the results of {count(len(runs), 'commit')}, "
         "and that were not made good since. Less is better in all of them."
     )
-    sure = [r for r in found if r.seen_twice(runs)]
-    once = [r for r in found if not r.seen_twice(runs)]
+    sure = [r for r in found if r.is_repeated(runs)]
+    once = [r for r in found if not r.is_repeated(runs)]
     few = "" if sure or len(runs) >= 4 else " asv needs some commits before and after a step."
     body = _by_commit(sure, names) or f'<p class="good">None.{few}</p>'
     if once:
         body += (
-            '<p class="dim" id="once">In the newest result alone, so that they may be chance until '
-            f"another commit has been measured: {len(once)}.</p>{_by_commit(once, names)}"
+            '<p class="dim" id="once">With a single result before or after the step, so that they '
+            f"may be chance: {len(once)}.</p>{_by_commit(once, names)}"
         )
     title = f"Regressions: {len(sure)}" if sure else "Regressions"
     return _section("regressions", title, note, body)
@@ -274,7 +274,7 @@ def page(
         if newest.failed
         else ""
     )
-    sure = sum(r.seen_twice(runs) for r in found)
+    sure = sum(r.is_repeated(runs) for r in found)
     links = [
         ("#regressions", count(sure, "regression") if sure else "no regressions"),
         ("asv/index.html", "asv's graphs"),

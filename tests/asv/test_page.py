@@ -140,23 +140,33 @@ def test_regression_is_listed_with_its_commit(html, project, site):
     assert "commits=" + project.planted in link
 
 
-def test_a_step_of_the_newest_result_alone_is_listed_apart(runs):
+def test_a_step_with_a_single_result_on_one_side_is_listed_apart(runs, project):
     place = [run for run in runs if run.place == runs[0].place]
-    last, before = place[-1].commit, place[-2].commit
-    steps = [
-        data.Regression(f"{data.OVER_NUMPY}('{name}')", commit, "", 1.0, 2.0, "", {})
-        for name, commit in (("twice", before), ("once", last))
-    ]
-    text = section(page("p", place, steps, Names({}), {}), "regressions")
-    assert "<h2>Regressions: 1</h2>" in text
-    assert '<a href="#regressions">1 regression</a>' in page("p", place, steps, Names({}), {})
+    common, late = project.cases[0], project.cases[3]  # the late one is in the last six
+    at = project.commits
+
+    def step(case, commit):
+        return data.Regression(f"{data.OVER_NUMPY}({case!r})", commit, "", 1.0, 2.0, "", {})
+
+    repeated = [step(common, at[2]), step(common, at[-2]), step(late, at[5])]
+    single = [step(common, at[1]), step(common, at[-1]), step(late, at[4])]
+    assert [r.is_repeated(place) for r in repeated] == [True] * 3
+    assert [r.is_repeated(place) for r in single] == [False] * 3
+
+    text = page("p", place, [*repeated, *single], Names({}), {})
+    assert '<a href="#regressions">3 regressions</a>' in text
+    sure, apart = section(text, "regressions").split('id="once"')
+    assert "<h2>Regressions: 3</h2>" in sure
+    assert sure.count("data-before") == apart.count("data-before") == 3
+    assert "may be chance: 3." in apart
+    assert "3 regressions)" in data.title(place, [*repeated, *single])
     assert '<a href="#regressions">no regressions</a>' in page("p", place, [], Names({}), {})
-    sure, once = text.split('id="once"')
-    assert "twice" in sure and "once</a>" not in sure
-    assert "once</a>" in once and "until another commit has been measured: 1." in once
-    assert "1 regression)" in data.title(place, steps)
-    # What has a unit is shown in it.
-    size = data.Regression("startup.CacheSize.track_step", before, "", 4e5, 5e5, "", {})
+
+
+def test_a_step_of_what_has_a_unit_is_shown_in_it(runs, project):
+    place = [run for run in runs if run.place == runs[0].place]
+    size = data.Regression("startup.CacheSize.track_step", project.commits[4], "", 4e5, 5e5, "", {})
+    assert size.is_repeated(place)
     assert ">0.4 to 0.5 MB<" in page("p", place, [size], Names({}), {})
 
 
