@@ -50,12 +50,9 @@ class Run:
         return str(self.facts.get("machine", "")), self.environment
 
 
-def _cases(axes: Sequence[Sequence[str]]) -> list[str]:
-    # asv keeps the representation of parameters.
-    return [
-        ", ".join(str(ast.literal_eval(text)) for text in texts)
-        for texts in itertools.product(*axes)
-    ]
+def _case(given: str) -> str:
+    """Return the name of a case, of whose parameters asv keeps the representation."""
+    return ", ".join(map(str, ast.literal_eval(f"({given},)"))) if given else ""
 
 
 def _read(results: Any, benchmarks: Mapping[str, Any]) -> Run:
@@ -63,11 +60,12 @@ def _read(results: Any, benchmarks: Mapping[str, Any]) -> Run:
     # As on asv's pages, what an earlier version of a benchmark has measured does not count.
     for key in sorted(results.get_result_keys(benchmarks)):
         axes = results.get_result_params(key)
+        cases = [_case(", ".join(texts)) for texts in itertools.product(*axes)]
         found = results.get_result_value(key, axes)
         failed += sum(value is None for value in found)
         numbers = {
             case: value
-            for case, value in zip(_cases(axes), found, strict=True)
+            for case, value in zip(cases, found, strict=True)
             if value is not None and not math.isnan(value)  # NaN: the commit has no such thing
         }
         if numbers:
@@ -191,7 +189,7 @@ class Regression:
     def is_repeated(self, runs: Sequence[Run]) -> bool:
         """Say whether several results are on either side of it: a single one may be chance."""
         name, _, given = self.benchmark.partition("(")
-        case = ", ".join(map(str, ast.literal_eval(f"({given[:-1]},)"))) if given else ""
+        case = _case(given[:-1])
         has = [case in run.values.get(name, {}) for run in runs]
         start = [run.commit for run in runs].index(self.commit)
         return sum(has[:start]) > 1 and sum(has[start:]) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 import re
@@ -62,6 +63,7 @@ def last_commits(config: Path, count: int, revision: str) -> list[str]:
     return found.split()
 
 
+@functools.cache
 def discover(config: Path) -> dict[str, Any]:
     """Have asv write down what benchmarks there are now; return that."""
     # It wants some machine, though it measures nothing on it.

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,17 +32,17 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def short_list(names: list[str]) -> list[str]:
-    """Return the first case of each function with its options: of one size, in float32."""
+def short_list(kinds: Mapping[str, str]) -> list[str]:
+    """Return the first case of each kind: of one size, in float32."""
     first: dict[str, str] = {}
-    for name in names:
-        first.setdefault(re.split(r" [(\d]| float", name)[0], name)
+    for name, kind in kinds.items():
+        first.setdefault(kind, name)
     return [*first.values()]
 
 
-def chosen(names: list[str], arguments: argparse.Namespace) -> list[str]:
-    """Return the cases to compare; exit if there is none."""
-    given = short_list(names) if arguments.quick else names
+def chosen(kinds: Mapping[str, str], arguments: argparse.Namespace) -> list[str]:
+    """Return the cases to compare, of all with their kinds; exit if there is none."""
+    given = short_list(kinds) if arguments.quick else [*kinds]
     cases = [name for name in given if re.search(arguments.cases, name)]
     if not cases:
         listed = "\n".join(given)

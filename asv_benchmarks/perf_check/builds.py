@@ -87,7 +87,7 @@ class Worker:
         for path in (found["fastnn"], found["kernels"]):
             if not Path(path).is_relative_to(package):
                 give_up(f"expected fastnn from {package}, got {path}")
-        self.cases: list[str] = found["cases"]
+        self.cases: dict[str, str] = found["cases"]  # name -> kind
 
     def __enter__(self) -> Worker:
         return self

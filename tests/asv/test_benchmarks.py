@@ -22,10 +22,10 @@ BENCHMARKS = Path(common.__file__).parent
 
 
 def _smallest():
-    """Return the cheapest case of each kind: function, name of it, and so on, without sizes."""
+    """Return the cheapest case of each kind."""
 
     def kind(name):
-        return "".join(c for c in name.partition("(")[0] if not c.isdigit())
+        return CASES[name].kind
 
     chosen = [name for name in CASES if not name.endswith("float64") or name.startswith("dropin")]
     by_kind = groupby(sorted(chosen, key=kind), kind)
