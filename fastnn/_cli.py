@@ -207,22 +207,21 @@ def _bench(parsed: argparse.Namespace) -> int:
         except OSError as error:
             print(f"bench: {option}: {error}", file=sys.stderr)
             return 2
-    try:
-        results = run.measure(families, parsed.dtype, threads, parsed.quick)
-    except run.WorkerError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    if parsed.plot:
+    results, errors = run.measure(families, parsed.dtype, threads, parsed.quick)
+    errors += table.wrong(results)
+    if parsed.plot and results:
         plot.draw(results, parsed.plot)
     facts = _info.info()
     text = json.dumps({"machine": facts, "results": results}, indent=2)
     if parsed.json == "-":
         print(text)
-        return 0
-    if parsed.json:
+    elif parsed.json:
         Path(parsed.json).write_text(text + "\n")
-    print("\n".join(table.heading(facts, results) + table.lines(results)))
-    return 0
+    if parsed.json != "-" and results:
+        print("\n".join(table.heading(facts, results) + table.lines(results)))
+    for line in errors:
+        print(f"bench: {line}", file=sys.stderr)
+    return 1 if errors else 0
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -308,10 +308,34 @@ def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
         "    return dot(a * (1.01 if a.dtype == np.float32 else 1), b, out=out)\n"
         "np.dot = wrong\n"
     )
-    done = run("bench", "--quick", "--family", "affine", "--threads", "1", **without_peers)
+    families = "--family", "affine", "--family", "batchnorm"
+    done = run("bench", "--quick", *families, "--threads", "1", **without_peers)
     assert done.returncode == 1
-    assert re.search(r"^bench: forward \(128, 100, 100\), .*: off by ", done.stderr, re.M)
+    message = r"affine: forward \(128, 100, 100\), .*: off by .*"
+    assert re.search(rf"^bench: {message}", done.stderr, re.M)
+    assert re.search(rf"^WRONG: {message}", done.stdout, re.M)
+    # What is right is measured all the same.
+    assert re.search(r"^forward \+ backward +\(256, 1024\) +[\d,.]+ ", done.stdout, re.M)
     assert "Traceback" not in done.stderr
+
+
+def test_bench_prints_what_was_measured_before_a_process_ended(monkeypatch, capsys):
+    from fastnn import _cli
+    from fastnn._bench import run as bench
+
+    def results(settings):
+        if settings.threads > 1:
+            raise bench.WorkerError("the measuring process ended with code -9")
+        facts = {"family": "affine", "case": "forward", "shape": "(1, 2, 3)", "dtype": "float32"}
+        yield {**facts, "threads": 1, "libraries": [], "skipped": "of no use", "unit": None}
+
+    monkeypatch.setattr(bench, "results", results)
+    monkeypatch.setattr(_cli.cpus, "available", lambda: 2)
+    code = _cli.main(["bench", "--quick", "--family", "affine", "--threads", "1", "2"])
+    printed = capsys.readouterr()
+    assert code == 1
+    assert "not measured: forward (1, 2, 3): of no use" in printed.out
+    assert "bench: 2 threads: the measuring process ended with code -9" in printed.err
 
 
 def test_import_leaves_the_command_line_out():

@@ -20,7 +20,7 @@ def draw(results: Sequence[dict[str, Any]], path: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    found = [result for result in results if result["family"] == "growth"]
+    found = [result for result in results if result["family"] == "growth" and "seconds" in result]
     threads = max(result["threads"] for result in found)
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, kind in zip(figure.subplots(1, 2), ("samples", "parameters"), strict=True):

@@ -27,7 +27,7 @@ _VARIABLES = (
 
 
 class WorkerError(Exception):
-    """A measuring process that ended early, or found a wrong result."""
+    """A measuring process that ended early."""
 
 
 @contextlib.contextmanager
@@ -67,10 +67,7 @@ def results(settings: Settings) -> Iterator[dict[str, Any]]:
     with worker:
         try:
             for line in worker.stdout:
-                result = json.loads(line)
-                if "error" in result:
-                    raise WorkerError(result["error"])
-                yield result
+                yield json.loads(line)
         except BaseException:
             worker.kill()
             raise
@@ -80,10 +77,17 @@ def results(settings: Settings) -> Iterator[dict[str, Any]]:
 
 def measure(
     families: list[str], dtype: str, threads: list[int], quick: bool
-) -> list[dict[str, Any]]:
-    """Measure all that is asked for, behind a progress bar; return the results.
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Measure all that is asked for, behind a progress bar.
 
     A family whose ``THREADS`` is "fewest" or "most" is measured for that number of threads only.
+
+    Returns
+    -------
+    results : list of dict
+        Those of wrong results have "wrong", which says why, in place of times.
+    errors : list of str
+        What ended measuring processes early.
     """
     counts = {"fewest": threads[:1], "most": threads[-1:], "each": threads}
     runs = [
@@ -95,12 +99,15 @@ def measure(
         )
         for n in threads
     ]
-    measured = []
+    measured, errors = [], []
     total = sum(1 for settings in runs for _ in cases(settings))
     with tqdm(total=total, unit="case", dynamic_ncols=True, leave=False) as bar:
         for settings in runs:
-            for result in results(settings):
-                measured.append(result)
-                bar.set_postfix_str(f"{settings.threads} threads, {result['case']}")
-                bar.update()
-    return measured
+            try:
+                for result in results(settings):
+                    measured.append(result)
+                    bar.set_postfix_str(f"{settings.threads} threads, {result['case']}")
+                    bar.update()
+            except WorkerError as error:
+                errors.append(f"{settings.threads} threads: {error}")
+    return measured, errors

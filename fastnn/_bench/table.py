@@ -21,8 +21,8 @@ PACKAGES = {
 
 EXPLANATION = (
     "Times are those of the best round. ratio: time of the fastest other library over that of",
-    "fastnn, median over rounds in which all take turns. Before timing, all results were found",
-    "to agree with fastnn.reference in float64.",
+    "fastnn, median over rounds in which all take turns. Only what was found to agree with",
+    "fastnn.reference in float64 was timed.",
 )
 
 
@@ -95,7 +95,7 @@ def lines(results: list[dict[str, Any]]) -> list[str]:
     text: list[str] = []
     for (threads, family), group in groupby(results, key=table_of):
         found = list(group)
-        rows = [result for result in found if "skipped" not in result]
+        rows = [result for result in found if "skipped" not in result and "wrong" not in result]
         module = FAMILIES[family]
         plural = "s" if threads > 1 else ""
         text += ["", f"{module.TITLE}; {found[0]['dtype']}, {threads} thread{plural}", ""]
@@ -104,6 +104,11 @@ def lines(results: list[dict[str, Any]]) -> list[str]:
             text += ["", *filter(None, [_limits(rows), *module.NOTES])]
         text += _missing(found)
     return text
+
+
+def wrong(results: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each case whose results were wrong, so that no times were taken."""
+    return [f"{result['family']}: {result['wrong']}" for result in results if "wrong" in result]
 
 
 def _missing(results: list[dict[str, Any]]) -> list[str]:
@@ -118,4 +123,6 @@ def _missing(results: list[dict[str, Any]]) -> list[str]:
         for result in results
         for library, reason in result.get("left_out", {}).items()
     )
-    return list(dict.fromkeys([*skipped, *left_out]))
+    return list(
+        dict.fromkeys([*(f"WRONG: {line}" for line in wrong(results)), *skipped, *left_out])
+    )

@@ -41,7 +41,7 @@ def main(argument: str) -> None:
                 function = getattr(FAMILIES[family], "measure", measure)
                 result = function(family, case, libraries, settings)
             except WrongResultError as error:
-                result = {"error": str(error)}
+                result = {**identity(family, case, settings), "wrong": str(error)}
             except NotMeasuredError as error:
                 result = {**identity(family, case, settings), "skipped": str(error)}
             print(json.dumps(result | {"libraries": list(libraries)}), flush=True)

@@ -10,18 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fastnn import networks
 from fastnn._bench import measure, peers
 from fastnn._bench.case import Variant, WrongResultError, verify
 from fastnn._bench.families import FAMILIES, busy, memory, simplechains, throughput
 from fastnn._bench.peers import process
 from fastnn._bench.settings import Settings
-from fastnn._bench.training.problem import STILL
+from fastnn._bench.training import agreement, with_fastnn
+from fastnn._bench.training.problem import STEPS_COMPARED, STILL
 from fastnn._bench.training.spec import NotMeasuredError, Spec
 
 TINY = (20, 16, 12, 5)
 STEPS = 6
 
-# In float64, where nothing but an error can lead away from the reference's way.
 CASES = {
     name: throughput.training(name, "tiny", Spec(TINY, 8, rule, norm, dtype=dtype), STEPS)
     for name, rule, norm, dtype in [
@@ -47,7 +48,7 @@ def peer(request):
 @pytest.mark.parametrize("name", list(CASES))
 def test_libraries_go_the_way_of_the_reference(peer, name):
     case = CASES[name]
-    (given,) = case.inputs()
+    (given,) = case.trial()
     before = given.x.copy(), given.t.copy()
     expected = case.expected(given)
     try:
@@ -61,18 +62,114 @@ def test_libraries_go_the_way_of_the_reference(peer, name):
     assert np.array_equal(given.x, before[0])
     assert np.array_equal(given.t, before[1])
     # Times are taken while the network hardly moves.
-    case.verified(given)
-    for variant in variants:
-        start = variant.results()[1:]
+    (given,) = case.inputs()
+    initial = [given.spec.initial()[name] for name in given.spec.names()]
+    for variant in peer.training(given):
         variant.run()
-        for a, b in zip(variant.results()[1:], start, strict=True):
-            assert 0 < np.abs(a - b).max() < 100 * STEPS * STILL
+        for a, b in zip(variant.results()[1:], initial, strict=True):
+            assert 0 < np.abs(a - b).max() < 10 * STEPS * STILL
+
+
+def of_chapter(rule, dtype, norm=False):
+    (case,) = (
+        case
+        for case in throughput.cases(dtype)
+        if case.shape == "784-100x4-10, batch 128"
+        and case.label == (f"{rule} + BN" if norm else rule)
+    )
+    return case
+
+
+def scaled(grads):
+    grads["W2"][:, -1] *= 1.01  # the last column of a product
+
+
+def without_a_bias(grads):
+    grads["b3"][-1] = 0
+
+
+def in_half(grads):
+    for g in grads.values():
+        g[...] = g.astype(np.float16)
+
+
+def shifted(grads):
+    grads["W4"][...] = np.roll(grads["W4"], 1, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (scaled, "SGD"),  # Adam takes the scale out
+        (without_a_bias, "Adam"),
+        (in_half, "Adam"),
+        (shifted, "Adam"),
+        (shifted, "SGD"),
+    ],
+)
+def test_a_wrong_gradient_is_found(plant, rule, monkeypatch):
+    case = of_chapter(rule, "float32")
+    (given,) = case.trial()
+    expected = case.expected(given)
+    right = networks.MultiLayerNetExtend.gradient
+
+    def gradient(self, x, t):
+        grads = right(self, x, t)
+        plant(grads)
+        return grads
+
+    monkeypatch.setattr(networks.MultiLayerNetExtend, "gradient", gradient)
+    (variant,) = peers.load()["NumPy"].training(given)
+    with pytest.raises(WrongResultError, match="expected|allowed"):
+        verify(case, variant, expected)
+
+
+@pytest.mark.parametrize("changed", [{"BETAS": (0.9, 0.99)}, {"BETAS": (0.89, 0.999)}])
+def test_a_wrong_update_is_found(changed, monkeypatch):
+    case = of_chapter("Adam", "float32")
+    (given,) = case.trial()
+    expected = case.expected(given)
+    for name, value in changed.items():
+        monkeypatch.setattr(with_fastnn, name, value)
+    (variant,) = peers.load()["NumPy"].training(given)
+    with pytest.raises(WrongResultError, match="expected|allowed"):
+        verify(case, variant, expected)
+
+
+def test_nothing_is_allowed_but_rounding():
+    for dtype in ("float32", "float64"):
+        (given,) = of_chapter("SGD", dtype).trial()
+        wanted = agreement.expected(given)
+        start = [given.spec.initial()[name] for name in wanted.names]
+        way = [np.linalg.norm(p - s) for p, s in zip(wanted.params, start, strict=True)]
+        # A hundred times what a sum of the longest rows is off by at the worst.
+        limit = 100 * max(given.spec.widths) * np.finfo(dtype).eps
+        assert (wanted.allowed_losses < limit * wanted.losses).all()
+        assert all(0 < a < limit * w for a, w in zip(wanted.allowed, way, strict=True))
+
+
+def test_losses_of_steps_or_their_mean_are_compared():
+    (given,) = CASES["SGD"].trial()
+    wanted = agreement.expected(given)
+    agreement.agree([wanted.losses, *wanted.params], wanted)
+    agreement.agree([wanted.losses.mean(), *wanted.params], wanted)
+    off = wanted.losses.copy()
+    off[3] += 2 * wanted.allowed_losses[3]
+    with pytest.raises(WrongResultError, match="the loss of step 4 is"):
+        agreement.agree([off, *wanted.params], wanted)
+    with pytest.raises(WrongResultError, match="the mean loss is nan"):
+        agreement.agree([np.nan, *wanted.params], wanted)
+    with pytest.raises(WrongResultError, match=f"5 losses, expected {STEPS_COMPARED}"):
+        agreement.agree([off[:5], *wanted.params], wanted)
+    params = [wanted.params[0].T, *wanted.params[1:]]
+    with pytest.raises(WrongResultError, match="W1 is off by inf"):
+        agreement.agree([wanted.losses, *params], wanted)
 
 
 @pytest.mark.parametrize("change", ["lr", "seed", "rule", "batchnorm", "x"])
 def test_another_training_is_found(change):
     case = CASES["Adam BN"]
-    (given,) = case.inputs()
+    (given,) = case.trial()
     expected = case.expected(given)
     other = {
         "lr": {"lr": given.lr * 1.001},
@@ -82,12 +179,12 @@ def test_another_training_is_found(change):
         "batchnorm": {"spec": replace(given.spec, batchnorm=False)},
     }[change]
     (variant,) = peers.load()["NumPy"].training(replace(given, **other))
-    with pytest.raises((WrongResultError, ValueError), match=r"off by|mean loss|zip\(\)"):
+    with pytest.raises((WrongResultError, ValueError), match=r"off by|the loss|zip\(\)"):
         verify(case, variant, expected)
 
 
 def test_orders_are_permutations_and_the_first_is_that_of_fit():
-    (given,) = CASES["SGD"].inputs()
+    (given,) = CASES["SGD"].trial()
     orders = given.orders()
     first, second = next(orders), next(orders)
     assert sorted(first) == sorted(second) == list(range(len(given.x)))
@@ -135,7 +232,7 @@ def test_torch_compile_says_why_it_fails():
     pytest.importorskip("torch")
     from fastnn._bench.training import with_compile
 
-    (given,) = CASES["float32"].inputs()
+    (given,) = CASES["float32"].trial()
     trained = with_compile.Training(given.spec, given.spec.initial(), given.x, given.t)
 
     def no_compiler(x, t):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from fastnn._bench.case import Case
 from fastnn._bench.layout import Result, best_limit, microseconds, rivals
-from fastnn._bench.training.problem import Problem, agree, expected, hold_still
+from fastnn._bench.training.agreement import agree, expected
+from fastnn._bench.training.problem import STEPS_COMPARED, STILL, Problem
 from fastnn._bench.training.spec import Spec
 
 # So many epochs that what a call of `fit` costs once does not count.
@@ -40,10 +42,10 @@ def exponentials(matrices: NDArray[Any]) -> NDArray[Any]:
     return total
 
 
-def _problem(spec: Spec, epochs: int) -> tuple[Problem]:
+def _problem(spec: Spec, epochs: int, lr: float) -> tuple[Problem]:
     x = np.random.default_rng(0).standard_normal((spec.batch, 2, 2))
     t = exponentials(x).reshape(-1, 4).astype(spec.dtype)
-    return (Problem(spec, x.reshape(-1, 4).astype(spec.dtype), t, lr=1e-3, epochs=epochs),)
+    return (Problem(spec, x.reshape(-1, 4).astype(spec.dtype), t, lr, epochs),)
 
 
 def task(dtype: str, samples: int = SAMPLES, epochs: int = EPOCHS) -> Case:
@@ -53,11 +55,11 @@ def task(dtype: str, samples: int = SAMPLES, epochs: int = EPOCHS) -> Case:
         "training",
         "Adam",
         "4-32-16-4",
-        lambda: _problem(spec, epochs),
+        partial(_problem, spec, epochs, STILL),
         expected,
         flops=epochs * spec.products,
         check=agree,
-        verified=hold_still,
+        trial=partial(_problem, spec, STEPS_COMPARED, 1e-3),
         samples=epochs * samples,
         quick=True,
     )
