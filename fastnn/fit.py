@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _compiling as compiling
+from fastnn import _html as html
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
 from fastnn import layers, ops
@@ -125,9 +126,25 @@ class History:
         rate = self.samples / max(seconds, 1e-9)
         return ", ".join([*values, f"{seconds:.2f} s, {rate:,.0f} samples/s"])
 
+    def _what(self) -> str:
+        return f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
+
     def __repr__(self) -> str:
-        what = f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
-        return f"History({what}{': ' + self.line(self.epochs) if self.epochs else ''})"
+        return f"History({self._what()}{': ' + self.line(self.epochs) if self.epochs else ''})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for epoch in range(1, self.epochs + 1):
+            row = self.row(epoch)
+            lr, seconds = row.pop("lr"), row.pop("seconds")
+            values = [f"{value:.4f}" for value in row.values()]
+            rows.append([str(epoch), *values, f"{lr:.3g}", f"{seconds:.2f}"])
+        losses = {name: getattr(self, name) for name in self.metrics if name.endswith("loss")}
+        return html.join(
+            html.heading(f"History: {self._what()}{self.reason and f' ({self.reason})'}"),
+            html.curves(losses),
+            html.table(["epoch", *self.metrics, "lr", "seconds"], html.some_rows(rows)),
+        )
 
 
 def fit(

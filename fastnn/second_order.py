@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _compiling as compiling
+from fastnn import _html as html
 from fastnn import _numbers as numbers
 from fastnn import layers
 from fastnn._bars import Progress
@@ -82,6 +83,20 @@ class Minimization:
             f"{self.evaluations[-1]} evaluations, {self.seconds[-1]:.2f} s: "
             f"loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, "
             f"gradient norm {self.gradient_norm[-1]:.2g}; {self.message})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [str(i), f"{loss:.6g}", f"{norm:.2g}", str(evaluations), f"{seconds:.2f}"]
+            for i, (loss, norm, evaluations, seconds) in enumerate(
+                zip(self.loss, self.gradient_norm, self.evaluations, self.seconds, strict=True)
+            )
+        ]
+        head = ["iteration", "loss", "gradient norm", "evaluations", "seconds"]
+        return html.join(
+            html.heading(f"{self.method}: {self.message or 'not begun'}"),
+            html.curves({"loss": self.loss}),
+            html.table(head, html.some_rows(rows)),
         )
 
 

@@ -186,8 +186,8 @@ class Trainer:
                 # One step before the accuracies, as in the book, and then the rest.
                 self._take(1 if self.current_epoch <= epoch else self.iter_per_epoch - first, after)
                 if progress.bar is None and self.current_iter % self.iter_per_epoch == 0:
-                    facts = [f"{name} {value}" for name, value in self._facts().items()]
-                    progress.write(", ".join(facts))
+                    epoch_of, *facts = (f"{k} {value}" for k, value in self._facts().items())
+                    progress.write(f"{epoch_of}: {', '.join(facts)}")
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
             print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")

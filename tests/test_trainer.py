@@ -356,7 +356,7 @@ def test_what_it_says(capsys, monkeypatch, terminal):
     else:
         losses = [f"{np.mean(run.train_loss_list[: 6 * i][-10:]):.4f}" for i in (1, 2, 3)]
         assert err == "" and lines == [
-            f"epoch {i}/3, loss {losses[i - 1]}, test acc {run.test_acc_list[i - 1]:.3f}"
+            f"epoch {i}/3: loss {losses[i - 1]}, test acc {run.test_acc_list[i - 1]:.3f}"
             for i in (1, 2, 3)
         ]
 
