@@ -1,14 +1,17 @@
 """What is said while kernels are compiled, and the time that is not counted then."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
 
+from fastnn import MultiLayerNet, program
 from fastnn import _compiling as compiling
 from fastnn.kernels import cache
 
@@ -275,3 +278,22 @@ assert not any(name.startswith("fastnn.kernels.program") for name in during[0]),
 
 def test_the_program_is_compiled_before_its_first_step():
     assert printed(cache.folder().parents[1], PREPARED, FASTNN_QUIET="1") == ""
+
+
+def test_ctrl_c_comes_between_the_parts_of_the_program(monkeypatch):
+    compiled = []
+
+    def address(part):
+        compiled.append(part)
+        signal.raise_signal(signal.SIGINT)
+        compiled.append("whole")
+
+    monkeypatch.setattr(program, "missing", lambda *kind: [1, 2])
+    monkeypatch.setattr(program, "address", address)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            MultiLayerNet(4, [5], 3).fit(np.ones((8, 4)), np.zeros(8, int), verbose=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert compiled == [1, "whole"]
