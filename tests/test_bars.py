@@ -1,5 +1,6 @@
 """Progress: bars in terminals and notebooks, lines elsewhere."""
 
+import subprocess
 import sys
 import threading
 from types import SimpleNamespace
@@ -116,3 +117,26 @@ def test_bar_and_lines_of_a_notebook_are_one_stream(monkeypatch, capsys):
         progress.write("epoch 1")
     out, err = capsys.readouterr()
     assert "10/10" in out and "epoch 1\n" in out and err == ""
+
+
+# A kernel of Jupyter without ipywidgets, as far as tqdm looks.
+KERNEL = """
+import sys
+from types import SimpleNamespace
+
+shell = SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = SimpleNamespace(get_ipython=lambda: shell)
+sys.modules["ipykernel.zmqshell"] = SimpleNamespace()
+sys.modules["IPython.display"] = sys.modules["ipywidgets"] = None
+from fastnn._bars import Progress
+with Progress(10, " steps") as progress:
+    progress.advance(10)
+"""
+
+
+def test_without_ipywidgets_a_notebook_has_a_bar_of_text_and_no_complaint():
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", KERNEL], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10/10" in done.stdout
