@@ -144,7 +144,7 @@ class _Speaker(event.Listener):
     def _line(self, name: str, seconds: float) -> str:
         if self._introduced:
             seconds += self._seconds
-            return f"compiling {name}; {self._count} kernels done, {seconds:.0f} s so far"
+            return f"compiling {name}; {self._count} done, {seconds:.0f} s so far"
         self._introduced = True
         if cache.keeps():
             kept = f"once: they are kept in {cache.folder()}"

@@ -10,6 +10,7 @@ import tqdm.auto as tqdm_auto
 from numba.core.compiler_lock import global_compiler_lock
 
 from fastnn import _bars as bars
+from fastnn import _log
 from fastnn._bars import Progress
 
 
@@ -76,6 +77,14 @@ def test_a_bar_in_a_terminal(terminal, capsys):
         progress.write("epoch 1")
     out, err = capsys.readouterr()
     assert out == "epoch 1\n" and "10/10" in err and "loss=0.5" in err
+
+
+def test_what_is_said_does_not_tear_a_bar(terminal, capsys, monkeypatch):
+    monkeypatch.delenv("FASTNN_QUIET")
+    monkeypatch.setattr(_log, "_others", lambda level: False)  # pytest has handlers
+    with Progress(10, " steps"):
+        _log.say("compiling")
+    assert "fastnn: compiling" in capsys.readouterr().err.replace("\r", "\n").split("\n")
 
 
 def test_a_bar_that_the_user_has_turned_off(terminal, monkeypatch, capsys):

@@ -18,12 +18,12 @@ from fastnn.kernels import cache
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
 from fastnn import _compiling as compiling, ops
-compiling.AFTER = 0
+compiling.AFTER, compiling.EVERY = 0, 1e6
 ops.relu(np.ones(3))
 """
 IN_A_THREAD = """
 from fastnn import _compiling as compiling, ops
-compiling.AFTER = 0
+compiling.AFTER, compiling.EVERY = 0, 1e6
 worker = threading.Thread(target=ops.relu, args=(np.ones(3),))
 worker.start()
 worker.join()
@@ -31,7 +31,7 @@ worker.join()
 IN_A_CHILD = """
 import os
 from fastnn import _compiling as compiling, ops
-compiling.AFTER = 0
+compiling.AFTER, compiling.EVERY = 0, 1e6
 child = os.fork()
 if not child:
     ops.relu(np.ones(3))
@@ -77,8 +77,13 @@ def test_it_is_said_of_threads_and_forked_children_too(tmp_path, script):
     expect_line(printed(tmp_path, script), tmp_path)
 
 
+def test_whoever_calls_a_kernel_has_imported_what_speaks(tmp_path):
+    script = "import sys, fastnn.ops\nassert 'fastnn._compiling' in sys.modules"
+    assert printed(tmp_path, script) == ""
+
+
 def test_short_compiling_is_not_spoken_of(tmp_path):
-    assert printed(tmp_path, RELU.replace("= 0", "= 1e6")) == ""
+    assert printed(tmp_path, RELU.replace("= 0,", "= 1e6,")) == ""
     assert list(tmp_path.glob("kernels/*/*.bin"))
 
 
@@ -175,7 +180,7 @@ def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
             speaker.on_end(event(name, "fastnn.kernels.program_parts"))
     found = list(dict.fromkeys(lines.said))
     assert found[0].endswith("; now affine.layer")
-    part = "compiling the training program, part {} of 2 (program_parts.{}); {} kernels done, {}"
+    part = "compiling the training program, part {} of 2 (program_parts.{}); {} done, {}"
     for expected in (part.format(1, "on_rows_32", 1, "5 s"), part.format(2, "on_updates_32", 2, 7)):
         assert any(line.startswith(expected) for line in found)
 
