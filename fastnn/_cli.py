@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tqdm import tqdm
-
 from fastnn import _info, _warmup, config, dropin
+from fastnn._bars import Progress
 from fastnn._bench import plot, run, table
 from fastnn._bench.families import FAMILIES, GROUPS
 from fastnn.dropin._run import run as run_script
@@ -160,9 +161,12 @@ def _compile_each(dtypes: Sequence[str]) -> str:
     # Their kernels have little in common, and a process compiles on one CPU only.
     command = [sys.executable, "-m", "fastnn", "warmup", "--dtype"]
     count = sum(1 for dtype in dtypes for _ in _warmup.steps(dtype))
-    with tempfile.TemporaryFile("w+") as errors, tqdm(total=count, unit="call") as bar:
+    quiet = dict(os.environ, FASTNN_QUIET="1")  # the bar says it all
+    with tempfile.TemporaryFile("w+") as errors, Progress(count, " calls") as bar:
         children = [
-            subprocess.Popen([*command, dtype], stdout=subprocess.PIPE, stderr=errors, text=True)
+            subprocess.Popen(
+                [*command, dtype], stdout=subprocess.PIPE, stderr=errors, text=True, env=quiet
+            )
             for dtype in dtypes
         ]
         try:
@@ -183,8 +187,7 @@ def _compile_each(dtypes: Sequence[str]) -> str:
 
 def _follow(lines: Any, bar: Any) -> None:
     for line in lines:
-        bar.set_postfix_str(line.strip())
-        bar.update()
+        bar.advance(1, partial(dict, last=line.strip()))
 
 
 def _bench(parsed: argparse.Namespace) -> int:

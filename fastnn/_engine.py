@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from fastnn import _compiling as compiling
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
+from fastnn._bars import Progress
 from fastnn._layerwise import LayerSteps
 from fastnn._route import (
     Float64s,
@@ -64,52 +64,17 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
     return optimizer  # type: ignore[no-any-return]
 
 
-class Progress:
-    """A progress bar, or nothing."""
-
-    def __init__(self, total: int, done: int, show: bool) -> None:
-        self._bar: Any = None
-        if show:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=total,
-                initial=done,
-                unit=" samples",
-                unit_scale=True,
-                dynamic_ncols=True,
-                miniters=1,  # else it waits for as many samples as the last stretch had
-            )
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def advance(self, samples: int, facts: Callable[[], dict[str, str]]) -> None:
-        """Move on by some samples, with what to show beside the bar."""
-        if self._bar is not None:
-            self._bar.set_postfix(facts(), refresh=False)
-            self._bar.update(samples)
-
-    def announce(self, route: Route) -> None:
-        """Print why it is not the program, or what takes long before the first step."""
-        if route.reason:
-            self.write(f"training layer by layer: {route.reason}")
-        if not route.ready:
-            self.write("compiling the training program: once for each version on this machine")
-
-    def write(self, line: str) -> None:
-        """Print a line above the bar."""
-        if self._bar is not None:
-            self._bar.write(line)
+def samples_bar(route: Route, total: int, done: int, show: bool) -> Progress:
+    """Return the progress bar of a training, which starts when its program is compiled."""
+    if done < total:
+        route.prepare()
+    # Without miniters it waits for as many samples as the last stretch had.
+    progress = Progress(
+        total, " samples", show, done=done, lines=False, unit_scale=True, miniters=1
+    )
+    if route.reason:
+        progress.write(f"training layer by layer: {route.reason}")
+    return progress
 
 
 class Runner:
@@ -175,14 +140,14 @@ class Runner:
             part = slice(begin, min(begin + self._length, factors.size))
             batch = None if rows is None else rows[begin * size : part.stop * size]
             rates = factors[part] * self.rate()
-            start = time.perf_counter()
+            start = compiling.clock()
             with interrupts.held():
                 try:
                     self.route.run(batch, size, rates, losses[part], hits[part])
                 finally:
                     done = slice(begin, begin + self.route.done)
                     self._record(losses[done], hits[done])
-            seconds = time.perf_counter() - start
+            seconds = compiling.clock() - start
             steps = part.stop - begin
             self._warn(losses[part], first + begin, rates)
             after(steps * size if batch is None else batch.size)

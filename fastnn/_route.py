@@ -90,8 +90,6 @@ class Route(Protocol):
         The moving average, with the keys of `network.params`; None without `ema`.
     done : int
         Steps that the last run did.
-    ready : bool
-        Whether nothing has to be compiled before the first step, which would take long.
     """
 
     name: str
@@ -99,8 +97,9 @@ class Route(Protocol):
     averages: dict[str, Array] | None
     done: int
 
-    @property
-    def ready(self) -> bool: ...
+    def prepare(self) -> None:
+        """Compile ahead what the first step would compile, where that is known."""
+        ...
 
     def run(
         self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,11 +10,13 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import _compiling as compiling
+from fastnn import _html as html
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
 from fastnn import layers, ops
 from fastnn._checkpoint import describe
-from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
+from fastnn._engine import Runner, choose, mean_text, optimizer_of, samples_bar
 from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Route, Samples, StepSettings, Updater, rate_of
 from fastnn._samples import Pair, samples, split
@@ -48,13 +49,14 @@ class History:
     lr : list of float
         Learning rate of each epoch's last step.
     seconds : list of float
-        What each epoch took, without validation and callbacks.
+        What each epoch took, without validation, callbacks, and the compiling and loading of
+        kernels.
     step_losses : list of float
         Loss of each step; those of an epoch that was interrupted are here too.
     step_hits : list of int
         Samples of each step that were classified right.
     elapsed : float
-        Seconds spent on an epoch that is not whole yet.
+        Seconds spent on an epoch that is not whole yet, counted like `seconds`.
     shuffle : bool
     clip_value, clip_norm, ema : float or None
     schedule : function or None
@@ -124,9 +126,25 @@ class History:
         rate = self.samples / max(seconds, 1e-9)
         return ", ".join([*values, f"{seconds:.2f} s, {rate:,.0f} samples/s"])
 
+    def _what(self) -> str:
+        return f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
+
     def __repr__(self) -> str:
-        what = f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
-        return f"History({what}{': ' + self.line(self.epochs) if self.epochs else ''})"
+        return f"History({self._what()}{': ' + self.line(self.epochs) if self.epochs else ''})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for epoch in range(1, self.epochs + 1):
+            row = self.row(epoch)
+            lr, seconds = row.pop("lr"), row.pop("seconds")
+            values = [f"{value:.4f}" for value in row.values()]
+            rows.append([str(epoch), *values, f"{lr:.3g}", f"{seconds:.2f}"])
+        losses = {name: getattr(self, name) for name in self.metrics if name.endswith("loss")}
+        return html.join(
+            html.heading(f"History: {self._what()}{self.reason and f' ({self.reason})'}"),
+            html.curves(losses),
+            html.table(["epoch", *self.metrics, "lr", "seconds"], html.some_rows(rows)),
+        )
 
 
 def fit(
@@ -239,8 +257,7 @@ def _run(
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
     whole = history.steps_per_epoch == 1
     rows = None if whole else np.arange(history.samples, dtype=np.int64)
-    with Progress(epochs * history.samples, done, verbose) as progress:
-        progress.announce(route)
+    with samples_bar(route, epochs * history.samples, done, verbose) as progress:
         while history.epochs < epochs:
             if rows is not None and history.shuffle:
                 ops.permutation(history.samples, history.seed, history.epochs, out=rows)
@@ -278,11 +295,11 @@ def _train(
         stops = [_stop(callback, begin) for callback in callbacks]
         stop = min([end, *(step for step in stops if step is not None)])
         part = None if rows is None else rows[(begin - epoch) * size : (stop - epoch) * size]
-        start = time.perf_counter()
+        start = compiling.clock()
         try:
             runner.run(part, factors[begin - first : stop - first], begin, after)
         finally:
-            history.elapsed += time.perf_counter() - start
+            history.elapsed += compiling.clock() - start
         for callback, wanted in zip(callbacks, stops, strict=True):
             if wanted == stop:
                 callback.on_steps_end(stop)

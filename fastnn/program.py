@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import _compiling as compiling
 from fastnn import layers
 from fastnn._explain import explain
+from fastnn._interrupts import held
 from fastnn._parameters import Parameters, known_layers
 from fastnn._plan import Buffer, Plan, Sizes
 from fastnn._route import Float64s, Int64s, StepSettings, Unsupported
@@ -22,8 +24,9 @@ from fastnn._source import as_used, samples, targets
 from fastnn._tables import Tables
 from fastnn.kernels import program_tables as kinds
 from fastnn.kernels import threads
-from fastnn.kernels.program import run
-from fastnn.kernels.program_parts import are_ready
+from fastnn.kernels.compile import address
+from fastnn.kernels.program import prepare, run
+from fastnn.kernels.program_parts import addresses, missing
 
 __all__ = ["Program"]
 
@@ -165,6 +168,18 @@ class Program:
         p["decay"] = self._settings.ema or 0
         return tables
 
+    def prepare(self) -> None:
+        """Compile or load ahead what the first step would. Ctrl-C comes through between parts."""
+        plan = self._plan(gathered=True)
+        kind = self._network.dtype, plan.norms, plan.dropouts
+        parts = missing(*kind)
+        with compiling.task("the training program", len(parts)), held() as interrupt:
+            for part in parts:
+                address(part)
+                interrupt.release()
+        addresses(*kind)
+        prepare()
+
     def run(
         self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
     ) -> None:
@@ -218,12 +233,6 @@ class Program:
         if rows.size and (rows.min() < 0 or rows.max() >= self._n):
             raise ValueError(f"rows: expected numbers from 0 to {self._n - 1}")
         return rows
-
-    @property
-    def ready(self) -> bool:
-        """Whether nothing has to be compiled before the first step."""
-        plan = self._plan(gathered=True)
-        return bool(are_ready(self._network.dtype, plan.norms, plan.dropouts))
 
     def describe(self) -> str:
         """Return the plan as text."""

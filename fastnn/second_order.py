@@ -12,7 +12,6 @@ network with ``dtype="float64"``: near a minimum losses differ by less than floa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat, SupportsIndex
@@ -20,8 +19,11 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import _compiling as compiling
+from fastnn import _html as html
 from fastnn import _numbers as numbers
 from fastnn import layers
+from fastnn._bars import Progress
 from fastnn._copies import expect_network, set_statistics
 from fastnn._route import Float64s
 from fastnn._samples import samples
@@ -50,7 +52,7 @@ class Minimization:
     evaluations : list of int
         How often the gradient had been computed by then: passes over all samples.
     seconds : list of float
-        What had passed by then.
+        What had passed by then, without the compiling and loading of kernels.
     converged : bool
         Whether it ended at a minimum, as far as its tolerances tell.
     message : str
@@ -70,6 +72,9 @@ class Minimization:
         """Number of iterations."""
         return max(0, len(self.loss) - 1)
 
+    def _facts(self) -> dict[str, str]:
+        return {"loss": f"{self.loss[-1]:.4g}"}
+
     def __repr__(self) -> str:
         if not self.loss:
             return f"Minimization({self.method}, not begun)"
@@ -78,6 +83,20 @@ class Minimization:
             f"{self.evaluations[-1]} evaluations, {self.seconds[-1]:.2f} s: "
             f"loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, "
             f"gradient norm {self.gradient_norm[-1]:.2g}; {self.message})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [str(i), f"{loss:.6g}", f"{norm:.2g}", str(evaluations), f"{seconds:.2f}"]
+            for i, (loss, norm, evaluations, seconds) in enumerate(
+                zip(self.loss, self.gradient_norm, self.evaluations, self.seconds, strict=True)
+            )
+        ]
+        head = ["iteration", "loss", "gradient norm", "evaluations", "seconds"]
+        return html.join(
+            html.heading(f"{self.method}: {self.message or 'not begun'}"),
+            html.curves({"loss": self.loss}),
+            html.table(head, html.some_rows(rows)),
         )
 
 
@@ -114,7 +133,7 @@ class _Objective:
         x, self._t = samples(network, x, t)
         self._x = x.astype(network.dtype, copy=False)
         self._callback = callback
-        self._start = time.perf_counter()
+        self._start = compiling.clock()
         self.evaluations = 0
         self.most: int | None = None
         self.record = Minimization(method)
@@ -148,7 +167,7 @@ class _Objective:
         record.loss.append(loss)
         record.gradient_norm.append(float(np.abs(gradient).max()))
         record.evaluations.append(self.evaluations)
-        record.seconds.append(time.perf_counter() - self._start)
+        record.seconds.append(compiling.clock() - self._start)
         if self._callback is not None and self._callback(record):
             raise _End("the callback ended it")
 
@@ -251,11 +270,11 @@ def lbfgs(
     record = objective.record
     # On vectors of this length the threads of BLAS, which spin on the cores that the gradient
     # needs, make SciPy's part of an iteration take ten times as long.
-    with threadpool_limits(1, "blas"), _Bar(iterations, "iterations", verbose) as bar:
+    with threadpool_limits(1, "blas"), Progress(iterations, " iterations", verbose) as bar:
 
         def after(theta: Float64s) -> None:
             objective.accept(theta)  # SciPy's last evaluation is that of its new point
-            bar.advance(1, record)
+            bar.advance(1, record._facts)
 
         def function(theta: Float64s) -> tuple[float, Float64s]:
             # SciPy begins with the start, which has been evaluated.
@@ -313,7 +332,7 @@ def hessian(
            [2., 1.]])
     """
     objective = _objective_with_hessian("hessian", network, x, t, None)
-    with network._rewound(), _Bar(2 * objective.at.size, "gradients", verbose) as bar:
+    with network._rewound(), Progress(2 * objective.at.size, " gradients", verbose) as bar:
         try:
             objective.begin()  # raises ValueError if it is not finite
             return _hessian(objective, bar)
@@ -387,7 +406,7 @@ def newton(
     gtol = numbers.not_negative("gtol", gtol)
     objective = _objective_with_hessian("Newton", network, x, t, callback)
     record = objective.record
-    with _Bar(iterations * 2 * objective.at.size, "gradients", verbose) as bar:
+    with Progress(iterations * 2 * objective.at.size, " gradients", verbose) as bar:
         try:
             objective.begin()
             while record.gradient_norm[-1] > gtol:
@@ -402,7 +421,7 @@ def newton(
     return record
 
 
-def _newton_step(objective: _Objective, damping: float, bar: _Bar) -> None:
+def _newton_step(objective: _Objective, damping: float, bar: Progress) -> None:
     theta, (loss, gradient) = objective.at, objective.last
     values, vectors = np.linalg.eigh(_hessian(objective, bar))
     damped = values + damping
@@ -422,7 +441,7 @@ def _newton_step(objective: _Objective, damping: float, bar: _Bar) -> None:
             f"of the Hessian are from {values[0]:.3g} to {values[-1]:.3g}, damping is {damping:g}"
         )
     objective.accept(theta - step)
-    bar.advance(0, objective.record)
+    bar.advance(0, objective.record._facts)
 
 
 def _objective_with_hessian(
@@ -444,7 +463,7 @@ def _objective_with_hessian(
     return objective
 
 
-def _hessian(objective: _Objective, bar: _Bar) -> Float64s:
+def _hessian(objective: _Objective, bar: Progress) -> Float64s:
     theta = objective.at.copy()
     result = np.empty((theta.size, theta.size))
     for i, value in enumerate(objective.at):
@@ -458,24 +477,3 @@ def _hessian(objective: _Objective, bar: _Bar) -> Float64s:
         result[i] = (above - below) / (2 * h)
         bar.advance(2)
     return (result + result.T) / 2
-
-
-class _Bar:
-    """A progress bar with the loss of the last iteration."""
-
-    def __init__(self, total: int, unit: str, show: bool) -> None:
-        from tqdm import tqdm
-
-        self._bar: Any = tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, disable=not show)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
-
-    def advance(self, count: int, record: Minimization | None = None) -> None:
-        """Move on."""
-        if record is not None:
-            self._bar.set_postfix({"loss": f"{record.loss[-1]:.4g}"}, refresh=False)
-        self._bar.update(count)

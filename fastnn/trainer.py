@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import _numbers as numbers
 from fastnn import config, ops
-from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
+from fastnn._engine import Runner, choose, mean_text, optimizer_of, samples_bar
 from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
 from fastnn.optimizers import OPTIMIZERS
 
@@ -48,7 +48,8 @@ class Trainer:
     evaluate_sample_num_per_epoch : int, optional
         How many of the first samples to evaluate on, instead of all.
     verbose : bool
-        Whether to show a progress bar with the loss and samples per second.
+        Whether to show a progress bar with the loss and samples per second; where there is
+        neither a terminal nor a notebook, a line an epoch.
     seed : int, optional
         Chooses the mini-batches; random ones if not given.
 
@@ -173,8 +174,9 @@ class Trainer:
         if self.current_iter == self.max_iter:
             return
         size = self.batch_size
-        with Progress(self.max_iter * size, self.current_iter * size, self.verbose) as progress:
-            progress.announce(self._current_runner().route)
+        route = self._current_runner().route
+        total, done = self.max_iter * size, self.current_iter * size
+        with samples_bar(route, total, done, self.verbose) as progress:
 
             def after(samples: int) -> None:
                 progress.advance(samples, self._facts)
@@ -183,6 +185,9 @@ class Trainer:
                 epoch, first = divmod(self.current_iter, self.iter_per_epoch)
                 # One step before the accuracies, as in the book, and then the rest.
                 self._take(1 if self.current_epoch <= epoch else self.iter_per_epoch - first, after)
+                if progress.bar is None and self.current_iter % self.iter_per_epoch == 0:
+                    epoch_of, *facts = (f"{k} {value}" for k, value in self._facts().items())
+                    progress.write(f"{epoch_of}: {', '.join(facts)}")
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
             print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")

@@ -53,6 +53,15 @@ def folder() -> Path:
     return cache_dir() / "kernels" / digest.hexdigest()[:24]
 
 
+def keeps() -> bool:
+    """Say whether later processes will find what is compiled now."""
+    place = parent = folder()
+    while not os.path.exists(parent) and parent != parent.parent:
+        parent = parent.parent
+    writable = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
+    return writable and (parent != place or _is_ours(place.stat()))
+
+
 @functools.cache
 def _warn_once(reason: str) -> None:
     warnings.warn(

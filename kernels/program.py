@@ -6,6 +6,7 @@ on rows of the batch, and then through the updates of all parameters. Between th
 for each other, and nowhere else.
 """
 
+import numba
 import numpy as np
 
 from fastnn.kernels.atomics import call, store
@@ -13,7 +14,17 @@ from fastnn.kernels.clock import now
 from fastnn.kernels.compile import entry, serial
 from fastnn.kernels.memory import typed
 from fastnn.kernels.pool import let_sleep, share
-from fastnn.kernels.program_tables import APART, APPLY, COMPUTE, GRADIENTS, PACK, UNIT, UPDATED
+from fastnn.kernels.program_tables import (
+    APART,
+    APPLY,
+    COMPUTE,
+    GRADIENTS,
+    PACK,
+    PROGRAM,
+    SEGMENT,
+    UNIT,
+    UPDATED,
+)
 from fastnn.kernels.simd import flush_denormals, restore_denormals
 from fastnn.kernels.threads import LATE, LONGEST_REST, REST
 
@@ -81,6 +92,12 @@ def run(program, segments, rates, losses, hits):
     if resting:
         let_sleep(-1)
     restore_denormals(mode)
+
+
+def prepare():
+    """Compile :func:`run`, if need be, ahead of its first call."""
+    arguments = (np.zeros(1, kind) for kind in (PROGRAM, SEGMENT, np.float64, np.float64, np.int64))
+    run.compile(tuple(map(numba.typeof, arguments)))
 
 
 @serial

@@ -102,9 +102,10 @@ def _needed(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
     return [*always, on_norm if norms else None, on_dropout if dropouts else None]
 
 
-def are_ready(dtype: DTypeLike, norms: bool, dropouts: bool) -> bool:
-    """Say whether the functions of a program were compiled before."""
-    return all(part is None or is_ready(part) for part in _needed(dtype, norms, dropouts))
+def missing(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
+    """Return the functions of a program that were not compiled before."""
+    needed = _needed(dtype, norms, dropouts)
+    return [part for part in needed if part is not None and not is_ready(part)]
 
 
 @functools.cache

@@ -3,14 +3,17 @@
 import copy
 import math
 import re
+import time
 import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, ops, optimizers
+from fastnn import MultiLayerNet, MultiLayerNetExtend, _bars, _engine, ops, optimizers
+from fastnn import _compiling as compiling
 from fastnn._layerwise import LayerSteps
 from fastnn.callbacks import Callback
 from fastnn.fit import History
@@ -52,7 +55,6 @@ class Fake:
     """A route that learns nothing, writes down what it is asked, and can be interrupted."""
 
     name, reason, averages, done = "fake", "made up", None, 0
-    ready = True
 
     def __init__(self, losses=(), stop_at=None, after_step=lambda: None):
         self.rows, self.rates, self.sizes = [], [], []
@@ -61,6 +63,9 @@ class Fake:
     def __call__(self, network, optimizer, x, t, batch_size, settings):
         self.x, self.t, self.batch_size, self.settings = x, t, batch_size, settings
         return self
+
+    def prepare(self):
+        pass
 
     def run(self, rows, batch_size, rates, losses, hits):
         if rows is None:  # all samples at each step
@@ -339,14 +344,19 @@ def test_no_epochs():
     assert history.loss == history.step_losses == []
 
 
-def test_what_it_says(capsys, monkeypatch):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_it_says(capsys, monkeypatch, terminal):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(_bars, "_in_terminal", lambda: terminal)
     history = fit(verbose=True, validation=0.5)
     out, err = capsys.readouterr()
     lines = [line for line in out.splitlines() if line.strip()]
     assert lines == [f"epoch {i}/2: {history.line(i)}" for i in (1, 2)]
     assert "val_accuracy" in lines[0] and "samples/s" in lines[0]
-    assert "100/100" in err and "epoch=2/2" in err and "loss=" in err
+    if terminal:
+        assert "100/100" in err and "epoch=2/2" in err and "loss=" in err
+    else:
+        assert err == ""
     fit(verbose=False)
     assert tuple(capsys.readouterr()) == ("", "")
 
@@ -354,7 +364,7 @@ def test_what_it_says(capsys, monkeypatch):
 def fake_clock(monkeypatch, step):
     """Let each step take some seconds on the engine's clock."""
     now = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(_engine.time, "perf_counter", lambda: now.time)
+    monkeypatch.setattr(time, "perf_counter", lambda: now.time)
 
     def after_step():
         now.time += step
@@ -372,6 +382,26 @@ def test_stretches_are_short_but_not_too_short(step, monkeypatch, fake):
     if step == 1e-3:  # once the length is found, all but the last of an epoch have it
         found = [size for size in route.sizes if size > 0.9 * longest]
         assert sum(found) > 0.9 * sum(route.sizes)
+
+
+def test_compiling_does_not_count(monkeypatch, fake):
+    def after_step():
+        if len(route.rows) % 100 == 1:  # the first step of all, and others
+            with global_compiler_lock:
+                now.time += 3600.0
+        now.time += 1 / 1024
+
+    now = SimpleNamespace(time=0.0)
+    monkeypatch.setattr(time, "perf_counter", lambda: now.time)
+    monkeypatch.setattr(compiling._local, "spent", 0.0)  # so that no difference is rounded
+    route = fake(after_step=after_step)
+    history = fit(xt=data(4096), batch_size=16, epochs=4)
+    assert history.seconds == [0.25] * 4 and history.elapsed == 0.0
+    assert history.line(1).endswith("0.25 s, 16,384 samples/s")
+    sizes = list(route.sizes)
+    once = fake(after_step=fake_clock(monkeypatch, 1 / 1024))
+    fit(xt=data(4096), batch_size=16, epochs=4)
+    assert sizes == once.sizes
 
 
 # --- learning rates ----------------------------------------------------------------------
@@ -498,10 +528,8 @@ def test_a_resumed_training_keeps_its_optimizer(layerwise):
 
 
 def test_time_of_an_epoch_that_was_interrupted(fake, monkeypatch):
-    import fastnn.fit as module
-
     now = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(module.time, "perf_counter", lambda: now.time)
+    monkeypatch.setattr(time, "perf_counter", lambda: now.time)
     fake(stop_at=9, after_step=lambda: setattr(now, "time", now.time + 1.0))
     net = network()
     with pytest.raises(KeyboardInterrupt):

@@ -617,7 +617,7 @@ def test_stages_resume_and_print(tmp_path, capsys):
     assert left == 100 - 2
     printed = capsys.readouterr()
     assert all(f"search-{i}: " in printed.out for i in (1, 2))
-    assert repr(results[1].ranges["lr"]) in printed.out and "trials/s" in printed.err
+    assert repr(results[1].ranges["lr"]) in printed.out and "4/4 trials" in printed.err
     whole = coarse_to_fine(nearness, RANGES, stages, seed=0, verbose=False)
     assert [draws(result) for result in results] == [draws(result) for result in whole]
     assert load(path, "search-2").ranges == results[1].ranges

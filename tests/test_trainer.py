@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastnn import _engine, config, ops, optimizers
+from fastnn import _bars, _engine, config, ops, optimizers
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS, Trainer
 
@@ -205,10 +205,12 @@ class InOneStep:
     """A route that is asked for many steps takes them all at once, and says how many."""
 
     name, reason, averages, done = "fake", "", None, 0
-    ready = True
 
     def __init__(self, *args):
         self.args, self.asked, self.rows, self.fail = args, [], [], False
+
+    def prepare(self):
+        pass
 
     def run(self, rows, batch_size, rates, losses, hits):
         self.done = 0
@@ -339,20 +341,31 @@ def test_silence(capsys):
     assert tuple(capsys.readouterr()) == ("", "")
 
 
-def test_progress_bar(capsys, monkeypatch):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_it_says(capsys, monkeypatch, terminal):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(_bars, "_in_terminal", lambda: terminal)
     run = trainer(verbose=True)
     run.train()
     out, err = capsys.readouterr()
-    assert "samples" in err and "360/360" in err and "100%" in err
-    assert out == f"test accuracy after 3 epochs: {run.final_test_acc:.4f}\n"
+    *lines, last = out.splitlines()
+    assert last == f"test accuracy after 3 epochs: {run.final_test_acc:.4f}"
+    if terminal:
+        assert "360/360" in err and "100%" in err and "samples/s" in err
+        assert "epoch=3/3" in err and not lines
+    else:
+        losses = [f"{np.mean(run.train_loss_list[: 6 * i][-10:]):.4f}" for i in (1, 2, 3)]
+        assert err == "" and lines == [
+            f"epoch {i}/3: loss {losses[i - 1]}, test acc {run.test_acc_list[i - 1]:.3f}"
+            for i in (1, 2, 3)
+        ]
 
 
 def test_verbose_or_not_the_numbers_are_the_same(capsys):
     loud, silent = trainer(verbose=True), trainer(verbose=False)
     loud.train()
     silent.train()
-    assert capsys.readouterr().err
+    assert capsys.readouterr().out
     assert loud.train_loss_list == silent.train_loss_list
     assert loud.test_acc_list == silent.test_acc_list
 

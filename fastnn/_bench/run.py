@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from tqdm import tqdm
-
+from fastnn._bars import Progress
 from fastnn._bench.families import FAMILIES
 from fastnn._bench.settings import Settings
 from fastnn._bench.worker import cases
@@ -101,13 +101,12 @@ def measure(
     ]
     measured, errors = [], []
     total = sum(1 for settings in runs for _ in cases(settings))
-    with tqdm(total=total, unit="case", dynamic_ncols=True, leave=False) as bar:
+    with Progress(total, " cases", leave=False) as bar:
         for settings in runs:
             try:
                 for result in results(settings):
                     measured.append(result)
-                    bar.set_postfix_str(f"{settings.threads} threads, {result['case']}")
-                    bar.update()
+                    bar.advance(1, partial(dict, threads=settings.threads, case=result["case"]))
             except WorkerError as error:
                 errors.append(f"{settings.threads} threads: {error}")
     return measured, errors

@@ -11,8 +11,7 @@ from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
 
-from tqdm import tqdm
-
+from fastnn._bars import Progress
 from fastnn.datasets.idx import CHUNK, open_content
 
 __all__ = ["fetch"]
@@ -120,12 +119,12 @@ def _body(url: str, name: str, limit: int, timeout: float) -> Generator[bytes, N
         with _opener().open(request, timeout=timeout) as response:
             announced = response.headers.get("Content-Length", "")
             total = int(announced) if announced.isdecimal() else None
-            with tqdm(total=total, desc=name, unit="B", unit_scale=True) as bar:
+            with Progress(total, "B", desc=name, unit_scale=True) as bar:
                 while piece := response.read(CHUNK):
                     received += len(piece)
                     if received > limit:
                         raise _MirrorFailure(f"expected at most {limit:,} bytes, came more")
-                    bar.update(len(piece))
+                    bar.advance(len(piece))
                     yield piece
     except urllib.error.HTTPError as error:
         error.close()

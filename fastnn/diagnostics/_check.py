@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from textwrap import wrap
 
+from fastnn import _html as html
 from fastnn._route import Float64s
 
 _IN = " " * 6
@@ -33,9 +34,12 @@ class Check:
     advice: str = ""
     values: dict[str, Float64s] = field(default_factory=dict)
 
+    @property
+    def _state(self) -> str:
+        return {True: "ok", False: "FAIL", None: "-"}[self.ok]
+
     def __str__(self) -> str:
-        state = {True: "ok", False: "FAIL", None: "-"}[self.ok]
-        line = f"{state:<4}  {self.name}: {self.text}"
+        line = f"{self._state:<4}  {self.name}: {self.text}"
         return "\n".join([line, *wrap(self.advice, 94, initial_indent=_IN, subsequent_indent=_IN)])
 
 
@@ -69,3 +73,11 @@ class SanityReport:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.checks))
+
+    def _repr_html_(self) -> str:
+        rows = [[check._state, check.name, check.text, check.advice] for check in self.checks]
+        failed = f"failed: {', '.join(self.failed)}" if self.failed else "ok"
+        return html.join(
+            html.heading(f"Sanity checks: {failed}"),
+            html.table(["", "check", "seen", "advice"], rows),
+        )

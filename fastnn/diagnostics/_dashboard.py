@@ -62,7 +62,8 @@ def dashboard(
     Returns
     -------
     matplotlib.figure.Figure
-        1200 by 1000 pixels at the usual 100 dots per inch; ``figure.savefig(path)`` writes it.
+        1200 by 1000 pixels at the usual 100 dots per inch; ``figure.savefig(path)`` writes it,
+        and a notebook shows it as the last line of a cell, or by ``display(figure)``.
 
     Raises
     ------
@@ -72,9 +73,11 @@ def dashboard(
         If an argument is not as above, the monitor has measured nothing, or W1 has no such images.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise ImportError('dashboard needs matplotlib: pip install "fastnn[plot]"') from error
+    from fastnn.diagnostics._picture import Picture
+
     verdict = diagnose(history, monitor)
     if not isinstance(monitor, Monitor):
         raise TypeError(f"monitor: expected a Monitor, got {monitor!r}")
@@ -83,7 +86,7 @@ def dashboard(
     if not monitor.steps:
         raise ValueError(f"monitor: expected measurements, got {monitor!r}")
     images = _first_weights(network, image_shape)
-    figure = Figure(figsize=(12, 10), dpi=100)
+    figure = Picture(figsize=(12, 10), dpi=100)
     if title is not None:
         figure.suptitle(title, fontweight="bold")
     axes = figure.subplots(3, 3)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastnn import _html as html
 from fastnn._types import Array
 from fastnn.diagnostics._monitor import Distribution, Monitor
 
@@ -101,9 +102,19 @@ class Verdict:
         """What the findings are called."""
         return [finding.sickness for finding in self.findings]
 
+    @property
+    def _head(self) -> str:
+        return "nothing suspicious" if self.healthy else "suspicious"
+
     def __str__(self) -> str:
-        head = "nothing suspicious" if self.healthy else "suspicious"
-        return "\n".join([f"{head}: {', '.join(self.facts)}", *map(str, self.findings)])
+        return "\n".join([f"{self._head}: {', '.join(self.facts)}", *map(str, self.findings)])
+
+    def _repr_html_(self) -> str:
+        parts = [html.heading(self._head), html.paragraph(", ".join(self.facts))]
+        for finding in self.findings:
+            parts.append(html.heading(finding.sickness))
+            parts.append(html.bullets([*finding.evidence, finding.advice]))
+        return html.join(*parts)
 
 
 def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import _html as html
 from fastnn._route import Float64s
 from fastnn.gradient_check._compare import (
     HAPPY,
@@ -25,6 +26,10 @@ _HEAD = (
     "parameter  checked  zero  small  kink  worst entry        analytic   numerical"
     "  relative error      h  verdict"
 )
+_COLUMNS = (
+    "parameter", "checked", "zero", "small", "kink", "worst entry", "analytic", "numerical",
+    "relative error", "h", "verdict",
+)  # fmt: skip
 _SHOWN = 3  # kinks of the many that there may be
 
 
@@ -163,6 +168,18 @@ class GradientReport:
     def __str__(self) -> str:
         return "\n".join([self._title(), *self._tables(), *self._remarks(), self._summary()])
 
+    def _repr_html_(self) -> str:
+        parts = [
+            html.heading(self._title()),
+            html.table(_COLUMNS, map(_cells, self.checks.values())),
+        ]
+        if self.penalty:
+            parts += [
+                html.paragraph("weight penalty alone:"),
+                html.table(_COLUMNS, map(_cells, self.penalty.values())),
+            ]
+        return html.join(*parts, html.bullets(self._remarks()), html.heading(self._summary()))
+
     def _title(self) -> str:
         steps = " to ".join(f"{h:.0e}" for h in dict.fromkeys(self.steps[[0, -1]].tolist()))
         facts = [self.dtype, f"h from {steps}" if len(self.steps) > 1 else f"h = {steps}"]
@@ -228,15 +245,23 @@ def _medians(errors: Float64s) -> Float64s:
     return medians
 
 
-def _row(check: ParameterCheck) -> str:
-    counts = (
-        f"{check.key:<9}  {len(check.indices):7}  {int(check.zero.sum()):4}  "
-        f"{int(check.small.sum()):5}  {int(check.on_kink.sum()):4}"
-    )
+def _cells(check: ParameterCheck) -> list[str]:
+    """Return the row of a check, by `_COLUMNS`."""
+    counts = len(check.indices), check.zero.sum(), check.small.sum(), check.on_kink.sum()
     worst = check.worst
     if worst is None or check.verdict in UNJUDGED:
-        return f"{counts:<{_HEAD.index('verdict')}}{check.verdict}"
+        found = [""] * 5
+    else:
+        found = [
+            entry("", worst.index), f"{worst.analytic:.4e}", f"{worst.numerical:.4e}",
+            f"{worst.error:.1e}", f"{worst.step:.0e}",
+        ]  # fmt: skip
+    return [check.key, *(f"{int(count)}" for count in counts), *found, check.verdict]
+
+
+def _row(check: ParameterCheck) -> str:
+    key, checked, zero, small, kink, index, analytic, numerical, error, h, verdict = _cells(check)
     return (
-        f"{counts}  {entry('', worst.index):<14}  {worst.analytic:11.4e} {worst.numerical:11.4e}"
-        f"  {worst.error:14.1e}  {worst.step:.0e}  {check.verdict}"
+        f"{key:<9}  {checked:>7}  {zero:>4}  {small:>5}  {kink:>4}  {index:<14}  {analytic:>11} "
+        f"{numerical:>11}  {error:>14}  {h:>5}  {verdict}"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import config, kernels, reference
+from fastnn import _compiling, config, kernels, reference  # noqa: F401 - it listens to Numba
 from fastnn.kernels import threads
 
 

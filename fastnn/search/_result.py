@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
+from fastnn import _html as html
 from fastnn import _numbers as numbers
 from fastnn.search._ranges import Range
 from fastnn.search._trial import State
@@ -63,6 +64,7 @@ class FinishedTrial:
     curves : dict of str to list of float
         What was reported, epoch by epoch.
     seconds : float
+        From its start to its end.
     """
 
     number: int
@@ -80,11 +82,14 @@ class FinishedTrial:
         """How many epochs were reported."""
         return max(map(len, self.curves.values()), default=0)
 
-    def __str__(self) -> str:
-        return ", ".join(
-            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+    def _texts(self) -> dict[str, str]:
+        return {
+            name: f"{value:.3g}" if isinstance(value, float) else f"{value}"
             for name, value in self.values.items()
-        )
+        }
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {text}" for name, text in self._texts().items())
 
 
 @dataclass(frozen=True, repr=False)
@@ -229,6 +234,17 @@ class SearchResult:
             lines.append(f"Best-{i} ({self.metric} {trial.value:.4g}){pruned} | {trial}")
         lines += [f"careful: {border}" for border in self.border]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [str(trial.number), f"{trial.value:.4g}", *trial._texts().values(), trial.state]
+            for trial in self.top(5)
+        ]
+        return html.join(
+            html.heading(f"{self.name}: {self._counts()}, {self._ranges()}"),
+            html.table(["trial", self.metric, *self.ranges, "state"], rows),
+            html.bullets(f"careful: {border}" for border in self.border),
+        )
 
     def _ranges(self) -> str:
         return ", ".join(f"{name} {range_!r}" for name, range_ in self.ranges.items())

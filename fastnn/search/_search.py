@@ -6,12 +6,14 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
+from fastnn._bars import Progress
 from fastnn.search._ranges import Range, checked
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._trial import Trial
@@ -186,16 +188,8 @@ def _seed(seed: SupportsIndex | None) -> int:
 
 def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool) -> None:
     """Run trials until there are enough, those of other processes included."""
-    from tqdm import tqdm
-
     done = study.done()
-    with tqdm(
-        total=max(trials, done),
-        initial=done,
-        unit=" trials",
-        dynamic_ncols=True,
-        disable=not verbose,
-    ) as bar:
+    with Progress(max(trials, done), " trials", verbose, done=done) as progress:
         while done < trials:
             trial = None
             try:
@@ -212,11 +206,13 @@ def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool
                 raise
             with interrupts.held():
                 study.tell(trial, value)
-            done = study.done()
-            best = study.result().top(1) if verbose else []
-            if best:
-                bar.set_postfix_str(f"best {best[0].value:.4g} with {best[0]}", refresh=False)
-            bar.update(done - bar.n)
+            before, done = done, study.done()
+            progress.advance(done - before, partial(_best, study))
+
+
+def _best(study: Study) -> dict[str, str]:
+    best = study.result().top(1)
+    return {"best": f"{best[0].value:.4g} with {best[0]}"} if best else {}
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def test_says_who_asks(server, tmp_path):
 def test_shows_progress(server, tmp_path, capsys):
     fetch("file.gz", [server.mirror("good", send(PACKED))], tmp_path, **EXPECTED)
     shown = capsys.readouterr().err
-    assert "file.gz: 100%" in shown
+    assert "file.gz: 840/840 B" in shown
 
 
 def test_moved_within_the_folder(server, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def run(script, **variables):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FASTNN_")}
     return subprocess.run(
         [sys.executable, "-W", "default", "-c", script],
-        env=environment | {k: str(v) for k, v in variables.items()},
+        env=environment | {"FASTNN_QUIET": "1"} | {k: str(v) for k, v in variables.items()},
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,151 @@
+"""Progress: bars in terminals and notebooks, lines elsewhere."""
+
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+import tqdm.auto as tqdm_auto
+from numba.core.compiler_lock import global_compiler_lock
+
+from fastnn import _bars as bars
+from fastnn import _log
+from fastnn._bars import Progress
+
+
+@pytest.fixture
+def now(monkeypatch):
+    clock = SimpleNamespace(time=1000.0)
+    monkeypatch.setattr(bars.time, "perf_counter", lambda: clock.time)
+    return clock
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setattr(bars, "_in_terminal", lambda: True)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_terminals_are_known_by_standard_error(monkeypatch, terminal):
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: terminal))
+    assert bars._in_terminal() is terminal
+    monkeypatch.setattr(sys, "stderr", None)  # of a program without a window for it
+    assert not bars._in_terminal()
+
+
+def test_lines_come_now_and_then_and_at_the_end(now, capsys):
+    with Progress(1000, " steps", desc="descent") as progress:
+        for i in range(250):
+            now.time += 0.1
+            progress.advance(1, lambda i=i: {"loss": f"{i}"})
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line.split(",") for line in err.splitlines()]
+    assert [float(line[0].split()[1].split("/")[0]) for line in lines[:2]] == pytest.approx(
+        [100, 200],
+        abs=1,  # tenths of a second add up to a little less, or more
+    )
+    assert err.splitlines()[-1] == "descent: 250/1,000 steps, loss 249" and len(lines) == 3
+
+
+@pytest.mark.parametrize("settings", [{"show": False}, {"lines": False}])
+def test_no_lines_where_none_are_wanted(settings, now, capsys):
+    with Progress(None, " steps", **settings) as progress:
+        now.time += 100.0
+        progress.advance(1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_is_printed_of_nothing(capsys):
+    with Progress(10, " steps", done=3):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_written_lines_are_on_standard_output(capsys):
+    with Progress(10, " steps") as progress:
+        progress.write("epoch 1")
+    with Progress(10, " steps", show=False) as progress:
+        progress.write("epoch 1")
+    assert capsys.readouterr() == ("epoch 1\n", "")
+
+
+def test_a_bar_in_a_terminal(terminal, capsys):
+    with Progress(10, " steps", done=2) as progress:
+        progress.advance(8, lambda: {"loss": "0.5"})
+        progress.write("epoch 1")
+    out, err = capsys.readouterr()
+    assert out == "epoch 1\n" and "10/10" in err and "loss=0.5" in err
+
+
+def test_what_is_said_does_not_tear_a_bar(terminal, capsys, monkeypatch):
+    monkeypatch.delenv("FASTNN_QUIET")
+    monkeypatch.setattr(_log, "_others", lambda level: False)  # pytest has handlers
+    with Progress(10, " steps"):
+        _log.say("compiling")
+    assert "fastnn: compiling" in capsys.readouterr().err.replace("\r", "\n").split("\n")
+
+
+def test_a_bar_that_the_user_has_turned_off(terminal, monkeypatch, capsys):
+    tqdm = tqdm_auto.tqdm
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda **settings: tqdm(**settings | {"disable": True}))
+    with Progress(10, " steps") as progress:
+        progress.advance(1, lambda: {"loss": "0.5"})
+    assert capsys.readouterr() == ("", "")
+
+
+def test_compiling_does_not_count(terminal, now, monkeypatch):
+    monkeypatch.setattr("tqdm.std.time", lambda: now.time)
+    with Progress(100, " steps") as progress:
+        now.time += 1.0
+        progress.advance(10)
+        with global_compiler_lock:
+            now.time += 3600.0
+        now.time += 1.0
+        progress.advance(10)
+        facts = progress.bar.format_dict
+        assert (facts["n"], facts["elapsed"], facts["rate"]) == (20, 2.0, 10.0)
+        thread = threading.Thread(target=progress.advance, args=(10,))  # whose own clock is at 0
+        thread.start()
+        thread.join()
+        assert progress.bar.format_dict["elapsed"] == 2.0
+
+
+@pytest.mark.parametrize("config", [{"IPKernelApp": {}}, {}, None])
+def test_notebooks_are_known_by_their_kernel(monkeypatch, config):
+    shell = None if config is None else SimpleNamespace(config=config)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert bars._in_notebook() is bool(config)
+
+
+def test_bar_and_lines_of_a_notebook_are_one_stream(monkeypatch, capsys):
+    monkeypatch.setattr(bars, "_in_notebook", lambda: True)
+    with Progress(10, " steps") as progress:
+        progress.advance(10)
+        progress.write("epoch 1")
+    out, err = capsys.readouterr()
+    assert "10/10" in out and "epoch 1\n" in out and err == ""
+
+
+# A kernel of Jupyter without ipywidgets, as far as tqdm looks.
+KERNEL = """
+import sys
+from types import SimpleNamespace
+
+shell = SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = SimpleNamespace(get_ipython=lambda: shell)
+sys.modules["ipykernel.zmqshell"] = SimpleNamespace()
+sys.modules["IPython.display"] = sys.modules["ipywidgets"] = None
+from fastnn._bars import Progress
+with Progress(10, " steps") as progress:
+    progress.advance(10)
+"""
+
+
+def test_without_ipywidgets_a_notebook_has_a_bar_of_text_and_no_complaint():
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", KERNEL], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10/10" in done.stdout
