@@ -24,10 +24,10 @@ SETTLE = 0.25
 LEAST = 3  # rounds, however long they take
 # Of the CPU time that is to be measured, the share that others may take without a word.
 UNNOTICED = 0.1
-# From the lower to the upper quartile of the rounds' ratios. On two idle cores the quartiles of
-# these examples lie within 1.2 of each other, and NumPy's threads beside one more busy process at
-# twice of each other and more.
-APART = 1.4
+# From the lower to the upper quartile of the rounds' ratios: their middle half then leaves the
+# ratio open by a fifth either way. Beside busy processes it was 1.1 to 1.6 with one thread of
+# NumPy's and 1.3 to 4.3 with two, on two CPUs.
+APART = 1.5
 
 
 class Blas:
@@ -38,6 +38,8 @@ class Blas:
     choices : list of int
         Numbers of threads to try: one, and all that NumPy has on the CPUs of this process. Empty
         where this BLAS does not let its number be set.
+    cpus : int
+        CPUs of this process, as fastnn counts them.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,8 @@ class Blas:
             ) from None
         self._pools = ThreadpoolController().select(user_api="blas")
         own = [pool["num_threads"] for pool in self._pools.info()]
-        self.choices = sorted({1, min(max(own), get_num_threads())}) if own else []
+        self.cpus = get_num_threads()
+        self.choices = sorted({1, min(max(own), self.cpus)}) if own else []
 
     def __str__(self) -> str:
         return " or ".join(map(str, self.choices)) or "its own number of"
@@ -76,6 +79,7 @@ def best_threads(
     turn: Callable[[int | None], float],
     choices: Sequence[int],
     seconds: float,
+    least: int = 2,
     clock: Clock = CLOCK,
 ) -> Best:
     """Try numbers of threads in turns on the work that is to be timed.
@@ -87,11 +91,11 @@ def best_threads(
     choices : sequence of int
         As :attr:`Blas.choices` has them.
     seconds : float
-        How long to try, about.
+        How long to try, about: for ten rounds at most, and for `least` in any case.
     """
     numbers = dict(enumerate(choices or [None]))
     turns = {str(i): partial(turn, number) for i, number in numbers.items()}
-    times = in_turns(turns, 10, seconds, least=2, clock=clock)
+    times = in_turns(turns, 10, seconds, least, clock)
     medians = {number: times.median(str(i)) for i, number in numbers.items()}
     return Best(min(medians, key=medians.__getitem__), medians)
 

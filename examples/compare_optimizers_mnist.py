@@ -171,7 +171,8 @@ def compare(name: str, data: Data, blas: Blas, arguments: argparse.Namespace, ba
 
 def steps_of_a_turn(total: int, seconds: float) -> int:
     """Return how many steps to take at a time where NumPy takes so many seconds for one."""
-    return max(1, min(math.ceil(total / ROUNDS), int(TURN / seconds)))
+    most = max(1, min(math.ceil(total / ROUNDS), int(TURN / seconds)))
+    return math.ceil(total / math.ceil(total / most))  # so that the last turn is hardly shorter
 
 
 def table(results: dict[str, Result], total: int) -> str:

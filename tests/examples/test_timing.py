@@ -63,7 +63,7 @@ def test_the_faster_number_of_threads_is_taken(timing, one, two, best):
     """By the median: a first round that is slow decides nothing."""
     time = Time()
     turns = {1: time.turn(*one), 2: time.turn(*two)}
-    found = timing.best_threads(lambda n: turns[n](), [1, 2], 30, time.clock())
+    found = timing.best_threads(lambda n: turns[n](), [1, 2], 30, clock=time.clock())
     assert found.threads == best
     assert found.time == min(found.seconds.values())
 
@@ -71,13 +71,13 @@ def test_the_faster_number_of_threads_is_taken(timing, one, two, best):
 def test_a_trial_of_threads_ends_in_time(timing):
     time = Time()
     turns = {1: time.turn(1.0), 2: time.turn(60.0)}
-    assert timing.best_threads(lambda n: turns[n](), [1, 2], 1, time.clock()).threads == 1
+    assert timing.best_threads(lambda n: turns[n](), [1, 2], 1, clock=time.clock()).threads == 1
     assert time.now < 2 * 61 + 1  # two rounds
 
 
 @pytest.mark.parametrize("choices, threads", [([], None), ([1], 1)])
 def test_where_there_is_no_choice_of_threads(timing, choices, threads):
-    found = timing.best_threads(lambda n: 0.25, choices, 1, Time().clock())
+    found = timing.best_threads(lambda n: 0.25, choices, 1, clock=Time().clock())
     assert (found.threads, found.time) == (threads, 0.25)
 
 
