@@ -96,6 +96,11 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
+def how_many(some: int, everything: int) -> str:
+    """Return "all 6", "4 of 6" or "none of 6"."""
+    return f"all {some}" if some == everything else f"{some or 'none'} of {everything}"
+
+
 def load(arguments: argparse.Namespace) -> Data:
     """Return MNIST, full where it is at hand and else the bundled subset; print which."""
     source = None if arguments.bundled else mnist_source(arguments.data)
