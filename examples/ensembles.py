@@ -138,7 +138,7 @@ def conclusions(scores: dict[str, tuple[float, float]], members: list[list[float
         f"{student - mean:+.4f}" + _kept(student - mean, ensemble - mean)
     )
     chance = math.sqrt(2 * mean * (1 - mean) / n)
-    said.append(f"With {n} test images {chance:.4f} up or down is chance.")
+    said.append(f"With {n} test images differences of {chance:.4f} may be chance.")
     return text(*said)
 
 

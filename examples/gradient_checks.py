@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers
-from fastnn.gradient_check import GradientReport, gradient_check
+from fastnn.gradient_check import GradientReport, ParameterCheck, gradient_check
 
 STEPS = np.logspace(-1, -11, 31)
 THRESHOLDS = (1e-2, 1e-4, 1e-7)
@@ -79,23 +79,28 @@ def tables(data: Data, arguments: argparse.Namespace) -> None:
         reports[title] = gradient_check(net, x, t, burn_in=burn_in, **settings)
         print(reports[title])
     right_ok = all(report.ok for title, report in reports.items() if title != PLANTED)
-    verdicts = {key: (each.ok, each.verdict) for key, each in reports[PLANTED].checks.items()}
-    print(f"\n{conclusions(right_ok, verdicts)}")
+    planted = {key: judgement(check) for key, check in reports[PLANTED].checks.items()}
+    print(f"\n{conclusions(right_ok, planted)}")
 
 
-def conclusions(right_ok: bool, verdicts: dict[str, tuple[bool, str]]) -> str:
+def judgement(check: ParameterCheck) -> bool | None:
+    """Return whether a gradient passed; None where it is zero or too small to tell."""
+    return None if check.judged == check.zero.sum() else check.ok
+
+
+def conclusions(right_ok: bool, planted: dict[str, bool | None]) -> str:
     """Return what the checks say.
 
     Parameters
     ----------
     right_ok : bool
         Whether the right network passed.
-    verdicts : dict of str to (bool, str)
-        For each parameter of the wrong one, whether it passed, and why.
+    planted : dict of str to bool or None
+        The judgement on each parameter of the wrong one.
     """
-    wrong = [key for key, (ok, _) in verdicts.items() if not ok]
-    zero = [key for key, (_, why) in verdicts.items() if why == "zero"]
-    right = [key for key in verdicts if key not in (*wrong, *zero)]
+    wrong, right, untold = (
+        [key for key, passed in planted.items() if passed is kind] for kind in (False, True, None)
+    )
     said = [f"The right network {'passed' if right_ok else 'DID NOT PASS'}."]
     if not wrong:
         return text(*said, "The bug was not found.")
@@ -104,8 +109,8 @@ def conclusions(right_ok: bool, verdicts: dict[str, tuple[bool, str]]) -> str:
     )
     if set(wrong) <= set(BEFORE) and not set(right) & set(BEFORE):
         said.append("What lies before it gets wrong gradients, what lies behind it right ones.")
-    if zero:
-        said.append(f"The gradient of {listed(zero)} is zero, so that there is nothing to tell.")
+    if untold:
+        said.append(f"The gradient of {listed(untold)} is zero or too small to tell.")
     return text(*said)
 
 

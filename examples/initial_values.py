@@ -53,6 +53,7 @@ UNITS = (
     "what the weights make of it."
 )
 EQUAL = "zero", "all 0.01"  # initial weights
+SATURATED = 0.1  # share of a layer that is too much
 STUCK = 0.01  # a loss that is so near to -ln(1/10) has hardly moved
 
 
@@ -97,34 +98,38 @@ def show_activations(activation: str, arguments: argparse.Namespace) -> None:
         one = found[-1].std(axis=0).mean()
         print(f"{name:9}" + "".join(f"{cell:>16}" for cell in cells) + f"{short(one):>10}")
         spreads[name] = [float(z.std()) for z in found]
-        stuck[name] = float(kind.stuck(found[-1]).mean())
+        stuck[name] = [float(kind.stuck(z).mean()) for z in found]
     print(f"\n{conclusions(activation, spreads, stuck)}")
     figure.suptitle(f"Activations of five layers of {kind.name} units, by initial weights")
     save(figure, arguments, f"activations_{activation}.png")
 
 
-def conclusions(activation: str, spreads: dict[str, list[float]], stuck: dict[str, float]) -> str:
-    """Return what becomes of the spread from layer 1 to layer 5, and how much is stuck there.
+def conclusions(
+    activation: str, spreads: dict[str, list[float]], stuck: dict[str, list[float]]
+) -> str:
+    """Return what becomes of the spread from layer to layer, and where values are saturated.
 
     Parameters
     ----------
     activation : str
     spreads : dict of str to list of float
         Standard deviation of each layer, by initial values.
-    stuck : dict of str to float
-        Share of layer 5 where the derivative is small or zero.
+    stuck : dict of str to list of float
+        Share of each layer where the derivative is small or zero.
     """
     kind = ACTIVATIONS[activation]
     change = {name: layers[-1] / layers[0] for name, layers in spreads.items()}
-    kept = min(change, key=lambda name: abs(math.log(max(change[name], 1e-300))))
     times = ", ".join(f"{short(factor)} with {name}" for name, factor in change.items())
-    said = [
-        f"From layer 1 to 5 the spread of {kind.name} is multiplied by {times}: {kept} keeps it "
-        "best."
-    ]
+    said = [f"From layer 1 to 5 the spread of {kind.name} is multiplied by {times}."]
+    free = list(change)
     if kind.word == "saturated":
-        most = max(stuck, key=stuck.__getitem__)
-        said.append(f"Most are saturated with {most}, {stuck[most]:.0%} in layer 5.")
+        most = max(stuck, key=lambda name: max(stuck[name]))
+        free = [name for name in free if max(stuck[name]) < SATURATED]
+        said.append(f"Most are saturated with {most}: {max(stuck[most]):.0%} of a layer.")
+    if free:
+        kept = min(free, key=lambda name: abs(math.log(max(change[name], 1e-300))))
+        among = "" if len(free) == len(change) else f"Of those that saturate under {SATURATED:.0%} "
+        said.append(f"{among}{kept} keeps the spread best.")
     return text(*said)
 
 

@@ -84,18 +84,18 @@ def conclusions(found: dict[str, Accuracies]) -> str:
         if plain.train >= KNOWN
         else "The plain network does not have all of its images right yet: give it more --epochs."
     ]
-    others = [name for name in found if name != PLAIN]
-    narrower = [name for name in others if found[name].gap < plain.gap]
+    others = {name.split(",")[0]: each for name, each in found.items() if name != PLAIN}
+    narrower = [name for name, each in others.items() if each.gap < plain.gap]
+    wider = [name for name in others if name not in narrower]
     if narrower:
         said.append(f"The gap is narrower with {listed(narrower)}.")
-    wider = [name for name in others if name not in narrower]
     if wider:
         said.append(f"The gap is not narrower with {listed(wider)}.")
-    better = [name for name in others if found[name].test > plain.test]
+    better = [name for name, each in others.items() if each.test > plain.test]
     said.append(
-        f"More of the test images than the plain network has {listed(better)} right."
+        f"With {listed(better)} more of the test images are right."
         if better
-        else "Neither has more of the test images right than the plain network."
+        else "With neither are more of the test images right."
     )
     then = [each.test_then for each in found.values()]
     said.append(
@@ -106,8 +106,9 @@ def conclusions(found: dict[str, Accuracies]) -> str:
     slowest = min(found, key=lambda name: found[name].train)
     if slowest.startswith("dropout"):
         said.append(
-            "Dropout has learned the fewest: in the book's form it does not make up for dropped "
-            "units in training, and after six layers signals are down to 0.8 ** 6, a quarter."
+            "With dropout the fewest training images are known: in the book's form it does not "
+            "make up for dropped units in training, and after six layers signals are down to "
+            "0.8 ** 6, a quarter."
         )
     return text(*said)
 
