@@ -87,7 +87,7 @@ def positive(text: str) -> float:
 
 def text(*sentences: str) -> str:
     """Return sentences as one paragraph of lines that a terminal shows whole."""
-    return textwrap.fill(" ".join(sentences), 79)
+    return textwrap.fill(" ".join(sentences), 79, break_on_hyphens=False)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -142,11 +142,11 @@ def compare(name: str, data: Data, blas: Blas, arguments: argparse.Namespace, ba
         min(TRIAL_SECONDS, arguments.seconds),
     )
     ours, numpy = run("numba"), run("numpy")
-    share = steps_of_a_turn(total, best.time)
+    ends = ends_of_turns(total, best.time)
 
     def turn(run: Run, threads: int | None) -> float:
         bar.set_postfix_str(f"{name} on {'NumPy' if run is numpy else 'the kernels'}")
-        return run.advance(min(share, total - run.steps), threads)
+        return run.advance(next(end for end in ends if end > run.steps) - run.steps, threads)
 
     def numpy_turn() -> float:
         before = numpy.steps
@@ -155,7 +155,7 @@ def compare(name: str, data: Data, blas: Blas, arguments: argparse.Namespace, ba
         return seconds
 
     turns = {"fastnn": lambda: turn(ours, None), "numpy": numpy_turn}
-    times = in_turns(turns, math.ceil(total / share), arguments.seconds)
+    times = in_turns(turns, len(ends), arguments.seconds)
     result = {
         "epoch": tuple(times.median(each) * per_epoch for each in turns),
         "threads": best.threads,
@@ -169,10 +169,11 @@ def compare(name: str, data: Data, blas: Blas, arguments: argparse.Namespace, ba
     return Result(**result, final=ours.accuracy(), losses=ours.history.step_losses)
 
 
-def steps_of_a_turn(total: int, seconds: float) -> int:
-    """Return how many steps to take at a time where NumPy takes so many seconds for one."""
-    most = max(1, min(math.ceil(total / ROUNDS), int(TURN / seconds)))
-    return math.ceil(total / math.ceil(total / most))  # so that the last turn is hardly shorter
+def ends_of_turns(total: int, seconds: float) -> list[int]:
+    """Return after which steps turns end where NumPy takes so many seconds for a step."""
+    longest = max(1, min(total / ROUNDS, TURN / seconds))
+    turns = math.ceil(total / longest)
+    return [total * turn // turns for turn in range(1, turns + 1)]
 
 
 def table(results: dict[str, Result], total: int) -> str:
@@ -243,7 +244,7 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument("--batch-size", type=count, default=128, help="samples per step")
     options.add_argument(
         "--seconds", type=positive,
-        help="when to stop NumPy's training by each optimizer (default: 10, with --full 120)",
+        help="when to stop an optimizer's turns on NumPy (default: after 10, with --full 120)",
     )  # fmt: skip
     arguments = options.parse_args()
     arguments.epochs = arguments.epochs or (15 if arguments.full else 3)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -103,9 +104,15 @@ def test_compare_optimizers_where_numpy_is_too_slow(run, picture):
 
 def test_turns_are_as_long_as_numpy_bears(example):
     module = example("compare_optimizers_mnist.py")
-    assert module.steps_of_a_turn(1407, 1e-3) == 141  # a tenth of the steps
-    assert module.steps_of_a_turn(1407, 0.05) == 5  # a quarter of a second
-    assert module.steps_of_a_turn(1407, 9.0) == module.steps_of_a_turn(4, 1e-3) == 1
+
+    def lengths(total, seconds):
+        ends = module.ends_of_turns(total, seconds)
+        assert ends[-1] == total
+        return {after - before for before, after in pairwise([0, *ends])}
+
+    assert lengths(1407, 1e-3) == {140, 141}  # a tenth of the steps
+    assert lengths(1407, 0.05) == {4, 5}  # a quarter of a second, and no rest
+    assert lengths(1407, 9.0) == lengths(4, 1e-3) == {1}
 
 
 def test_what_the_comparison_says_follows_from_its_numbers(example):
