@@ -119,8 +119,8 @@ def compile_kernels(data: Data, blas: Blas, arguments: argparse.Namespace) -> fl
     """Train on a few samples, so that nothing is compiled while time is taken."""
     start = time.perf_counter()
     few = data.first(2000, 2000)
-    for name in tqdm(OPTIMIZERS, desc="getting kernels ready", leave=False):
-        run = Run(few, OPTIMIZERS[name], "numba", blas, arguments)
+    for make in OPTIMIZERS.values():
+        run = Run(few, make, "numba", blas, arguments)
         run.advance(steps_per_epoch(few, run.batch_size))
         run.accuracy()
     return time.perf_counter() - start
@@ -145,7 +145,7 @@ def compare(name: str, data: Data, blas: Blas, arguments: argparse.Namespace, ba
     ends = ends_of_turns(total, best.time)
 
     def turn(run: Run, threads: int | None) -> float:
-        bar.set_postfix_str(f"{name} on {'NumPy' if run is numpy else 'the kernels'}")
+        bar.set_postfix_str(f"{name} on {'NumPy' if run is numpy else 'fastnn'}", refresh=False)
         return run.advance(next(end for end in ends if end > run.steps) - run.steps, threads)
 
     def numpy_turn() -> float:
@@ -256,15 +256,15 @@ def main() -> None:
     """Run the comparison."""
     arguments = parse_arguments()
     data, blas = load(arguments), Blas()
-    print("getting kernels ready: compiled once on a machine, in a minute or two, then kept")
-    print(
-        f"ready after {compile_kernels(data, blas, arguments):.1f} s, which no time below includes"
-    )
+    print("getting kernels ready: a new machine compiles them, for a minute or two", flush=True)
+    seconds = compile_kernels(data, blas, arguments)
+    print(f"ready after {seconds:.1f} s, which are in none of the times below")
     total = steps_per_epoch(data, arguments.batch_size) * arguments.epochs
     print(
-        f"training by {len(OPTIMIZERS)} optimizers on fastnn and on NumPy in turns, "
+        f"training by {len(OPTIMIZERS)} optimizers on fastnn and on NumPy, "
         f"{arguments.epochs} epochs of {total // arguments.epochs} steps;\n"
-        f"each on NumPy for {arguments.seconds:g} s at most"
+        f"in turns for {arguments.seconds:g} s at most each, what is left on fastnn alone",
+        flush=True,
     )
     watch, results = Watch(), {}
     with tqdm(total=len(OPTIMIZERS) * total, unit=" steps", leave=False) as bar:
