@@ -56,7 +56,11 @@ class Blas:
         self.choices = sorted({1, min(max(own), self.cpus)}) if own else []
 
     def __str__(self) -> str:
-        return " or ".join(map(str, self.choices)) or "its own number of"
+        if not self.choices:
+            return "its own number of threads, which cannot be set here"
+        if len(self.choices) == 1:
+            return counted(self.choices[0], "thread")
+        return f"{' or '.join(map(str, self.choices))} threads, whichever is faster"
 
     def threads(self, number: int | None) -> AbstractContextManager[object]:
         """Limit NumPy to so many threads within a block; None: leave it alone."""

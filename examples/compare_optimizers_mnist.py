@@ -275,7 +275,7 @@ def main() -> None:
     print(
         f"\n784-100-100-100-100-10, batch {arguments.batch_size}, float32; fastnn on "
         f"{counted(threads, 'thread')}, {vector_bits()}-bit vectors;\n"
-        f"NumPy's BLAS on {blas} threads, whichever is faster;\n"
+        f"NumPy's BLAS on {blas};\n"
         "times and ratios are medians over rounds in which both take the same steps\n"
     )
     print(f"{table(results, total)}\n")

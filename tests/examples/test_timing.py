@@ -81,7 +81,7 @@ def test_where_there_is_no_choice_of_threads(timing, choices, threads):
     assert (found.threads, found.time) == (threads, 0.25)
 
 
-def test_threads_of_numpys_blas(timing):
+def test_threads_of_numpys_blas(timing, monkeypatch):
     threadpoolctl = pytest.importorskip("threadpoolctl")
     import fastnn
 
@@ -92,6 +92,14 @@ def test_threads_of_numpys_blas(timing):
         pools = threadpoolctl.threadpool_info()
         return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
 
+    for choices, said in (
+        ([], "its own number"),
+        ([1], "1 thread"),
+        ([1, 4], "1 or 4 threads, which"),
+    ):
+        monkeypatch.setattr(blas, "choices", choices)
+        assert str(blas).startswith(said)
+    monkeypatch.undo()
     before = now()
     for number in blas.choices:
         with blas.threads(number):
