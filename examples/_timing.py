@@ -225,19 +225,20 @@ class Watch:
         self._threads = min(threads or get_num_threads(), self._cpus)
 
     def verdict(self, spreads: Mapping[str, Spread]) -> str:
-        """Return a sentence on how busy the machine was, empty if it was not.
+        """Return a warning if the machine was busy or rounds disagree, else nothing.
 
         Parameters
         ----------
         spreads : mapping of str to Spread
             The ratios that were measured meanwhile, by name.
         """
-        signs = [*self._others(), *_disagreements(spreads)]
-        if not signs:
+        others, disagreements = [*self._others()], [*_disagreements(spreads)]
+        if not others + disagreements:
             return ""
+        what = "the machine was busy" if others else "these times are uncertain"
         return (
-            f"CAREFUL, the machine was busy: {'; '.join(signs)}. Threads then wait for CPUs and "
-            "for each other, so that these times and ratios are not those of an idle machine."
+            f"CAREFUL, {what}: {'; '.join(others + disagreements)}. On a busy machine threads wait "
+            "for CPUs and for each other, so that times and ratios are not those of an idle one."
         )
 
     def _others(self) -> Iterator[str]:

@@ -157,7 +157,9 @@ def test_a_busy_machine_is_called_busy(timing):
     assert "busy: 4.4 processes at a time wanted its 2 CPUs" in said
     spreads = agreeing | {"Adam": timing.Spread([3, 4, 11, 20, 59])}
     said = machine(timing, told=False, load=None).verdict(spreads)
-    assert "busy: rounds of the same work disagree (Adam:" in said
+    assert "CAREFUL, these times are uncertain: rounds of the same work disagree (Adam:" in said
+    said = machine(timing, others=1.25).verdict(spreads)
+    assert "while times were taken; rounds of the same work disagree (Adam:" in said
 
 
 def test_a_reading_of_this_machine(timing):
