@@ -164,6 +164,7 @@ def compare(name: str, data: Data, blas: Blas, arguments: argparse.Namespace, ba
         "steps": numpy.steps,
     }
     if ours.steps < total:
+        bar.set_postfix_str(f"{name}: what is left, on fastnn alone")
         ours.advance(total - ours.steps)
         bar.update(total - numpy.steps)
     return Result(**result, final=ours.accuracy(), losses=ours.history.step_losses)
