@@ -97,8 +97,8 @@ def conclusions(histories: dict[str, History]) -> str:
     said.append(_beside_constant("validation", validation))
     early = [name for name, each in histories.items() if min(each.val_loss) < each.val_loss[-1]]
     said.append(
-        f"It was lower in an epoch before the last by {how_many(len(early), len(histories))} rules"
-        + (": what they learn after it does not help on new images." if early else ".")
+        f"With {how_many(len(early), len(histories))} rules it was lower before the last epoch"
+        + (": what they learned after that does not help on new images." if early else ".")
     )
     if histories[PLATEAU].lr[-1] == RATE:
         said.append(f'The validation loss never stalled, so that "{PLATEAU}" kept the rate.')
@@ -114,10 +114,12 @@ def _beside_constant(what: str, losses: dict[str, float]) -> str:
     """Return which rules end below the constant rate, and which lowest."""
     below, best = _below(losses), min(losses, key=losses.__getitem__)
     others = [name for name in losses if name not in (CONSTANT, *below)]
-    exceptions = f" (not {listed(others)})" if below and others else ""
+    quoted = [f'"{name}"' for name in others]  # some have commas
+    exceptions = f" (not {listed(quoted)})" if below and others else ""
     return (
         f"{what.capitalize()} loss: {how_many(len(below), len(losses) - 1)} rules end below the "
-        f"constant rate's {losses[CONSTANT]:.4f}{exceptions}; {best} is lowest, {losses[best]:.4f}."
+        f"constant rate's {losses[CONSTANT]:.4f}{exceptions}; "
+        f'"{best}" is lowest, {losses[best]:.4f}.'
     )
 
 

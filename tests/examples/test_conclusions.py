@@ -43,8 +43,8 @@ def test_learning_rate_schedules(example):
         )
     )
     assert "Training loss: all 2 rules end below the constant rate's 0.0400" in said
-    assert "cosine is lowest, 0.0100" in said and "deeper into the valley" in said
-    assert "lower in an epoch before the last by none of 3 rules." in said
+    assert '"cosine" is lowest, 0.0100' in said and "deeper into the valley" in said
+    assert "With none of 3 rules it was lower before the last epoch." in said
     assert "kept the rate" not in said
     # As on the bundled images: the constant rate is among the best.
     said = words(
@@ -56,10 +56,10 @@ def test_learning_rate_schedules(example):
             )
         )
     )
-    assert "Training loss: 1 of 2 rules end below" in said and "(not reduce on plateau)" in said
+    assert "Training loss: 1 of 2 rules end below" in said and '(not "reduce on plateau")' in said
     assert "Validation loss: none of 2 rules end below the constant rate's 0.1200;" in said
-    assert "constant is lowest, 0.1200" in said
-    assert "by all 3 rules: what they learn after it does not help" in said
+    assert '"constant" is lowest, 0.1200' in said
+    assert "With all 3 rules it was lower before the last epoch: what they learned after" in said
     assert "kept the rate" in said
     assert "deeper" not in said and "jump about" not in said
 
