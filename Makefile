@@ -22,7 +22,7 @@ PERF_CHECK ?=
 
 .PHONY: demo gallery dashboard perf-check test lint clean
 
-demo: $(VENV)/plot.stamp
+demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
 
 gallery: $(VENV)/$(EXTRAS).stamp

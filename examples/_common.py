@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +75,30 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text}")
     return number
+
+
+def positive(text: str) -> float:
+    """Return a number above 0: the type of options such as ``--seconds``."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return number
+
+
+def text(*sentences: str) -> str:
+    """Return sentences as one paragraph of lines that a terminal shows whole."""
+    return textwrap.fill(" ".join(sentences), 79, break_on_hyphens=False)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as one enumeration: "a, b and c"."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def how_many(some: int, everything: int) -> str:
+    """Return "all 6", "4 of 6" or "none of 6"."""
+    return f"all {some}" if some == everything else f"{some or 'none'} of {everything}"
 
 
 def load(arguments: argparse.Namespace) -> Data:

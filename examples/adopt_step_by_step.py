@@ -1,29 +1,32 @@
 """Replace the parts of a training loop in plain NumPy one by one, and time each replacement.
 
 The loop trains a network 784-100-100-10 on MNIST with Adam. Parts of it are replaced by functions
-of `fastnn.ops`, each alone (on one thread, as NumPy's own threads are still there), and then all
-together. Prints microseconds a step and how many times as fast as plain NumPy each version is;
-adopting.md explains the code.
+of `fastnn.ops`, each alone and then all together; all versions take turns on the same batches.
+As long as NumPy multiplies, either its BLAS has all threads or fastnn's functions have: each
+version gets what it is faster with. Prints microseconds a step and how many times as fast as plain
+NumPy each version is; adopting.md explains the code.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from _common import count, load, parser
+from _common import count, load, parser, positive, text
+from _timing import SPREAD_HEAD, Best, Blas, Spread, Watch, best_threads, counted, in_turns
 from tqdm import tqdm
 
 import fastnn
 from fastnn import ops
+from fastnn._bench.timing import Times
+from fastnn.kernels.simd import vector_bits
 
 SIZES = (784, 100, 100, 10)
-# NumPy's BLAS keeps its threads spinning for a while after a product, on the cores that the other
-# version then needs.
-SETTLE = 0.1
+PLAIN, ALL = "nothing", "all"
+TRIAL, TRIAL_SECONDS = 5, 0.5  # steps of a turn with a number of threads, how long to try
 
 
 # The parts in plain NumPy.
@@ -85,12 +88,12 @@ OURS = {
     "adam": ops.adam_,
 }
 VERSIONS = {
-    "nothing": (),
+    PLAIN: (),
     "layers": ("hidden", "output"),
     "their gradients": ("hidden_backward", "output_backward"),
     "loss": ("loss",),
     "update": ("adam",),
-    "all": tuple(NUMPY),
+    ALL: tuple(NUMPY),
 }
 
 
@@ -133,6 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     options.add_argument(
         "--rounds", type=count, help="times that versions take turns (15; 60 with --full)"
     )
+    options.add_argument("--seconds", type=positive, default=60, help="when to stop, about")
     options.add_argument("--steps", type=count, default=30, help="training steps of a turn")
     options.add_argument("--batch-size", type=count, default=128, help="samples per step")
     options.add_argument(
@@ -144,42 +148,93 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def measure(x, t, arguments: argparse.Namespace):
-    """Return for each version the seconds a step of all turns, and its last loss."""
-    runs = {
-        name: Training(
-            NUMPY | {part: OURS[part] for part in parts}, arguments.dtype, arguments.seed
-        )
-        for name, parts in VERSIONS.items()
-    }
-    threads = fastnn.get_num_threads()
-    rng = np.random.default_rng(arguments.seed)
-    seconds, losses = {name: [] for name in runs}, {}
-    for turn in tqdm(range(arguments.rounds + 1), leave=False):
-        batches = [rng.integers(0, len(x), arguments.batch_size) for _ in range(arguments.steps)]
-        batches = [(x[rows], t[rows]) for rows in batches]
-        for name, run in runs.items():
-            # While NumPy multiplies with threads of its own, ours would wait for theirs.
-            fastnn.set_num_threads(threads if name == "all" else 1)
-            time.sleep(SETTLE)
+class Version:
+    """Some of the parts replaced, trained in turns of some steps."""
+
+    def __init__(self, name: str, x, t, blas: Blas, arguments: argparse.Namespace) -> None:
+        self.parts = NUMPY | {part: OURS[part] for part in VERSIONS[name]}
+        self.multiplies = name != ALL  # by NumPy
+        self.data, self.blas, self.arguments = (x, t), blas, arguments
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the training anew."""
+        self.training = Training(self.parts, self.arguments.dtype, self.arguments.seed)
+        self.turns, self.loss = 0, np.nan
+
+    def threads(self, numpys: int | None) -> int:
+        """Return how many threads fastnn's functions get beside so many of NumPy's."""
+        # While NumPy's threads look for work, ours would wait for theirs.
+        return 1 if self.multiplies and numpys != 1 else self.blas.cpus
+
+    def turn(self, numpys: int | None, steps: int) -> float:
+        """Take some steps; return the seconds of one."""
+        rng = np.random.default_rng((self.arguments.seed, self.turns))
+        rows = [rng.integers(0, len(self.data[0]), self.arguments.batch_size) for _ in range(steps)]
+        batches = [tuple(array[each] for array in self.data) for each in rows]
+        self.turns += 1
+        fastnn.set_num_threads(self.threads(numpys))
+        with self.blas.threads(numpys):
             start = time.perf_counter()
             for batch in batches:
-                losses[name] = run.step(*batch)
-            if turn:  # in the first one, kernels are compiled or loaded
-                seconds[name].append((time.perf_counter() - start) / arguments.steps)
-    return seconds, losses
+                self.loss = self.training.step(*batch)
+            return (time.perf_counter() - start) / steps
 
 
-def table(seconds, losses) -> str:
+def measure(x, t, arguments: argparse.Namespace) -> tuple[Times, dict[str, str], dict[str, float]]:
+    """Return times, threads and last losses of the versions."""
+    blas = Blas()
+    versions = {name: Version(name, x, t, blas, arguments) for name in VERSIONS}
+    best: dict[str, Best] = {}
+    with tqdm(total=len(VERSIONS), leave=False, unit=" versions") as bar:
+        for name, version in versions.items():
+            bar.set_postfix_str(f"{name}: kernels, and NumPy's best number of threads")
+            version.turn(1, 1)
+            choices = blas.choices if version.multiplies else [1]
+            trial = partial(version.turn, steps=TRIAL)
+            best[name] = best_threads(trial, choices, TRIAL_SECONDS)
+            version.restart()
+            bar.update()
+    with tqdm(total=len(VERSIONS) * arguments.rounds, leave=False, unit=" turns") as bar:
+
+        def turn(name: str) -> float:
+            bar.update()
+            return versions[name].turn(best[name].threads, arguments.steps)
+
+        turns = {name: partial(turn, name) for name in VERSIONS}
+        times = in_turns(turns, arguments.rounds, arguments.seconds)
+    threads = {}
+    for name, version in versions.items():
+        numpys = best[name].threads
+        ours = "-" if name == PLAIN else version.threads(numpys)
+        threads[name] = f"{'-' if name == ALL else numpys or '?'}, {ours}"
+    return times, threads, {name: version.loss for name, version in versions.items()}
+
+
+def table(times: Times, spreads: dict[str, Spread], threads, losses) -> str:
     """Return the results as text."""
-    plain = seconds["nothing"]
-    lines = ["replaced            us a step    ratio    last loss"]
-    for name, times in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(plain, times, strict=True))
+    lines = [
+        "                             threads,   times as fast",
+        f"replaced           us a step  NumPy's, ours {SPREAD_HEAD}  last loss",
+    ]
+    for name, spread in spreads.items():
         lines.append(
-            f"{name:16} {statistics.median(times) * 1e6:12,.0f} {ratio:7.2f}x {losses[name]:12.6f}"
+            f"{name:16} {times.median(name) * 1e6:11,.0f}  {threads[name]:>13} {spread} "
+            f"{losses[name]:10.6f}"
         )
     return "\n".join(lines)
+
+
+def conclusions(ratios: dict[str, float]) -> str:
+    """Return what the ratios say."""
+    alone = {name: ratio for name, ratio in ratios.items() if name not in (PLAIN, ALL)}
+    most = max(alone, key=alone.__getitem__)
+    first = (
+        f'Alone "{most}" gains most, {alone[most]:.2f}x'
+        if alone[most] > 1
+        else "No replacement alone gains anything"
+    )
+    return text(f"{first}; all together are {ratios[ALL]:.2f} times as fast as plain NumPy.")
 
 
 def main() -> None:
@@ -187,17 +242,23 @@ def main() -> None:
     arguments = parse_arguments()
     data = load(arguments)
     x, t = data.x_train.astype(arguments.dtype), data.t_train.astype(np.int64)
-    seconds, losses = measure(x, t, arguments)
-    text = table(seconds, losses)
+    watch = Watch()
+    times, threads, losses = measure(x, t, arguments)
+    spreads = {name: Spread.of(times, PLAIN, name) for name in VERSIONS}
+    busy = watch.verdict(spreads)
+    printed = table(times, spreads, threads, losses)
+    rounds = counted(len(times.samples[PLAIN]), "round")
     print(
-        f"{'-'.join(map(str, SIZES))} on {len(x)} images, batch {arguments.batch_size}, "
-        f"{arguments.dtype}, {fastnn.get_num_threads()} threads;\n"
-        f"medians of {arguments.rounds} rounds of {arguments.steps} steps, ratios paired by round\n"
+        f"\n{'-'.join(map(str, SIZES))} on {len(x)} images, batch {arguments.batch_size}, "
+        f"{arguments.dtype}, {vector_bits()}-bit vectors;\n"
+        f"medians of {rounds} of {counted(arguments.steps, 'step')}, ratios paired by round\n"
     )
-    print(text)
+    print(f"{printed}\n\n{conclusions({name: each.median for name, each in spreads.items()})}")
+    if busy:
+        print(f"\n{text(busy)}")
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "adopt_step_by_step.txt").write_text(text + "\n")
+        (arguments.out / "adopt_step_by_step.txt").write_text(printed + "\n")
 
 
 if __name__ == "__main__":

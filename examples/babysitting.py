@@ -11,11 +11,12 @@ notes ("Neural networks 3").
 from __future__ import annotations
 
 import argparse
+import math
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _common import Data, count, load, parser, save
+from _common import Data, count, listed, load, parser, save, text
 from tqdm import tqdm
 
 from fastnn import MultiLayerNet, callbacks, optimizers
@@ -23,14 +24,16 @@ from fastnn.diagnostics import Monitor, Verdict, dashboard
 from fastnn.fit import History
 
 BATCH = 100
+USUAL = 1e-3  # of the weights, for updates
 PROBE = 300  # samples on which layers are measured
 
 
 class Settings(NamedTuple):
-    """What the trainings differ in."""
+    """What the trainings differ in, and the sickness that it should bring."""
 
     rate: float = 0.01
     weights: float | str = "he"
+    sickness: str | None = None
 
 
 class Run(NamedTuple):
@@ -43,9 +46,9 @@ class Run(NamedTuple):
 
 RUNS = {
     "healthy": Settings(),
-    "rate too high": Settings(rate=0.3),
-    "rate too low": Settings(rate=3e-5),
-    "bad init": Settings(weights=0.01),
+    "rate too high": Settings(rate=0.3, sickness="learning rate too high"),
+    "rate too low": Settings(rate=3e-5, sickness="learning rate too low"),
+    "bad init": Settings(weights=0.01, sickness="bad initial values"),
 }
 HIGH = Settings(rate=0.2)  # not so high that it does not learn
 # The curves of the notes' drawing: name, settings, color there.
@@ -89,14 +92,39 @@ def table(verdicts: dict[str, Verdict], runs: dict[Settings, Run]) -> str:
     lines = ["training        rate  initial   update/weight  last loss  accuracy  verdict"]
     for name, verdict in verdicts.items():
         settings = RUNS[name]
-        history, monitor = runs[settings][1:]
-        ratio = np.nanmedian([monitor.ratios[f"W{i}"] for i in range(1, 6)])
+        history = runs[settings].history
         lines.append(
-            f"{name:14} {settings.rate:5g}  {settings.weights!s:8} {ratio:14.1e} "
+            f"{name:14} {settings.rate:5g}  {settings.weights!s:8} {updates(runs[settings]):14.1e} "
             f"{history.loss[-1]:10.3f} {history.val_accuracy[-1]:9.3f}  "
             + (", ".join(verdict.sicknesses) or "healthy")
         )
     return "\n".join(lines)
+
+
+def updates(run: Run) -> float:
+    """Return the size of updates beside that of the weights, in the middle of all."""
+    return float(np.nanmedian([run.monitor.ratios[f"W{i}"] for i in range(1, 6)]))
+
+
+def conclusions(found: dict[str, list[str]], ratios: dict[str, float]) -> str:
+    """Return which sicknesses were named, and whose updates are of the usual size."""
+    said, missed = [], []
+    for name, sicknesses in found.items():
+        expected = RUNS[name].sickness
+        if expected is None and sicknesses:
+            said.append(f"The {name} training is called sick, too: {listed(sicknesses)}.")
+        elif expected is not None and expected not in sicknesses:
+            missed.append(name)
+    if missed:
+        said.append(f"Not named after this training: the sickness of {listed(missed)}.")
+    else:
+        said.append("Each sickness was named.")
+    nearest = min(ratios, key=lambda name: abs(math.log(max(ratios[name], 1e-300) / USUAL)))
+    said.append(
+        f"Nearest to the notes' {USUAL:.0e} of the weights are the updates of {nearest}, "
+        f"{ratios[nearest]:.1e}."
+    )
+    return text(*said)
 
 
 def plot_rates(runs: dict[Settings, Run]) -> plt.Figure:
@@ -149,10 +177,12 @@ def main() -> None:
         figure = dashboard(history, monitor, network, title=title)
         save(figure, arguments, f"babysitting_{name.replace(' ', '_')}.png")
     save(plot_rates(runs), arguments, "babysitting_rates.png")
+    found = {name: verdict.sicknesses for name, verdict in verdicts.items()}
+    print(f"\n{conclusions(found, {name: updates(runs[each]) for name, each in RUNS.items()})}")
     print(
-        "\nLook for: updates near 1e-3 of the weights in the healthy run alone; a loss that\n"
-        "explodes or stays where it was, or falls in a straight line; units that died;\n"
-        "activations and gradients that shrink from layer to layer; strokes in the first weights."
+        "\nWhere to look in the pictures: does the loss explode, stay where it was or fall in a\n"
+        "straight line? Did units die? Do activations and gradients shrink from layer to layer?\n"
+        "Are there strokes in the first weights?"
     )
 
 

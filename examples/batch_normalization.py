@@ -13,7 +13,7 @@ import math
 import warnings
 
 import numpy as np
-from _common import Data, count, load, parser, plt, save
+from _common import Data, count, how_many, listed, load, parser, plt, save, text
 from tqdm import tqdm
 
 from fastnn import MultiLayerNetExtend, Trainer
@@ -57,6 +57,24 @@ def table(runs: dict[float, tuple[Trainer, Trainer]]) -> str:
     return "\n".join(lines)
 
 
+def conclusions(finals: dict[float, list[float]]) -> str:
+    """Return at how many scales networks learned, from their accuracies with and without."""
+    normalised, plain = ([std for std, pair in finals.items() if pair[i] > LEARNS] for i in (0, 1))
+    where = f" ({listed([f'{std:.2g}' for std in plain])})" if plain else ""
+    said = [
+        f"More than {LEARNS:.0%} right in training: with batch normalisation at "
+        f"{how_many(len(normalised), len(finals))} scales, without at "
+        f"{how_many(len(plain), len(finals))}{where}. He's rule is 0.05 for the first layer's 784 "
+        "inputs, 0.14 for the others' 100."
+    ]
+    ahead = [std for std in plain if finals[std][1] > finals[std][0]]
+    if ahead:
+        said.append(
+            f"Of these the plain network is ahead at {listed([f'{std:.2g}' for std in ahead])}."
+        )
+    return text(*said)
+
+
 def draw(runs: dict[float, tuple[Trainer, Trainer]], arguments: argparse.Namespace) -> None:
     """Draw a panel for each scale."""
     size = {"figsize": (9, 7.4), "sharex": True, "sharey": True, "layout": "constrained"}
@@ -92,12 +110,8 @@ def main() -> None:
         f"images, {arguments.epochs} epochs\n"
     )
     print(table(runs))
-    learned = [sum(pair[i].train_acc_list[-1] > LEARNS for pair in runs.values()) for i in (0, 1)]
-    print(
-        f"\nMore than {LEARNS:.0%} right in training: {learned[0]} of {len(runs)} scales with "
-        f"batch normalisation, {learned[1]} without,\nwhich are near He's rule: 0.05 for the first "
-        "layer's 784 inputs, 0.14 for the others' 100."
-    )
+    finals = {std: [each.train_acc_list[-1] for each in pair] for std, pair in runs.items()}
+    print(f"\n{conclusions(finals)}\n")
     draw(runs, arguments)
 
 

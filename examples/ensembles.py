@@ -10,10 +10,11 @@ all training images, and on a few in place of their labels ("dark knowledge").
 from __future__ import annotations
 
 import argparse
-from itertools import combinations, islice
+import math
+from itertools import combinations, islice, pairwise
 
 import numpy as np
-from _common import Data, count, load, parser, plt, save
+from _common import Data, count, how_many, listed, load, parser, plt, save, text
 from tqdm import tqdm
 
 from fastnn import MultiLayerNet
@@ -88,27 +89,80 @@ def grown(networks: list, data: Data) -> list[list[float]]:
     ]
 
 
-def print_tables(rows: dict[str, list], curves: dict[str, dict[int, float]], data: Data) -> None:
-    """Print the results."""
-    print("\n784-100-100-10              test accuracy   test loss")
-    for name, models in rows.items():
-        accuracy, loss = (
-            np.mean([getattr(model, what)(data.x_test, data.t_test) for model in models])
-            for what in ("accuracy", "loss")
-        )
-        print(f"{name:30}{accuracy:11.4f}{loss:12.4f}")
-    print(
-        "\nWhat to see: the average of different networks beats each of them, the more the more\n"
-        "there are. Checkpoints and moving averages of one run cost nothing and bring less. The\n"
-        "distilled network, one in place of all, keeps part of the gain.\n"
-    )
-    print("test accuracy of a student after so many images\n")
-    print(f"{'it learns from':22}" + "".join(f"{size:9}" for size in next(iter(curves.values()))))
+def table(scores: dict[str, tuple[float, float]]) -> str:
+    """Return test accuracies and losses as text."""
+    lines = ["784-100-100-10              test accuracy   test loss"]
+    lines += [f"{name:30}{score[0]:11.4f}{score[1]:12.4f}" for name, score in scores.items()]
+    return "\n".join(lines)
+
+
+def table_of_students(curves: dict[str, dict[int, float]]) -> str:
+    """Return their accuracies as text."""
+    lines = [
+        f"{'it learns from':22}" + "".join(f"{size:9}" for size in next(iter(curves.values())))
+    ]
     for name, curve in curves.items():
-        print(f"{name:22}" + "".join(f"{accuracy:9.4f}" for accuracy in curve.values()))
-    print(
-        "\nWhat to see: what the ensemble thinks of the wrong classes teaches more about a few\n"
-        "images than their labels do, and a temperature above 1 brings it out.\n"
+        lines.append(f"{name:22}" + "".join(f"{accuracy:9.4f}" for accuracy in curve.values()))
+    return "\n".join(lines)
+
+
+def conclusions(scores: dict[str, tuple[float, float]], members: list[list[float]], n: int) -> str:
+    """Return what the accuracies on `n` test images say.
+
+    Parameters
+    ----------
+    scores : dict
+        Rows of the table, in its order.
+    members : list of list of float
+        Accuracies of single networks, of ensembles of two, and so on.
+    """
+    (_, mean), *others = ((name, score[0]) for name, score in scores.items())
+    *cheap, (_, ensemble), (_, student) = others
+    beaten = sum(ensemble > each for each in members[0])
+    by_size = [float(np.mean(each)) for each in members]
+    rises = sum(after > before for before, after in pairwise(by_size))
+    said = [
+        f"The ensemble has {ensemble:.4f} of the test images right and beats "
+        f"{how_many(beaten, len(members[0]))} of its networks, of which the best has "
+        f"{max(members[0]):.4f}."
+    ]
+    if len(members) > 1:
+        said.append(
+            f"On average ensembles of 1 to {len(members)} networks go from {by_size[0]:.4f} to "
+            f"{by_size[-1]:.4f}, upwards in {how_many(rises, len(members) - 1)} steps."
+        )
+    gains = [f"{name.removesuffix(', mean')} {value - mean:+.4f}" for name, value in cheap]
+    said.append(
+        f"Beside the mean network ({mean:.4f}) the ensemble gains {ensemble - mean:+.4f}; what one "
+        f"run gives for nothing: {listed(gains)}; the network distilled from the ensemble "
+        f"{student - mean:+.4f}" + _kept(student - mean, ensemble - mean)
+    )
+    chance = math.sqrt(2 * mean * (1 - mean) / n)
+    said.append(f"With {n} test images differences of {chance:.4f} may be chance.")
+    return text(*said)
+
+
+def _kept(gain: float, whole: float) -> str:
+    if whole <= 0:
+        return "."
+    return f", which is {gain / whole:.0%} of that." if gain > 0 else ", so that it keeps nothing."
+
+
+def conclusions_on_students(curves: dict[str, dict[int, float]]) -> str:
+    """Return what their accuracies say."""
+    (_, labels), *soft = curves.items()
+    best = {size: max(curve[size] for _, curve in soft) for size in labels}
+    ahead = [size for size in labels if best[size] > labels[size]]
+    if not ahead:
+        return text("Soft targets teach no more than labels here.")
+    most = max(ahead, key=lambda size: best[size] - labels[size])
+    (low, first), *_, (high, last) = soft
+    warmer = [size for size in labels if last[size] > first[size]]
+    return text(
+        f"Soft targets teach more than labels with {how_many(len(ahead), len(labels))} training "
+        f"sets, most with {most} images, {best[most] - labels[most]:+.4f}: there it is news what "
+        f"the ensemble thinks of the wrong classes. {high.split(', ')[1]} teaches more than "
+        f"{low.split(', ')[1]} with {how_many(len(warmer), len(labels))}."
     )
 
 
@@ -172,8 +226,18 @@ def main() -> None:
         f"ensemble of the {len(networks)} networks": [ensemble],
         "one network, distilled from it": [student],
     }
-    print_tables(rows, curves, data)
     test = data.x_test, data.t_test
+    scores = {
+        name: tuple(
+            float(np.mean([getattr(model, what)(*test) for model in models]))
+            for what in ("accuracy", "loss")
+        )
+        for name, models in rows.items()
+    }
+    members = grown(networks, data)
+    print(f"\n{table(scores)}\n\n{conclusions(scores, members, len(data.x_test))}\n")
+    print("test accuracy of a student after so many images\n")
+    print(f"{table_of_students(curves)}\n\n{conclusions_on_students(curves)}\n")
     by_count = [
         np.mean([Ensemble(run[-size:]).accuracy(*test) for run in checkpoints])
         for size in range(1, given.epochs + 1)
@@ -182,7 +246,7 @@ def main() -> None:
         "moving average of one run": np.mean([net.accuracy(*test) for net in averages]),
         "one network, distilled": student.accuracy(*test),
     }
-    figure = plot(grown(networks, data), by_count, lines, curves, ensemble.accuracy(*test))
+    figure = plot(members, by_count, lines, curves, ensemble.accuracy(*test))
     save(figure, given, "ensembles.png")
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from _common import Data, count, load, parser, save
+from _common import Data, count, listed, load, parser, save, text
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers
-from fastnn.gradient_check import GradientReport, gradient_check
+from fastnn.gradient_check import GradientReport, ParameterCheck, gradient_check
 
 STEPS = np.logspace(-1, -11, 31)
 THRESHOLDS = (1e-2, 1e-4, 1e-7)
@@ -28,6 +28,8 @@ VERDICTS = {
     10**-5.5: "okay with\nkinks",
     1e-9: "happy",
 }  # where they are written
+PLANTED = "with a planted bug: BatchNorm2 takes mean and variance for constants"
+BEFORE = "W1", "b1", "gamma1", "beta1", "W2", "b2"  # the bug, on the way of the input
 SHOWN = 12  # entries of the gradient that are drawn
 
 
@@ -67,17 +69,49 @@ def tables(data: Data, arguments: argparse.Namespace) -> None:
     norm = wrong.layers["BatchNorm2"]
     wrong.weight_decay_lambda = 0  # its penalty is that of the others
     wrong.layers["BatchNorm2"] = ForgetfulBatchNorm(norm.gamma, norm.beta)
+    reports = {}
     for title, net, burn_in in [
         ("fresh", right, 0),
         (f"after {arguments.burn_in} steps of training", right, arguments.burn_in),
-        ("with a planted bug: BatchNorm2 takes mean and variance for constants", wrong, 0),
+        (PLANTED, wrong, 0),
     ]:
         print(f"\n=== {title} ===")
-        print(gradient_check(net, x, t, burn_in=burn_in, **settings))
-    print(
-        "\nWhat lies before the bug gets wrong gradients, what lies behind it right ones. Biases"
-        "\nbefore batch normalisation have no gradient, so that there is nothing to tell."
+        reports[title] = gradient_check(net, x, t, burn_in=burn_in, **settings)
+        print(reports[title])
+    right_ok = all(report.ok for title, report in reports.items() if title != PLANTED)
+    planted = {key: judgement(check) for key, check in reports[PLANTED].checks.items()}
+    print(f"\n{conclusions(right_ok, planted)}")
+
+
+def judgement(check: ParameterCheck) -> bool | None:
+    """Return whether a gradient passed; None where it is zero or too small to tell."""
+    return None if check.judged == check.zero.sum() else check.ok
+
+
+def conclusions(right_ok: bool, planted: dict[str, bool | None]) -> str:
+    """Return what the checks say.
+
+    Parameters
+    ----------
+    right_ok : bool
+        Whether the right network passed.
+    planted : dict of str to bool or None
+        The judgement on each parameter of the wrong one.
+    """
+    wrong, right, untold = (
+        [key for key, passed in planted.items() if passed is kind] for kind in (False, True, None)
     )
+    said = [f"The right network {'passed' if right_ok else 'DID NOT PASS'}."]
+    if not wrong:
+        return text(*said, "The bug was not found.")
+    said.append(
+        f"With the bug {listed(wrong)} fail" + (f", {listed(right)} pass." if right else ".")
+    )
+    if set(wrong) <= set(BEFORE) and not set(right) & set(BEFORE):
+        said.append("What lies before it gets wrong gradients, what lies behind it right ones.")
+    if untold:
+        said.append(f"The gradient of {listed(untold)} is zero or too small to tell.")
+    return text(*said)
 
 
 def curves(data: Data, arguments: argparse.Namespace) -> dict[str, GradientReport]:
@@ -134,9 +168,9 @@ def plot(reports: dict[str, GradientReport]) -> plt.Figure:
         for limit in THRESHOLDS:
             axes.axhline(limit, color="black", linestyle=":", linewidth=0.8)
         axes.legend(loc="lower left")
-    for height, text in VERDICTS.items():
+    for height, verdict in VERDICTS.items():
         place = panels[2].get_yaxis_transform()
-        panels[2].text(1.04, height, text, fontsize="small", va="center", transform=place)
+        panels[2].text(1.04, height, verdict, fontsize="small", va="center", transform=place)
     return figure
 
 

@@ -2,10 +2,10 @@
 
 500 images of MNIST, a fifth of them for validation, six hidden layers of 100, SGD; learning rates
 from 1e-6 to 1e-2 and weight decays from 1e-8 to 1e-4, both on logarithmic scales: the experiment
-of *Deep Learning from Scratch*, section 6.5.3. The best rate lies at the border of its range, so
-two more searches go on beyond it, about the best trials and with bad ones ended early, as the
-CS231n notes ("Neural networks 3", hyper-parameter optimization) advise. To share the work, give
---storage and start the script several times, with FASTNN_NUM_THREADS=1 each.
+of *Deep Learning from Scratch*, section 6.5.3. Two more searches go on about the best trials,
+beyond the border of a range where these lie at it, and with bad ones ended early, as the CS231n
+notes ("Neural networks 3", hyper-parameter optimization) advise. To share the work, give --storage
+and start the script several times, with FASTNN_NUM_THREADS=1 each.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import argparse
 from typing import Any
 
 import numpy as np
-from _common import Data, count, load, parser, plt, save
+from _common import Data, count, how_many, listed, load, parser, plt, save, text
 from tqdm import tqdm
 
 from fastnn import MultiLayerNetExtend, optimizers, schedules
@@ -84,6 +84,45 @@ def table(histories: dict[str, History]) -> str:
     return "\n".join(lines)
 
 
+def conclusions(histories: dict[str, History]) -> str:
+    """Return what the losses say of the constant rate and of the rules."""
+    training = {name: history.loss[-1] for name, history in histories.items()}
+    validation = {name: history.val_loss[-1] for name, history in histories.items()}
+    deeper = _below(training)
+    said = [_beside_constant("training", training)]
+    if len(deeper) == len(training) - 1:
+        said.append("Steps that get shorter come deeper into the valley that long ones jump about.")
+    elif not deeper:
+        said.append("Here shorter steps gained nothing: the constant rate was not too high.")
+    said.append(_beside_constant("validation", validation))
+    early = [name for name, each in histories.items() if min(each.val_loss) < each.val_loss[-1]]
+    said.append(
+        f"With {how_many(len(early), len(histories))} rules it was lower before the last epoch"
+        + (": what they learned after that does not help on new images." if early else ".")
+    )
+    if histories[PLATEAU].lr[-1] == RATE:
+        said.append(f'The validation loss never stalled, so that "{PLATEAU}" kept the rate.')
+    return text(*said)
+
+
+def _below(losses: dict[str, float]) -> list[str]:
+    """Return the rules that end below the constant rate."""
+    return [name for name, loss in losses.items() if loss < losses[CONSTANT]]
+
+
+def _beside_constant(what: str, losses: dict[str, float]) -> str:
+    """Return which rules end below the constant rate, and which lowest."""
+    below, best = _below(losses), min(losses, key=losses.__getitem__)
+    others = [name for name in losses if name not in (CONSTANT, *below)]
+    quoted = [f'"{name}"' for name in others]  # some have commas
+    exceptions = f" (not {listed(quoted)})" if below and others else ""
+    return (
+        f"{what.capitalize()} loss: {how_many(len(below), len(losses) - 1)} rules end below the "
+        f"constant rate's {losses[CONSTANT]:.4f}{exceptions}; "
+        f'"{best}" is lowest, {losses[best]:.4f}.'
+    )
+
+
 def draw(histories: dict[str, History], epochs: int) -> plt.Figure:
     """Return a figure of the rates and of both losses."""
     figure, (rates, training, validation) = plt.subplots(
@@ -124,11 +163,7 @@ def main() -> None:
         f"\n784-100-100-10, ReLU, Nesterov at {RATE}, batches of {BATCH} of {history.samples} "
         f"images, {epochs} epochs\n\n{table(histories)}\n"
     )
-    print(
-        "At a constant rate the loss soon stops falling: steps are too long for the valley that\n"
-        "they are in, and the validation loss jumps about. The rules that shorten them get\n"
-        "deeper, on both sets.\n"
-    )
+    print(f"{conclusions(histories)}\n")
     save(draw(histories, epochs), arguments, "learning_rate_schedules.png")
 
 

@@ -10,22 +10,15 @@ taken after the first step of each epoch with dropout off.
 from __future__ import annotations
 
 import argparse
+from typing import NamedTuple
 
-from _common import Data, count, load, parser, plt, save
+from _common import Data, count, listed, load, parser, plt, save, text
 from tqdm import tqdm
 
 from fastnn import MultiLayerNetExtend, Trainer
 
 KNOWN = 0.99  # of the training images, for "by heart"
-UNFINISHED = """
-The plain network does not have all of its images right yet: give it more --epochs."""
-EXPLANATION = """
-The plain network knows its images by heart and far fewer of the others. Weight decay and dropout
-narrow the gap; in part that is slower learning, so the last column compares the networks where
-they knew as many images. Dropout is the slowest: in the book's form it does not make up for
-dropped units in training, and after six layers signals are down to 0.8 ** 6, a quarter. --full
-trains until all have learned what they can.
-"""
+PLAIN = "plain"
 
 
 def train(
@@ -42,21 +35,82 @@ def train(
     return trainer
 
 
-def table(runs: dict[str, Trainer]) -> str:
-    """Return the final accuracies as text, and those where all knew as many training images."""
+class Accuracies(NamedTuple):
+    """Of a training: at its end, and in the epoch when it knew as many images as the others."""
+
+    epochs: int
+    train: float
+    test: float
+    test_then: float
+    then: int  # that epoch
+
+    @property
+    def gap(self) -> float:
+        """Return by how much the training images are better known."""
+        return self.train - self.test
+
+
+def accuracies(runs: dict[str, Trainer]) -> dict[str, Accuracies]:
+    """Return those of all trainings."""
     known = min(trainer.train_acc_list[-1] for trainer in runs.values())
+    found = {}
+    for name, trainer in runs.items():
+        train, test = trainer.train_acc_list, trainer.test_acc_list
+        then = next(i for i, accuracy in enumerate(train) if accuracy >= known)
+        found[name] = Accuracies(len(train), train[-1], test[-1], test[then], then)
+    return found
+
+
+def table(found: dict[str, Accuracies]) -> str:
+    """Return them as text."""
+    known = min(each.train for each in found.values())
     lines = [
         f"{'':31} accuracy                test accuracy when",
         f"{'':24} epochs  train   test    gap   {known:.0%} of train were right",
     ]
-    for name, trainer in runs.items():
-        train, test = trainer.train_acc_list, trainer.test_acc_list
-        epoch = next(i for i, accuracy in enumerate(train) if accuracy >= known)
+    for name, each in found.items():
         lines.append(
-            f"{name:24} {len(train):6} {train[-1]:6.3f} {test[-1]:6.3f} {train[-1] - test[-1]:6.3f}"
-            f"   {test[epoch]:.3f} (epoch {epoch})"
+            f"{name:24} {each.epochs:6} {each.train:6.3f} {each.test:6.3f} {each.gap:6.3f}"
+            f"   {each.test_then:.3f} (epoch {each.then})"
         )
     return "\n".join(lines)
+
+
+def conclusions(found: dict[str, Accuracies]) -> str:
+    """Return what the accuracies say."""
+    plain = found[PLAIN]
+    said = [
+        f"The plain network knows its images by heart, and {plain.test:.0%} of the test images."
+        if plain.train >= KNOWN
+        else "The plain network does not have all of its images right yet: give it more --epochs."
+    ]
+    others = {name.split(",")[0]: each for name, each in found.items() if name != PLAIN}
+    narrower = [name for name, each in others.items() if each.gap < plain.gap]
+    wider = [name for name in others if name not in narrower]
+    if narrower:
+        said.append(f"The gap is narrower with {listed(narrower)}.")
+    if wider:
+        said.append(f"The gap is not narrower with {listed(wider)}.")
+    better = [name for name, each in others.items() if each.test > plain.test]
+    said.append(
+        f"With {listed(better)} more of the test images are right."
+        if better
+        else "With neither are more of the test images right."
+    )
+    then = [each.test_then for each in found.values()]
+    said.append(
+        "Where they knew as many training images (last column), the three are "
+        f"{max(then) - min(then):.3f} apart on the test images: the less that is, the more of a "
+        "narrower gap is slower learning."
+    )
+    slowest = min(found, key=lambda name: found[name].train)
+    if slowest.startswith("dropout"):
+        said.append(
+            "With dropout the fewest training images are known: in the book's form it does not "
+            "make up for dropped units in training, and after six layers signals are down to "
+            "0.8 ** 6, a quarter."
+        )
+    return text(*said)
 
 
 def draw(runs: dict[str, Trainer], arguments: argparse.Namespace) -> None:
@@ -91,7 +145,7 @@ def main() -> None:
     epochs = arguments.epochs or (1201 if arguments.full else 201)
     with_dropout = arguments.dropout_epochs or (epochs if arguments.full else epochs * 3 // 2)
     trainings = {
-        "plain": ({}, epochs),
+        PLAIN: ({}, epochs),
         "weight decay, lambda 0.1": ({"weight_decay_lambda": 0.1}, epochs),
         "dropout, ratio 0.2": ({"use_dropout": True, "dropout_ration": 0.2}, with_dropout),
     }
@@ -103,8 +157,8 @@ def main() -> None:
         f"\n784-100-100-100-100-100-100-10, ReLU, SGD of rate 0.01, batches of 100 of the first "
         f"{len(data.x_train)} images\n"
     )
-    print(table(runs))
-    print(EXPLANATION if runs["plain"].train_acc_list[-1] >= KNOWN else UNFINISHED)
+    found = accuracies(runs)
+    print(f"{table(found)}\n\n{conclusions(found)}\n")
     draw(runs, arguments)
 
 

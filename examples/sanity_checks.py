@@ -13,12 +13,23 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from _common import Data, count, load, parser, save
+from _common import Data, count, listed, load, parser, save, text
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from fastnn import MultiLayerNetExtend, layers
 from fastnn.diagnostics import SanityReport, check_overfitting, check_penalty, sanity_checks
+
+HEALTHY = "a healthy network"
+HALF = "a wrong gradient: half of dW in Affine2"
+SUM = "a loss off by a factor: the sum over the batch"
+SHUFFLED = "labels shuffled"
+# A check that each bug may pass, and why.
+PASSES = {
+    HALF: ("overfits few samples", "half a gradient still goes down"),
+    SUM: ("gradients", "the gradient of a sum is that of the sum"),
+    SHUFFLED: ("overfits few samples", "20 shuffled labels can be learnt by heart"),
+}
 
 
 class HalfGradient(layers.AffineRelu):
@@ -67,15 +78,36 @@ def reports(data: Data, arguments: argparse.Namespace) -> dict[str, SanityReport
     total.last_layer = SumLoss()
     shuffled = np.random.default_rng(arguments.seed).permutation(t)
     cases = {
-        "a healthy network": (network(arguments), t),
-        "a wrong gradient: half of dW in Affine2": (half, t),
-        "a loss off by a factor: the sum over the batch": (total, t),
-        "labels shuffled": (network(arguments), shuffled),
+        HEALTHY: (network(arguments), t),
+        HALF: (half, t),
+        SUM: (total, t),
+        SHUFFLED: (network(arguments), shuffled),
     }
     return {
         title: sanity_checks(net, x, labels, seed=arguments.seed)
         for title, (net, labels) in tqdm(cases.items(), desc="networks", leave=False)
     }
+
+
+def conclusions(failed: dict[str, list[str]]) -> str:
+    """Return what the checks that failed say of each network."""
+    said = []
+    if failed[HEALTHY]:
+        said.append(f"The healthy network failed {listed(failed[HEALTHY])}, which it should not.")
+    bugs = [title for title in failed if title != HEALTHY]
+    missed = [title for title in bugs if not failed[title]]
+    if missed:
+        said.append(f"No check found: {listed(missed)}.")
+    elif len({name for title in bugs for name in failed[title]}) == sum(
+        len(failed[title]) for title in bugs
+    ):
+        said.append("Each bug was found by a check of its own.")
+    else:
+        said.append("Each bug was found.")
+    passed = [why for title, (name, why) in PASSES.items() if name not in failed[title]]
+    if passed:
+        said.append(f"One check that is passed proves little: {listed(passed)}.")
+    return text(*said)
 
 
 def plot(data: Data, arguments: argparse.Namespace) -> plt.Figure:
@@ -99,7 +131,7 @@ def plot(data: Data, arguments: argparse.Namespace) -> plt.Figure:
         )  # fmt: skip
     right.axhline(np.log(10), color="black", linestyle=":", label="chance: ln 10")
     right.set(
-        title="fresh network: loss rises with the penalty", xlabel="weight decay lambda",
+        title="fresh network: loss against the penalty", xlabel="weight decay lambda",
         ylabel="loss",
     )  # fmt: skip
     right.legend()
@@ -116,12 +148,10 @@ def main() -> None:
         print(f"\n=== {title} ===")
         print(report)
     print("\nwhat failed:")
-    for title, report in found.items():
-        print(f"  {title}: {', '.join(report.failed) or 'nothing'}")
-    print(
-        "Each bug needs its own check: half a gradient still goes down, the gradient of a sum is"
-        "\nthat of the sum, and 20 shuffled labels can be learnt by heart."
-    )
+    failed = {title: report.failed for title, report in found.items()}
+    for title, names in failed.items():
+        print(f"  {title}: {', '.join(names) or 'nothing'}")
+    print(f"\n{conclusions(failed)}\n")
     save(plot(data, arguments), arguments, "sanity_checks.png")
 
 

@@ -10,10 +10,12 @@ regression on the first ten principal components, against gradient descent.
 from __future__ import annotations
 
 import argparse
-from itertools import accumulate
+import math
+from itertools import accumulate, pairwise
 
 import numpy as np
-from _common import Data, count, load, parser, plt, save
+from _common import Data, count, load, parser, plt, save, text
+from _timing import Watch
 from tqdm import tqdm
 
 from fastnn import MultiLayerNet, optimizers
@@ -25,6 +27,8 @@ FIRST_ORDER = {
     "Adam": lambda: optimizers.Adam(lr=0.01),
 }
 COMPONENTS, STEPS = 10, 60
+# Losses above the minimum between which steps are near it and not yet rounding errors.
+NEAR, ROUNDED = 0.03, 1e-13
 STYLE = {
     "L-BFGS": ("tab:red", "o"),
     "SGD": ("tab:blue", "s"),
@@ -102,33 +106,76 @@ def regress(data: Data, seed: int) -> dict[str, list[float]]:
     return {name: [value - lowest for value in loss] for name, loss in losses.items()}
 
 
+def loss_at(run: dict, mark: int) -> float:
+    """Return the last loss that a run had after so many passes."""
+    return run["loss"][max((i for i, p in enumerate(run["pass"]) if p <= mark), default=0)]
+
+
+def conclusions(runs: dict[str, dict], marks: list[int]) -> str:
+    """Return what losses and accuracies say of L-BFGS beside the others."""
+    said = []
+    for mark in dict.fromkeys((marks[0], marks[-1])):
+        losses = {name: loss_at(run, mark) for name, run in runs.items()}
+        best = min(losses, key=losses.__getitem__)
+        said.append(f"After {mark} passes {best} has the lowest training loss.")
+    for name in FIRST_ORDER:
+        behind = [
+            mark
+            for mark in range(1, marks[-1] + 1)
+            if loss_at(runs["L-BFGS"], mark) >= loss_at(runs[name], mark)
+        ]
+        if not behind:
+            said.append(f"L-BFGS is ahead of {name} from the first pass on.")
+        elif behind[-1] == marks[-1]:
+            said.append(f"L-BFGS does not overtake {name}.")
+        else:
+            said.append(f"L-BFGS overtakes {name} for good after {behind[-1] + 1} passes.")
+    accuracies = {name: run["accuracy"] for name, run in runs.items()}
+    best = max(accuracies, key=accuracies.__getitem__)
+    lowest = min(runs, key=lambda name: runs[name]["loss"][-1])
+    said.append(
+        f"On the test images {best} is best"
+        + (": the lowest training loss is not what they ask for." if best != lowest else ", too.")
+    )
+    return text(*said)
+
+
+def conclusions_on_newton(regressions: dict[str, list[float]]) -> str:
+    """Return how many digits a step of Newton's method wins, by the losses above the minimum."""
+    above = [value for value in regressions["Newton"] if ROUNDED < value < NEAR]
+    growth = [math.log(after) / math.log(before) for before, after in pairwise(above)]
+    if not growth:
+        return "Newton's method took too few steps near the minimum to count its digits."
+    return (
+        "Near the minimum a step of Newton's method multiplies the number of right digits by up "
+        f"to {max(growth):.1f} (2 in the limit), without a learning rate."
+    )
+
+
 def print_tables(runs: dict[str, dict], regressions: dict[str, list[float]], passes: int) -> None:
     """Print the results."""
     marks = sorted({max(1, passes // part) for part in (12, 6, 3, 2, 1)})
     print(f"\n784-30-10, training loss after passes over the images\n\n{'passes':10}", end="")
     print("".join(f"{mark:10}" for mark in marks), "  seconds   test accuracy")
     for name, run in runs.items():
-        losses = []
-        for mark in marks:
-            last = max((i for i, p in enumerate(run["pass"]) if p <= mark), default=0)
-            losses.append(f"{run['loss'][last]:10.2g}")
+        losses = [f"{loss_at(run, mark):10.2g}" for mark in marks]
         seconds, accuracy = run["seconds"][-1], run["accuracy"]
         print(f"{name:10}{''.join(losses)}{seconds:10.1f}{accuracy:16.4f}")
-    print(
-        "\nWhat to see: SGD and Adam take many steps in a pass and lead at first; near the\n"
-        "minimum L-BFGS, which knows the curvature, overtakes them. The test images see nothing\n"
-        "of that."
-    )
+    print(f"\n{conclusions(runs, marks)}")
     print("\nSoftmax regression, 110 parameters: loss above the minimum after steps\n")
     print(f"{'steps':18}" + "".join(f"{step:9}" for step in range(9)))
     for name, above in regressions.items():
         print(f"{name:18}" + "".join(f"{value:9.1e}" for value in above[:9]))
     ours, million = (f"{8 * p**2 / 2**30:,.1f} GiB" for p in (784 * 30 + 30 + 30 * 10 + 10, 10**6))
     print(
-        "\nWhat to see: near the minimum each step of Newton's method doubles the number of right\n"
-        "digits, without a learning rate. But it costs 220 gradients, for the Hessian; that of\n"
-        f"784-30-10 would take {ours}, and that of a million parameters {million}, or in\n"
-        f"single precision {4e12 / 2**30:,.0f} GiB, as the notes say.\n"
+        "\n"
+        + text(
+            conclusions_on_newton(regressions),
+            "But each step costs 220 gradients, for the Hessian; that of 784-30-10 would take "
+            f"{ours}, and that of a million parameters {million}, or in single precision "
+            f"{4e12 / 2**30:,.0f} GiB, as the notes say.",
+        )
+        + "\n"
     )
 
 
@@ -166,9 +213,13 @@ def main() -> None:
     """Run the comparison."""
     given = arguments()
     data = load(given).first(given.images)
+    watch = Watch()
     runs = train(data, given.passes, given.seed)
+    busy = watch.verdict({})
     regressions = regress(data, given.seed)
     print_tables(runs, regressions, given.passes)
+    if busy:
+        print(f"{text(busy)}\n")
     save(plot(runs, regressions), given, "second_order.png")
 
 

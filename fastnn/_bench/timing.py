@@ -81,7 +81,7 @@ def take_turns(
         if i >= rounds and clock.now() >= end:
             break
         for name in order:
-            _settle(settle, clock)
+            until_idle(settle, clock)
             if once[name] < LONG:
                 # Once before, so that data and threads are where this call wants them.
                 calls[name]()
@@ -91,7 +91,7 @@ def take_turns(
     return Times(samples)
 
 
-def _settle(most: float, clock: Clock) -> None:
+def until_idle(most: float, clock: Clock) -> None:
     """Wait until no thread of this process is running.
 
     Pools keep their threads looking for work after a call, on the processors that the next call

@@ -3,6 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,13 @@ def run(monkeypatch, capsys, tmp_path):
         return capsys.readouterr().out
 
     return run
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Return a function that loads an example or what they share, and runs nothing."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return lambda name: SimpleNamespace(**runpy.run_path(str(EXAMPLES / name), run_name="example"))
 
 
 @pytest.fixture

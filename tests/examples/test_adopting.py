@@ -25,11 +25,28 @@ def test_adopting_step_by_step(tmp_path):
     assert done.returncode == 0, done.stderr
     table = (out / "adopt_step_by_step.txt").read_text()
     assert table in done.stdout
-    rows = [re.split(r"  +", line) for line in table.splitlines()[1:]]
+    rows = [re.split(r"  +", line) for line in table.splitlines()[2:]]
     assert [row[0] for row in rows] == [
         "nothing", "layers", "their gradients", "loss", "update", "all",
     ]  # fmt: skip
     assert len({row[-1] for row in rows}) == 1  # all versions compute the same
+    # Where NumPy multiplies on several threads, our functions have one.
+    numpys, ours = zip(*(row[2].split(", ") for row in rows), strict=True)
+    assert numpys[-1] == ours[0] == "-"
+    assert all(
+        one == "1" for numpy, one in zip(numpys[1:-1], ours[1:-1], strict=True) if numpy != "1"
+    )
+    assert all(row[3].startswith("1.00x") for row in rows[:1])
+
+
+def test_what_the_script_says_follows_from_its_numbers(example):
+    conclusions = example("adopt_step_by_step.py").conclusions
+    said = conclusions({"nothing": 1, "layers": 1.2, "loss": 1.1, "all": 2.5})
+    assert said.startswith('Alone "layers" gains most, 1.20x; all together are 2.50 times')
+    said = conclusions({"nothing": 1, "layers": 0.9, "loss": 0.95, "all": 0.8})
+    assert "gains anything" in said and "all together are 0.80 times as fast" in " ".join(
+        said.split()
+    )
 
 
 def test_code_of_the_page_on_adopting():

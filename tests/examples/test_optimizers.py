@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -55,19 +56,81 @@ def test_saddle_point(run, picture, tmp_path):
         assert animation.n_frames == 3 and animation.size == (700, 520)
 
 
+def compared(text):
+    """Return the table of the comparison by optimizer: ratio, its range, accuracies, steps."""
+    row = re.compile(
+        r"^(\w+) +[\d.]+ +[\d.]+ +\d+ +([\d.]+)x +([\d.]+)-([\d.]+) "
+        r"+([\d.]+) +([\d.]+) +(\d+)(\*?)$",
+        re.M,
+    )
+    return {name: [*map(float, cells), star] for name, *cells, star in row.findall(text)}
+
+
 def test_compare_optimizers(run, picture):
-    text = run("compare_optimizers_mnist.py", "--epochs", 1, "--batch-size", 400)
+    text = run("compare_optimizers_mnist.py", "--epochs", 1, "--batch-size", 400, "--seconds", 600)
     assert "data: the bundled subset of MNIST, 10000 training and 2000 test images" in text
-    accuracy, numpys = ({name: row[i] for name, row in rows(text, SIX).items()} for i in (-2, -1))
-    for name in SIX:
+    table = compared(text)
+    assert tuple(table) == SIX
+    for ratio, low, high, ours, numpys, steps, star in table.values():
+        assert low <= ratio <= high
+        assert (steps, star) == (25, "")
         # Rounding parts the two; after 25 steps they differ by up to 0.014 here (RMSProp, whose
         # steps are the largest).
-        assert abs(accuracy[name] - numpys[name]) < 0.04
+        assert abs(ours - numpys) < 0.04
+    accuracy = {name: row[3] for name, row in table.items()}
     # As in the book: SGD is far behind, those that adapt the rate are first.
     behind, *middle = sorted(accuracy, key=accuracy.get)[:3]
     assert behind == "SGD" and sorted(middle) == ["Momentum", "Nesterov"]
     assert accuracy["SGD"] < 0.5 < accuracy["Momentum"] and accuracy["Adam"] > 0.75
+    assert "NumPy was stopped" not in text
     picture("optimizers_mnist.png")
+
+
+def test_compare_optimizers_where_numpy_is_too_slow(run, picture):
+    """Accuracies are compared after the same steps; fastnn's last one is told beside the table."""
+    text = run("compare_optimizers_mnist.py", "--epochs", 1, "--batch-size", 100, "--seconds", 1e-6)
+    table = compared(text)
+    assert tuple(table) == SIX
+    for _, _, _, ours, numpys, steps, star in table.values():
+        assert 3 <= steps <= 30 and star == "*"  # three rounds of a tenth of 100 steps
+        assert abs(ours - numpys) < 0.04
+    words = " ".join(text.split())
+    assert "After all 100 steps, which NumPy did not do, fastnn has: SGD 0." in words
+    final = dict(re.findall(r"(\w+) (0\.\d{4})", words.split("fastnn has:")[1]))
+    assert tuple(final) == SIX
+    assert all(float(final[name]) > table[name][3] for name in ("SGD", "Momentum"))
+    picture("optimizers_mnist.png")
+
+
+def test_turns_are_as_long_as_numpy_bears(example):
+    module = example("compare_optimizers_mnist.py")
+
+    def lengths(total, seconds):
+        ends = module.ends_of_turns(total, seconds)
+        assert ends[-1] == total
+        return {after - before for before, after in pairwise([0, *ends])}
+
+    assert lengths(1407, 1e-3) == {140, 141}  # a tenth of the steps
+    assert lengths(1407, 0.05) == {4, 5}  # a quarter of a second, and no rest
+    assert lengths(1407, 9.0) == lengths(4, 1e-3) == {1}
+
+
+def test_what_the_comparison_says_follows_from_its_numbers(example):
+    module = example("compare_optimizers_mnist.py")
+    Spread = example("_timing.py").Spread
+
+    def result(ratio, accuracy, steps):
+        return module.Result((0.2, 0.2 * ratio), 1, Spread([ratio]), accuracy, steps, 0.97, [])
+
+    results = {"SGD": result(0.8, (0.9, 0.91), 100), "Adam": result(4.4, (0.95, 0.95), 100)}
+    said = " ".join(module.conclusions(results, 100, 10).split())
+    assert "NumPy took 0.8 (SGD) to 4.4 (Adam) times as long as fastnn" in said
+    assert "at most 0.0100 apart" in said and "*" not in said
+    results["Adam"] = result(59, (0.5, 0.5), 7)
+    said = " ".join(module.conclusions(results, 100, 10).split())
+    assert "to 59.0 (Adam)" in said
+    assert "* NumPy was stopped after 10 s" in said and said.endswith("has: Adam 0.9700.")
+    assert "7*" in module.table(results, 100)
 
 
 def test_learning_rate_schedules(run, picture):

@@ -37,13 +37,21 @@ def test_help_from_another_folder(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_options(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "option, value, expected",
+    [
+        ("--epochs", "0", "a whole number from 1 up"),
+        ("--seconds", "0", "a number above 0"),
+        ("--seconds", "nan", "a number above 0"),
+    ],
+)
+def test_bad_options(option, value, expected, monkeypatch, capsys):
     monkeypatch.syspath_prepend(EXAMPLES)
     name = "compare_optimizers_mnist.py"
-    monkeypatch.setattr(sys, "argv", [name, "--epochs", "0"])
+    monkeypatch.setattr(sys, "argv", [name, option, value])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
-    assert "--epochs: expected a whole number from 1 up, got 0" in capsys.readouterr().err
+    assert f"{option}: expected {expected}, got {value}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, *PICTURES])
