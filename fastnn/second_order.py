@@ -20,8 +20,8 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import _distribution, layers
 from fastnn import _numbers as numbers
-from fastnn import layers
 from fastnn._copies import expect_network, set_statistics
 from fastnn._route import Float64s
 from fastnn._samples import samples
@@ -234,9 +234,9 @@ def lbfgs(
         from scipy.optimize import minimize
         from threadpoolctl import threadpool_limits
     except ImportError as error:
-        raise ImportError(
-            f'lbfgs: {error}; it needs SciPy and threadpoolctl: pip install "fastnn[second-order]"'
-        ) from error
+        command = _distribution.install_command("second-order")
+        message = f"lbfgs: {error}; it needs SciPy and threadpoolctl: {command}"
+        raise ImportError(message) from error
     iterations = numbers.whole("iterations", iterations, 1)
     options = {
         "maxiter": iterations,

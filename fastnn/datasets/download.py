@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fastnn import _distribution
 from fastnn.datasets.idx import CHUNK, open_content
 
 __all__ = ["fetch"]
@@ -157,7 +158,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _user_agent() -> str:
     try:
-        return f"fastnn/{metadata.version('fastnn')}"
+        return f"fastnn/{_distribution.version()}"
     except metadata.PackageNotFoundError:  # run from a source tree
         return "fastnn"
 

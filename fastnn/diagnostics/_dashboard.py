@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import _distribution
 from fastnn import _numbers as numbers
 from fastnn._types import Array
 from fastnn.diagnostics._monitor import Distribution, Monitor
@@ -67,14 +68,15 @@ def dashboard(
     Raises
     ------
     ImportError
-        Without matplotlib: ``pip install "fastnn[plot]"``.
+        Without matplotlib, which the extra "plot" installs.
     TypeError, ValueError
         If an argument is not as above, the monitor has measured nothing, or W1 has no such images.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError('dashboard needs matplotlib: pip install "fastnn[plot]"') from error
+        command = _distribution.install_command("plot")
+        raise ImportError(f"dashboard needs matplotlib: {command}") from error
     verdict = diagnose(history, monitor)
     if not isinstance(monitor, Monitor):
         raise TypeError(f"monitor: expected a Monitor, got {monitor!r}")
