@@ -65,9 +65,9 @@ def warn_of_others(package: str) -> None:
     """Warn, on behalf of the module that imports this package, if there are :func:`others`."""
     if found := others(package):
         warnings.warn(
-            f"another project's fastnn is installed here too ({found[0]}), in the same folder: "
-            f"their files are mixed. To have this one: pip uninstall fastnn {NAME}, then install "
-            f"{NAME} again",
+            f"{found[0]} is of another project, or of {NAME} before it was called so: files of "
+            f"both are mixed. To have this one: pip uninstall fastnn {NAME}, then install {NAME} "
+            "again",
             RuntimeWarning,
             stacklevel=3,
         )
