@@ -49,7 +49,7 @@ dashboard: $(VENV)/asv.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \
 		--commits $(COMMITS) --port $(PORT) $(DASHBOARD)
 
-$(VENV)/%.stamp: pyproject.toml | $(BIN)/python
+$(VENV)/%.stamp: pyproject.toml hatch_build.py | $(BIN)/python
 	$(PIP) install --editable '.[$*]'
 	touch $@
 
@@ -57,4 +57,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .editable fastnn/kernels demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,29 +18,47 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
 - :mod:`fastnn.config`: kernels or reference; number of threads.
+
+Submodules are loaded at first use: ``import fastnn`` is enough for ``fastnn.datasets``.
 """
 
-from importlib.metadata import version as _version
+import sys as _sys
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
-from fastnn import (
-    callbacks,
-    config,
-    ensembles,
-    functional,
-    initializers,
-    layers,
-    networks,
-    ops,
-    optimizers,
-    schedules,
-    second_order,
-)
-from fastnn.config import get_num_threads, set_num_threads
-from fastnn.files import load
-from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
-from fastnn.trainer import Trainer
+from fastnn import _distribution
 
-__version__ = _version("fastnn")
+if TYPE_CHECKING:
+    from fastnn import (
+        callbacks,
+        config,
+        datasets,
+        diagnostics,
+        dropin,
+        ensembles,
+        files,
+        fit,
+        functional,
+        gradient_check,
+        initializers,
+        kernels,
+        layers,
+        networks,
+        ops,
+        optimizers,
+        program,
+        reference,
+        schedules,
+        search,
+        second_order,
+        trainer,
+    )
+    from fastnn.config import get_num_threads, set_num_threads
+    from fastnn.files import load
+    from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+    from fastnn.trainer import Trainer
+
+    __version__: str
 
 __all__ = [
     "MultiLayerNet",
@@ -49,16 +67,62 @@ __all__ = [
     "TwoLayerNet",
     "callbacks",
     "config",
+    "datasets",
+    "diagnostics",
+    "dropin",
     "ensembles",
+    "files",
+    "fit",
     "functional",
     "get_num_threads",
+    "gradient_check",
     "initializers",
+    "kernels",
     "layers",
     "load",
     "networks",
     "ops",
     "optimizers",
+    "program",
+    "reference",
     "schedules",
+    "search",
     "second_order",
     "set_num_threads",
+    "trainer",
 ]
+
+if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all names
+    # Where names come from that are no submodules.
+    _HOMES = {
+        "MultiLayerNet": "networks",
+        "MultiLayerNetExtend": "networks",
+        "Trainer": "trainer",
+        "TwoLayerNet": "networks",
+        "get_num_threads": "config",
+        "load": "files",
+        "set_num_threads": "config",
+    }
+
+    def __getattr__(name):
+        """Load what is asked for, once: all of it takes a third of a second."""
+        if name == "__version__":
+            value = _distribution.version()
+        elif name in __all__:
+            # First, and from here: below many modules of ours the stack of CPython's frames happens
+            # to end where Numba calls most, and the import takes 0.2 s longer (3.11, 3.12).
+            import numba  # noqa: F401
+
+            home = _import_module(f"fastnn.{_HOMES.get(name, name)}")
+            value = getattr(home, name) if name in _HOMES else home
+        else:
+            message = f"module 'fastnn' has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=_sys.modules[__name__])
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return ["__version__", *__all__]
+
+
+_distribution.warn_of_others(__path__[0])

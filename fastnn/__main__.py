@@ -1,8 +1,8 @@
-"""The command line: ``python -m fastnn info``, ``warmup``, ``bench`` or ``run``."""
+"""The command line without the script ``fastnn``: ``python -m fastnn info`` and so on."""
 
 import sys
 
 from fastnn._cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m fastnn"))

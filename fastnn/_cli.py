@@ -1,4 +1,7 @@
-"""The commands of ``python -m fastnn``."""
+"""The commands of ``fastnn`` and ``python -m fastnn``.
+
+What a command needs is imported when it is chosen: the help of all takes no time.
+"""
 
 from __future__ import annotations
 
@@ -10,90 +13,93 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from fastnn import _info, _warmup, config, dropin
-from fastnn._bars import Progress
-from fastnn._bench import plot, run, table
-from fastnn._bench.families import FAMILIES, GROUPS
-from fastnn.dropin._run import run as run_script
-from fastnn.kernels import cache, cpus
+
+class _Command(argparse.ArgumentParser):
+    """The parser of a command, which gets its arguments when it is chosen.
+
+    Attributes
+    ----------
+    arguments : callable
+        Takes the parser and adds arguments to it.
+    """
+
+    arguments: Callable[[argparse.ArgumentParser], None]
+
+    def parse_known_args(self, *given: Any, **named: Any) -> Any:
+        self.arguments(self)
+        return super().parse_known_args(*given, **named)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m fastnn", description="Neural networks on the CPU, on compiled kernels."
+        prog=prog, description="Neural networks on the CPU, on compiled kernels."
     )
-    commands = parser.add_subparsers(title="commands", required=True)
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(title="commands", parser_class=_Command)
+    for name, (text, description, arguments) in _COMMANDS.items():
+        commands.add_parser(name, help=text, description=description).arguments = arguments
+    return parser
 
-    info = commands.add_parser(
-        "info",
-        help="print what fastnn finds here: CPU, threads, cache, versions",
-        description="Print the CPU and its vector width, threads, cache folder and versions.",
-    )
-    info.add_argument("--json", action="store_true", help="print JSON instead of text")
-    info.set_defaults(run=_print_info)
 
-    warmup = commands.add_parser(
-        "warmup",
-        help="compile all kernels now, so that no later process has to",
-        description="Compile all kernels for float32 and float64 and keep them in the cache "
-        "folder (FASTNN_CACHE_DIR), so that no later process of this installation has to. "
-        "Takes a minute or two the first time, on two CPUs.",
-    )
-    warmup.add_argument("--dtype", choices=_warmup.DTYPES, help=argparse.SUPPRESS)
-    warmup.set_defaults(run=_compile)
+def _info_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(run=_print_info)
 
-    bench = commands.add_parser(
-        "bench",
-        help="time fastnn against NumPy, PyTorch and JAX on this machine",
-        description="Time fastnn against NumPy and, where they are installed, PyTorch, JAX and "
-        "scikit-learn (pip install torch jax optax scikit-learn): all in turns, on the same "
-        "threads, after their results were compared. Takes many minutes for each number of "
-        "threads.",
-    )
-    bench.add_argument(
+
+def _warmup_arguments(parser: argparse.ArgumentParser) -> None:
+    from fastnn import _warmup
+
+    parser.add_argument("--dtype", choices=_warmup.DTYPES, help=argparse.SUPPRESS)
+    parser.set_defaults(run=_compile)
+
+
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    from fastnn import _distribution
+    from fastnn._bench.families import FAMILIES, GROUPS
+
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="a short list, in about a minute, without the family 'startup'",
     )
-    bench.add_argument(
+    parser.add_argument(
         "--family",
         action="append",
         choices=[*FAMILIES, *GROUPS],
         help="measure this family only; may be given several times; 'training' is all of "
         + ", ".join(GROUPS["training"]),
     )
-    bench.add_argument(
+    parser.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s"
     )
-    bench.add_argument(
+    parser.add_argument(
         "--threads",
         nargs="+",
         type=_threads,
         metavar="N",
         help="numbers of threads to measure with, or 'all' (default: 1 all)",
     )
-    bench.add_argument(
+    parser.add_argument(
         "--json", metavar="FILE", help="write all results to this file, or with - print them"
     )
-    bench.add_argument(
-        "--plot", metavar="FILE", help="draw the family 'growth' (pip install matplotlib)"
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        help=f"draw the family 'growth' ({_distribution.install_command('plot')})",
     )
-    bench.set_defaults(run=_bench)
+    parser.set_defaults(run=_bench)
 
-    script = commands.add_parser(
-        "run",
-        help="run an unmodified script of Deep Learning from Scratch or CS231n on fastnn",
-        description="Run a Python script as it is. What it imports from common and dataset "
-        "(Deep Learning from Scratch) or from cs231n comes from fastnn, also where modules of "
-        "these names lie beside it.",
-    )
-    script.add_argument(
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    from fastnn import dropin
+
+    parser.add_argument(
         "--as",
         dest="name",
         required=True,
@@ -101,15 +107,47 @@ def _parser() -> argparse.ArgumentParser:
         help="dlfs: the book as in its Korean repository; dlfs-ja: in its Japanese one; "
         "cs231n: the course's assignments 1 and 2",
     )
-    script.add_argument("script", metavar="SCRIPT", help="path of the script")
-    script.add_argument(
+    parser.add_argument("script", metavar="SCRIPT", help="path of the script")
+    parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the script"
     )
-    script.set_defaults(run=_run)
-    return parser
+    parser.set_defaults(run=_run)
+
+
+# What the list of commands says of each, what its own help says, its arguments.
+_COMMANDS = {
+    "info": (
+        "print what fastnn finds here: CPU, threads, cache, versions",
+        "Print the CPU and its vector width, threads, cache folder and versions.",
+        _info_arguments,
+    ),
+    "warmup": (
+        "compile all kernels now, so that no later process has to",
+        "Compile all kernels for float32 and float64 and keep them in the cache folder "
+        "(FASTNN_CACHE_DIR), so that no later process of this installation has to. Takes a minute "
+        "or two the first time, on two CPUs.",
+        _warmup_arguments,
+    ),
+    "bench": (
+        "time fastnn against NumPy, PyTorch and JAX on this machine",
+        "Time fastnn against NumPy and, where they are installed, PyTorch, JAX and scikit-learn "
+        "(pip install torch jax optax scikit-learn): all in turns, on the same threads, after "
+        "their results were compared. Takes many minutes for each number of threads.",
+        _bench_arguments,
+    ),
+    "run": (
+        "run an unmodified script of Deep Learning from Scratch or CS231n on fastnn",
+        "Run a Python script as it is. What it imports from common and dataset (Deep Learning "
+        "from Scratch) or from cs231n comes from fastnn, also where modules of these names lie "
+        "beside it.",
+        _run_arguments,
+    ),
+}
 
 
 def _threads(text: str) -> int:
+    from fastnn.kernels import cpus
+
     available = int(cpus.available())
     if text == "all":
         return available
@@ -120,19 +158,41 @@ def _threads(text: str) -> int:
     return int(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code."""
-    parsed = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, prog: str = "fastnn") -> int:
+    """Run a command; return the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; that of this process if not given.
+    prog : str
+        The program's name in messages.
+    """
+    parser = _parser(prog)
+    parsed = parser.parse_args(arguments)
+    if parsed.version:
+        from fastnn import _distribution
+
+        print(f"fastnn {_distribution.version()}")
+        return 0
+    if not hasattr(parsed, "run"):  # asked for nothing
+        parser.print_help()
+        return 0
     return int(parsed.run(parsed))
 
 
 def _print_info(parsed: argparse.Namespace) -> int:
+    from fastnn import _info
+
     facts = _info.info()
     print(json.dumps(facts, indent=2) if parsed.json else "\n".join(_info.lines(facts)))
     return 0
 
 
 def _compile(parsed: argparse.Namespace) -> int:
+    from fastnn import _warmup, config
+    from fastnn.kernels import cache
+
     if config.get_backend() != "numba":
         print("nothing to compile: FASTNN_BACKEND=numpy or NUMBA_DISABLE_JIT=1 is set")
         return 1
@@ -158,6 +218,9 @@ def _compile(parsed: argparse.Namespace) -> int:
 
 def _compile_each(dtypes: Sequence[str]) -> str:
     """Compile for each dtype in a process of its own; return what has gone wrong."""
+    from fastnn import _warmup
+    from fastnn._bars import Progress
+
     # Their kernels have little in common, and a process compiles on one CPU only.
     command = [sys.executable, "-m", "fastnn", "warmup", "--dtype"]
     count = sum(1 for dtype in dtypes for _ in _warmup.steps(dtype))
@@ -191,6 +254,11 @@ def _follow(lines: Any, bar: Any) -> None:
 
 
 def _bench(parsed: argparse.Namespace) -> int:
+    from fastnn import _distribution, _info
+    from fastnn._bench import plot, run, table
+    from fastnn._bench.families import FAMILIES, GROUPS
+    from fastnn.kernels import cpus
+
     threads = sorted(set(parsed.threads or (1, cpus.available())))
     # To start processes takes longer than all of the short list.
     asked = parsed.family or [f for f in FAMILIES if f != "startup" or not parsed.quick]
@@ -201,7 +269,8 @@ def _bench(parsed: argparse.Namespace) -> int:
         print("bench: --plot: draws the family 'growth', which is not measured", file=sys.stderr)
         return 2
     if parsed.plot and importlib.util.find_spec("matplotlib") is None:
-        print("bench: --plot: matplotlib is not installed", file=sys.stderr)
+        command = _distribution.install_command("plot")
+        print(f"bench: --plot: needs matplotlib: {command}", file=sys.stderr)
         return 2
     for option, path in (("--json", parsed.json), ("--plot", parsed.plot)):
         try:
@@ -212,7 +281,7 @@ def _bench(parsed: argparse.Namespace) -> int:
             return 2
     results, errors = run.measure(families, parsed.dtype, threads, parsed.quick)
     errors += table.wrong(results)
-    if parsed.plot and results:
+    if parsed.plot and any(r["family"] == "growth" and "seconds" in r for r in results):
         plot.draw(results, parsed.plot)
     facts = _info.info()
     text = json.dumps({"machine": facts, "results": results}, indent=2)
@@ -228,9 +297,13 @@ def _bench(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    return run_script(parsed.name, parsed.script, parsed.arguments)
+    from fastnn.dropin._run import run
+
+    return run(parsed.name, parsed.script, parsed.arguments)
 
 
 def _compiled() -> int:
     """Return how many compiled kernels are on disk."""
+    from fastnn.kernels import cache
+
     return len(list(cache.folder().glob("*.bin")))

@@ -12,10 +12,10 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-import fastnn
+from fastnn import _distribution, config
 from fastnn.kernels import cache, cpus, simd, threads
 
-PACKAGES = ("fastnn", "numpy", "numba", "llvmlite")
+PACKAGES = ("numpy", "numba", "llvmlite")
 PEERS = ("torch", "jax", "optax", "scikit-learn")
 
 # The features of the processor, in LLVM's names, that decide how kernels are compiled.
@@ -57,6 +57,7 @@ def info() -> dict[str, Any]:
     """Return what is known of this installation, in values that JSON can hold."""
     features = llvm.get_host_cpu_features()
     folder = cache.folder()
+    package = Path(__file__).parent
     files, size = _size(folder)
     all_files, all_size = _size(folder.parent)
     return {
@@ -69,7 +70,7 @@ def info() -> dict[str, Any]:
         },
         "vector_bits": simd.vector_bits(),
         "threads": {"current": threads.get_num_threads(), "available": cpus.available()},
-        "backend": fastnn.config.get_backend(),
+        "backend": config.get_backend(),
         "cache": {
             "folder": str(folder),
             "files": files,
@@ -77,8 +78,14 @@ def info() -> dict[str, Any]:
             "files_of_other_versions": all_files - files,
             "bytes_of_other_versions": all_size - size,
         },
+        "installation": {
+            "folder": str(package),
+            "mixed_with": _distribution.others(str(package)),
+            "changed_files": _distribution.changed(),
+        },
         "versions": {
             "python": platform.python_version(),
+            "fastnn": _distribution.version(),
             **{package: _version(package) for package in (*PACKAGES, *PEERS)},
         },
     }
@@ -87,6 +94,7 @@ def info() -> dict[str, Any]:
 def lines(facts: dict[str, Any]) -> list[str]:
     """Return the facts as aligned text."""
     cpu, stored, running = facts["cpu"], facts["cache"], facts["threads"]
+    installed = facts["installation"]
     rows = {
         "platform": facts["platform"],
         "CPU": f"{cpu['name']} ({cpu['llvm_name']}), {cpu['count']} logical",
@@ -94,6 +102,9 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "vector width": f"{facts['vector_bits']} bits",
         "threads": f"{running['current']} of {running['available']}",
         "backend": facts["backend"],
+        "installed in": installed["folder"],
+        "mixed with": ", ".join(installed["mixed_with"]) or "nothing",
+        "changed files": ", ".join(installed["changed_files"]) or "none",
         "cache folder": stored["folder"],
         "compiled kernels": _files(stored["files"], stored["bytes"]),
         "of other versions": _files(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import layers, networks, optimizers
+from fastnn import layers, optimizers
 from fastnn._plan import KNOWN, parameters_of
 from fastnn._route import Unsupported
 from fastnn._types import Array
@@ -20,6 +20,8 @@ _LOSSES = (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
 
 def known_layers(network: Any) -> list[tuple[str, Any]]:
     """Return the layers by name, if all are of the types that programs are made of."""
+    from fastnn import networks  # which imports the program, which imports this module
+
     if not isinstance(network, networks.MultiLayerNetExtend):
         raise Unsupported(f"{type(network).__name__} is not a network of fastnn")
     for name in _METHODS:

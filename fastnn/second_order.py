@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import _compiling as compiling
+from fastnn import _distribution, layers
 from fastnn import _html as html
 from fastnn import _numbers as numbers
-from fastnn import layers
 from fastnn._bars import Progress
 from fastnn._copies import expect_network, set_statistics
 from fastnn._route import Float64s
@@ -253,9 +253,9 @@ def lbfgs(
         from scipy.optimize import minimize
         from threadpoolctl import threadpool_limits
     except ImportError as error:
-        raise ImportError(
-            f'lbfgs: {error}; it needs SciPy and threadpoolctl: pip install "fastnn[second-order]"'
-        ) from error
+        command = _distribution.install_command("second-order")
+        message = f"lbfgs: {error}; it needs SciPy and threadpoolctl: {command}"
+        raise ImportError(message) from error
     iterations = numbers.whole("iterations", iterations, 1)
     options = {
         "maxiter": iterations,

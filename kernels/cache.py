@@ -46,7 +46,7 @@ def folder() -> Path:
     """Return the folder of compiled kernels that fit this installation."""
     settings = [getattr(numba.config, name, None) for name in _SETTINGS]
     digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
-    for package in ("fastnn", "numba", "llvmlite", "numpy"):
+    for package in ("fastnn-kernels", "numba", "llvmlite", "numpy"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\n" + source.read_bytes())

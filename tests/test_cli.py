@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -23,17 +25,57 @@ def run(*arguments, **variables):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["warmup"], ["bench"]])
+@pytest.mark.parametrize("command", [[], ["info"], ["warmup"], ["bench"], ["run"]])
 def test_help(command):
     done = run(*command, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(" ".join(["usage: python -m fastnn", *command]))
 
 
+def test_alone_it_prints_its_help():
+    done = run()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("--help").stdout
+    assert all(f"\n    {name} " in done.stdout for name in ("info", "warmup", "bench", "run"))
+
+
+def test_version():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"fastnn {fastnn.__version__}\n")
+
+
+def test_installed_script(tmp_path):
+    script = shutil.which("fastnn", path=sysconfig.get_path("scripts"))
+    assert script, "the tests run where fastnn-kernels is installed"
+
+    def command(*arguments):
+        done = subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert command("--version") == (0, f"fastnn {fastnn.__version__}\n", "")
+    assert command("run", "--help")[1].startswith("usage: fastnn run [-h] --as {dlfs,")
+    assert command("fly")[::2] == (2, run("fly").stderr.replace("python -m fastnn", "fastnn"))
+    (tmp_path / "book.py").write_text(
+        "import sys\nimport common.functions\nprint(common.functions.__name__, sys.argv[1:])\n"
+    )
+    shown = command("run", "--as", "dlfs", str(tmp_path / "book.py"), "-x", "1")
+    assert shown == (0, "common.functions ['-x', '1']\n", "")
+
+
+@pytest.mark.parametrize("argument", ["", "--help", "--version"])
+def test_what_needs_no_library_loads_none(argument):
+    code = "import runpy, sys\ntry: runpy.run_module('fastnn', run_name='__main__')\nfinally: "
+    code += "print(*sys.modules)"
+    command = [sys.executable, "-c", code, *filter(None, [argument])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "fastnn._cli" in loaded
+    assert not loaded & {"numpy", "numba", "tqdm", "fastnn._bench", "fastnn.config"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["fly"],
         ["info", "--fly"],
         ["bench", "--family", "fly"],
@@ -324,6 +366,7 @@ def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
 def test_bench_prints_what_was_measured_before_a_process_ended(monkeypatch, capsys):
     from fastnn import _cli
     from fastnn._bench import run as bench
+    from fastnn.kernels import cpus
 
     def results(settings):
         if settings.threads > 1:
@@ -332,18 +375,9 @@ def test_bench_prints_what_was_measured_before_a_process_ended(monkeypatch, caps
         yield {**facts, "threads": 1, "libraries": [], "skipped": "of no use", "unit": None}
 
     monkeypatch.setattr(bench, "results", results)
-    monkeypatch.setattr(_cli.cpus, "available", lambda: 2)
+    monkeypatch.setattr(cpus, "available", lambda: 2)
     code = _cli.main(["bench", "--quick", "--family", "affine", "--threads", "1", "2"])
     printed = capsys.readouterr()
     assert code == 1
     assert "not measured: forward (1, 2, 3): of no use" in printed.out
     assert "bench: 2 threads: the measuring process ended with code -9" in printed.err
-
-
-def test_import_leaves_the_command_line_out():
-    script = "import sys, fastnn; print(*(name for name in sys.modules))"
-    command = [sys.executable, "-c", script]
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert "fastnn.ops" in loaded
-    private = {f"fastnn.{name}" for name in ("_bench", "_cli", "_info", "_warmup")}
-    assert not private & set(loaded)

@@ -1,9 +1,12 @@
-"""The wheel: what it holds, and that it works away from the repository."""
+"""What is built and installed: the wheel, the source distribution, an editable install."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,28 +15,64 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def sources():
+    """Return the paths of all modules, from the root of the repository; links are not followed."""
+    found = [path for folder in ("fastnn", "kernels") for path in (ROOT / folder).rglob("*.py")]
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def clone(tmp_path_factory):
+    """Return a copy of the repository as git has it, and of files that were left in it."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, folder)
+    for name in sources() | {"fastnn/py.typed", "fastnn/datasets/data/mnist_subset.npz"}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("build/lib/fastnn/older.py", "fastnn/notes.txt", "fastnn/layers.py.orig"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def pip(*arguments):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    subprocess.run([*command, "--quiet", "--no-deps"], check=True)
+
+
+@pytest.fixture(scope="module")
+def wheel(clone, tmp_path_factory):
+    before = sorted(clone.rglob("*"))
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", ROOT, "-w", folder],
-        check=True,
-    )
+    pip("wheel", clone, "--wheel-dir", folder)
+    assert sorted(clone.rglob("*")) == before, "building leaves files behind"
     (path,) = folder.glob("*.whl")
     return path
 
 
-def test_contents(wheel):
+def contents(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"fastnn"}
-    for path in ROOT.glob("kernels/*.py"):
-        assert f"fastnn/kernels/{path.name}" in names
-    for path in ROOT.glob("fastnn/**/*.py"):
-        assert path.relative_to(ROOT).as_posix() in names
-    assert "fastnn/py.typed" in names
-    assert "fastnn/datasets/data/mnist_subset.npz" in names
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def test_contents(wheel):
+    modules = {re.sub("^kernels/", "fastnn/kernels/", name) for name in sources()}
+    assert "fastnn/kernels/gemm.py" in modules and "fastnn/ops/affine.py" in modules
+    assert contents(wheel) == modules | {"fastnn/py.typed", "fastnn/datasets/data/mnist_subset.npz"}
+
+
+def test_wheel_of_the_source_distribution_is_the_same(clone, wheel, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path, clone],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        assert not [name for name in archive.getnames() if "/build" in name]
+    pip("wheel", path, "--wheel-dir", tmp_path)
+    assert contents(*tmp_path.glob("*.whl")) == contents(wheel)
 
 
 WORK = """
@@ -71,3 +110,131 @@ def test_it_works_from_another_folder(wheel, tmp_path):
     assert done.returncode == 0, done.stderr
     version = re.search(r"^version = \"(.+)\"$", (ROOT / "pyproject.toml").read_text(), re.M)
     assert done.stdout.strip() == version[1]
+
+
+@pytest.fixture
+def installed(wheel, tmp_path):
+    """Return a folder with the wheel in it, as an installer leaves it."""
+    home = tmp_path / "site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(home)
+    return home
+
+
+def run(python, *arguments, **variables):
+    """Run Python in a folder that is not the repository."""
+    return subprocess.run(
+        [python, *arguments],
+        cwd=os.sep,
+        env=os.environ | {name: str(value) for name, value in variables.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_another_project_of_this_name(installed):
+    def ours(*arguments):
+        done = run(sys.executable, *arguments, PYTHONPATH=installed)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    assert ours("-c", "import fastnn").stderr == ""
+    info = "-m", "fastnn", "info"
+    facts = json.loads(ours(*info, "--json").stdout)["installation"]
+    assert facts == {"folder": str(installed / "fastnn"), "mixed_with": [], "changed_files": []}
+
+    # Another project is installed into the same folder, over our files.
+    theirs = installed / "fastnn-2.0.dist-info"
+    theirs.mkdir()
+    (theirs / "METADATA").write_text("Metadata-Version: 2.1\nName: fastnn\nVersion: 2.0\n")
+    (installed / "fastnn" / "layers.py").write_text("# theirs\n")
+    warned = ours("-c", "import fastnn").stderr
+    assert warned.startswith(f"<string>:1: RuntimeWarning: {theirs} is of another project")
+    assert "pip uninstall fastnn fastnn-kernels" in warned
+    # Then `import fastnn` may be theirs, which does not warn.
+    (installed / "fastnn" / "__init__.py").write_text("")
+    assert ours("-c", "import fastnn").stderr == ""
+    text = ours(*info).stdout
+    assert f"\nmixed with         {theirs}\n" in text
+    assert "\nchanged files      fastnn/__init__.py, fastnn/layers.py\n" in text
+
+
+@pytest.fixture(scope="module")
+def editable(clone, tmp_path_factory):
+    """Return the Python of an environment in which the clone is installed as editable."""
+    home = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    pip("--python", python, "install", "--editable", clone)
+    # What it depends on is that of the environment of the tests.
+    found = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    theirs = [path for path in sys.path if path.endswith("-packages")]
+    Path(found.stdout.strip(), "zz_tests.pth").write_text("\n".join(theirs))
+    return python
+
+
+def test_editable_install(editable, clone):
+    """Edits and new files are seen at once; nothing else of the clone can be imported."""
+    script = """
+import importlib.util
+import fastnn.kernels.cache
+assert not [name for name in ("kernels", "tests") if importlib.util.find_spec(name)]
+print(fastnn.__file__, fastnn.kernels.__file__, fastnn.kernels.cache.folder(), sep="\\n")
+"""
+
+    def found():
+        done = run(editable, "-c", script)
+        assert done.returncode == 0, done.stderr
+        package, kernels, folder = map(Path, done.stdout.split())
+        assert package.samefile(clone / "fastnn" / "__init__.py")
+        assert kernels.samefile(clone / "kernels" / "__init__.py")
+        return folder
+
+    before = found()
+    (clone / "kernels" / "new.py").write_text("x = 1\n")
+    (clone / "fastnn" / "newer.py").write_text("from fastnn.kernels.new import x\n")
+    after = found()
+    assert before != after
+    done = run(editable, "-c", "import fastnn.newer; print(fastnn.newer.x)")
+    assert done.stdout == "1\n", done.stderr
+    (clone / "kernels" / "new.py").write_text("x = 2\n")
+    assert found() not in (before, after)
+    (clone / "kernels" / "new.py").unlink()
+    (clone / "fastnn" / "newer.py").unlink()
+    assert found() == before
+
+
+TYPED = """
+import fastnn
+from fastnn import MultiLayerNet
+from fastnn.kernels.cache import folder
+
+reveal_type(MultiLayerNet(4, [3], 2).predict)
+reveal_type(fastnn.datasets.load_mnist()[0][0])
+reveal_type(fastnn.__version__)
+reveal_type(folder())
+fastnn.optimizers.Adam(lr="high")
+fastnn.layer
+"""
+
+
+def test_types_of_an_editable_install_are_found(editable, tmp_path):
+    (tmp_path / "script.py").write_text(TYPED)
+    command = "-m", "mypy", "--strict", "--python-executable", editable, "--no-error-summary"
+    done = run(sys.executable, *command, "--cache-dir", tmp_path / "cache", tmp_path / "script.py")
+    lines = [line.split(": ", 2)[1:] for line in done.stdout.splitlines()]
+    assert [kind for kind, _ in lines] == ["note"] * 4 + ["error"] * 2, done.stdout + done.stderr
+    for (_, text), part in zip(
+        lines,
+        (
+            "def (x:",
+            '"numpy.ndarray[',
+            'str"',
+            '"pathlib.',
+            'Argument "lr" to "Adam" has incompatible type "str"',
+            'Module has no attribute "layer"; maybe "layers"?',
+        ),
+        strict=True,
+    ):
+        assert part in text

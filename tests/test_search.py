@@ -694,7 +694,7 @@ def test_errors_come_before_the_first_trial(call, message):
 def test_without_optuna(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "optuna", None)
     for call in (run, lambda: load(tmp_path)):
-        with pytest.raises(ImportError, match=r'pip install "fastnn\[search\]"'):
+        with pytest.raises(ImportError, match=r'pip install "optuna>=\S+"$'):
             call()
 
 

@@ -178,7 +178,7 @@ def test_batch_normalisation_has_the_statistics_of_all_samples():
 
 def test_lbfgs_without_scipy(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(ImportError, match=r'pip install "fastnn\[second-order\]"'):
+    with pytest.raises(ImportError, match=r'pip install "scipy>=\S+" "threadpoolctl>=\S+"$'):
         lbfgs(network(), *data())
 
 

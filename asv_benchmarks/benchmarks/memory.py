@@ -18,7 +18,7 @@ from .common import skip, skipped_where_absent
 
 STATUS = Path("/proc/self/status")
 
-IMPORT = "import fastnn"
+IMPORT = "from fastnn import MultiLayerNet"
 
 FIT = """
 import numpy as np

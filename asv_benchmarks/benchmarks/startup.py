@@ -44,7 +44,10 @@ class Startup:
     timeout = 300
 
     def timeraw_import(self):
-        return "import fastnn"
+        return "from fastnn import MultiLayerNet"
+
+    # As it was with "import fastnn", which loaded as much in earlier commits: their results count.
+    timeraw_import.version = "dd19795cb1daa1dc4be6a56800f5e1fb883f74f533dd0a3b731c5e57d05d9735"
 
     def timeraw_compile(self):
         return STEP, NO_CACHE + NETWORK

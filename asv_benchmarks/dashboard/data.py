@@ -21,11 +21,11 @@ OVER_LIMIT = "ratios.OverLimit.track_time_over_limit"
 OVER_ONE_THREAD = "ratios.OverOneThread.track_time_over_one_thread"
 # One number each, with the unit that it is shown in and what a value is divided by for that.
 FACTS = {
-    "startup.Startup.timeraw_import": ("import fastnn", "s", 1.0),
+    "startup.Startup.timeraw_import": ("import of fastnn and its networks", "s", 1.0),
     "startup.Startup.timeraw_load": ("first training step, kernels on disk", "s", 1.0),
     "startup.Startup.timeraw_compile": ("first training step, nothing compiled yet", "s", 1.0),
     "startup.CacheSize.track_step": ("compiled kernels of a training step", "MB", 1e6),
-    "memory.PeakMemory.track_peakmem_import": ("own memory of import fastnn, at most", "MB", 1e6),
+    "memory.PeakMemory.track_peakmem_import": ("own memory of that import, at most", "MB", 1e6),
     "memory.PeakMemory.track_peakmem_fit": ("own memory of a training, at most", "MB", 1e6),
     "memory.Allocations.track_bytes_of_a_step": ("allocated by a step, by layers", "kB", 1e3),
     "memory.Allocations.track_bytes_of_an_epoch": ("allocated by an epoch of fit", "MB", 1e6),

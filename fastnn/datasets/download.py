@@ -11,6 +11,7 @@ from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
 
+from fastnn import _distribution
 from fastnn._bars import Progress
 from fastnn.datasets.idx import CHUNK, open_content
 
@@ -156,7 +157,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _user_agent() -> str:
     try:
-        return f"fastnn/{metadata.version('fastnn')}"
+        return f"fastnn/{_distribution.version()}"
     except metadata.PackageNotFoundError:  # run from a source tree
         return "fastnn"
 

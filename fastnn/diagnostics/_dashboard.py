@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import _distribution
 from fastnn import _numbers as numbers
 from fastnn._types import Array
 from fastnn.diagnostics._monitor import Distribution, Monitor
@@ -68,14 +69,15 @@ def dashboard(
     Raises
     ------
     ImportError
-        Without matplotlib: ``pip install "fastnn[plot]"``.
+        Without matplotlib, which the extra "plot" installs.
     TypeError, ValueError
         If an argument is not as above, the monitor has measured nothing, or W1 has no such images.
     """
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ImportError('dashboard needs matplotlib: pip install "fastnn[plot]"') from error
+        command = _distribution.install_command("plot")
+        raise ImportError(f"dashboard needs matplotlib: {command}") from error
     from fastnn.diagnostics._picture import Picture
 
     verdict = diagnose(history, monitor)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import _distribution
 from fastnn import _html as html
 from fastnn._route import Float64s
 from fastnn.gradient_check._compare import (
@@ -149,8 +150,8 @@ class GradientReport:
             try:
                 import matplotlib.pyplot as plt
             except ImportError as error:
-                message = 'plot needs matplotlib: pip install "fastnn[plot]"'
-                raise ImportError(message) from error
+                command = _distribution.install_command("plot")
+                raise ImportError(f"plot needs matplotlib: {command}") from error
             _, axes = plt.subplots(layout="constrained")
         for key, check in self.checks.items():
             kept = ~check.zero & ~check.small

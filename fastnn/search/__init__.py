@@ -1,4 +1,4 @@
-"""Hyper-parameter search, a thin layer on Optuna: ``pip install "fastnn[search]"``.
+"""Hyper-parameter search, a thin layer on Optuna, which the extra "search" installs.
 
 - :class:`Log`, :class:`Uniform`, :class:`Int`, :class:`Choice`: ranges.
 - :func:`search`: random search or TPE, bad trials ended early, kept in a file.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 
+from fastnn import _distribution
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
 from fastnn._bars import Progress
@@ -31,7 +32,8 @@ def _backend() -> Any:
     try:
         import optuna  # noqa: F401
     except ImportError as error:
-        raise ImportError('fastnn.search needs Optuna: pip install "fastnn[search]"') from error
+        command = _distribution.install_command("search")
+        raise ImportError(f"fastnn.search needs Optuna: {command}") from error
     from fastnn.search import _study
 
     return _study

@@ -653,5 +653,5 @@ def test_without_matplotlib(monkeypatch):
     monitor = Monitor(*data(5))
     monitor.measure(network(), 0)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r'pip install "fastnn\[plot\]"'):
+    with pytest.raises(ImportError, match=r'pip install "matplotlib>=\S+"$'):
         dashboard(history_of(FALLING), monitor, network())

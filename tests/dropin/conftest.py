@@ -220,7 +220,7 @@ def book_path():
 SERVER = """
 import json, os, runpy, sys
 import numpy as np
-import fastnn._cli
+import fastnn._cli, fastnn.dropin._run
 from fastnn import dropin
 
 with dropin.installed("dlfs"):

@@ -1,0 +1,37 @@
+"""The name under which fastnn is installed, and the commands that install what it needs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fastnn
+from fastnn import _distribution
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
+
+
+def test_name_and_version():
+    assert re.search(r'^name = "(.+?)"', PYPROJECT, re.M)[1] == _distribution.NAME
+    assert re.search(r'^version = "(.+?)"', PYPROJECT, re.M)[1] == fastnn.__version__
+
+
+@pytest.mark.parametrize("extra", ["plot", "search", "second-order"])
+def test_command_for_an_extra_names_its_packages(extra):
+    listed = re.search(rf"^{extra} = \[(.+)\]$", PYPROJECT, re.M)[1]
+    needed = re.findall('"(.+?)"', listed)
+    assert needed
+    command = _distribution.install_command(extra).split()
+    assert command[:2] == ["pip", "install"]
+    assert sorted(command[2:]) == sorted(f'"{package}"' for package in needed)
+
+
+def test_no_text_installs_another_project():
+    """The package index has `fastnn` from somebody else, and nothing of ours yet."""
+    texts = [path for folder in ("fastnn", "examples") for path in (ROOT / folder).rglob("*.py")]
+    for folder in ("", "examples", "asv_benchmarks", ".github/workflows"):
+        texts += *(ROOT / folder).glob("*.md"), *(ROOT / folder).glob("*.yml")
+    assert ROOT / "README.md" in texts
+    found = {path: re.findall(r"pip install .*\bfastnn\b.*", path.read_text()) for path in texts}
+    assert not {path: lines for path, lines in found.items() if lines}

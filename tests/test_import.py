@@ -1,0 +1,83 @@
+"""``import fastnn``: submodules and names that load at first use."""
+
+import pickle
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import fastnn
+
+SUBMODULES = [
+    module.name for module in pkgutil.iter_modules(fastnn.__path__) if module.name[0] != "_"
+]
+NAMES = {
+    "MultiLayerNet": "fastnn.networks",
+    "MultiLayerNetExtend": "fastnn.networks",
+    "Trainer": "fastnn.trainer",
+    "TwoLayerNet": "fastnn.networks",
+    "get_num_threads": "fastnn.kernels.threads",
+    "load": "fastnn.files",
+    "set_num_threads": "fastnn.kernels.threads",
+}
+
+
+def run(code):
+    """Run code in a process of its own, in which warnings are errors; return what it printed."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_nothing_yet():
+    loaded = set(run("import sys, fastnn; print(*sys.modules)").split())
+    assert not loaded & {"numpy", "numba", *(f"fastnn.{name}" for name in SUBMODULES)}
+
+
+@pytest.mark.parametrize("name", [*SUBMODULES, *NAMES])
+def test_first_use(name):
+    shown = run(f"import fastnn, sys\nprint(fastnn.{name}.__name__, 'fastnn._cli' in sys.modules)")
+    assert shown.split() == [f"fastnn.{name}" if name in SUBMODULES else name, "False"]
+
+
+def test_all_of_it_is_listed():
+    assert {"datasets", "dropin", "gradient_check", "kernels", "search"} <= set(SUBMODULES)
+    assert sorted(fastnn.__all__) == sorted([*SUBMODULES, *NAMES])
+    assert dir(fastnn) == sorted(["__version__", *fastnn.__all__])
+    for name, home in NAMES.items():
+        assert getattr(fastnn, name).__module__ == home
+
+
+def test_star():
+    # Of what is optional, nothing is needed.
+    code = "import sys\nfor name in 'optuna', 'scipy', 'matplotlib': sys.modules[name] = None\n"
+    shown = run(f"{code}from fastnn import *\nprint(*globals())")
+    assert set(fastnn.__all__) <= set(shown.split())
+
+
+def test_name_that_is_not_there():
+    with pytest.raises(
+        AttributeError, match="module 'fastnn' has no attribute 'dataset'"
+    ) as raised:
+        _ = fastnn.dataset
+    # From these Python makes "Did you mean: 'datasets'?", asv's benchmarks tell what is absent.
+    assert (raised.value.name, raised.value.obj) == ("dataset", fastnn)
+    with pytest.raises(ImportError):
+        from fastnn import nothing  # noqa: F401
+    assert not hasattr(fastnn, "_nothing")
+
+
+def test_pickle():
+    assert pickle.loads(pickle.dumps(fastnn.MultiLayerNet)) is fastnn.networks.MultiLayerNet
+    network = fastnn.MultiLayerNet(2, [3], 2, seed=0)
+    code = "import pickle, sys; print(type(pickle.load(sys.stdin.buffer)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(network), capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"<class", b"'fastnn.networks.MultiLayerNet'>"]
+
+
+def test_readme_way_of_installing_the_book():
+    run("import fastnn; fastnn.dropin.install('dlfs'); from common.functions import softmax")
