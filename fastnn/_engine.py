@@ -13,6 +13,7 @@ import numpy as np
 
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
+from fastnn._layer_parameters import refresh
 from fastnn._layerwise import LayerSteps
 from fastnn._route import (
     Float64s,
@@ -44,6 +45,7 @@ def choose(
     settings: StepSettings,
 ) -> Route:
     """Return the compiled program where there is one, else the route through the layers."""
+    refresh(network)
     if compiled():
         try:
             return Program(network, optimizer, x, t, batch_size, settings)

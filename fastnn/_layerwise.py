@@ -96,6 +96,8 @@ class LayerSteps:
         try:
             t = self._t[rows]
             grads = network.gradient(self._x[rows], t)
+            if self.averages is not None and self.averages.keys() != network.params.keys():
+                raise ValueError("params: there are others than when training began")
             self._optimizer.update(network.params, self._clipped(grads))
         except BaseException:
             set_layer_state(network, before)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import layers
+from fastnn._layer_parameters import refresh
 from fastnn._route import Int64s
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
@@ -25,6 +26,7 @@ _SEED = 20141  # of NumPy's global generator, for layers that draw from it
 
 def expect_trainable(network: Any) -> None:
     """Raise TypeError if it is no network."""
+    refresh(network)
     params = getattr(network, "params", None)
     arrays = isinstance(params, Mapping) and all(
         isinstance(p, np.ndarray) and p.dtype.kind == "f" for p in params.values()

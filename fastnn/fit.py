@@ -183,6 +183,11 @@ def fit(
         route = choose(network, optimizer, x, t, history.batch_size, settings)
         history.route, history.reason = route.name, route.reason
         if route.averages is not None and history.averages is not None:
+            if route.averages.keys() != history.averages.keys():
+                raise ValueError(
+                    f"resume: expected a history with averages of {', '.join(route.averages)}, "
+                    f"like this network, got {', '.join(history.averages)}"
+                )
             for key, average in route.averages.items():
                 average[...] = history.averages[key]
         history.averages, history.optimizer = route.averages, optimizer

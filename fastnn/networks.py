@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -18,7 +18,18 @@ from fastnn import _saved as saved
 from fastnn import initializers, layers, optimizers
 from fastnn._archive import Path_
 from fastnn._engine import choose, optimizer_of
+from fastnn._forward import forward
 from fastnn._inference import scores
+from fastnn._layer_parameters import (
+    NOTHING,
+    OURS,
+    Adopted,
+    adopt,
+    expect_declared,
+    gradients,
+    is_weight,
+    undeclared,
+)
 from fastnn._route import StepSettings
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
@@ -90,6 +101,10 @@ class MultiLayerNetExtend:
         W1, b1, ..., and gamma1, beta1, ... with batch normalisation. The layers hold the
         same arrays: change them in place. All are views of one buffer.
     layers : OrderedDict of str to layer
+        Layers may be added, replaced, moved and removed; `params` follows at the next call, as
+        "<layer>.<name>" for arrays that are new. Your own, with parameters, are as
+        :class:`fastnn.layers.Layer` says. `input_size` and `output_size` are what samples and
+        targets are checked against: set them if your layers change them.
     last_layer : SoftmaxWithLoss or IdentityWithLoss
     history : History or None
         What the last :meth:`fit` recorded, also if it was interrupted.
@@ -108,6 +123,8 @@ class MultiLayerNetExtend:
     >>> sorted(net.gradient(x, t)) == sorted(net.params)
     True
     """
+
+    _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
 
     def __init__(
         self,
@@ -164,23 +181,35 @@ class MultiLayerNetExtend:
         self._join()
 
     def _join(self) -> None:
-        """Move the parameters into one buffer; `params` and the layers get views of it."""
-        layout: Layout[str] = Layout(self.params)
-        views = {}
-        for key, view in layout.views(aligned((layout.size,), self.dtype)).items():
-            p = self.params[key]
-            view[...] = p
-            views[id(p)] = self.params[key] = view
-        for layer in self.layers.values():
-            for name in ("W", "b", "gamma", "beta"):
-                if id(getattr(layer, name, None)) in views:
-                    setattr(layer, name, views[id(getattr(layer, name))])
+        """Move the parameters of fastnn's layers into one buffer that has none but them."""
+        found = adopt(self)
+        others = {id(p.array) for p in found if type(p.owner) not in OURS}
+        ours = [p for p in found if id(p.array) not in others and p.array.dtype == self.dtype]
+        movable = {id(p.array) for p in ours}
+        arrays = {id(array): array for array in self.params.values() if id(array) in movable}
+        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
+        bases = {id(a.base): a.base for a in arrays.values()}
+        if not arrays or (len(bases) == 1 and None not in bases.values()):
+            return
+        layout: Layout[int] = Layout(arrays)
+        views = layout.views(aligned((layout.size,), self.dtype))
+        for number, view in views.items():
+            view[...] = arrays[number]
+        for p in ours:
+            setattr(p.owner, p.name, views[id(p.array)])
+        for key, array in self.params.items():
+            self.params[key] = views.get(id(array), array)
+        adopt(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
-        if len({id(p.base) for p in self.params.values()}) > 1 or self.params["W1"].base is None:
+        with suppress(TypeError, ValueError):  # which come again when the network is used
             self._join()
+
+    def _has_own(self, method: str) -> bool:
+        """Say whether a method is not that of this class."""
+        ours = getattr(MultiLayerNetExtend, method)
+        return getattr(type(self), method) is not ours or method in vars(self)
 
     def _init_weights(self, weight_init_std: SupportsFloat | str) -> None:
         sizes = [self.input_size, *self.hidden_size_list, self.output_size]
@@ -240,7 +269,7 @@ class MultiLayerNetExtend:
         if self.input_scale != 1:
             out = out * np.asarray(self.input_scale, self.dtype)
         for layer in self.layers.values():
-            out = layer.forward(out, train_flg)
+            out = forward(layer, out, train_flg)
         return out
 
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
@@ -269,11 +298,12 @@ class MultiLayerNetExtend:
     def _penalty(self) -> float:
         if self.weight_decay_lambda == 0:
             return 0.0
+        adopt(self)
         squares = sum(float(np.square(W).sum(dtype=np.float64)) for W in self._weights().values())
         return 0.5 * self.weight_decay_lambda * squares
 
     def _weights(self) -> dict[str, Array]:
-        return {key: p for key, p in self.params.items() if key.startswith("W")}
+        return {key: p for key, p in self.params.items() if is_weight(key, p)}
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest score is the target's.
@@ -322,18 +352,26 @@ class MultiLayerNetExtend:
         dict of str to ndarray
             One for each entry of `params`, freshly allocated. The loss itself is in
             ``last_layer.loss`` (without the penalty).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` or `t` does not fit, or a layer of your own has parameters that it does not
+            name, or no gradient for one.
         """
+        adopt(self)
+        held = undeclared(self)
         self.last_layer.forward(self.predict(x, train_flg=True), t)
         dout: Any = self.last_layer.backward()
-        for layer in reversed(self.layers.values()):
+        for name, layer in reversed(self.layers.items()):
+            if dout is None:
+                raise ValueError(
+                    f"layers: expected backward of the layer after {name} to return the gradient "
+                    "with respect to its input, got None"
+                )
             dout = layer.backward(dout)
-        grads: dict[str, Array] = {}
-        for i in range(1, self.hidden_layer_num + 2):
-            affine = self.layers[f"Affine{i}"]
-            grads[f"W{i}"], grads[f"b{i}"] = affine.dW, affine.db
-            if f"BatchNorm{i}" in self.layers:
-                norm = self.layers[f"BatchNorm{i}"]
-                grads[f"gamma{i}"], grads[f"beta{i}"] = norm.dgamma, norm.dbeta
+        expect_declared(held)
+        grads = gradients(adopt(self))  # layers may have made parameters in the first pass
         if self.weight_decay_lambda:
             for key, W in self._weights().items():
                 grads[key] += self.weight_decay_lambda * W
@@ -361,6 +399,7 @@ class MultiLayerNetExtend:
             with self._rewound():
                 return self.loss(x, t, train_flg=True)
 
+        adopt(self)
         return {key: numerical_gradient(loss, p) for key, p in self.params.items()}
 
     @contextmanager

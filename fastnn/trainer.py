@@ -136,7 +136,8 @@ class Trainer:
         network: Any = self.network
         scale = getattr(network, "input_scale", 1.0)
         kind = type(network.last_layer)
-        wanted = id(network), id(self.optimizer), kind, scale, config.get_backend()
+        found = [*getattr(network, "layers", {}).items()]
+        wanted = id(network), id(self.optimizer), kind, scale, config.get_backend(), found
         if self._runner is None or self._runs != wanted:
             self._runner, self._runs = self._new_runner(), wanted
         return self._runner

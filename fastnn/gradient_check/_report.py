@@ -22,7 +22,7 @@ from fastnn.gradient_check._compare import (
 )
 
 _HEAD = (
-    "parameter  checked  zero  small  kink  worst entry        analytic   numerical"
+    "  checked  zero  small  kink  worst entry        analytic   numerical"
     "  relative error      h  verdict"
 )
 _SHOWN = 3  # kinks of the many that there may be
@@ -174,13 +174,15 @@ class GradientReport:
         return f"gradient check of {self.name} ({', '.join(facts)})"
 
     def _tables(self) -> list[str]:
-        lines = [_HEAD, *map(_row, self.checks.values())]
+        width = max(map(len, ["parameter", *self.checks, *self.penalty]))
+        head = f"{'parameter':<{width}}{_HEAD}"
+        lines = [head, *(_row(check, width) for check in self.checks.values())]
         if self.has_penalty:
             lines.insert(0, "data loss, without weight penalty:")
         if self.penalty:
             without = [c.key for c in self.penalty.values() if c.verdict in UNJUDGED]
-            rows = [_row(check) for key, check in self.penalty.items() if key not in without]
-            lines += ["weight penalty alone:", _HEAD, *rows]
+            judged = (check for key, check in self.penalty.items() if key not in without)
+            lines += ["weight penalty alone:", head, *(_row(check, width) for check in judged)]
             if without:
                 lines.append(f"without weight penalty: {', '.join(without)}")
         return lines
@@ -228,14 +230,14 @@ def _medians(errors: Float64s) -> Float64s:
     return medians
 
 
-def _row(check: ParameterCheck) -> str:
+def _row(check: ParameterCheck, width: int) -> str:
     counts = (
-        f"{check.key:<9}  {len(check.indices):7}  {int(check.zero.sum()):4}  "
+        f"{check.key:<{width}}  {len(check.indices):7}  {int(check.zero.sum()):4}  "
         f"{int(check.small.sum()):5}  {int(check.on_kink.sum()):4}"
     )
     worst = check.worst
     if worst is None or check.verdict in UNJUDGED:
-        return f"{counts:<{_HEAD.index('verdict')}}{check.verdict}"
+        return f"{counts:<{width + _HEAD.index('verdict')}}{check.verdict}"
     return (
         f"{counts}  {entry('', worst.index):<14}  {worst.analytic:11.4e} {worst.numerical:11.4e}"
         f"  {worst.error:14.1e}  {worst.step:.0e}  {check.verdict}"
