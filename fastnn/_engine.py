@@ -26,6 +26,7 @@ from fastnn._route import (
     Updater,
     rate_of,
 )
+from fastnn._samples import not_finite
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.program import Program
@@ -126,6 +127,8 @@ class Runner:
         Called after each stretch, also one that an exception ended, with what its steps gave.
     stacklevel : int
         Of warnings, so that they point to the user's line.
+    data : dict of str to ndarray
+        Samples and targets, by what a warning calls them.
     """
 
     def __init__(
@@ -136,8 +139,11 @@ class Runner:
         steps_per_epoch: int,
         record: Callable[[Float64s, Int64s], None],
         stacklevel: int,
+        data: dict[str, Samples],
     ) -> None:
         self.route = route
+        self._data = data
+        self._last_rows: Int64s | None = None  # of the last step of the stretch before
         self._optimizer = optimizer
         self._batch_size = batch_size
         self._steps_per_epoch = steps_per_epoch
@@ -186,25 +192,44 @@ class Runner:
                     self._record(losses[done], hits[done])
             seconds = time.perf_counter() - start
             steps = part.stop - begin
-            self._warn(losses[part], first + begin, rates)
+            self._warn(losses[part], first + begin, rates, batch)
             after(steps * size if batch is None else batch.size)
             if steps == self._length:  # not one that the end cut short
                 growth = min(_GROWTH, STRETCH / max(seconds, 1e-9))
                 self._length = max(1, int(self._length * growth))
             begin = part.stop
 
-    def _warn(self, losses: Float64s, first: int, rates: Float64s) -> None:
-        if self._diverged or bool(np.isfinite(losses).all()):
+    def _warn(self, losses: Float64s, first: int, rates: Float64s, batch: Int64s | None) -> None:
+        if self._diverged:
+            return
+        if bool(np.isfinite(losses).all()):
+            self._last_rows = None if batch is None else batch[-self._batch_size :].copy()
             return
         self._diverged = True
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        rate = "" if math.isnan(rates[i]) else f" {rates[i]}"
         warnings.warn(
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
-            f"step {first + i + 1}; the learning rate{rate} may be too high",
+            f"step {first + i + 1}; {self._cause(i, first + i, rates[i], batch)}",
             RuntimeWarning,
             stacklevel=self._stacklevel,
         )
+
+    def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> str:
+        """Return why a loss is not finite: what its samples say, or those of the step before."""
+        rows = None
+        if batch is not None:
+            size = self._batch_size
+            parts = [batch[i * size : (i + 1) * size], batch[max(0, i - 1) * size : i * size]]
+            if i == 0 and self._last_rows is not None:
+                parts[1] = self._last_rows
+            rows = np.concatenate(parts)
+        for name, data in self._data.items():
+            found = not_finite(name, data, rows)
+            if found:
+                return f"there is {found}, which no learning rate helps with"
+        if step == 0:
+            return "before any update: the initial parameters or the samples may be too large"
+        return f"the learning rate{'' if math.isnan(rate) else f' {rate}'} may be too high"
 
 
 def mean_text(losses: list[float]) -> str:

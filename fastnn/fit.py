@@ -195,7 +195,7 @@ def fit(
         for callback in called:
             callback.network, callback.optimizer, callback.history = network, optimizer, history
             callback.on_train_begin()
-        _run(network, route, optimizer, epochs, held_out, called, verbose)
+        _run(network, route, optimizer, {"x": x, "t": t}, epochs, held_out, called, verbose)
     return history
 
 
@@ -217,6 +217,7 @@ def _run(
     network: Any,
     route: Route,
     optimizer: Updater,
+    data: dict[str, Samples],
     epochs: int,
     held_out: Pair | None,
     called: Sequence[Callback],
@@ -239,7 +240,7 @@ def _run(
             },
         )
 
-    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7)
+    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7, data)
     done = min(len(history.step_losses) * history.batch_size, epochs * history.samples)
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
     whole = history.steps_per_epoch == 1

@@ -39,6 +39,7 @@ from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
+from fastnn.ops._targets import expect_comparable
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
@@ -46,6 +47,7 @@ LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] 
     "cross_entropy": layers.SoftmaxWithLoss,
     "mean_squared_error": layers.IdentityWithLoss,
 }
+_SHORT = {"mse": "mean_squared_error"}
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
 _INITIALIZERS = {
     "relu": initializers.he,
@@ -90,7 +92,7 @@ class MultiLayerNetExtend:
         Chooses initial weights and dropout masks; random ones if not given.
     loss : {"cross_entropy", "mean_squared_error"}
         Softmax and cross-entropy, for labels or one-hot targets; or half the squared error,
-        summed over outputs, for targets (N, output_size).
+        summed over outputs, for targets (N, output_size). "mse" is short for it.
     input_scale : float
         Inputs are multiplied by it, above 0: 1/255 for images of bytes, which then need not be
         converted beforehand.
@@ -162,6 +164,7 @@ class MultiLayerNetExtend:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
+        loss = _SHORT.get(loss, loss) if isinstance(loss, str) else loss
         last_layer = LOSSES[numbers.one_of("loss", loss, tuple(LOSSES))]
         self.input_scale = numbers.positive("input_scale", input_scale)
 
@@ -320,9 +323,9 @@ class MultiLayerNetExtend:
 
         Raises
         ------
-        ValueError
-            If there is no sample, the number of targets differs, or the network is trained on
-            the squared error of a single output, which has no classes.
+        TypeError, ValueError
+            If there is no sample, the number of targets differs, labels are no whole numbers, or
+            the network is trained on the squared error of a single output, which has no classes.
         """
         t = np.asarray(t)
         if isinstance(self.last_layer, layers.IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
@@ -330,6 +333,7 @@ class MultiLayerNetExtend:
                 "accuracy: with the mean squared error it compares the largest of several outputs "
                 f"with the largest target, so t must have shape (N, C), C > 1, got {t.shape}"
             )
+        expect_comparable(t)
         labels = t.argmax(axis=1) if t.ndim == 2 and t.shape[1] > 1 else t.reshape(-1)
         predicted = self.predict(x).argmax(axis=1)
         if labels.size == 0 or labels.shape != predicted.shape:

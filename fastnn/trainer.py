@@ -7,23 +7,27 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import config, ops
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
+from fastnn._samples import Pair, samples
+from fastnn.networks import MultiLayerNetExtend
 from fastnn.optimizers import OPTIMIZERS
 
 __all__ = ["OPTIMIZERS", "Trainer"]
 
 
-def _pair(name: str, x: ArrayLike, t: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+def _pair(network: Any, name: str, x: ArrayLike, t: ArrayLike) -> Pair:
     x, t = np.asarray(x), np.asarray(t)
     if len(x) != len(t):
         raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
     if len(x) == 0:
         raise ValueError(f"x_{name}: expected at least one sample, got shape {x.shape}")
+    if isinstance(network, MultiLayerNetExtend):
+        return samples(network, x, t, suffix=f"_{name}")
     return x, t
 
 
@@ -67,8 +71,9 @@ class Trainer:
 
     Raises
     ------
-    ValueError
-        If a setting is out of its range, or samples and targets differ in number.
+    TypeError, ValueError
+        If a setting is out of its range, samples and targets differ in number, or a network of
+        fastnn cannot take them; nothing has been changed then.
     """
 
     def __init__(
@@ -88,8 +93,8 @@ class Trainer:
         seed: int | None = None,
     ) -> None:
         self.network = network
-        self.x_train, self.t_train = _pair("train", x_train, t_train)
-        self.x_test, self.t_test = _pair("test", x_test, t_test)
+        self.x_train, self.t_train = _pair(network, "train", x_train, t_train)
+        self.x_test, self.t_test = _pair(network, "test", x_test, t_test)
         self.epochs = numbers.whole("epochs", epochs, 0)
         self.batch_size = numbers.whole("mini_batch_size", mini_batch_size, 1)
         self.optimizer = optimizer_of(optimizer, optimizer_param)
@@ -152,8 +157,9 @@ class Trainer:
             StepSettings(),
         )
         self.route, self.reason = route.name, route.reason
+        data = {"x_train": self.x_train, "t_train": self.t_train}
         return Runner(
-            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, stacklevel=5
+            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, 5, data
         )
 
     def _record(self, losses: Float64s, hits: Int64s) -> None:
