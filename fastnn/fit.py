@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
-from fastnn import layers, ops
+from fastnn import layers, ops, schedules
 from fastnn._checkpoint import describe
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._layerwise import hits_of
@@ -27,6 +27,8 @@ __all__ = ["History", "Schedule", "fit"]
 
 # Step numbers, from 0 up, to factors on the learning rate.
 Schedule = Callable[[Int64s], ArrayLike]
+
+_OF_ONE_STEP = "np.vectorize(function, otypes=[float]) makes one of a function of a single step"
 
 _TILE = 1 << 14  # samples that are evaluated at a time
 
@@ -156,6 +158,11 @@ def fit(
     optimizer = optimizer_of(optimizer, {})
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule: expected a function of step numbers, got {schedule!r}")
+    for name in schedules.__all__:
+        if schedule is getattr(schedules, name):
+            raise TypeError(
+                f"schedule: expected what schedules.{name}(...) returns, got that function itself"
+            )
     if schedule is not None and rate_of(optimizer) is None:
         raise TypeError(f"schedule: expected an optimizer with a number `lr`, got {optimizer!r}")
     given = {
@@ -226,6 +233,8 @@ def _run(
     """Carry out the epochs that are left."""
     history: History = network.history
     schedule = history.schedule
+    if schedule is not None:
+        schedule = schedules.in_steps(schedule, history.steps_per_epoch)
 
     def record(losses: Float64s, hits: Int64s) -> None:
         history.step_losses += losses.tolist()
@@ -334,11 +343,18 @@ def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:
     """Return the factors of the steps in [first, end), checked."""
     if schedule is None:
         return np.ones(end - first)
-    factors = np.asarray(schedule(np.arange(first, end, dtype=np.int64)))
+    try:
+        factors = np.asarray(schedule(np.arange(first, end, dtype=np.int64)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"schedule: expected a function of an array of step numbers, got an error for one: "
+            f"{error}; {_OF_ONE_STEP}"
+        ) from error
     if factors.dtype.kind not in "fiu" or factors.shape != (end - first,):
+        hint = f"; {_OF_ONE_STEP}" if factors.ndim == 0 else ""
         raise ValueError(
             f"schedule: expected a number for each of {end - first} steps, "
-            f"got {factors.dtype} of shape {factors.shape}"
+            f"got {factors.dtype} of shape {factors.shape}{hint}"
         )
     factors = factors.astype(np.float64)
     wrong = np.flatnonzero(~((factors >= 0) & (factors < np.inf)))

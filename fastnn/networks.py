@@ -467,7 +467,8 @@ class MultiLayerNetExtend:
             Whether to show a progress bar, and to print a line for each epoch.
         schedule : function of an array of int, optional
             Gives for each step, from 0 up, the factor from 0 up on the optimizer's `lr`; see
-            :mod:`fastnn.schedules`.
+            :mod:`fastnn.schedules`, such as ``schedules.cosine(epochs=20)``. One of a single
+            step becomes such a function by ``np.vectorize(f, otypes=[float])``.
         clip_value : float, optional
             Gradients are clipped to [-clip_value, clip_value], elementwise.
         clip_norm : float, optional
