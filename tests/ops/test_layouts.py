@@ -258,7 +258,10 @@ OUTPUTS = {
         lambda out: ops.col2im(values(0, N * 4, 18), (N, 2, 4, 4), 3, 3, out=out),
         (N, 2, 4, 4),
     ),
-    "max_pool": (lambda out: ops.max_pool(values(0, N, D, 4, 4), 2, 3, out=out)[0], (N, D, 3, 2)),
+    "max_pool": (
+        lambda out: ops.max_pool(values(0, N, D, 4, 4), 2, 3, 1, out=out)[0],
+        (N, D, 3, 2),
+    ),
     "max_pool_backward": (
         lambda out: ops.max_pool_backward(
             values(0, 2, 3, 3, 2), PLACES, (2, 3, 6, 5), 2, 2, 2, dx=out
