@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
-from fastnn._layer_parameters import refresh
+from fastnn._layer_parameters import is_ours, refresh
 from fastnn._layerwise import LayerSteps
 from fastnn._route import (
     Float64s,
@@ -47,6 +47,8 @@ def choose(
 ) -> Route:
     """Return the compiled program where there is one, else the route through the layers."""
     refresh(network)
+    if is_ours(network) and not network.params:
+        raise ValueError("network: expected layers with parameters, got none that has any")
     if compiled():
         try:
             return Program(network, optimizer, x, t, batch_size, settings)
@@ -63,7 +65,10 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
         name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
         return OPTIMIZERS[name](**settings)
     if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
-        raise TypeError(f"optimizer: expected a name or an optimizer, got {optimizer!r}")
+        raise TypeError(
+            "optimizer: expected a name or an optimizer, an object with update(params, grads), "
+            f"got {optimizer!r}"
+        )
     return optimizer  # type: ignore[no-any-return]
 
 

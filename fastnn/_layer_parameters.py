@@ -188,8 +188,8 @@ def adopt(network: Any) -> list[Parameter]:
     params: dict[str, Array] = network.params
     before: dict[str, Parameter] = {p.key: p for p in network._adopted.parameters}
     places = {(p.layer, p.name): p.key for p in before.values()}
+    _expect_layers(network)
     known = {id(array): key for key, array in params.items()}
-    _expect_layers_apart(network)
     found: list[Parameter] = []
     for name, layer in _all_layers(network):
         named, declared = _named(name, layer, known)
@@ -222,9 +222,14 @@ def adopt(network: Any) -> list[Parameter]:
     return found
 
 
+def is_ours(network: Any) -> bool:
+    """Say whether it is a network of :mod:`fastnn.networks`, whose layers hold the parameters."""
+    return not isinstance(network, type) and isinstance(getattr(network, "_adopted", None), Adopted)
+
+
 def refresh(network: Any) -> None:
     """Call :func:`adopt` for one of our networks; those of other classes are left alone."""
-    if not isinstance(network, type) and isinstance(getattr(network, "_adopted", None), Adopted):
+    if is_ours(network):
         adopt(network)
 
 
@@ -278,9 +283,16 @@ def _expect_gone(network: Any, key: str, before: Mapping[str, Parameter]) -> Non
         )
 
 
-def _expect_layers_apart(network: Any) -> None:
+def _expect_layers(network: Any) -> None:
     names: dict[int, str] = {}
-    for name, layer in network.layers.items():
+    if not isinstance(network.layers, Mapping):
+        raise TypeError(f"layers: expected a dict of names and layers, got {network.layers!r}")
+    for name, layer in _all_layers(network):
+        methods = [callable(getattr(layer, method, None)) for method in ("forward", "backward")]
+        if isinstance(layer, type) or not all(methods):
+            raise TypeError(
+                f"{_where(name)}: expected an object with forward and backward, got {layer!r}"
+            )
         other = names.setdefault(id(layer), name)
         if other != name:
             raise ValueError(

@@ -80,7 +80,8 @@ def _numbers(name: str, t: ArrayLike) -> Samples:
     try:
         return real(name, t)
     except TypeError as error:
-        if np.asarray(t).dtype.kind in "OSU":
+        given = np.asarray(t)
+        if given.ndim and given.dtype.kind in "OSU":
             raise TypeError(f"{error}; {WHOLE}") from None
         raise
 
@@ -166,6 +167,8 @@ def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, 
         if len(validation) != 2:
             raise ValueError(f"validation: expected {_FRACTION.text}, got {len(validation)} items")
         return (x, t), samples(network, validation[0], validation[1], "validation ")
+    if isinstance(validation, dict) or np.ndim(validation):
+        raise TypeError(f"validation: expected {_FRACTION.text}, got {numbers.brief(validation)}")
     share = numbers.number("validation", validation, _FRACTION)
     n = len(x) - max(1, round(share * len(x)))
     if n < 1:

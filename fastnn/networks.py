@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from fastnn import _saved as saved
 from fastnn import initializers, layers, optimizers
 from fastnn._archive import Path_
 from fastnn._engine import choose, optimizer_of
-from fastnn._forward import forward
+from fastnn._forward import first_gradient, forward
 from fastnn._inference import scores
 from fastnn._layer_parameters import (
     NOTHING,
@@ -48,6 +49,7 @@ LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] 
     "mean_squared_error": layers.IdentityWithLoss,
 }
 _SHORT = {"mse": "mean_squared_error"}
+_AFFINE = (layers.Affine, layers.AffineRelu)
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
 _INITIALIZERS = {
     "relu": initializers.he,
@@ -161,13 +163,18 @@ class MultiLayerNetExtend:
         self.use_dropout = bool(use_dropout)
         self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
         self.use_batchnorm = bool(use_batchnorm)
-        self.dtype = np.dtype(dtype)
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}") from None
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
-        loss = _SHORT.get(loss, loss) if isinstance(loss, str) else loss
-        last_layer = LOSSES[numbers.one_of("loss", loss, tuple(LOSSES))]
+        given = numbers.one_of("loss", str(loss).lower(), (*LOSSES, *_SHORT))
+        last_layer = LOSSES[_SHORT.get(given, given)]
         self.input_scale = numbers.positive("input_scale", input_scale)
 
+        if seed is not None:
+            seed = numbers.whole("seed", seed, 0, 2**128 - 1)
         self._rng = np.random.default_rng(seed)
         self.params: dict[str, Array] = {}
         self._init_weights(weight_init_std)
@@ -264,6 +271,14 @@ class MultiLayerNetExtend:
         ndarray, shape (N, output_size)
         """
         given = real("x", x)
+        first: Any = next(iter(self.layers.values()), None)
+        if type(first) in _AFFINE and given.ndim > 1:
+            features = len(first.W)
+            if math.prod(given.shape[1:]) != features:
+                raise ValueError(
+                    f"x: expected samples of {features} features, one for each row of its first "
+                    f"layer's W, got shape {given.shape}"
+                )
         if not train_flg and given.ndim > 1 and compiled():
             result = scores(self, given)
             if result is not None:
@@ -366,7 +381,7 @@ class MultiLayerNetExtend:
         adopt(self)
         held = undeclared(self)
         self.last_layer.forward(self.predict(x, train_flg=True), t)
-        dout: Any = self.last_layer.backward()
+        dout: Any = first_gradient(self.last_layer)
         for name, layer in reversed(self.layers.items()):
             if dout is None:
                 raise ValueError(

@@ -14,6 +14,7 @@ from fastnn import config, ops
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
 from fastnn._samples import Pair, samples
+from fastnn.layers import IdentityWithLoss
 from fastnn.networks import MultiLayerNetExtend
 from fastnn.optimizers import OPTIMIZERS
 
@@ -22,6 +23,9 @@ __all__ = ["OPTIMIZERS", "Trainer"]
 
 def _pair(network: Any, name: str, x: ArrayLike, t: ArrayLike) -> Pair:
     x, t = np.asarray(x), np.asarray(t)
+    for what, array in (("x", x), ("t", t)):
+        if array.ndim == 0:
+            raise TypeError(f"{what}_{name}: expected an array of samples, got {array.item()!r}")
     if len(x) != len(t):
         raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
     if len(x) == 0:
@@ -92,6 +96,15 @@ class Trainer:
         *,
         seed: int | None = None,
     ) -> None:
+        if isinstance(network, type):
+            raise TypeError(f"network: expected an object, got the class {network.__name__}")
+        if isinstance(getattr(network, "last_layer", None), IdentityWithLoss) and (
+            getattr(network, "output_size", 2) < 2
+        ):
+            raise ValueError(
+                "network: expected one with classes, whose accuracy Trainer follows, got one for "
+                "the squared error of a single output; network.fit trains it"
+            )
         self.network = network
         self.x_train, self.t_train = _pair(network, "train", x_train, t_train)
         self.x_test, self.t_test = _pair(network, "test", x_test, t_test)

@@ -464,6 +464,128 @@ def test_a_network_with_a_gradient_of_its_own_may_have_other_params():
     np.testing.assert_allclose(net.params["extra"], -2)  # four steps
 
 
+# --- optimizers and losses of one's own ---------------------------------------------------
+
+
+class Steps:
+    lr = 0.1
+
+    def __init__(self, update):
+        self.update = update
+
+
+def rebinding(params, grads):
+    for key, p in params.items():
+        params[key] = p - 0.1 * grads[key]
+
+
+def returning(params, grads):
+    return {key: p - 0.1 * grads[key] for key, p in params.items()}
+
+
+def in_place(params, grads):
+    for key, p in params.items():
+        p -= 0.1 * grads[key]
+    return params
+
+
+@pytest.mark.parametrize("train", ["fit", "Trainer"])
+def test_an_optimizer_that_makes_other_arrays_trains_nothing(train):
+    def run(net, optimizer):
+        if train == "fit":
+            net.fit(*data(), 1, optimizer=optimizer, verbose=False)
+        else:
+            Trainer(net, *data(), *data(), 1, N, optimizer, verbose=False).train_step()
+
+    for update, text in ((rebinding, r"params\['W1'\]"), (returning, "new ones that it returned")):
+        net = network()
+        before = dict(net.params)
+        with pytest.raises(ValueError, match=f"^optimizer: expected update to .* in place.*{text}"):
+            run(net, Steps(update))
+        assert all(net.params[key] is p for key, p in before.items())
+        np.testing.assert_array_equal(net.params["W1"], network().params["W1"])
+    net = network()
+    run(net, Steps(in_place))
+    assert not np.array_equal(net.params["W1"], network().params["W1"])
+
+
+def test_a_network_of_ones_own_may_look_parameters_up_anew():
+    class Line:
+        def __init__(self):
+            self.params = {"w": np.zeros(1)}
+            self.last_layer = Mean()
+
+        def gradient(self, x, t):
+            self.last_layer.forward(x * self.params["w"], t)
+            return {"w": np.ones(1)}
+
+        def accuracy(self, x, t):
+            return 0.0
+
+    net = Line()
+    Trainer(net, *data(), *data(), 1, N, Steps(rebinding), verbose=False).train_step()
+    assert net.params["w"][0] == -0.1
+
+
+class Mean:
+    def forward(self, x, t):
+        self.x, self.loss = x, float(np.mean(x))
+        return self.loss
+
+    def backward(self, dout):  # without a default
+        return np.full_like(self.x, dout / self.x.size)
+
+
+class Silent(Mean):
+    def forward(self, x, t):
+        self.x = x
+        return float(np.mean(x))
+
+
+class Each(Mean):
+    def forward(self, x, t):
+        super().forward(x, t)
+        self.loss = x.mean(axis=1)
+        return self.loss
+
+
+def test_last_layers_of_ones_own():
+    net = network()
+    net.last_layer = Mean()
+    before = net.params["b2"].copy()
+    net.fit(*data(), 1, optimizer=optimizers.SGD(1.0), verbose=False)
+    np.testing.assert_allclose(before - net.params["b2"], 1 / C)
+    for last, text in ((Silent(), "got None"), (Each(), r"got an array of shape \(40,\)")):
+        net = network()
+        net.last_layer = last
+        with pytest.raises(TypeError, match=f"^last_layer.loss: expected the mean loss, .*{text}"):
+            net.fit(*data(), 1, verbose=False)
+        np.testing.assert_array_equal(net.params["W1"], network().params["W1"])
+
+
+@pytest.mark.parametrize("what", [layers.Sigmoid, np.tanh, 3, None], ids=str)
+def test_what_is_no_layer(what):
+    net = network()
+    net.layers["Own"] = what
+    with pytest.raises(TypeError, match=r"^layers\['Own'\]: expected an object with forward and"):
+        net.fit(*data(), 1, verbose=False)
+    net = network()
+    net.last_layer = what
+    with pytest.raises(TypeError, match="^last_layer: expected an object with forward and backwar"):
+        net.gradient(*data())
+
+
+def test_layers_that_are_none_at_all():
+    net = network()
+    net.layers = list(net.layers.values())
+    with pytest.raises(TypeError, match="^layers: expected a dict of names and layers, got "):
+        net.fit(*data(), 1, verbose=False)
+    net = network()
+    net.layers.clear()
+    with pytest.raises(ValueError, match="^network: expected layers with parameters"):
+        net.fit(*data(), 1, verbose=False)
+
+
 # --- forward as it is declared ------------------------------------------------------------
 
 
@@ -522,6 +644,11 @@ def test_forward_is_called_as_it_is_declared(form):
     layer, expected = FORMS[form]
     for _ in range(2):
         assert forward(layer, 1, False) == expected
+
+
+def test_a_forward_that_returns_nothing():
+    with pytest.raises(ValueError, match="^Seen.forward: expected an array, got None"):
+        forward(Seen(lambda x: None), 1, False)
 
 
 def test_errors_inside_forward_come_through():

@@ -274,3 +274,44 @@ def test_forms_that_are_no_numbers():
         fit(network(), X[0], T[:1])
     with pytest.raises(ValueError, match=r"^x: .*got \(30,\); x.reshape\(-1, 1\) makes a column"):
         fit(MultiLayerNet(1, [], C), X[:, 0], T)
+    with pytest.raises(TypeError, match="^x: expected an array of real numbers, got None"):
+        fit(network(), None, T)
+    with pytest.raises(TypeError, match="^x: expected numbers, got an array .* masked"):
+        fit(network(), np.ma.masked_array(X, X > 1), T)
+    with pytest.raises(
+        TypeError, match=r"^validation: expected a pair .*, got ndarray of shape \(30"
+    ):
+        network().fit(X, T, validation=X, verbose=False)
+    with pytest.raises(ValueError, match=r"^x: expected samples of 4 features, .*\(2, 3\)"):
+        network().predict(X[:2, :3])
+
+
+class Sparse:
+    def toarray(self):
+        return X
+
+
+def test_tables_that_are_no_arrays():
+    with pytest.raises(TypeError, match=r"^x: .*, got Sparse; its toarray\(\) makes one"):
+        fit(network(), Sparse(), T)
+
+
+def test_what_a_trainer_cannot_train():
+    with pytest.raises(TypeError, match="^x_test: expected an array of samples, got None"):
+        Trainer(network(), X, T, None, None)
+    with pytest.raises(
+        TypeError, match="^network: expected an object, got the class MultiLayerNet"
+    ):
+        Trainer(MultiLayerNet, X, T, X, T)
+    with pytest.raises(ValueError, match="^network: expected one with classes"):
+        Trainer(network("mse", 1), X, X[:, :1], X, X[:, :1])
+
+
+def test_settings_of_networks():
+    assert type(network("MSE").last_layer) is type(network("mse").last_layer)
+    with pytest.raises(ValueError, match="^loss: expected one of .*, mse, got 'l2'"):
+        network("l2")
+    with pytest.raises(TypeError, match="^dtype: expected float32 or float64, got 'half-float'"):
+        network(dtype="half-float")
+    with pytest.raises(TypeError, match="^seed: expected a whole number, got 1.5"):
+        MultiLayerNet(D, [5], C, seed=1.5)

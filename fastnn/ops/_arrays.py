@@ -41,9 +41,20 @@ def real(name: str, value: ArrayLike) -> Array:
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name}: expected an array of real numbers: {error}") from error
     if array.dtype.kind not in "fiub":
-        hint = "; array.astype(float) converts numbers" if array.dtype.kind == "O" else ""
-        raise TypeError(f"{name}: expected an array of real numbers, got dtype {array.dtype}{hint}")
+        raise TypeError(f"{name}: expected an array of real numbers, got {_kind(value, array)}")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError(f"{name}: expected numbers, got an array some of which are masked")
     return array
+
+
+def _kind(value: Any, array: Array) -> str:
+    """Return what an array that is not of real numbers is, and what to do."""
+    if array.dtype.kind != "O":
+        return f"dtype {array.dtype}"
+    if array.ndim:
+        return "dtype object; array.astype(float) converts numbers"
+    hint = "; its toarray() makes one" if hasattr(value, "toarray") else ""  # sparse ones of SciPy
+    return f"{'None' if value is None else type(value).__name__}{hint}"
 
 
 def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
