@@ -68,10 +68,10 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
                 f"{name_t}: expected targets of shape ({n}, {outputs}), got {t.shape}"
                 + _shape_hint(t, n, outputs)
             )
-        _expect_finite(name_t, t)
+        expect_finite(name_t, t)
     elif t.shape[:1] != (n,):
         raise ValueError(f"{name_t}: expected {n} targets, got shape {t.shape}")
-    _expect_finite(name_x, x)
+    expect_finite(name_x, x)
     return x, t
 
 
@@ -101,7 +101,7 @@ def _tiles(array: Samples, count: int) -> Iterator[slice]:
     return (slice(begin, begin + step) for begin in range(0, count, step))
 
 
-def _expect_finite(name: str, array: Samples) -> None:
+def expect_finite(name: str, array: Samples) -> None:
     """Raise ValueError if there is NaN or infinity, except in a file."""
     if array.dtype.kind == "f" and not _is_mapped(array):
         where = not_finite(name, array)

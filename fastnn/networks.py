@@ -378,8 +378,9 @@ class MultiLayerNetExtend:
             If `x` or `t` does not fit, or a layer of your own has parameters that it does not
             name, or no gradient for one.
         """
-        adopt(self)
-        held = undeclared(self)
+        found = adopt(self)
+        own = not self._adopted.objects  # layers of one's own are among them
+        held = undeclared(self) if own else []
         self.last_layer.forward(self.predict(x, train_flg=True), t)
         dout: Any = first_gradient(self.last_layer)
         for name, layer in reversed(self.layers.items()):
@@ -390,7 +391,7 @@ class MultiLayerNetExtend:
                 )
             dout = layer.backward(dout)
         expect_declared(held)
-        grads = gradients(adopt(self))  # layers may have made parameters in the first pass
+        grads = gradients(adopt(self) if own else found)  # which the pass may have made
         if self.weight_decay_lambda:
             for key, W in self._weights().items():
                 grads[key] += self.weight_decay_lambda * W

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from fastnn import MultiLayerNet, Trainer, ops
+from fastnn.diagnostics import sanity_checks
 from fastnn.ensembles import soft_targets
+from fastnn.gradient_check import gradient_check
 from fastnn.optimizers import SGD
 
 N, D, C = 30, 4, 3
@@ -185,6 +187,13 @@ def test_samples_that_are_not_finite(value, dtype):
             ValueError, match=rf"^{name}: expected finite .*{value} in {name}\[4, 1\]"
         ):
             CALLS[call](network("mse"), X, t)
+
+
+def test_checks_name_samples_that_are_not_finite():
+    x = changed(X, 17, 2, np.nan)
+    for check in (gradient_check, sanity_checks):
+        with pytest.raises(ValueError, match=r"^x: expected finite numbers, got nan in x\[17, 2\]"):
+            check(network(), x, T)
 
 
 def test_the_place_in_images_and_in_many_samples():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn._types import Array, Labels
 
+_EPS16, _EPS32 = (float(np.finfo(kind).eps) for kind in (np.float16, np.float32))
 _I64 = np.dtype(np.int64)
 
 SQUARES = 'real-valued targets take loss="mean_squared_error" in the network'
@@ -89,10 +90,10 @@ def expect_probabilities(
     first : int
         Number of the first row.
     """
-    wide = t.dtype.kind == "f" and t.dtype.itemsize >= 4
-    sums = t.sum(axis=1) if wide else t.sum(axis=1, dtype=np.float64)
+    sums = np.add.reduce(t, axis=1, dtype=t.dtype if t.dtype.char in "fd" else np.float64)
     slack = _slack(t.dtype if dtype is None else dtype, t.shape[1])
-    if t.min() >= 0 and sums.min() >= 1 - slack and sums.max() <= 1 + slack:
+    low, high = np.minimum.reduce(sums), np.maximum.reduce(sums)
+    if np.minimum.reduce(t, axis=None) >= 0 and low >= 1 - slack and high <= 1 + slack:
         return
     raise ValueError(f"{name}: expected rows of probabilities, {_wrong(t, sums, slack, first)}")
 
@@ -103,8 +104,7 @@ def _slack(dtype: np.dtype[Any], classes: int) -> float:
     Softmax, and the sum here, round once for each class; mixing, smoothing and conversions are a
     few more. Probabilities of float64 may come from a network of float32.
     """
-    coarse = dtype if dtype.kind == "f" and dtype.itemsize < 4 else np.float32
-    return float(np.finfo(coarse).eps) * (2 * classes + 8)
+    return (_EPS16 if dtype == np.float16 else _EPS32) * (2 * classes + 8)
 
 
 def _wrong(t: Array, sums: Array, slack: float, first: int) -> str:
