@@ -150,23 +150,22 @@ def _all_layers(network: Any) -> Iterator[tuple[str, Any]]:
 
 def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, Array], bool]:
     """Return what a layer names as its parameters, and whether it does so in `params`."""
-    if type(layer) in OURS:
-        return parameters_of(layer), False
-    declared = items(layer, "params")
-    if declared is None:
+    found = None if type(layer) in OURS else items(layer, "params")
+    declared = found is not None
+    if found is None:
         found = parameters_of(layer)
-        for key in (*getattr(layer, "__dict__", {}), *_USUAL):
+        for key in () if type(layer) in OURS else (*getattr(layer, "__dict__", {}), *_USUAL):
             value: Any = getattr(layer, key, None)
             if id(value) in known:
                 found[key] = value
-        return found, False
-    for key, array in declared.items():
+    for key, array in found.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
             kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise TypeError(
-                f"{_place(name, key, 'params')}: expected an array of a floating dtype, got {kind}"
+                f"{_place(name, key, 'params' if declared else '')}: expected an array of a "
+                f"floating dtype, got {kind}"
             )
-    return declared, True
+    return found, declared
 
 
 def adopt(network: Any) -> list[Parameter]:

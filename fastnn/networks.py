@@ -548,8 +548,9 @@ class MultiLayerNetExtend:
 
         The file is an npz archive without pickles: parameters, running statistics of batch
         normalisation, what chooses the next dropout masks, and the settings of the
-        constructor. It takes the place of one before only when it is whole. A training that is
-        to go on needs more: see :class:`fastnn.callbacks.Checkpoint`.
+        constructor. It takes the place of one before only when it is whole. Of a layer of your
+        own it has what that names as parameters. A training that is to go on needs more: see
+        :class:`fastnn.callbacks.Checkpoint`.
 
         Parameters
         ----------

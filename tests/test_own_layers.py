@@ -136,7 +136,7 @@ def test_gradients_of_all_parameters(kind, place, settings):
                          ids=["plain", "norm", "value", "ema"])  # fmt: skip
 def test_fit_trains_as_the_layers_by_hand(settings):
     x, t = data()
-    ours, theirs = (network() for _ in range(2))
+    ours, theirs = (network(weight_decay_lambda=0.2) for _ in range(2))
     put(ours, "Own", Listed(*square(8)), 1)
     put(theirs, "Own", layers.Affine(*square(8)), 1)
     history = ours.fit(x, t, 3, 7, optimizers.Momentum(0.1), verbose=False, seed=0, **settings)
@@ -381,6 +381,9 @@ REFUSED = {
     "whole numbers": (
         lambda: with_params({"Wide": np.ones(C, int), "shift": np.ones(C)}),
         "^layers.'Own'..params.'Wide'.: expected an array of a floating dtype, got int64"),
+    "lists in a layer of ours": (
+        lambda: layers.Affine(np.eye(C).tolist(), np.zeros(C)),
+        "^layers.'Own'..W: expected an array of a floating dtype, got list"),
     "a list as a parameter": (
         lambda: with_params({"Wide": [1.0], "shift": np.ones(C)}), "floating dtype, got list"),
 }  # fmt: skip
