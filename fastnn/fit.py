@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from fastnn._checkpoint import describe
 from fastnn._engine import Progress, Runner, choose, mean_text, optimizer_of
 from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Route, Samples, StepSettings, Updater, rate_of
-from fastnn._samples import Pair, samples, split
+from fastnn._samples import Pair, not_finite, samples, split
 from fastnn._types import Array
 from fastnn.callbacks import Callback, Checkpoint
 from fastnn.optimizers import Adam
@@ -252,7 +254,7 @@ def _run(
     runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7, data)
     done = min(len(history.step_losses) * history.batch_size, epochs * history.samples)
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
-    whole = history.steps_per_epoch == 1
+    whole, told = history.steps_per_epoch == 1, False
     rows = None if whole else np.arange(history.samples, dtype=np.int64)
     with Progress(epochs * history.samples, done, verbose) as progress:
         progress.announce(route)
@@ -266,13 +268,31 @@ def _run(
                     _record(history, runner, schedule)
             else:
                 _train(history, runner, rows, history.epochs + 1, schedule, advance, called)
-                validated = evaluate(network, *held_out) if held_out is not None else ()
+                validated: tuple[float, ...] = ()
+                if held_out is not None:
+                    validated = evaluate(network, *held_out)
+                    if not (math.isfinite(validated[0]) or told):
+                        told = True
+                        _warn_of_validation(validated[0], held_out, history.epochs + 1)
                 _record(history, runner, schedule, *validated)
             progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
             if any([callback.on_epoch_end(history.epochs) for callback in called]):
                 break
     for callback in called:
         callback.on_train_end()
+
+
+def _warn_of_validation(loss: float, held_out: Pair, epoch: int) -> None:
+    """Name a sample in a file that makes a validation loss not finite; others are seen before."""
+    for name, array in zip("xt", held_out, strict=True):
+        where = not_finite(f"validation {name}", array)
+        if where:
+            warnings.warn(
+                f"the validation loss became {loss} in epoch {epoch}; there is {where}",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            return
 
 
 def _train(

@@ -463,9 +463,11 @@ class MultiLayerNetExtend:
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
-            Of any real dtype and layout; a ``numpy.memmap`` is read batch by batch.
+            Of any real dtype and layout, and finite; a ``numpy.memmap`` is read batch by batch,
+            and not looked through before.
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets; (N, output_size) alone for the squared error.
+            Labels, or one-hot targets, or other probabilities; (N, output_size) alone for the
+            squared error.
         epochs : int
             Passes over the data, with `resume` those before included.
         batch_size : int

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastnn import schedules
+from fastnn import _checkpoint, schedules
 
 STEPS = np.arange(101)
 
@@ -71,6 +71,28 @@ def test_lengths_in_epochs(epochs, steps):
     np.testing.assert_array_equal(schedules.in_steps(steps, 7)(STEPS), expected)
     again = pickle.loads(pickle.dumps(epochs))
     np.testing.assert_array_equal(schedules.in_steps(again, 7)(STEPS), expected)
+
+
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        ({"name": "cosine", "settings": {"steps": 9, "final": 0.1}}, schedules.cosine(9, 0.1)),
+        (
+            {"name": "step_decay", "settings": {"every": 5, "factor": 0.5}},
+            schedules.step_decay(5),
+        ),
+        (
+            {
+                "name": "warmup",
+                "settings": {"steps": 3, "then": {"name": "exponential", "settings": {"k": 0.1}}},
+            },
+            schedules.warmup(3, then=schedules.exponential(0.1)),
+        ),
+    ],
+)
+def test_files_of_before_epochs_are_read(described, expected):
+    np.testing.assert_array_equal(_checkpoint._build(described)(STEPS), expected(STEPS))
+    assert _checkpoint.describe(expected) == described
 
 
 def test_a_schedule_in_epochs_knows_no_steps_by_itself():

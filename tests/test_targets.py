@@ -221,6 +221,28 @@ def test_a_file_is_named_when_the_loss_is_not_finite(tmp_path, batch_size, layer
         net.fit(mapped(tmp_path / "x", x), T, 2, batch_size, verbose=False)
 
 
+@pytest.mark.parametrize("wrong", [None, (X.copy(), REAL)], ids=["x", "t"])
+def test_a_validation_loss_that_is_not_finite_is_told_once(tmp_path, wrong):
+    loss, right, held_out = "cross_entropy", T, X.copy()
+    targets, name = T, "x"
+    if wrong is not None:
+        loss, right = "mse", REAL
+        targets, name = mapped(tmp_path / "t", changed(REAL, 17, 2, np.nan)), "t"
+    else:
+        held_out[17, 2] = np.nan
+    held_out = mapped(tmp_path / "x", held_out)
+    net = network(loss)
+    with pytest.warns(RuntimeWarning) as caught:
+        net.fit(X, right, 3, 7, validation=(held_out, targets), verbose=False)
+    (warning,) = caught
+    assert warning.filename == __file__
+    expected = (
+        rf"the validation loss became nan in epoch 1; there is nan in validation {name}[17, 2]"
+    )
+    assert str(warning.message) == expected
+    assert np.isnan(net.history.val_loss).all() and np.isfinite(net.history.loss).all()
+
+
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_infinity_shows_a_step_later(tmp_path, batch_size):
     """tanh of infinity is 1; the gradient of the weights is not finite."""
