@@ -67,15 +67,15 @@ class Convolution:
 class MaxPool:
     """Largest element of each window of images (N, C, H, W).
 
-    There is no padding, and rows and columns that no whole window covers are left out. The
-    stride is 1 if not given: windows then overlap.
+    There is no padding, and rows and columns that no whole window covers are left out.
 
     Parameters
     ----------
     pool_h, pool_w : int
         Height and width of the windows.
-    stride : int
-        Step between windows.
+    stride : int, optional
+        Step between windows; that of square windows is their size if not given, so that they
+        meet without overlap.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class MaxPool:
     """
 
     def __init__(
-        self, pool_h: SupportsIndex, pool_w: SupportsIndex, stride: SupportsIndex = 1
+        self, pool_h: SupportsIndex, pool_w: SupportsIndex, stride: SupportsIndex | None = None
     ) -> None:
         self.pool_h = pool_h
         self.pool_w = pool_w

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastnn import layers
+from fastnn._layer_parameters import adopt
 from fastnn._state import layer_state, set_layer_state
 from fastnn.networks import MultiLayerNetExtend
 
@@ -17,6 +18,7 @@ def expect_network(name: str, value: Any) -> MultiLayerNetExtend:
     """Return the value; raise TypeError if it is no network."""
     if not isinstance(value, MultiLayerNetExtend):
         raise TypeError(f"{name}: expected a network of fastnn.networks, got {value!r}")
+    adopt(value)
     return value
 
 

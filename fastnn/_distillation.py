@@ -15,7 +15,7 @@ from fastnn._samples import samples
 from fastnn._types import Array
 from fastnn.fit import History
 from fastnn.networks import MultiLayerNetExtend
-from fastnn.ops._arrays import labels
+from fastnn.ops._targets import labels
 
 if TYPE_CHECKING:
     from fastnn.ensembles import Ensemble

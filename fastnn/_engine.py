@@ -13,6 +13,7 @@ from fastnn import _compiling as compiling
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
 from fastnn._bars import Progress
+from fastnn._layer_parameters import is_ours, refresh
 from fastnn._layerwise import LayerSteps
 from fastnn._route import (
     Float64s,
@@ -25,6 +26,7 @@ from fastnn._route import (
     Updater,
     rate_of,
 )
+from fastnn._samples import not_finite
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.program import Program
@@ -44,6 +46,9 @@ def choose(
     settings: StepSettings,
 ) -> Route:
     """Return the compiled program where there is one, else the route through the layers."""
+    refresh(network)
+    if is_ours(network) and not network.params:
+        raise ValueError("network: expected layers with parameters, got none that has any")
     if compiled():
         try:
             return Program(network, optimizer, x, t, batch_size, settings)
@@ -60,7 +65,10 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
         name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
         return OPTIMIZERS[name](**settings)
     if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
-        raise TypeError(f"optimizer: expected a name or an optimizer, got {optimizer!r}")
+        raise TypeError(
+            "optimizer: expected a name or an optimizer, an object with update(params, grads), "
+            f"got {optimizer!r}"
+        )
     return optimizer  # type: ignore[no-any-return]
 
 
@@ -89,6 +97,8 @@ class Runner:
         Called after each stretch, also one that an exception ended, with what its steps gave.
     stacklevel : int
         Of warnings, so that they point to the user's line.
+    data : dict of str to ndarray
+        Samples and targets, by what a warning calls them.
     """
 
     def __init__(
@@ -99,8 +109,11 @@ class Runner:
         steps_per_epoch: int,
         record: Callable[[Float64s, Int64s], None],
         stacklevel: int,
+        data: dict[str, Samples],
     ) -> None:
         self.route = route
+        self._data = data
+        self._last_rows: Int64s | None = None  # of the last step of the stretch before
         self._optimizer = optimizer
         self._batch_size = batch_size
         self._steps_per_epoch = steps_per_epoch
@@ -149,25 +162,44 @@ class Runner:
                     self._record(losses[done], hits[done])
             seconds = compiling.clock() - start
             steps = part.stop - begin
-            self._warn(losses[part], first + begin, rates)
+            self._warn(losses[part], first + begin, rates, batch)
             after(steps * size if batch is None else batch.size)
             if steps == self._length:  # not one that the end cut short
                 growth = min(_GROWTH, STRETCH / max(seconds, 1e-9))
                 self._length = max(1, int(self._length * growth))
             begin = part.stop
 
-    def _warn(self, losses: Float64s, first: int, rates: Float64s) -> None:
-        if self._diverged or bool(np.isfinite(losses).all()):
+    def _warn(self, losses: Float64s, first: int, rates: Float64s, batch: Int64s | None) -> None:
+        if self._diverged:
+            return
+        if bool(np.isfinite(losses).all()):
+            self._last_rows = None if batch is None else batch[-self._batch_size :].copy()
             return
         self._diverged = True
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        rate = "" if math.isnan(rates[i]) else f" {rates[i]}"
         warnings.warn(
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
-            f"step {first + i + 1}; the learning rate{rate} may be too high",
+            f"step {first + i + 1}; {self._cause(i, first + i, rates[i], batch)}",
             RuntimeWarning,
             stacklevel=self._stacklevel,
         )
+
+    def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> str:
+        """Return why a loss is not finite: what its samples say, or those of the step before."""
+        rows = None
+        if batch is not None:
+            size = self._batch_size
+            parts = [batch[i * size : (i + 1) * size], batch[max(0, i - 1) * size : i * size]]
+            if i == 0 and self._last_rows is not None:
+                parts[1] = self._last_rows
+            rows = np.concatenate(parts)
+        for name, data in self._data.items():
+            found = not_finite(name, data, rows)
+            if found:
+                return f"there is {found}, which no learning rate helps with"
+        if step == 0:
+            return "before any update: the initial parameters or the samples may be too large"
+        return f"the learning rate{'' if math.isnan(rate) else f' {rate}'} may be too high"
 
 
 def mean_text(losses: list[float]) -> str:

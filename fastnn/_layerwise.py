@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fastnn import _interrupts as interrupts
 from fastnn import layers, optimizers
+from fastnn._layer_parameters import is_ours
 from fastnn._route import (
     Float64s,
     Int64s,
@@ -98,13 +100,40 @@ class LayerSteps:
         try:
             t = self._t[rows]
             grads = network.gradient(self._x[rows], t)
-            self._optimizer.update(network.params, self._clipped(grads))
+            if self.averages is not None and self.averages.keys() != network.params.keys():
+                raise ValueError("params: there are others than when training began")
+            last = network.last_layer
+            loss = _number(last)
+            hits = hits_of(last.x, t) if self._classes else 0
+            self._update(self._clipped(grads))
         except BaseException:
             set_layer_state(network, before)
             raise
         self._average()
-        last = network.last_layer
-        return float(last.loss), hits_of(last.x, t) if self._classes else 0
+        return loss, hits
+
+    def _update(self, grads: dict[str, Array]) -> None:
+        """Let the optimizer change the parameters; raise if it has made others instead."""
+        params = self._network.params
+        if isinstance(self._optimizer, optimizers.Optimizer):
+            self._optimizer.update(params, grads)
+            return
+        before = dict(params)
+        made: Any = self._optimizer.update(params, grads)  # type: ignore[func-returns-value]
+        others = {key: p for key, p in params.items() if p is not before.get(key)}
+        # A network of one's own may look them up in `params` anew.
+        if others and is_ours(self._network):
+            params.update(before)
+            name = next(iter(others))
+            raise ValueError(
+                f"optimizer: expected update to change arrays in place, p -= lr * g, "
+                f"got another array for params[{name!r}]"
+            )
+        if isinstance(made, Mapping) and any(made.get(key) is not p for key, p in before.items()):
+            raise ValueError(
+                "optimizer: expected update to change arrays in place, p -= lr * g, "
+                "got new ones that it returned"
+            )
 
     def _clipped(self, grads: dict[str, Array]) -> dict[str, Array]:
         value, norm = self._settings.clip_value, self._settings.clip_norm
@@ -149,6 +178,17 @@ class LayerSteps:
 
 def _named(network: Any) -> list[tuple[str, Any]]:
     return list(getattr(network, "layers", {}).items())
+
+
+def _number(last: Any) -> float:
+    """Return the loss that the last layer has left in the forward pass."""
+    loss: Any = getattr(last, "loss", None)
+    if np.size(loss) != 1 or np.asarray(loss).dtype.kind not in "fiu":
+        shape = f"an array of shape {np.shape(loss)}" if np.ndim(loss) else repr(loss)
+        raise TypeError(
+            f"last_layer.loss: expected the mean loss, a number, from forward on, got {shape}"
+        )
+    return float(np.asarray(loss).reshape(()))
 
 
 def hits_of(scores: Array, t: Samples) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import NamedTuple, SupportsFloat, SupportsIndex
+import reprlib
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -24,6 +25,13 @@ BETWEEN = Range(math.ulp(0.0), 1.0, "a number in (0, 1)")
 FRACTION = Range(0.0, math.nextafter(1.0, 2.0), "a number in [0, 1]")
 
 
+def brief(value: Any) -> str:
+    """Return a value as text; of an array, or a long list, what it is."""
+    if getattr(value, "shape", ()):
+        return f"{type(value).__name__} of shape {value.shape}"
+    return reprlib.repr(value) if isinstance(value, (list, tuple, dict, set)) else repr(value)
+
+
 def number(name: str, value: SupportsFloat, within: Range) -> float:
     """Return the value as a float within a range; raise TypeError or ValueError if it is not."""
     if type(value) is float and within.low <= value < within.high:
@@ -35,7 +43,7 @@ def number(name: str, value: SupportsFloat, within: Range) -> float:
     except OverflowError:
         converted = math.inf
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected {within.text}, got {value!r}") from None
+        raise TypeError(f"{name}: expected {within.text}, got {brief(value)}") from None
     if not within.low <= converted < within.high:
         raise ValueError(f"{name}: expected {within.text}, got {value!r}")
     return converted
@@ -66,7 +74,7 @@ def whole(name: str, value: SupportsIndex, low: int, high: int = 2**63 - 1) -> i
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+        raise TypeError(f"{name}: expected a whole number, got {brief(value)}") from None
     if not low <= number <= high:
         raise ValueError(f"{name}: expected a whole number from {low} to {high}, got {value!r}")
     return number

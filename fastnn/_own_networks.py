@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import layers
+from fastnn._layer_parameters import refresh
 from fastnn._route import Int64s
+from fastnn._samples import expect_finite
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
 
@@ -25,6 +27,7 @@ _SEED = 20141  # of NumPy's global generator, for layers that draw from it
 
 def expect_trainable(network: Any) -> None:
     """Raise TypeError if it is no network."""
+    refresh(network)
     params = getattr(network, "params", None)
     arrays = isinstance(params, Mapping) and all(
         isinstance(p, np.ndarray) and p.dtype.kind == "f" for p in params.values()
@@ -38,12 +41,13 @@ def expect_trainable(network: Any) -> None:
 
 
 def expect_samples(x: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
-    """Return samples and as many targets as arrays."""
+    """Return samples, which are finite, and as many targets as arrays."""
     x, t = np.asarray(x), np.asarray(t)
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"x: expected at least one sample, got shape {x.shape}")
     if t.ndim < 1 or len(t) != len(x):
         raise ValueError(f"t: expected {len(x)} targets, one per sample of x, got shape {t.shape}")
+    expect_finite("x", x)
     return x, t
 
 

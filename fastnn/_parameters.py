@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastnn import layers, optimizers
-from fastnn._plan import KNOWN, parameters_of
+from fastnn._layer_parameters import parameters_of
+from fastnn._plan import KNOWN
 from fastnn._route import Unsupported
 from fastnn._types import Array
 from fastnn._workspace import Layout, aligned
@@ -25,8 +26,7 @@ def known_layers(network: Any) -> list[tuple[str, Any]]:
     if not isinstance(network, networks.MultiLayerNetExtend):
         raise Unsupported(f"{type(network).__name__} is not a network of fastnn")
     for name in _METHODS:
-        own = getattr(type(network), name) is not getattr(networks.MultiLayerNetExtend, name)
-        if own or name in vars(network):
+        if network._has_own(name):
             raise Unsupported(f"{type(network).__name__} has a method {name} of its own")
     for name, layer in (*network.layers.items(), ("last_layer", network.last_layer)):
         known = _LOSSES if name == "last_layer" else KNOWN

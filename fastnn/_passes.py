@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import layers
-from fastnn._plan import Buffer, Plan, Sizes, parameters_of
+from fastnn._layer_parameters import parameters_of
+from fastnn._plan import Buffer, Plan, Sizes
 from fastnn._source import KINDS
 from fastnn._tables import Tables
 from fastnn._types import Array, Labels

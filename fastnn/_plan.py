@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import layers
+from fastnn._layer_parameters import parameters_of
 from fastnn._route import Unsupported
 from fastnn._types import Array
 from fastnn._workspace import Workspace
@@ -262,13 +263,6 @@ class Plan:
                 if name in self.transposed:
                     sizes.append(scratch_size(n, h, d))
         return int(max(sizes))
-
-
-def parameters_of(layer: Any) -> dict[str, Array]:
-    """Return the parameters of a layer by name."""
-    if type(layer) in _AFFINE:
-        return {"W": layer.W, "b": layer.b}
-    return {"gamma": layer.gamma, "beta": layer.beta} if type(layer) in _NORMS else {}
 
 
 def _widths(found: list[tuple[str, Any]], features: int) -> list[int]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn import _state as state
 from fastnn._archive import Groups
+from fastnn._layer_parameters import adopt
 
 # Of layers: what a script may change after the network is built.
 _LAYER_SETTINGS = "dropout_ratio", "inverted", "momentum", "eps"
@@ -29,6 +30,7 @@ SETTINGS = (
 
 def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the facts and the groups of arrays that a network is saved as."""
+    adopt(network)
     states = state.layer_state(network)
     arrays = {key: value for key, value in states.items() if isinstance(value, np.ndarray)}
     facts = {
@@ -45,9 +47,11 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
     """Bring a network to what :func:`parts` returned; raise before that if they do not fit."""
+    adopt(network)
     saved = facts["network"]
     _expect("parameters", _shapes(network.params), _shapes(groups["params"]))
-    _expect("layers", layers(network), saved["layers"])
+    if not same_layers(network, saved["layers"]):
+        _expect("layers", [*layers(network).items()], [*saved["layers"].items()])
     _expect("last layer", _last_layer(network), saved["last_layer"])
     _expect("input_scale", network.input_scale, saved["input_scale"])
     states = {**saved["state"], **groups["layers"]}
@@ -80,6 +84,11 @@ def _layer_settings(network: Any) -> dict[str, Any]:
 def layers(network: Any) -> dict[str, str]:
     """Return the types of a network's layers by name."""
     return {name: type(layer).__name__ for name, layer in network.layers.items()}
+
+
+def same_layers(network: Any, theirs: dict[str, str]) -> bool:
+    """Say whether a network has layers of these names and types, in this order."""
+    return [*layers(network).items()] == [*theirs.items()]
 
 
 def _shapes(params: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn._route import Unsupported
 from fastnn._types import Array
 from fastnn.kernels.program_tables import FLOAT32, FLOAT64, UINT8
-from fastnn.ops._arrays import labels
+from fastnn.ops._targets import labels
 
 KINDS: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): FLOAT32,

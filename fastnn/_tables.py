@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import layers
-from fastnn._plan import Buffer, Plan, parameters_of
+from fastnn._layer_parameters import is_weight, parameters_of
+from fastnn._plan import Buffer, Plan
 from fastnn._types import Array
 from fastnn._workspace import Workspace
 from fastnn.kernels import program_tables as kinds
@@ -196,7 +197,7 @@ class Tables:
         for name, layer in self.plan.layers:
             for attribute, array in parameters_of(layer).items():
                 key = parameters.keys[name, attribute]
-                record = {"kind": kinds.NORM, "penalised": key.startswith("W"), "d": 1, "h": 1}
+                record = {"kind": kinds.NORM, "penalised": is_weight(key, array), "d": 1, "h": 1}
                 record["size"] = array.size
                 if attribute == "b":
                     record |= self._of_gradient(name, kinds.BIAS)

@@ -59,7 +59,7 @@ def load(path: Path_) -> MultiLayerNetExtend:
         dtype=given["dtype"],
         loss=loss or "cross_entropy",
     )
-    if loss is None or saved.layers(network) != given["layers"]:
+    if loss is None or not saved.same_layers(network, given["layers"]):
         names = ", ".join([*given["layers"].values(), given["last_layer"]])
         raise ValueError(
             f"path: expected a network of fastnn's own layers, got one of {names}: "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +16,12 @@ from fastnn import _compiling as compiling
 from fastnn import _html as html
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
-from fastnn import layers, ops
+from fastnn import layers, ops, schedules
 from fastnn._checkpoint import describe
 from fastnn._engine import Runner, choose, mean_text, optimizer_of, samples_bar
 from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Route, Samples, StepSettings, Updater, rate_of
-from fastnn._samples import Pair, samples, split
+from fastnn._samples import Pair, not_finite, samples, split
 from fastnn._types import Array
 from fastnn.callbacks import Callback, Checkpoint
 from fastnn.optimizers import Adam
@@ -28,6 +30,8 @@ __all__ = ["History", "Schedule", "fit"]
 
 # Step numbers, from 0 up, to factors on the learning rate.
 Schedule = Callable[[Int64s], ArrayLike]
+
+_OF_ONE_STEP = "np.vectorize(function, otypes=[float]) makes one of a function of a single step"
 
 _TILE = 1 << 14  # samples that are evaluated at a time
 
@@ -174,6 +178,11 @@ def fit(
     optimizer = optimizer_of(optimizer, {})
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule: expected a function of step numbers, got {schedule!r}")
+    for name in schedules.__all__:
+        if schedule is getattr(schedules, name):
+            raise TypeError(
+                f"schedule: expected what schedules.{name}(...) returns, got that function itself"
+            )
     if schedule is not None and rate_of(optimizer) is None:
         raise TypeError(f"schedule: expected an optimizer with a number `lr`, got {optimizer!r}")
     given = {
@@ -201,6 +210,11 @@ def fit(
         route = choose(network, optimizer, x, t, history.batch_size, settings)
         history.route, history.reason = route.name, route.reason
         if route.averages is not None and history.averages is not None:
+            if route.averages.keys() != history.averages.keys():
+                raise ValueError(
+                    f"resume: expected a history with averages of {', '.join(route.averages)}, "
+                    f"like this network, got {', '.join(history.averages)}"
+                )
             for key, average in route.averages.items():
                 average[...] = history.averages[key]
         history.averages, history.optimizer = route.averages, optimizer
@@ -208,7 +222,7 @@ def fit(
         for callback in called:
             callback.network, callback.optimizer, callback.history = network, optimizer, history
             callback.on_train_begin()
-        _run(network, route, optimizer, epochs, held_out, called, verbose)
+        _run(network, route, optimizer, {"x": x, "t": t}, epochs, held_out, called, verbose)
     return history
 
 
@@ -230,6 +244,7 @@ def _run(
     network: Any,
     route: Route,
     optimizer: Updater,
+    data: dict[str, Samples],
     epochs: int,
     held_out: Pair | None,
     called: Sequence[Callback],
@@ -238,6 +253,8 @@ def _run(
     """Carry out the epochs that are left."""
     history: History = network.history
     schedule = history.schedule
+    if schedule is not None:
+        schedule = schedules.in_steps(schedule, history.steps_per_epoch)
 
     def record(losses: Float64s, hits: Int64s) -> None:
         history.step_losses += losses.tolist()
@@ -252,10 +269,10 @@ def _run(
             },
         )
 
-    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7)
+    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7, data)
     done = min(len(history.step_losses) * history.batch_size, epochs * history.samples)
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
-    whole = history.steps_per_epoch == 1
+    whole, told = history.steps_per_epoch == 1, False
     rows = None if whole else np.arange(history.samples, dtype=np.int64)
     with samples_bar(route, epochs * history.samples, done, verbose) as progress:
         while history.epochs < epochs:
@@ -268,13 +285,31 @@ def _run(
                     _record(history, runner, schedule)
             else:
                 _train(history, runner, rows, history.epochs + 1, schedule, advance, called)
-                validated = evaluate(network, *held_out) if held_out is not None else ()
+                validated: tuple[float, ...] = ()
+                if held_out is not None:
+                    validated = evaluate(network, *held_out)
+                    if not (math.isfinite(validated[0]) or told):
+                        told = True
+                        _warn_of_validation(validated[0], held_out, history.epochs + 1)
                 _record(history, runner, schedule, *validated)
             progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
             if any([callback.on_epoch_end(history.epochs) for callback in called]):
                 break
     for callback in called:
         callback.on_train_end()
+
+
+def _warn_of_validation(loss: float, held_out: Pair, epoch: int) -> None:
+    """Name a sample in a file that makes a validation loss not finite; others are seen before."""
+    for name, array in zip("xt", held_out, strict=True):
+        where = not_finite(f"validation {name}", array)
+        if where:
+            warnings.warn(
+                f"the validation loss became {loss} in epoch {epoch}; there is {where}",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            return
 
 
 def _train(
@@ -345,11 +380,18 @@ def _factors(schedule: Schedule | None, first: int, end: int) -> Float64s:
     """Return the factors of the steps in [first, end), checked."""
     if schedule is None:
         return np.ones(end - first)
-    factors = np.asarray(schedule(np.arange(first, end, dtype=np.int64)))
+    try:
+        factors = np.asarray(schedule(np.arange(first, end, dtype=np.int64)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"schedule: expected a function of an array of step numbers, got an error for one: "
+            f"{error}; {_OF_ONE_STEP}"
+        ) from error
     if factors.dtype.kind not in "fiu" or factors.shape != (end - first,):
+        hint = f"; {_OF_ONE_STEP}" if factors.ndim == 0 else ""
         raise ValueError(
             f"schedule: expected a number for each of {end - first} steps, "
-            f"got {factors.dtype} of shape {factors.shape}"
+            f"got {factors.dtype} of shape {factors.shape}{hint}"
         )
     factors = factors.astype(np.float64)
     wrong = np.flatnonzero(~((factors >= 0) & (factors < np.inf)))

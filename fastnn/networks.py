@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -18,7 +19,18 @@ from fastnn import _saved as saved
 from fastnn import initializers, layers, optimizers
 from fastnn._archive import Path_
 from fastnn._engine import choose, optimizer_of
+from fastnn._forward import first_gradient, forward
 from fastnn._inference import scores
+from fastnn._layer_parameters import (
+    NOTHING,
+    OURS,
+    Adopted,
+    adopt,
+    expect_declared,
+    gradients,
+    is_weight,
+    undeclared,
+)
 from fastnn._route import StepSettings
 from fastnn._state import layer_state, set_layer_state
 from fastnn._types import Array
@@ -28,6 +40,7 @@ from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
+from fastnn.ops._targets import expect_comparable
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
@@ -35,6 +48,8 @@ LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] 
     "cross_entropy": layers.SoftmaxWithLoss,
     "mean_squared_error": layers.IdentityWithLoss,
 }
+_SHORT = {"mse": "mean_squared_error"}
+_AFFINE = (layers.Affine, layers.AffineRelu)
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
 _INITIALIZERS = {
     "relu": initializers.he,
@@ -79,7 +94,7 @@ class MultiLayerNetExtend:
         Chooses initial weights and dropout masks; random ones if not given.
     loss : {"cross_entropy", "mean_squared_error"}
         Softmax and cross-entropy, for labels or one-hot targets; or half the squared error,
-        summed over outputs, for targets (N, output_size).
+        summed over outputs, for targets (N, output_size). "mse" is short for it.
     input_scale : float
         Inputs are multiplied by it, above 0: 1/255 for images of bytes, which then need not be
         converted beforehand.
@@ -90,6 +105,10 @@ class MultiLayerNetExtend:
         W1, b1, ..., and gamma1, beta1, ... with batch normalisation. The layers hold the
         same arrays: change them in place. All are views of one buffer.
     layers : OrderedDict of str to layer
+        Layers may be added, replaced, moved and removed; `params` follows at the next call, as
+        "<layer>.<name>" for arrays that are new. Your own, with parameters, are as
+        :class:`fastnn.layers.Layer` says. `input_size` and `output_size` are what samples and
+        targets are checked against: set them if your layers change them.
     last_layer : SoftmaxWithLoss or IdentityWithLoss
     history : History or None
         What the last :meth:`fit` recorded, also if it was interrupted.
@@ -108,6 +127,8 @@ class MultiLayerNetExtend:
     >>> sorted(net.gradient(x, t)) == sorted(net.params)
     True
     """
+
+    _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
 
     def __init__(
         self,
@@ -142,12 +163,18 @@ class MultiLayerNetExtend:
         self.use_dropout = bool(use_dropout)
         self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
         self.use_batchnorm = bool(use_batchnorm)
-        self.dtype = np.dtype(dtype)
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}") from None
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
-        last_layer = LOSSES[numbers.one_of("loss", loss, tuple(LOSSES))]
+        given = numbers.one_of("loss", str(loss).lower(), (*LOSSES, *_SHORT))
+        last_layer = LOSSES[_SHORT.get(given, given)]
         self.input_scale = numbers.positive("input_scale", input_scale)
 
+        if seed is not None:
+            seed = numbers.whole("seed", seed, 0, 2**128 - 1)
         self._rng = np.random.default_rng(seed)
         self.params: dict[str, Array] = {}
         self._init_weights(weight_init_std)
@@ -164,23 +191,35 @@ class MultiLayerNetExtend:
         self._join()
 
     def _join(self) -> None:
-        """Move the parameters into one buffer; `params` and the layers get views of it."""
-        layout: Layout[str] = Layout(self.params)
-        views = {}
-        for key, view in layout.views(aligned((layout.size,), self.dtype)).items():
-            p = self.params[key]
-            view[...] = p
-            views[id(p)] = self.params[key] = view
-        for layer in self.layers.values():
-            for name in ("W", "b", "gamma", "beta"):
-                if id(getattr(layer, name, None)) in views:
-                    setattr(layer, name, views[id(getattr(layer, name))])
+        """Move the parameters of fastnn's layers into one buffer that has none but them."""
+        found = adopt(self)
+        others = {id(p.array) for p in found if type(p.owner) not in OURS}
+        ours = [p for p in found if id(p.array) not in others and p.array.dtype == self.dtype]
+        movable = {id(p.array) for p in ours}
+        arrays = {id(array): array for array in self.params.values() if id(array) in movable}
+        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
+        bases = {id(a.base): a.base for a in arrays.values()}
+        if not arrays or (len(bases) == 1 and None not in bases.values()):
+            return
+        layout: Layout[int] = Layout(arrays)
+        views = layout.views(aligned((layout.size,), self.dtype))
+        for number, view in views.items():
+            view[...] = arrays[number]
+        for p in ours:
+            setattr(p.owner, p.name, views[id(p.array)])
+        for key, array in self.params.items():
+            self.params[key] = views.get(id(array), array)
+        adopt(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
-        if len({id(p.base) for p in self.params.values()}) > 1 or self.params["W1"].base is None:
+        with suppress(TypeError, ValueError):  # which come again when the network is used
             self._join()
+
+    def _has_own(self, method: str) -> bool:
+        """Say whether a method is not that of this class."""
+        ours = getattr(MultiLayerNetExtend, method)
+        return getattr(type(self), method) is not ours or method in vars(self)
 
     def _init_weights(self, weight_init_std: SupportsFloat | str) -> None:
         sizes = [self.input_size, *self.hidden_size_list, self.output_size]
@@ -232,6 +271,14 @@ class MultiLayerNetExtend:
         ndarray, shape (N, output_size)
         """
         given = real("x", x)
+        first: Any = next(iter(self.layers.values()), None)
+        if type(first) in _AFFINE and given.ndim > 1:
+            features = len(first.W)
+            if math.prod(given.shape[1:]) != features:
+                raise ValueError(
+                    f"x: expected samples of {features} features, one for each row of its first "
+                    f"layer's W, got shape {given.shape}"
+                )
         if not train_flg and given.ndim > 1 and compiled():
             result = scores(self, given)
             if result is not None:
@@ -240,7 +287,7 @@ class MultiLayerNetExtend:
         if self.input_scale != 1:
             out = out * np.asarray(self.input_scale, self.dtype)
         for layer in self.layers.values():
-            out = layer.forward(out, train_flg)
+            out = forward(layer, out, train_flg)
         return out
 
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
@@ -269,11 +316,12 @@ class MultiLayerNetExtend:
     def _penalty(self) -> float:
         if self.weight_decay_lambda == 0:
             return 0.0
+        adopt(self)
         squares = sum(float(np.square(W).sum(dtype=np.float64)) for W in self._weights().values())
         return 0.5 * self.weight_decay_lambda * squares
 
     def _weights(self) -> dict[str, Array]:
-        return {key: p for key, p in self.params.items() if key.startswith("W")}
+        return {key: p for key, p in self.params.items() if is_weight(key, p)}
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest score is the target's.
@@ -290,9 +338,9 @@ class MultiLayerNetExtend:
 
         Raises
         ------
-        ValueError
-            If there is no sample, the number of targets differs, or the network is trained on
-            the squared error of a single output, which has no classes.
+        TypeError, ValueError
+            If there is no sample, the number of targets differs, labels are no whole numbers, or
+            the network is trained on the squared error of a single output, which has no classes.
         """
         t = np.asarray(t)
         if isinstance(self.last_layer, layers.IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
@@ -300,6 +348,7 @@ class MultiLayerNetExtend:
                 "accuracy: with the mean squared error it compares the largest of several outputs "
                 f"with the largest target, so t must have shape (N, C), C > 1, got {t.shape}"
             )
+        expect_comparable(t)
         labels = t.argmax(axis=1) if t.ndim == 2 and t.shape[1] > 1 else t.reshape(-1)
         predicted = self.predict(x).argmax(axis=1)
         if labels.size == 0 or labels.shape != predicted.shape:
@@ -322,18 +371,27 @@ class MultiLayerNetExtend:
         dict of str to ndarray
             One for each entry of `params`, freshly allocated. The loss itself is in
             ``last_layer.loss`` (without the penalty).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` or `t` does not fit, or a layer of your own has parameters that it does not
+            name, or no gradient for one.
         """
+        found = adopt(self)
+        own = not self._adopted.objects  # layers of one's own are among them
+        held = undeclared(self) if own else []
         self.last_layer.forward(self.predict(x, train_flg=True), t)
-        dout: Any = self.last_layer.backward()
-        for layer in reversed(self.layers.values()):
+        dout: Any = first_gradient(self.last_layer)
+        for name, layer in reversed(self.layers.items()):
+            if dout is None:
+                raise ValueError(
+                    f"layers: expected backward of the layer after {name} to return the gradient "
+                    "with respect to its input, got None"
+                )
             dout = layer.backward(dout)
-        grads: dict[str, Array] = {}
-        for i in range(1, self.hidden_layer_num + 2):
-            affine = self.layers[f"Affine{i}"]
-            grads[f"W{i}"], grads[f"b{i}"] = affine.dW, affine.db
-            if f"BatchNorm{i}" in self.layers:
-                norm = self.layers[f"BatchNorm{i}"]
-                grads[f"gamma{i}"], grads[f"beta{i}"] = norm.dgamma, norm.dbeta
+        expect_declared(held)
+        grads = gradients(adopt(self) if own else found)  # which the pass may have made
         if self.weight_decay_lambda:
             for key, W in self._weights().items():
                 grads[key] += self.weight_decay_lambda * W
@@ -361,6 +419,7 @@ class MultiLayerNetExtend:
             with self._rewound():
                 return self.loss(x, t, train_flg=True)
 
+        adopt(self)
         return {key: numerical_gradient(loss, p) for key, p in self.params.items()}
 
     @contextmanager
@@ -404,9 +463,11 @@ class MultiLayerNetExtend:
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
-            Of any real dtype and layout; a ``numpy.memmap`` is read batch by batch.
+            Of any real dtype and layout, and finite; a ``numpy.memmap`` is read batch by batch,
+            and not looked through before.
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets; (N, output_size) alone for the squared error.
+            Labels, or one-hot targets, or other probabilities; (N, output_size) alone for the
+            squared error.
         epochs : int
             Passes over the data, with `resume` those before included.
         batch_size : int
@@ -424,7 +485,8 @@ class MultiLayerNetExtend:
             Whether to show a progress bar, and to print a line for each epoch.
         schedule : function of an array of int, optional
             Gives for each step, from 0 up, the factor from 0 up on the optimizer's `lr`; see
-            :mod:`fastnn.schedules`.
+            :mod:`fastnn.schedules`, such as ``schedules.cosine(epochs=20)``. One of a single
+            step becomes such a function by ``np.vectorize(f, otypes=[float])``.
         clip_value : float, optional
             Gradients are clipped to [-clip_value, clip_value], elementwise.
         clip_norm : float, optional
@@ -488,8 +550,9 @@ class MultiLayerNetExtend:
 
         The file is an npz archive without pickles: parameters, running statistics of batch
         normalisation, what chooses the next dropout masks, and the settings of the
-        constructor. It takes the place of one before only when it is whole. A training that is
-        to go on needs more: see :class:`fastnn.callbacks.Checkpoint`.
+        constructor. It takes the place of one before only when it is whole. Of a layer of your
+        own it has what that names as parameters. A training that is to go on needs more: see
+        :class:`fastnn.callbacks.Checkpoint`.
 
         Parameters
         ----------

@@ -1,8 +1,10 @@
 """Learning-rate schedules: functions for the `schedule` of ``network.fit``.
 
 A schedule takes an array of step numbers, from 0 up, and returns the factors on the learning
-rate of the optimizer. Any function that does so will do. To reduce the rate where a metric has
-stopped to get better, there is a callback: :class:`fastnn.callbacks.ReduceLROnPlateau`.
+rate of the optimizer. Any function that does so will do; ``np.vectorize(f, otypes=[float])`` makes
+one of a function of a single step. Lengths are steps, or ``epochs=``, which ``fit`` turns into
+steps. To reduce the rate where a metric has stopped to get better, there is a callback:
+:class:`fastnn.callbacks.ReduceLROnPlateau`.
 """
 
 from __future__ import annotations
@@ -18,10 +20,75 @@ from fastnn._route import Float64s, Int64s
 if TYPE_CHECKING:
     from fastnn.fit import Schedule
 
-__all__ = ["cosine", "exponential", "inverse_time", "step_decay", "warmup"]
+__all__ = ["cosine", "exponential", "in_steps", "inverse_time", "step_decay", "warmup"]
 
 
-def step_decay(every: SupportsIndex, factor: SupportsFloat = 0.5) -> Schedule:
+def in_steps(schedule: Schedule, steps_per_epoch: SupportsIndex) -> Schedule:
+    """Return a schedule with its lengths in steps, where it has them in epochs; as ``fit`` does.
+
+    Parameters
+    ----------
+    schedule : function
+        One of this module, also within :func:`warmup`; others are returned as they are.
+    steps_per_epoch : int
+        From 1 up.
+
+    Returns
+    -------
+    function
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `steps_per_epoch` is out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import schedules
+    >>> schedules.in_steps(schedules.cosine(epochs=2), steps_per_epoch=2)(np.arange(5)).round(3)
+    array([1.   , 0.854, 0.5  , 0.146, 0.   ])
+    """
+    count = numbers.whole("steps_per_epoch", steps_per_epoch, 1)
+    if not isinstance(schedule, partial) or schedule.func not in _LENGTHS:
+        return schedule
+    settings = dict(schedule.keywords)
+    if "epochs" in settings:
+        name, least = _LENGTHS[schedule.func]
+        settings[name] = max(least, round(settings.pop("epochs") * count))
+    if settings.get("then") is not None:
+        settings["then"] = in_steps(settings["then"], count)
+    return partial(schedule.func, **settings)
+
+
+def _length(
+    name: str, steps: SupportsIndex | None, epochs: SupportsFloat | None, least: int
+) -> dict[str, Any]:
+    """Return a length in steps, or in epochs, by its name."""
+    if (steps is None) == (epochs is None):
+        given = "neither" if steps is None else "both"
+        raise TypeError(f"{name}, epochs: expected one of the two, got {given}")
+    if epochs is None:
+        return {name: numbers.whole(name, steps, least)}  # type: ignore[arg-type]
+    check = numbers.positive if least else numbers.not_negative
+    return {"epochs": check("epochs", epochs)}
+
+
+def _expect_steps(name: str, steps: int | None) -> int:
+    if steps is None:
+        raise ValueError(
+            f"{name}: its length is in epochs, which fit turns into steps; elsewhere, "
+            "fastnn.schedules.in_steps(schedule, steps_per_epoch) does"
+        )
+    return steps
+
+
+def step_decay(
+    every: SupportsIndex | None = None,
+    factor: SupportsFloat = 0.5,
+    *,
+    epochs: SupportsFloat | None = None,
+) -> Schedule:
     """Multiply by a factor again and again: factor^(step // every).
 
     Step decay of the CS231n notes ("Neural networks 3", annealing the learning rate).
@@ -32,6 +99,8 @@ def step_decay(every: SupportsIndex, factor: SupportsFloat = 0.5) -> Schedule:
         Steps between two decays, from 1 up.
     factor : float
         In [0, 1].
+    epochs : float
+        Epochs between two decays, above 0, in place of `every`.
 
     Returns
     -------
@@ -51,13 +120,15 @@ def step_decay(every: SupportsIndex, factor: SupportsFloat = 0.5) -> Schedule:
     """
     return partial(
         _step_decay,
-        every=numbers.whole("every", every, 1),
+        **_length("every", every, epochs, 1),
         factor=numbers.fraction("factor", factor),
     )
 
 
-def _step_decay(step: Int64s, *, every: int, factor: float) -> Float64s:
-    return np.power(factor, step // every, dtype=np.float64)
+def _step_decay(
+    step: Int64s, *, factor: float, every: int | None = None, epochs: float | None = None
+) -> Float64s:
+    return np.power(factor, step // _expect_steps("step_decay", every), dtype=np.float64)
 
 
 def exponential(k: SupportsFloat) -> Schedule:
@@ -108,7 +179,12 @@ def _inverse_time(step: Int64s, *, k: float) -> Float64s:
     return np.asarray(1 / (1 + k * step))
 
 
-def cosine(steps: SupportsIndex, final: SupportsFloat = 0.0) -> Schedule:
+def cosine(
+    steps: SupportsIndex | None = None,
+    final: SupportsFloat = 0.0,
+    *,
+    epochs: SupportsFloat | None = None,
+) -> Schedule:
     """Fall along half a cosine: final + (1 - final) (1 + cos(pi step / steps)) / 2.
 
     Equation 5 of Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts",
@@ -120,6 +196,8 @@ def cosine(steps: SupportsIndex, final: SupportsFloat = 0.0) -> Schedule:
         Length of the fall, from 1 up; after it the factor stays at `final`.
     final : float
         In [0, 1].
+    epochs : float
+        Length in epochs, above 0, in place of `steps`: as many as ``fit`` is to train, as a rule.
 
     Returns
     -------
@@ -131,16 +209,24 @@ def cosine(steps: SupportsIndex, final: SupportsFloat = 0.0) -> Schedule:
         If a number is out of its range.
     """
     return partial(
-        _cosine, steps=numbers.whole("steps", steps, 1), final=numbers.fraction("final", final)
+        _cosine, **_length("steps", steps, epochs, 1), final=numbers.fraction("final", final)
     )
 
 
-def _cosine(step: Int64s, *, steps: int, final: float) -> Float64s:
+def _cosine(
+    step: Int64s, *, final: float, steps: int | None = None, epochs: float | None = None
+) -> Float64s:
+    steps = _expect_steps("cosine", steps)
     share = np.minimum(step, steps) / steps
     return np.asarray(final + (1 - final) * (1 + np.cos(np.pi * share)) / 2)
 
 
-def warmup(steps: SupportsIndex, then: Schedule | None = None) -> Schedule:
+def warmup(
+    steps: SupportsIndex | None = None,
+    then: Schedule | None = None,
+    *,
+    epochs: SupportsFloat | None = None,
+) -> Schedule:
     """Rise in a straight line, (step + 1) / steps, and then follow another schedule.
 
     Goyal et al., "Accurate, large minibatch SGD", 2017, section 2.2.
@@ -151,6 +237,8 @@ def warmup(steps: SupportsIndex, then: Schedule | None = None) -> Schedule:
         Length of the rise, from 0 up; the last of them has factor 1.
     then : function, optional
         What follows, counted from 0 at the end of the rise; 1 if not given.
+    epochs : float
+        Length of the rise in epochs, from 0 up, in place of `steps`.
 
     Returns
     -------
@@ -159,7 +247,7 @@ def warmup(steps: SupportsIndex, then: Schedule | None = None) -> Schedule:
     Raises
     ------
     TypeError, ValueError
-        If `steps` is out of its range or `then` is no function.
+        If a length is out of its range or `then` is no function.
 
     Examples
     --------
@@ -170,10 +258,19 @@ def warmup(steps: SupportsIndex, then: Schedule | None = None) -> Schedule:
     """
     if then is not None and not callable(then):
         raise TypeError(f"then: expected a function of step numbers, got {then!r}")
-    return partial(_warmup, steps=numbers.whole("steps", steps, 0), then=then)
+    return partial(_warmup, **_length("steps", steps, epochs, 0), then=then)
 
 
-def _warmup(step: Int64s, *, steps: int, then: Schedule | None) -> Any:
+def _warmup(
+    step: Int64s, *, then: Schedule | None, steps: int | None = None, epochs: float | None = None
+) -> Any:
+    steps = _expect_steps("warmup", steps)
     rise = (step + 1) / max(steps, 1)
     after = np.ones(step.shape) if then is None else then(np.maximum(step - steps, 0))
     return np.where(step < steps, rise, after)
+
+
+# What a length in epochs becomes, and how short that may be.
+_LENGTHS: dict[Any, tuple[str, int]] = {
+    _step_decay: ("every", 1), _cosine: ("steps", 1), _warmup: ("steps", 0),
+}  # fmt: skip

@@ -7,23 +7,31 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import config, ops
 from fastnn._engine import Runner, choose, mean_text, optimizer_of, samples_bar
 from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
+from fastnn._samples import Pair, samples
+from fastnn.layers import IdentityWithLoss
+from fastnn.networks import MultiLayerNetExtend
 from fastnn.optimizers import OPTIMIZERS
 
 __all__ = ["OPTIMIZERS", "Trainer"]
 
 
-def _pair(name: str, x: ArrayLike, t: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+def _pair(network: Any, name: str, x: ArrayLike, t: ArrayLike) -> Pair:
     x, t = np.asarray(x), np.asarray(t)
+    for what, array in (("x", x), ("t", t)):
+        if array.ndim == 0:
+            raise TypeError(f"{what}_{name}: expected an array of samples, got {array.item()!r}")
     if len(x) != len(t):
         raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
     if len(x) == 0:
         raise ValueError(f"x_{name}: expected at least one sample, got shape {x.shape}")
+    if isinstance(network, MultiLayerNetExtend):
+        return samples(network, x, t, suffix=f"_{name}")
     return x, t
 
 
@@ -68,8 +76,9 @@ class Trainer:
 
     Raises
     ------
-    ValueError
-        If a setting is out of its range, or samples and targets differ in number.
+    TypeError, ValueError
+        If a setting is out of its range, samples and targets differ in number, or a network of
+        fastnn cannot take them; nothing has been changed then.
     """
 
     def __init__(
@@ -88,9 +97,18 @@ class Trainer:
         *,
         seed: int | None = None,
     ) -> None:
+        if isinstance(network, type):
+            raise TypeError(f"network: expected an object, got the class {network.__name__}")
+        if isinstance(getattr(network, "last_layer", None), IdentityWithLoss) and (
+            getattr(network, "output_size", 2) < 2
+        ):
+            raise ValueError(
+                "network: expected one with classes, whose accuracy Trainer follows, got one for "
+                "the squared error of a single output; network.fit trains it"
+            )
         self.network = network
-        self.x_train, self.t_train = _pair("train", x_train, t_train)
-        self.x_test, self.t_test = _pair("test", x_test, t_test)
+        self.x_train, self.t_train = _pair(network, "train", x_train, t_train)
+        self.x_test, self.t_test = _pair(network, "test", x_test, t_test)
         self.epochs = numbers.whole("epochs", epochs, 0)
         self.batch_size = numbers.whole("mini_batch_size", mini_batch_size, 1)
         self.optimizer = optimizer_of(optimizer, optimizer_param)
@@ -137,7 +155,8 @@ class Trainer:
         network: Any = self.network
         scale = getattr(network, "input_scale", 1.0)
         kind = type(network.last_layer)
-        wanted = id(network), id(self.optimizer), kind, scale, config.get_backend()
+        found = [*getattr(network, "layers", {}).items()]
+        wanted = id(network), id(self.optimizer), kind, scale, config.get_backend(), found
         if self._runner is None or self._runs != wanted:
             self._runner, self._runs = self._new_runner(), wanted
         return self._runner
@@ -152,8 +171,9 @@ class Trainer:
             StepSettings(),
         )
         self.route, self.reason = route.name, route.reason
+        data = {"x_train": self.x_train, "t_train": self.t_train}
         return Runner(
-            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, stacklevel=5
+            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, 5, data
         )
 
     def _record(self, losses: Float64s, hits: Int64s) -> None:

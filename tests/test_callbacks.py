@@ -204,14 +204,18 @@ def test_a_resumed_training_has_the_same_bits(name, tmp_path):
         assert getattr(history, kept) == getattr(expected, kept), kept
 
 
-def test_a_training_from_its_file_alone(tmp_path):
+@pytest.mark.parametrize("lengths", ["steps", "epochs"])
+def test_a_training_from_its_file_alone(lengths, tmp_path):
     """Network, optimizer, schedule, clipping, average and order of samples are in the file."""
     path = tmp_path / "checkpoint.npz"
+    schedule = schedules.warmup(3, then=schedules.cosine(9))
+    if lengths == "epochs":
+        schedule = schedules.warmup(epochs=0.5, then=schedules.cosine(epochs=1.5))
 
     def settings():
         return {
             "optimizer": optimizers.Momentum(0.05), "ema": 0.9, "clip_norm": 1.0,
-            "clip_value": 0.5, "schedule": schedules.warmup(3, then=schedules.cosine(9)),
+            "clip_value": 0.5, "schedule": schedule,
             "shuffle": False,
         }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 from numba.core.compiler_lock import global_compiler_lock
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _bars, _engine, ops, optimizers
+from fastnn import MultiLayerNet, MultiLayerNetExtend, _bars, _engine, ops, optimizers, schedules
 from fastnn import _compiling as compiling
 from fastnn._layerwise import LayerSteps
 from fastnn.callbacks import Callback
@@ -433,7 +433,12 @@ def test_schedule_is_followed(layerwise):
     ("schedule", "text"),
     [
         (lambda steps: np.ones(3), r"a number for each of 7 steps, got float64 of shape \(3,\)"),
-        (lambda steps: 1.0, r"a number for each of 7 steps, got float64 of shape \(\)"),
+        (
+            lambda steps: 1.0,
+            r"a number for each of 7 steps, got float64 of shape \(\); np.vectorize",
+        ),
+        (lambda step: 0.1 if step > 3 else 1, "a function of an array .*ambiguous.*np.vectorize"),
+        (lambda step: math.exp(-step), "a function of an array of step numbers, .*np.vectorize"),
         (lambda steps: ["a"] * len(steps), "a number for each of 7 steps, got <U1"),
         (lambda steps: 3.0 - steps, r"numbers from 0 up, got -1.0 for step 4"),
         (lambda steps: np.where(steps == 2, np.nan, 1), "numbers from 0 up, got nan for step 2"),
@@ -756,8 +761,9 @@ X, T = data()
         ({"batch_size": "8"}, TypeError, "batch_size: expected a whole number, got '8'"),
         ({"optimizer": "sgdm"}, ValueError, "optimizer: expected one of .*rmsprop.*, got 'sgdm'"),
         ({"optimizer": optimizers.Adam}, TypeError, "optimizer: expected a name or an optimizer"),
-        ({"optimizer": 3}, TypeError, "optimizer: expected a name or an optimizer, got 3"),
+        ({"optimizer": 3}, TypeError, "optimizer: expected a name or an optimizer, .*, got 3"),
         ({"schedule": 0.5}, TypeError, "schedule: expected a function of step numbers, got 0.5"),
+        ({"schedule": schedules.cosine}, TypeError, r"schedule: .*schedules.cosine\(...\)"),
         ({"clip_value": 0}, ValueError, "clip_value: expected a number above 0, got 0"),
         ({"clip_norm": -1}, ValueError, "clip_norm: expected a number above 0, got -1"),
         ({"clip_norm": "1"}, TypeError, "clip_norm: expected a number above 0, got '1'"),

@@ -487,6 +487,12 @@ def test_gradients_that_are_missing_or_of_another_shape_are_refused():
         gradient_check(Flat(), *batch())
 
 
+def with_nan():
+    net = network()
+    net.params["W1"][0, 0] = np.nan
+    return net
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -501,7 +507,8 @@ def test_gradients_that_are_missing_or_of_another_shape_are_refused():
         ({"steps": (1e-3, 0)}, ValueError, "^steps: expected a number above 0"),
         ({"burn_in": -1}, ValueError, "^burn_in: "),
         ({"dtype": np.float16}, TypeError, "^dtype: expected float64 or float32, got float16"),
-        ({"x": np.full((3, 6), np.nan)}, ValueError, "^the loss is nan"),
+        ({"x": np.full((3, 6), np.nan)}, ValueError, "^x: expected finite numbers, got nan in x"),
+        ({"network": with_nan()}, ValueError, "^the loss is nan"),
     ],
 )
 def test_bad_input(change, error, message):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fastnn import layers
+from fastnn import layers, ops
 from fastnn.config import use_backend
 
 EPS = np.finfo(np.float64).eps
@@ -88,7 +88,7 @@ CASES = [
         {"W": normal(4, 2, 3, 2), "b": normal(4)},
     ),
     Case("MaxPool", lambda: layers.MaxPool(2, 2, stride=2), distinct(3, 2, 6, 5), {}),
-    Case("MaxPool-overlapping", lambda: layers.MaxPool(3, 2), distinct(3, 2, 6, 5), {}),
+    Case("MaxPool-overlapping", lambda: layers.MaxPool(3, 2, 1), distinct(3, 2, 6, 5), {}),
     Case("Relu", layers.Relu, off_whole(5, 19), {}),
     Case("Sigmoid", layers.Sigmoid, normal(5, 19), {}),
     Case("Tanh", layers.Tanh, normal(5, 19), {}),
@@ -241,6 +241,22 @@ def test_training_flag_does_not_matter(case):
 
 
 # --- Affine -----------------------------------------------------------------------------
+
+
+def test_max_pool_steps_by_its_window():
+    x = distinct(3, 2, 7, 6)(np.random.default_rng(0))
+    dout = np.ones((3, 2, 3, 3))
+    default, given = layers.MaxPool(2, 2), layers.MaxPool(2, 2, stride=2)
+    np.testing.assert_array_equal(default.forward(x), given.forward(x))
+    np.testing.assert_array_equal(default.backward(dout), given.backward(dout))
+    y, argmax = ops.max_pool(x, 2, 2)
+    for backward in (
+        lambda *stride: ops.max_pool_backward(dout, argmax, x.shape, 2, 2, *stride),
+        lambda *stride: ops.max_pool_backward_shared(dout, x, y, 2, 2, *stride),
+    ):
+        np.testing.assert_array_equal(backward(), backward(2))
+    with pytest.raises(ValueError, match="^stride: expected a number, .* 2 x 3 is no square"):
+        layers.MaxPool(2, 3).forward(x)
 
 
 @dtypes

@@ -577,5 +577,5 @@ def test_labels_out_of_range(call, t):
 
 
 def test_wrong_number_of_features():
-    with pytest.raises(ValueError, match=r"5 rows.*\(2, 5\).*\(6, 8\)"):
+    with pytest.raises(ValueError, match=r"^x: expected samples of 6 features, .*\(2, 5\)"):
         MultiLayerNet(6, [8], 3, seed=0).predict(np.ones((2, 5)))

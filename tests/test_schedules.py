@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastnn import schedules
+from fastnn import _checkpoint, schedules
 
 STEPS = np.arange(101)
 
@@ -48,6 +48,70 @@ def test_a_function_of_the_users_own_may_follow():
 
 
 @pytest.mark.parametrize(
+    ("epochs", "steps"),
+    [
+        (schedules.cosine(epochs=4, final=0.1), schedules.cosine(28, final=0.1)),
+        (schedules.step_decay(epochs=2, factor=0.1), schedules.step_decay(14, 0.1)),
+        (schedules.step_decay(epochs=0.01), schedules.step_decay(1)),
+        (schedules.warmup(epochs=0.5), schedules.warmup(4)),
+        (schedules.warmup(epochs=0), schedules.warmup(0)),
+        (
+            schedules.warmup(epochs=1, then=schedules.cosine(epochs=3)),
+            schedules.warmup(7, then=schedules.cosine(21)),
+        ),
+        (
+            schedules.warmup(3, then=schedules.warmup(epochs=1, then=schedules.exponential(0.1))),
+            schedules.warmup(3, then=schedules.warmup(7, then=schedules.exponential(0.1))),
+        ),
+    ],
+)
+def test_lengths_in_epochs(epochs, steps):
+    expected = steps(STEPS)
+    np.testing.assert_array_equal(schedules.in_steps(epochs, 7)(STEPS), expected)
+    np.testing.assert_array_equal(schedules.in_steps(steps, 7)(STEPS), expected)
+    again = pickle.loads(pickle.dumps(epochs))
+    np.testing.assert_array_equal(schedules.in_steps(again, 7)(STEPS), expected)
+
+
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        ({"name": "cosine", "settings": {"steps": 9, "final": 0.1}}, schedules.cosine(9, 0.1)),
+        (
+            {"name": "step_decay", "settings": {"every": 5, "factor": 0.5}},
+            schedules.step_decay(5),
+        ),
+        (
+            {
+                "name": "warmup",
+                "settings": {"steps": 3, "then": {"name": "exponential", "settings": {"k": 0.1}}},
+            },
+            schedules.warmup(3, then=schedules.exponential(0.1)),
+        ),
+    ],
+)
+def test_files_of_before_epochs_are_read(described, expected):
+    np.testing.assert_array_equal(_checkpoint._build(described)(STEPS), expected(STEPS))
+    assert _checkpoint.describe(expected) == described
+
+
+def test_a_schedule_in_epochs_knows_no_steps_by_itself():
+    for schedule in (
+        schedules.cosine(epochs=2),
+        schedules.step_decay(epochs=2),
+        schedules.warmup(epochs=2),
+        schedules.warmup(2, then=schedules.cosine(epochs=2)),
+    ):
+        with pytest.raises(ValueError, match="fastnn.schedules.in_steps"):
+            schedule(STEPS)
+
+    def own(steps):
+        return steps
+
+    assert schedules.in_steps(own, 3) is own
+
+
+@pytest.mark.parametrize(
     ("make", "error", "text"),
     [
         (lambda: schedules.step_decay(0), ValueError, "every: expected a whole number from 1"),
@@ -64,6 +128,17 @@ def test_a_function_of_the_users_own_may_follow():
             lambda: schedules.cosine(5, 2),
             ValueError,
             r"final: expected a number in \[0, 1\], got 2",
+        ),
+        (lambda: schedules.cosine(), TypeError, "steps, epochs: expected one of the two, got nei"),
+        (lambda: schedules.cosine(5, epochs=2), TypeError, "steps, epochs: .* got both"),
+        (lambda: schedules.step_decay(), TypeError, "every, epochs: expected one of the two, got"),
+        (lambda: schedules.warmup(), TypeError, "steps, epochs: expected one of the two, got nei"),
+        (lambda: schedules.cosine(epochs=0), ValueError, "epochs: expected a number above 0, got"),
+        (lambda: schedules.warmup(epochs=-1), ValueError, "epochs: expected a number from 0 up"),
+        (
+            lambda: schedules.in_steps(schedules.cosine(3), 0),
+            ValueError,
+            "steps_per_epoch: expected a whole number from 1",
         ),
         (lambda: schedules.warmup(-1), ValueError, "steps: expected a whole number from 0"),
         (lambda: schedules.warmup(1, then=0.5), TypeError, "then: expected a function of step"),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn._forward import forward
 from fastnn._types import Array, Mask
 
 # Layers whose outputs are activations, by the name of their class: the book's own are known too.
@@ -105,7 +106,7 @@ def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
     outputs: dict[str, Array] = {}
     gradients: dict[str, Array] = {}
     for name, layer in layers.items():
-        outputs[name] = y = layer.forward(y)
+        outputs[name] = y = forward(layer, y, True)
         kind = _kind(layer)
         if kind is not None:
             kinds[name] = kind

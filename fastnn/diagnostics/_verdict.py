@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastnn import _html as html
+from fastnn._layer_parameters import is_weight_name
 from fastnn._types import Array
 from fastnn.diagnostics._monitor import Distribution, Monitor
 
@@ -231,7 +232,7 @@ def _has_learnt(history: History, curve: Array) -> bool:
 def weights(monitor: Monitor) -> dict[str, Array]:
     """Return the ratios (M,) of weights: of what is not zero at first, as biases are."""
     ratios = {key: np.asarray(values) for key, values in monitor.ratios.items()}
-    kept = {key: values for key, values in ratios.items() if key.startswith("W")}
+    kept = {key: values for key, values in ratios.items() if is_weight_name(key)}
     return kept or ratios
 
 

@@ -31,6 +31,38 @@ _SMOOTH = (
 Pattern = dict[str, Array]
 
 
+class Converted:
+    """Arrays of floating-point numbers in another dtype; what was one array stays one.
+
+    Parameters
+    ----------
+    dtype : dtype
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._made: dict[int, tuple[Array, Array]] = {}  # with the array, lest its id comes again
+
+    def __call__(self, value: Any) -> Any:
+        """Return an array in the dtype, a dict or list with its arrays so, others as they are."""
+        if isinstance(value, dict):
+            return {key: self(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+            return type(value)(map(self, value))
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            return value
+        if id(value) not in self._made:
+            self._made[id(value)] = value, value.astype(self._dtype)
+        return self._made[id(value)][1]
+
+    def all_of(self, layer: Any) -> None:
+        """Convert the attributes of a layer."""
+        for name, value in list(getattr(layer, "__dict__", {}).items()):
+            new = self(value)
+            if new is not value:
+                setattr(layer, name, new)
+
+
 @dataclass
 class Objective:
     """A number that depends on parameters.

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import _numbers as numbers
+from fastnn._layer_parameters import items
 from fastnn._own_networks import random_state_kept, repeatable
 from fastnn._types import Array
 from fastnn.gradient_check._differences import (
     STEPS,
+    Converted,
     Objective,
     compare,
     expect_steps,
@@ -123,8 +125,9 @@ def check_layer(
     """Check ``backward`` of a layer against centred differences of ``forward``.
 
     What is differentiated is sum(forward(x) * dout), dout being random numbers, with respect to
-    `x` and each parameter of the layer: each array `W` for which backward leaves a `dW`. The
-    check works in float64, on a copy: the layer stays as it is. Dropout repeats its mask.
+    `x` and each parameter of the layer: what it names in `params`, with gradients in `grads`, or
+    else each array `W` for which backward leaves a `dW`. The check works in float64, on a copy:
+    the layer stays as it is. Dropout repeats its mask.
 
     Parameters
     ----------
@@ -175,9 +178,7 @@ def check_layer(
         raise TypeError(f"x: expected an array of a floating dtype, got {given.dtype}")
     given = given.astype(np.float64)
     checked = copy.deepcopy(layer)
-    for name, array in list(vars(checked).items()):
-        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
-            setattr(checked, name, array.astype(np.float64))
+    Converted(np.dtype(np.float64)).all_of(checked)
     found = {type(layer).__name__: checked}
     shown = SimpleNamespace(layers=found)
 
@@ -195,11 +196,11 @@ def check_layer(
             checked.forward(given.copy(), *arguments)
             # Layers of the book write to what they are given.
             dx = checked.backward(dout.copy() if shape else float(dout))
-        return {"x": dx, **{key: getattr(checked, f"d{key}") for key in _parameters(checked)}}
+        return {"x": dx} | {key: g for key, (_, g) in _parameters(checked).items()}
 
     first = gradients()
     params: dict[str, Array] = {} if first["x"] is None else {"x": given}
-    params |= {key: getattr(checked, key) for key in _parameters(checked)}
+    params |= {key: p for key, (p, _) in _parameters(checked).items()}
     smooth = may_have_kinks(found) if kinks is None else kinks
     checks, crossed = compare(
         Objective(params, value, gradients, found), some, sizes, seed, kinks=smooth, depth=1
@@ -207,12 +208,16 @@ def check_layer(
     return GradientReport(type(layer).__name__, checks, crossed=crossed)
 
 
-def _parameters(layer: Any) -> list[str]:
-    """Return the names of arrays for which backward has left a gradient."""
-    return [
-        name[1:]
+def _parameters(layer: Any) -> dict[str, tuple[Array, Any]]:
+    """Return the parameters with their gradients, by name."""
+    named = items(layer, "params")
+    if named is not None:
+        grads = items(layer, "grads") or {}
+        return {name: (p, grads[name]) for name, p in named.items() if name in grads}
+    return {
+        name[1:]: (getattr(layer, name[1:]), value)
         for name, value in vars(layer).items()
         if name.startswith("d")
         and isinstance(value, np.ndarray)
         and isinstance(getattr(layer, name[1:], None), np.ndarray)
-    ]
+    }

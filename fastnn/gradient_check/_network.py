@@ -25,6 +25,7 @@ from fastnn._types import Array
 from fastnn.gradient_check._compare import ParameterCheck
 from fastnn.gradient_check._differences import (
     STEPS,
+    Converted,
     Objective,
     compare,
     expect_steps,
@@ -190,15 +191,11 @@ def in_precision(network: Any, dtype: np.dtype[Any]) -> Any:
     copied = copy.deepcopy(network)
     if all(p.dtype == dtype for p in copied.params.values()):
         return copied
-    converted = {id(p): p.astype(dtype) for p in copied.params.values()}
-    for layer in named_layers(copied).values():
-        for name, value in list(getattr(layer, "__dict__", {}).items()):
-            if id(value) in converted:
-                setattr(layer, name, converted[id(value)])
-            elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                setattr(layer, name, value.astype(dtype))
+    converted = Converted(dtype)
+    for layer in (*named_layers(copied).values(), getattr(copied, "last_layer", None)):
+        converted.all_of(layer)
     for key, p in copied.params.items():
-        copied.params[key] = converted[id(p)]
+        copied.params[key] = converted(p)
     if hasattr(copied, "dtype"):
         copied.dtype = dtype
     return copied

@@ -24,7 +24,7 @@ from fastnn.gradient_check._compare import (
 )
 
 _HEAD = (
-    "parameter  checked  zero  small  kink  worst entry        analytic   numerical"
+    "  checked  zero  small  kink  worst entry        analytic   numerical"
     "  relative error      h  verdict"
 )
 _COLUMNS = (
@@ -192,13 +192,15 @@ class GradientReport:
         return f"gradient check of {self.name} ({', '.join(facts)})"
 
     def _tables(self) -> list[str]:
-        lines = [_HEAD, *map(_row, self.checks.values())]
+        width = max(map(len, ["parameter", *self.checks, *self.penalty]))
+        head = f"{'parameter':<{width}}{_HEAD}"
+        lines = [head, *(_row(check, width) for check in self.checks.values())]
         if self.has_penalty:
             lines.insert(0, "data loss, without weight penalty:")
         if self.penalty:
             without = [c.key for c in self.penalty.values() if c.verdict in UNJUDGED]
-            rows = [_row(check) for key, check in self.penalty.items() if key not in without]
-            lines += ["weight penalty alone:", _HEAD, *rows]
+            judged = (check for key, check in self.penalty.items() if key not in without)
+            lines += ["weight penalty alone:", head, *(_row(check, width) for check in judged)]
             if without:
                 lines.append(f"without weight penalty: {', '.join(without)}")
         return lines
@@ -260,9 +262,9 @@ def _cells(check: ParameterCheck) -> list[str]:
     return [check.key, *(f"{int(count)}" for count in counts), *found, check.verdict]
 
 
-def _row(check: ParameterCheck) -> str:
+def _row(check: ParameterCheck, width: int) -> str:
     key, checked, zero, small, kink, index, analytic, numerical, error, h, verdict = _cells(check)
     return (
-        f"{key:<9}  {checked:>7}  {zero:>4}  {small:>5}  {kink:>4}  {index:<14}  {analytic:>11} "
-        f"{numerical:>11}  {error:>14}  {h:>5}  {verdict}"
+        f"{key:<{width}}  {checked:>7}  {zero:>4}  {small:>5}  {kink:>4}  {index:<14}  "
+        f"{analytic:>11} {numerical:>11}  {error:>14}  {h:>5}  {verdict}"
     )

@@ -12,13 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastnn._types import Array, Labels
+from fastnn._types import Array
 from fastnn.ops._memory import empty
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
-_I64 = np.dtype(np.int64)
 
 
 class _Unlocked:
@@ -36,11 +35,26 @@ class _Unlocked:
 
 
 def real(name: str, value: ArrayLike) -> Array:
-    """Return the value as an array of real numbers; raise TypeError if it is none."""
-    array = np.asarray(value)
+    """Return the value as an array of real numbers; raise TypeError or ValueError if it is none."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name}: expected an array of real numbers: {error}") from error
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected an array of real numbers, got dtype {array.dtype}")
+        raise TypeError(f"{name}: expected an array of real numbers, got {_kind(value, array)}")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError(f"{name}: expected numbers, got an array some of which are masked")
     return array
+
+
+def _kind(value: Any, array: Array) -> str:
+    """Return what an array that is not of real numbers is, and what to do."""
+    if array.dtype.kind != "O":
+        return f"dtype {array.dtype}"
+    if array.ndim:
+        return "dtype object; array.astype(float) converts numbers"
+    hint = "; its toarray() makes one" if hasattr(value, "toarray") else ""  # sparse ones of SciPy
+    return f"{'None' if value is None else type(value).__name__}{hint}"
 
 
 def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -190,23 +204,3 @@ def updated(
     if plain.flags.carray and plain.dtype == dtype:
         return plain
     return np.array(plain, dtype, order="C")
-
-
-def labels(given: NDArray[Any], n: int, classes: int) -> Labels:
-    """Return n labels as kernels take them, checked."""
-    if given.shape not in ((n,), (n, 1)):
-        raise ValueError(
-            f"t: expected {n} labels of shape ({n},) or targets of shape ({n}, {classes}), "
-            f"got shape {given.shape}"
-        )
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"t: expected labels of a whole-number dtype, got {given.dtype}")
-    if given.dtype is _I64 and given.ndim == 1 and given.flags.carray:
-        plain = given
-    else:
-        plain = np.require(given.reshape(n), _I64, ["C", "A", "W"])
-    # As numbers without a sign, negative ones are large.
-    if plain.view(np.uint64).max() >= classes:
-        wrong = given.max() if given.min() >= 0 else given.min()
-        raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {wrong}")
-    return plain

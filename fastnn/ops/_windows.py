@@ -59,3 +59,16 @@ def places(
             f"got shape {shape}"
         )
     return h // stride + 1, w // stride + 1
+
+
+def window(
+    pool_h: SupportsIndex, pool_w: SupportsIndex, stride: SupportsIndex | None
+) -> tuple[int, int, int]:
+    """Return height, width and stride of windows; the stride of square ones may be left out."""
+    ph, pw = size("pool_h", pool_h), size("pool_w", pool_w)
+    if stride is None and ph != pw:
+        raise ValueError(
+            f"stride: expected a number, the step both down and across, as the window of "
+            f"{ph} x {pw} is no square, got None"
+        )
+    return ph, pw, ph if stride is None else size("stride", stride)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._types import Array
-from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, labels, output
+from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
+from fastnn.ops._targets import expect_probabilities, labels
 
 _EXP = 10  # cost of an element against that of a cheap loop
 
@@ -35,7 +36,8 @@ def softmax_cross_entropy(
         Scores; at least one sample.
     t : array_like, shape (N,), (N, 1) or (N, C)
         Labels 0 .. C - 1, or one row of target probabilities a sample: one-hot, or any
-        other (0 log 0 counts as 0). Where both readings fit, shape (N, C) is targets.
+        other (0 log 0 counts as 0) that sums to 1 within rounding, as the gradient is that of
+        such rows alone. Where both readings fit, shape (N, C) is targets.
     dx : ndarray, shape (N, C), optional
         Where to put the gradient.
 
@@ -50,7 +52,8 @@ def softmax_cross_entropy(
     Raises
     ------
     ValueError
-        If the batch is empty, a label is out of range, or shapes do not fit together.
+        If the batch is empty, a label is out of range, a row of targets is no probabilities, or
+        shapes do not fit together.
     TypeError
         If labels are not whole numbers, or `x` is not of real numbers.
 
@@ -67,7 +70,11 @@ def softmax_cross_entropy(
     (x,), t = inputs(x=x), np.asarray(t)
     _expect_scores(x, "(N, C)")
     dense = t.shape == x.shape
-    target = _targets(t, x) if dense else labels(t, *x.shape)
+    if dense:
+        target = _targets(t, x)
+        expect_probabilities("t", target, t.dtype)
+    else:
+        target = labels(t, *x.shape)
     gradient = output("dx", dx, x.shape, x.dtype, x, target)
     losses = np.empty(x.shape[0], x.dtype)
     name = "softmax_cross_entropy_dense" if dense else "softmax_cross_entropy"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn._types import Array
 from fastnn.ops._arrays import deliver, expect_apart, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
-from fastnn.ops._windows import expect_images, images_shape, places, size
+from fastnn.ops._windows import expect_images, images_shape, places, window
 
 Places = NDArray[np.int32]
 
@@ -22,14 +22,13 @@ def max_pool(
     x: ArrayLike,
     pool_h: SupportsIndex,
     pool_w: SupportsIndex,
-    stride: SupportsIndex = 1,
+    stride: SupportsIndex | None = None,
     out: Array | None = None,
     argmax: Places | None = None,
 ) -> tuple[Array, Places]:
     """Largest element of each window of images.
 
-    There is no padding, and rows and columns that no whole window covers are left out. Windows
-    meet without overlap where the stride is their size; it is 1 if not given.
+    There is no padding, and rows and columns that no whole window covers are left out.
 
     Parameters
     ----------
@@ -37,8 +36,9 @@ def max_pool(
         Images.
     pool_h, pool_w : int
         Height and width of the windows.
-    stride : int
-        Step between windows.
+    stride : int, optional
+        Step between windows; that of square windows is their size if not given, so that they
+        meet without overlap.
     out : ndarray, shape (N, C, OH, OW), optional
         Where to put the largest elements.
     argmax : ndarray of int32, shape (N, C, OH, OW), optional
@@ -62,7 +62,7 @@ def max_pool(
     --------
     >>> import numpy as np
     >>> from fastnn import ops
-    >>> y, argmax = ops.max_pool(np.arange(16.0).reshape(1, 1, 4, 4), 2, 2, stride=2)
+    >>> y, argmax = ops.max_pool(np.arange(16.0).reshape(1, 1, 4, 4), 2, 2)
     >>> y
     array([[[[ 5.,  7.],
              [13., 15.]]]])
@@ -71,13 +71,13 @@ def max_pool(
     """
     (x,) = inputs(x=x)
     expect_images("x", x)
-    ph, pw, stride = size("pool_h", pool_h), size("pool_w", pool_w), size("stride", stride)
-    shape = (*x.shape[:2], *places("x", x.shape, ph, pw, stride))
+    ph, pw, step = window(pool_h, pool_w, stride)
+    shape = (*x.shape[:2], *places("x", x.shape, ph, pw, step))
     y = output("out", out, shape, x.dtype, x)
     where = output("argmax", argmax, shape, _I32, x)
     expect_apart({"out": out, "argmax": argmax})
     if y.size:
-        run("max_pool", x.size, x, ph, pw, stride, y, where)
+        run("max_pool", x.size, x, ph, pw, step, y, where)
     return deliver(out, y), deliver(argmax, where)
 
 
@@ -100,7 +100,7 @@ def max_pool_backward(
     input_shape: Sequence[SupportsIndex],
     pool_h: SupportsIndex,
     pool_w: SupportsIndex,
-    stride: SupportsIndex = 1,
+    stride: SupportsIndex | None = None,
     dx: Array | None = None,
 ) -> Array:
     """Gradient of :func:`max_pool`: dout goes to the first largest element of each window.
@@ -113,7 +113,8 @@ def max_pool_backward(
         Places of the largest elements, from the forward pass.
     input_shape : sequence of int
         Shape (N, C, H, W) of the input.
-    pool_h, pool_w, stride : int
+    pool_h, pool_w : int
+    stride : int, optional
         Those of the forward pass.
     dx : ndarray, shape (N, C, H, W), optional
         Where to put the result.
@@ -131,13 +132,13 @@ def max_pool_backward(
     """
     (dout,) = inputs(dout=dout)
     shape = images_shape("input_shape", input_shape)
-    ph, pw, stride = size("pool_h", pool_h), size("pool_w", pool_w), size("stride", stride)
-    expected = (*shape[:2], *places("input_shape", shape, ph, pw, stride))
+    ph, pw, step = window(pool_h, pool_w, stride)
+    expected = (*shape[:2], *places("input_shape", shape, ph, pw, step))
     expect_shape("dout", dout, expected, "to match images of shape {}", shape)
     where = _places(np.asarray(argmax), expected, ph * pw)
     result = output("dx", dx, shape, dout.dtype, dout, where)
     if result.size:
-        run("max_pool_backward", result.size, dout, where, ph, pw, stride, result)
+        run("max_pool_backward", result.size, dout, where, ph, pw, step, result)
     return deliver(dx, result)
 
 
@@ -147,7 +148,7 @@ def max_pool_backward_shared(
     y: ArrayLike,
     pool_h: SupportsIndex,
     pool_w: SupportsIndex,
-    stride: SupportsIndex = 1,
+    stride: SupportsIndex | None = None,
     dx: Array | None = None,
 ) -> Array:
     """Gradient of :func:`max_pool`, shared equally by all largest elements of a window.
@@ -162,7 +163,8 @@ def max_pool_backward_shared(
         The input.
     y : array_like, shape (N, C, OH, OW)
         The output.
-    pool_h, pool_w, stride : int
+    pool_h, pool_w : int
+    stride : int, optional
         Those of the forward pass.
     dx : ndarray, shape (N, C, H, W), optional
         Where to put the result.
@@ -180,11 +182,11 @@ def max_pool_backward_shared(
     """
     dout, x, y = inputs(dout=dout, x=x, y=y)
     expect_images("x", x)
-    ph, pw, stride = size("pool_h", pool_h), size("pool_w", pool_w), size("stride", stride)
-    shape = (*x.shape[:2], *places("x", x.shape, ph, pw, stride))
+    ph, pw, step = window(pool_h, pool_w, stride)
+    shape = (*x.shape[:2], *places("x", x.shape, ph, pw, step))
     expect_shape("dout", dout, shape, "to match x of shape {}", x.shape)
     expect_shape("y", y, shape, "like dout")
     result = output("dx", dx, x.shape, x.dtype, dout, x, y)
     if result.size:
-        run("max_pool_backward_shared", x.size, dout, x, y, ph, pw, stride, result)
+        run("max_pool_backward_shared", x.size, dout, x, y, ph, pw, step, result)
     return deliver(dx, result)

@@ -61,6 +61,12 @@ class _Span(Range):
     # rule (0 and 1 of a share), those of a logarithmic one powers of ten that somebody guessed.
     _open: ClassVar[bool] = False
 
+    def __new__(cls, *ends: Any, **settings: Any) -> _Span:
+        if len(ends) == 1 and isinstance(ends[0], (list, tuple)):
+            wanted = f"{cls.__name__}({', '.join(map(repr, ends[0]))})"
+            raise TypeError(f"low, high: expected two numbers, {wanted}, got {ends[0]!r} as one")
+        return super().__new__(cls)
+
     def _scaled(self, value: float) -> float:
         return value
 
@@ -68,7 +74,7 @@ class _Span(Range):
         return value
 
     def _new(self, low: float, high: float) -> Range:
-        return type(self)(low, high)  # type: ignore[call-arg]
+        return type(self)(low, high)
 
     def _position(self, value: float) -> float:
         """Return where a value lies: 0 at the lower end, 1 at the upper one."""
@@ -266,6 +272,11 @@ class Choice(Range):
     def __init__(self, *options: str | bool | int | float | None) -> None:
         if not options:
             raise ValueError("options: expected at least one, got none")
+        if len(options) == 1 and isinstance(options[0], (list, tuple, set, dict)):
+            wanted = f"Choice({', '.join(map(repr, options[0]))})"
+            raise TypeError(
+                f"options: expected each by itself, {wanted}, got {options[0]!r} as one"
+            )
         for option in options:
             if not isinstance(option, (str, bool, int, float, type(None))):
                 raise TypeError(
@@ -308,8 +319,25 @@ def checked(ranges: Any) -> dict[str, Range]:
         if not isinstance(name, str):
             raise TypeError(f"ranges: expected names, got {name!r}")
         if type(range_) not in _KINDS.values():
-            raise TypeError(f"ranges: {name}: expected Log, Uniform, Int or Choice, got {range_!r}")
+            raise TypeError(
+                f"ranges: {name}: expected Log, Uniform, Int or Choice, got {range_!r}"
+                + _hint(range_)
+            )
     return dict(ranges)
+
+
+def _hint(given: Any) -> str:
+    """Return which range stands for a value."""
+    if isinstance(given, (list, tuple)):
+        values = ", ".join(map(repr, given))
+        kinds = ["Choice"]
+        if len(given) == 2 and all(isinstance(end, (int, float)) for end in given):
+            whole = all(isinstance(end, int) for end in given)
+            kinds = ["Log", "Uniform", *(["Int"] if whole else []), *kinds]
+        return f"; as {' or '.join(f'{kind}({values})' for kind in kinds)}"
+    if isinstance(given, (str, bool, int, float)):
+        return f"; a value that stays the same is one for the training, or Choice({given!r})"
+    return ""
 
 
 def to_json(range_: Range) -> list[Any]:

@@ -122,7 +122,7 @@ BAD = [
      ValueError, r"input_shape: expected a whole number from 0"),
     (ops.max_pool, {"x": values(6, 5), "pool_h": 2, "pool_w": 2}, ValueError,
      r"x: expected 4 axes"),
-    (ops.max_pool, {"x": values(2, 3, 6, 5), "pool_h": 7, "pool_w": 2}, ValueError,
+    (ops.max_pool, {"x": values(2, 3, 6, 5), "pool_h": 7, "pool_w": 2, "stride": 1}, ValueError,
      r"x: expected images that a window of 7 x 2 fits in, got shape \(2, 3, 6, 5\)"),
     (ops.max_pool_backward, pool_back(dout=values(1, 1, 2, 3)), ValueError,
      r"dout: expected shape \(1, 1, 2, 2\) to match images of shape \(1, 1, 4, 4\), got"),
