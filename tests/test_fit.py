@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+import signal
 import warnings
 from types import SimpleNamespace
 
@@ -533,9 +534,8 @@ def test_interrupted_while_validating(monkeypatch):
     assert (history.loss, history.val_loss) == (expected.loss, expected.val_loss)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_between_stretches_keeps_the_record(fake):
-    import signal
-
     route = fake(after_step=lambda: len(route.rows) == 3 and signal.raise_signal(signal.SIGINT))
     net = network()
     with pytest.raises(KeyboardInterrupt):

@@ -243,6 +243,7 @@ def interrupting(net, number):
     return net
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_the_end_of_the_step():
     net, other = network(), network()
     route = steps(interrupting(net, 2), optimizers.Adam())
@@ -277,6 +278,7 @@ def test_where_the_signal_is_not_handled_in_python(handler):
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_nested_holds_wait_for_the_outermost():
     done = []
     with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
