@@ -11,6 +11,15 @@ SEEDS = range(3)
 TIMES = 4  # the largest of three draws is not the largest there is
 
 
+def of_softmax(scores):
+    """Return how far, relatively, two may be that compute softmax, or the loss absolutely.
+
+    Differences of up to 2 max |x| are rounded before exp, exp itself to some units, and sums of
+    as many terms as there are classes after.
+    """
+    return (2 * np.abs(scores).max() + scores.shape[1] + 8) * np.finfo(scores.dtype).eps
+
+
 def moved(array, rng, terms):
     """Return the numbers, moved by what a sum of so many terms may differ by in another order."""
     unit = terms * np.finfo(array.dtype).eps * rng.uniform(-1, 1, array.shape)
