@@ -292,6 +292,15 @@ def test_nested_holds_wait_for_the_outermost():
     assert done == ["inner", "outer"]
 
 
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_comes_through_beside_an_error():
+    with pytest.raises(KeyboardInterrupt) as found:  # noqa: SIM117
+        with interrupts.held():
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("no")
+    assert str(found.value.__context__) == "no"
+
+
 def test_other_threads_train_too():
     results = []
     thread = threading.Thread(
