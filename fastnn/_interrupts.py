@@ -56,4 +56,4 @@ def held() -> Iterator[Held]:
     finally:
         _outermost = None
         signal.signal(signal.SIGINT, handler)
-    here.release()
+        here.release()  # also where an error ends the block, which someone may catch and go on

@@ -1,7 +1,9 @@
-"""What all tests share: reproducible hypothesis runs that say how to repeat a failure."""
+"""What all tests share: reproducible hypothesis runs that say how to repeat a failure, Ctrl-C."""
 
 import os
+import signal
 
+import pytest
 from hypothesis import settings
 
 # Where nothing was compiled before, it would be said on the standard error that tests read.
@@ -9,3 +11,11 @@ os.environ["FASTNN_QUIET"] = "1"
 
 settings.register_profile("fastnn", derandomize=True, print_blob=True)
 settings.load_profile("fastnn")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C raise KeyboardInterrupt, also where the process that ran pytest ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

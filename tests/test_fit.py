@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+import signal
 import time
 import warnings
 from types import SimpleNamespace
@@ -166,17 +167,16 @@ def test_optimizers_by_name(name, layerwise):
     expect_same(everything(net), everything(other))
 
 
-def test_an_optimizer_of_the_users_own():
+def test_an_optimizer_of_the_users_own(layerwise):
     class Plain:
         def update(self, params, grads):
             for key, p in params.items():
-                p -= 0.1 * grads[key]
+                p -= 0.125 * grads[key]  # a product without rounding
 
     net, other = network(), network()
     history = fit(net, optimizer=Plain())
-    fit(other, optimizer=optimizers.SGD(0.1))
-    for key, p in other.params.items():
-        np.testing.assert_allclose(net.params[key], p, rtol=1e-4, atol=1e-5, err_msg=key)
+    fit(other, optimizer=optimizers.SGD(0.125))
+    expect_same(everything(net), everything(other))
     assert math.isnan(history.lr[0])
     with pytest.raises(TypeError, match="^schedule: expected an optimizer with a number `lr`"):
         fit(optimizer=Plain(), schedule=np.ones_like)
@@ -305,11 +305,12 @@ def test_losses_and_hits_are_means_over_samples(fake):
 
 
 def test_validation_is_inference_without_penalty():
-    net, held_out = full_network(weight_decay_lambda=0.1), data(2500, seed=801)
+    net = full_network(weight_decay_lambda=0.1, dtype="float64")
+    held_out = data(2500, seed=801)
     history = fit(net, validation=held_out, epochs=1)
     loss, _ = ops.softmax_cross_entropy(net.predict(held_out[0]), held_out[1])
-    # Tiles of the data and the whole differ by the rounding of float32.
-    assert abs(history.val_loss[0] - loss) < 100 * np.finfo(np.float32).eps * loss
+    # A mean over tiles of the data, and one over the whole.
+    assert abs(history.val_loss[0] - loss) < 2500 * np.finfo(float).eps * loss
     assert history.val_accuracy == [net.accuracy(*held_out)]
 
 
@@ -566,9 +567,8 @@ def test_interrupted_while_validating(monkeypatch):
     assert (history.loss, history.val_loss) == (expected.loss, expected.val_loss)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_between_stretches_keeps_the_record(fake):
-    import signal
-
     route = fake(after_step=lambda: len(route.rows) == 3 and signal.raise_signal(signal.SIGINT))
     net = network()
     with pytest.raises(KeyboardInterrupt):
@@ -687,7 +687,9 @@ def test_gradient_of_the_squared_error(use_batchnorm):
         # Differences are good to h^2 = 1e-8 of the third derivative, and to eps / h.
         error = np.linalg.norm(analytic[key] - n)
         assert error < 1e-6 * np.linalg.norm(n) + 1e-10, key
-    assert abs(net.loss(x, t) - net._penalty() - np.sum((net.predict(x) - t) ** 2) / 40) < 1e-12
+    data_loss = np.sum((net.predict(x) - t) ** 2) / 40
+    limit = 2 * t.size * np.finfo(float).eps * net.loss(x, t)
+    assert abs(net.loss(x, t) - net._penalty() - data_loss) < limit
 
 
 def test_trajectory_with_the_squared_error(layerwise):
@@ -708,9 +710,11 @@ def test_trajectory_with_the_squared_error(layerwise):
             losses.append(np.sum(error**2) / 2 / len(error))
             W = W - 0.1 * 0.5 * x[rows].T @ error / len(error)
             b = b - 0.1 * error.mean(axis=0)
-    np.testing.assert_allclose(history.step_losses, losses, rtol=1e-12)
-    np.testing.assert_allclose(net.params["W1"], W, rtol=1e-12)
-    np.testing.assert_allclose(net.params["b1"], b, rtol=1e-11)
+    # Eight steps, each of which sums over 64 samples and adds less to W and b than stands there.
+    limit = 8 * 64 * np.finfo(float).eps
+    np.testing.assert_allclose(history.step_losses, losses, rtol=2 * limit)
+    np.testing.assert_allclose(net.params["W1"], W, rtol=0, atol=limit * np.abs(x).max())
+    np.testing.assert_allclose(net.params["b1"], b, rtol=0, atol=limit)
     assert history.metrics == ("loss",) and history.accuracy == []
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import rounding
 
 from fastnn import layers, ops
 from fastnn.config import use_backend
@@ -635,14 +636,12 @@ def test_softmax_with_loss_closed_form(form, dtype):
     y = np.exp(x.astype(np.float64))
     y /= y.sum(axis=1, keepdims=True)
     dense = np.eye(classes)[t] if t.ndim == 1 else t
-    # Sums over the classes, exp to 4 units in the last place, arguments up to max |x|.
-    eps = np.finfo(dtype).eps
-    rounding = (classes + 4 + 2 * np.abs(x).max()) * eps
+    limit = rounding.of_softmax(x)
     expected = -np.sum(dense * np.log(y)) / n
-    assert abs(loss - expected) < rounding * expected
+    assert abs(loss - expected) < limit * expected
     assert loss == layer.loss and layer.t is t
-    np.testing.assert_allclose(layer.y, y, rtol=rounding)
-    np.testing.assert_allclose(layer.backward(), (y - dense) / n, rtol=0, atol=rounding / n)
+    np.testing.assert_allclose(layer.y, y, rtol=limit)
+    np.testing.assert_allclose(layer.backward(), (y - dense) / n, rtol=0, atol=limit / n)
 
 
 @pytest.mark.parametrize("shape", ["(N, 1)", "one-hot", "uint8"])

@@ -482,12 +482,12 @@ PROCESS = """
     def train(trial):
         global count
         count += 1
+        (folder / f"training-{me}").touch()
+        while len(list(folder.glob("training-*"))) < 2:  # each has one, however late it started
+            time.sleep(0.01)
         time.sleep(0.01)
         return trial["d"]
 
-    (folder / f"ready-{me}").touch()
-    while len(list(folder.glob("ready-*"))) < 2:
-        time.sleep(0.01)
     ranges = {"lr": Log(1e-6, 1e-2), "d": Uniform(0, 1)}
     result = search(train, ranges, 30, seed=seed, storage=folder / "trials.log", verbose=False)
     print(count, len(result))

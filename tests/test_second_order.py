@@ -28,8 +28,8 @@ def network(hidden=(6,), **settings):
     return MultiLayerNetExtend(D, hidden, C, **settings)
 
 
-def linear(**settings):
-    return MultiLayerNet(D, [], C, dtype="float64", seed=0, **settings)
+def linear(dtype="float64", **settings):
+    return MultiLayerNet(D, [], C, dtype=dtype, seed=0, **settings)
 
 
 def flat(arrays):
@@ -146,13 +146,15 @@ def test_an_exception_leaves_the_last_iteration(method):
 
 
 def test_lbfgs_of_float32():
-    net, (x, t) = network(dtype="float32"), data()
+    """It goes down to the minimum, as far as losses in float32 tell it from others."""
+    x, t, W, b = least_squares(0.1)
+    net = linear("float32", loss="mean_squared_error", weight_decay_lambda=0.1)
     result = lbfgs(net, x, t, 50, verbose=False)
     assert net.params["W1"].dtype == np.float32
-    assert result.loss[-1] == pytest.approx(net.loss(x, t), rel=1e-6)
-    double = lbfgs(network(), x, t, 50, verbose=False)
-    assert result.loss[-1] == pytest.approx(double.loss[-1], abs=0.02)
-    assert result.loss[-1] < 0.5 * result.loss[0]
+    rounding = x.size * float(np.finfo(np.float32).eps)
+    assert result.loss[-1] == pytest.approx(net.loss(x, t), rel=rounding)
+    least = 0.5 * np.sum((x @ W + b - t) ** 2) / len(x) + 0.05 * np.sum(W**2)
+    assert result.loss[-1] == pytest.approx(least, rel=rounding)
 
 
 @pytest.mark.parametrize("pixels", [np.uint8, np.float32])
@@ -171,8 +173,11 @@ def test_batch_normalisation_has_the_statistics_of_all_samples():
     result = lbfgs(net, x, t, 20, verbose=False)
     z = x @ net.params["W1"] + net.params["b1"]
     norm = net.layers["BatchNorm1"]
-    np.testing.assert_allclose(norm.running_mean, z.mean(axis=0), rtol=1e-11)
-    np.testing.assert_allclose(norm.running_var, z.var(axis=0), rtol=1e-11)
+    limit = len(z) * EPS * np.abs(z).max()
+    np.testing.assert_allclose(norm.running_mean, z.mean(axis=0), rtol=0, atol=limit)
+    limit *= np.abs(z).max()
+    np.testing.assert_allclose(norm.running_var, z.var(axis=0), rtol=0, atol=limit)
+    # The loss in training and that of the statistics: roundings, of which norms make more.
     assert net.loss(x, t) == pytest.approx(result.loss[-1], rel=1e-10)
 
 
@@ -236,7 +241,9 @@ def test_damping_shortens_the_step():
     )  # fmt: skip
     newton(net, x, t, 1, damping=3.0, verbose=False)
     step = np.linalg.solve(curvature + 3 * np.eye(len(gradient)), -gradient)
-    np.testing.assert_allclose(flat(net.params), before + step, rtol=0, atol=1e-12)
+    limit = len(step) * np.linalg.cond(curvature + 3 * np.eye(len(step))) * EPS
+    limit *= np.abs(before).max() + np.abs(step).max()
+    np.testing.assert_allclose(flat(net.params), before + step, rtol=0, atol=limit)
 
 
 def test_newton_converges_quadratically():
@@ -247,7 +254,7 @@ def test_newton_converges_quadratically():
     norms = [norm for norm in result.gradient_norm if norm < 0.05]
     assert len(norms) >= 5
     for before, after in pairwise(norms):
-        assert after < 15 * before**2 + EPS
+        assert after < 15 * before**2 + len(x) * EPS
 
 
 def test_a_flat_direction_is_left_out():

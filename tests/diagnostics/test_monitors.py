@@ -85,7 +85,9 @@ def test_activations_and_gradients(activation):
     gradients = activation_gradients(net, x, t)
     assert list(gradients) == [*names, "Affine3"]
     for got, expected in zip([*seen.values(), *gradients.values()], [y1, y2, g1, g2, g3], strict=True):  # fmt: skip # noqa: E501
-        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
+        # Three layers forward and three back, each with sums of D or 8 terms.
+        limit = 6 * max(D, 8) * EPS64 * np.abs(expected).max()
+        np.testing.assert_allclose(got, expected, rtol=0, atol=limit)
 
 
 def test_activations_are_those_before_dropout_and_after_normalisation():
@@ -190,7 +192,8 @@ def test_ratio_of_an_sgd_step_is_rate_times_gradient():
     ratios = update_ratio(before, net.params)
     for key in ("W1", "W2", "W3"):
         expected = np.linalg.norm(0.1 * grads[key]) / np.linalg.norm(before[key])
-        assert ratios[key] == pytest.approx(expected, rel=1e-10)
+        # Its parameters are rounded, of which the step is that part.
+        assert ratios[key] == pytest.approx(expected, rel=before[key].size * EPS64, abs=2 * EPS64)
 
 
 # --- a monitor in a training -------------------------------------------------------------

@@ -11,6 +11,7 @@ OPTIMIZERS = {
     "RMSprop": {"lr": 0.05, "decay_rate": 0.9},
     "Adam": {"lr": 0.05, "beta1": 0.8, "beta2": 0.99},
 }
+# Of three steps, each of which rounds two or three times.
 ROUNDING = 8 * np.finfo(np.float32).eps
 
 

@@ -17,11 +17,16 @@ print(sum(kernels.relu.stats.cache_misses.values()), cache.folder())
 """
 
 
+def environment(**variables):
+    """Return the variables of this process, of fastnn's the vector width alone, and others."""
+    kept = {k: v for k, v in os.environ.items() if k[:7] != "FASTNN_" or k == "FASTNN_VECTOR_BITS"}
+    return kept | {k: str(v) for k, v in variables.items()}
+
+
 def run(script, **variables):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("FASTNN_")}
     return subprocess.run(
         [sys.executable, "-W", "default", "-c", script],
-        env=environment | {"FASTNN_QUIET": "1"} | {k: str(v) for k, v in variables.items()},
+        env=environment(FASTNN_QUIET=1, **variables),
         capture_output=True,
         text=True,
         check=False,
@@ -131,7 +136,7 @@ def test_edit_in_another_file_is_seen(tmp_path):
 
 
 def test_processes_that_start_at_once(tmp_path):
-    variables = dict(os.environ, FASTNN_CACHE_DIR=str(tmp_path))
+    variables = environment(FASTNN_CACHE_DIR=tmp_path)
     started = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", RELU], env=variables)
         for _ in range(8)
