@@ -270,7 +270,7 @@ def test_every_vector_width(bits):
 
 
 def test_bad_vector_width():
-    done = run("import fastnn", FASTNN_VECTOR_BITS="100")
+    done = run("from fastnn import ops", FASTNN_VECTOR_BITS="100")
     assert done.returncode == 1
     assert "FASTNN_VECTOR_BITS: expected one of (512, 256, 128), got '100'" in done.stderr
 

@@ -386,7 +386,7 @@ def test_environment_variables():
     ],
 )
 def test_bad_environment_variables(name, value, message):
-    done = run("import fastnn", **{name: value})
+    done = run("from fastnn import ops", **{name: value})
     assert done.returncode == 1
     assert message in done.stderr
 
