@@ -50,6 +50,7 @@ dashboard: $(VENV)/asv.stamp
 		--commits $(COMMITS) --port $(PORT) $(DASHBOARD)
 
 $(VENV)/%.stamp: pyproject.toml hatch_build.py | $(BIN)/python
+	@echo "installing what is needed into $(VENV): half a minute or more"
 	$(PIP) install --editable '.[$*]'
 	touch $@
 

@@ -24,6 +24,9 @@ Submodules are loaded at first use: ``import fastnn`` is enough for ``fastnn.dat
 
 import sys as _sys
 from importlib import import_module as _import_module
+from os.path import dirname as _dirname
+from os.path import isdir as _isdir
+from os.path import join as _join
 from typing import TYPE_CHECKING
 
 from fastnn import _distribution
@@ -124,5 +127,8 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
     def __dir__():
         return ["__version__", *__all__]
 
+
+if not _isdir(_join(__path__[0], "kernels")):  # in a clone, where they stand beside it
+    __path__.append(_dirname(__path__[0]))
 
 _distribution.warn_of_others(__path__[0])

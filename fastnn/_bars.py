@@ -14,7 +14,7 @@ from fastnn import _compiling as compiling
 
 __all__ = ["Progress"]
 
-EVERY = 10.0  # seconds between two lines
+AFTER, EVERY = 1.0, 10.0  # seconds before the first line, and between two
 
 Facts = Callable[[], Mapping[str, object]]
 
@@ -46,7 +46,8 @@ class Progress:
     done : int
         Where it starts.
     lines : bool
-        Whether to print, where there is no bar, a line every ten seconds and one at the end.
+        Whether to print, where there is no bar, a line after a second, then every ten seconds,
+        and one at the end.
         Without it those given to :meth:`write` are all.
     **settings
         More arguments of ``tqdm.tqdm``.
@@ -71,7 +72,7 @@ class Progress:
         self._total, self._unit, self._name = total, unit.strip(), settings.get("desc")
         self._done = self._printed = done
         self._facts: Facts = dict
-        self._time = time.perf_counter()
+        self._due = time.perf_counter() + AFTER  # when to print the next line
         self._thread, self._compiled = threading.get_ident(), compiling.spent()
         notebook = _in_notebook()
         if show and (notebook or _in_terminal()):
@@ -108,7 +109,7 @@ class Progress:
         self._done += count
         self._facts = facts or self._facts
         if self.bar is None:
-            if time.perf_counter() - self._time >= EVERY:
+            if time.perf_counter() >= self._due:
                 self._print()
             return
         if threading.get_ident() == self._thread and not self.bar.disable:
@@ -121,7 +122,7 @@ class Progress:
 
     def _print(self) -> None:
         """Print how far it is, on standard error like a bar."""
-        self._time, self._printed = time.perf_counter(), self._done
+        self._due, self._printed = time.perf_counter() + EVERY, self._done
         if not (self._show and self._lines) or sys.stderr is None:
             return
         of = "" if self._total is None else f"/{self._total:,}"

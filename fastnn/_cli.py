@@ -178,7 +178,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fastnn") -> int:
     if not hasattr(parsed, "run"):  # asked for nothing
         parser.print_help()
         return 0
-    return int(parsed.run(parsed))
+    try:
+        return int(parsed.run(parsed))
+    except BrokenPipeError:  # as of `fastnn info | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _print_info(parsed: argparse.Namespace) -> int:
@@ -202,6 +206,8 @@ def _compile(parsed: argparse.Namespace) -> int:
             print(name, flush=True)
         return 0
     start, before = time.perf_counter(), _compiled()
+    if not before:
+        print("compiling all kernels for this machine, in a minute or two", flush=True)
     failed = _compile_each(_warmup.DTYPES)
     if failed:
         print(f"warmup: {failed}", file=sys.stderr)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import threading
 import time
@@ -20,8 +21,9 @@ from fastnn.kernels import cache
 
 __all__ = ["clock", "spent", "task"]
 
-AFTER, EVERY = 1.0, 10.0  # seconds of compiling before the first line, and between two
-PAUSE = 2.0  # seconds without any, after which the count begins anew
+# Seconds of compiling before the first line; then between lines on two kernels, or on the same.
+AFTER, BETWEEN, EVERY = 1.0, 2.0, 10.0
+PAUSE = 1.0  # seconds without any, after which the next line is a first one
 
 
 class _Local(threading.local):
@@ -78,10 +80,10 @@ class _Speaker(event.Listener):
         self.forget()
         self._introduced = self._closed = False
         self._count = 0
-        self._seconds = 0.0  # since the process began
-        self._burst = 0.0  # since the last pause
-        self._next = AFTER  # how many of these are due to be spoken of
-        self._ended = -PAUSE
+        self._seconds = 0.0
+        self._first = 0.0  # when compiling began after a pause
+        self._ended = self._said = -math.inf
+        self._spoken_of = ""
 
     def forget(self) -> None:
         """Begin without a thread: in a forked child."""
@@ -110,7 +112,7 @@ class _Speaker(event.Listener):
             return
         self._begin = time.perf_counter()
         if self._begin - self._ended > PAUSE:
-            self._burst, self._next = 0.0, AFTER
+            self._first = self._begin
         name = f"{module.removeprefix('fastnn.kernels.')}.{kernel.__name__.strip('_')}"
         if _local.what:
             name = f"{_local.what}, part {_local.done + 1} of {_local.parts} ({name})"
@@ -132,14 +134,18 @@ class _Speaker(event.Listener):
         self._ended = time.perf_counter()
         self._count += 1
         self._seconds += self._ended - self._begin
-        self._burst += self._ended - self._begin
         _local.done += 1
 
     def _wait(self, name: str, over: threading.Event) -> None:
-        begin, burst = self._begin, self._burst
-        while not over.wait(max(0.0, self._next - burst - (time.perf_counter() - begin))):
-            self._next += EVERY
-            say(self._line(name, time.perf_counter() - begin))
+        begin = self._begin
+        while not over.wait(max(0.0, self._due(name) - time.perf_counter())):
+            self._said, self._spoken_of = time.perf_counter(), name
+            say(self._line(name, self._said - begin))
+
+    def _due(self, name: str) -> float:
+        """Return when to speak of a kernel."""
+        between = EVERY if name == self._spoken_of else BETWEEN
+        return max(self._first + AFTER, self._said + between)
 
     def _line(self, name: str, seconds: float) -> str:
         if self._introduced:

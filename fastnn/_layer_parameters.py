@@ -23,6 +23,8 @@ _ATTRIBUTES = {
     layers.BatchNormalization: ("gamma", "beta"),
 }
 _USUAL = ("W", "b", "gamma", "beta")
+# What people call the gradient of an array, by the array's name.
+_GRADIENTS = ("d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "{}_gradient")
 OURS = frozenset(kind for kind in vars(layers).values() if isinstance(kind, type))
 
 
@@ -333,12 +335,15 @@ class Held(NamedTuple):
         """Say whether it has outlasted a pass that has left a gradient beside it."""
         if self.inner:
             return True
-        gradient = getattr(self.owner, f"d{self.name}", None)
-        return (
-            getattr(self.owner, self.name, None) is self.array
-            and isinstance(gradient, np.ndarray)
-            and gradient.shape == self.array.shape
-        )
+        return getattr(self.owner, self.name, None) is self.array and bool(self.gradient())
+
+    def gradient(self) -> str:
+        """Return the name under which a gradient stands beside it, "" if there is none."""
+        for form in _GRADIENTS:
+            value = getattr(self.owner, form.format(self.name), None)
+            if isinstance(value, np.ndarray) and value.shape == self.array.shape:
+                return form.format(self.name)
+        return ""
 
     def message(self, why: str) -> str:
         """Return what is wrong, and what to do."""
@@ -388,5 +393,5 @@ def expect_declared(held: list[Held]) -> None:
         if each.looks_learnable():
             why = "a parameter of a layer within it"
             if not each.inner:
-                why = f"for which backward has left d{each.name}"
+                why = f"for which backward has left {each.gradient()}"
             raise ValueError(each.message(why))

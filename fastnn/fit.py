@@ -293,7 +293,10 @@ def _run(
                         _warn_of_validation(validated[0], held_out, history.epochs + 1)
                 _record(history, runner, schedule, *validated)
             progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
-            if any([callback.on_epoch_end(history.epochs) for callback in called]):
+            ending = [c for c in called if c.on_epoch_end(history.epochs)]
+            if ending:
+                names = ", ".join(type(callback).__name__ for callback in ending)
+                progress.write(f"{names}: the training ends here")
                 break
     for callback in called:
         callback.on_train_end()
@@ -326,6 +329,7 @@ def _train(
     epoch = history.epochs * history.steps_per_epoch  # its first step
     begin = first = len(history.step_losses)  # in the middle if the epoch was interrupted
     factors = _factors(schedule, first, end)
+    runner.expect_rates(factors, first)
     while begin < end:
         stops = [_stop(callback, begin) for callback in callbacks]
         stop = min([end, *(step for step in stops if step is not None)])

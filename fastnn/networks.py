@@ -40,7 +40,7 @@ from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
-from fastnn.ops._targets import expect_comparable
+from fastnn.ops._targets import expect_comparable, expect_range
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
@@ -271,6 +271,7 @@ class MultiLayerNetExtend:
         ndarray, shape (N, output_size)
         """
         given = real("x", x)
+        adopt(self)
         first: Any = next(iter(self.layers.values()), None)
         if type(first) in _AFFINE and given.ndim > 1:
             features = len(first.W)
@@ -339,8 +340,9 @@ class MultiLayerNetExtend:
         Raises
         ------
         TypeError, ValueError
-            If there is no sample, the number of targets differs, labels are no whole numbers, or
-            the network is trained on the squared error of a single output, which has no classes.
+            If there is no sample, the number of targets differs, labels are no whole numbers or out
+            of range, or the network is trained on the squared error of a single output, which has
+            no classes.
         """
         t = np.asarray(t)
         if isinstance(self.last_layer, layers.IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
@@ -356,6 +358,7 @@ class MultiLayerNetExtend:
                 f"t: expected targets for {predicted.size} samples, at least one, "
                 f"got shape {t.shape}"
             )
+        expect_range(labels, self.output_size)
         return float(np.mean(predicted == labels))
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:

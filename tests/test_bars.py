@@ -43,10 +43,10 @@ def test_lines_come_now_and_then_and_at_the_end(now, capsys):
     assert out == ""
     lines = [line.split(",") for line in err.splitlines()]
     assert [float(line[0].split()[1].split("/")[0]) for line in lines[:2]] == pytest.approx(
-        [100, 200],
+        [10, 110],
         abs=1,  # tenths of a second add up to a little less, or more
     )
-    assert err.splitlines()[-1] == "descent: 250/1,000 steps, loss 249" and len(lines) == 3
+    assert err.splitlines()[-1] == "descent: 250/1,000 steps, loss 249" and len(lines) == 4
 
 
 @pytest.mark.parametrize("settings", [{"show": False}, {"lines": False}])

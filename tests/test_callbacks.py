@@ -208,9 +208,9 @@ def test_a_resumed_training_has_the_same_bits(name, tmp_path):
 def test_a_training_from_its_file_alone(lengths, tmp_path):
     """Network, optimizer, schedule, clipping, average and order of samples are in the file."""
     path = tmp_path / "checkpoint.npz"
-    schedule = schedules.warmup(3, then=schedules.cosine(9))
+    schedule = schedules.warmup(3, then=schedules.cosine(14))
     if lengths == "epochs":
-        schedule = schedules.warmup(epochs=0.5, then=schedules.cosine(epochs=1.5))
+        schedule = schedules.warmup(epochs=0.5, then=schedules.cosine(epochs=3.5))
 
     def settings():
         return {
@@ -580,3 +580,14 @@ def test_what_is_monitored_must_be_there(callback):
     with pytest.raises(ValueError, match=r"monitor: expected one of loss, accuracy.*validation="):
         fit(net, callbacks=[callback])
     expect_same(everything(net), everything(network()))
+
+
+def test_who_ends_a_training_is_told(capsys):
+    fit(
+        network(),
+        30,
+        validation=0.2,
+        verbose=True,
+        callbacks=[EarlyStopping(patience=1, min_delta=9)],
+    )
+    assert capsys.readouterr().out.splitlines()[-1] == "EarlyStopping: the training ends here"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
+from processes import environment
 
 from fastnn import MultiLayerNet, program
 from fastnn import _compiling as compiling
@@ -18,12 +19,12 @@ from fastnn.kernels import cache
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
 from fastnn import _compiling as compiling, ops
-compiling.AFTER, compiling.EVERY = 0, 1e6
+compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 ops.relu(np.ones(3))
 """
 IN_A_THREAD = """
 from fastnn import _compiling as compiling, ops
-compiling.AFTER, compiling.EVERY = 0, 1e6
+compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 worker = threading.Thread(target=ops.relu, args=(np.ones(3),))
 worker.start()
 worker.join()
@@ -31,7 +32,7 @@ worker.join()
 IN_A_CHILD = """
 import os
 from fastnn import _compiling as compiling, ops
-compiling.AFTER, compiling.EVERY = 0, 1e6
+compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 child = os.fork()
 if not child:
     ops.relu(np.ones(3))
@@ -42,10 +43,9 @@ assert os.waitpid(child, 0)[1] == 0
 
 def printed(folder, script=RELU, **variables):
     """Return what a process with this cache folder prints on standard error."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("FASTNN_")}
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + script],
-        env=environment | {"FASTNN_CACHE_DIR": str(folder)} | variables,
+        env=environment(FASTNN_CACHE_DIR=folder, **variables),
         capture_output=True,
         text=True,
         check=False,
@@ -163,8 +163,8 @@ def event(name="_layer", module="fastnn.kernels.affine"):
 
 
 def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
-    monkeypatch.setattr(compiling, "AFTER", 0.0)
-    monkeypatch.setattr(compiling, "EVERY", 0.0)
+    for name in ("AFTER", "BETWEEN", "EVERY"):
+        monkeypatch.setattr(compiling, name, 0.0)
     speaker = compiling._Speaker()
     speaker.on_start(event())
     assert lines.come()
@@ -198,6 +198,17 @@ def test_short_ones_in_a_row_count_together(lines, now, monkeypatch, pause):
         assert lines.come()
     speaker.on_end(event())
     assert len(lines.said) == (pause == 0)
+
+
+def test_another_kernel_is_spoken_of_sooner_than_the_same(lines, now, monkeypatch):
+    monkeypatch.setattr(compiling, "AFTER", 0.0)
+    speaker = compiling._Speaker()
+    speaker.on_start(event())
+    assert lines.come()
+    begin = now.time
+    assert speaker._due("affine.layer") == begin + compiling.EVERY
+    assert speaker._due("affine.other") == begin + compiling.BETWEEN
+    speaker.on_end(event())
 
 
 def test_what_is_not_ours_is_not_spoken_of(lines, monkeypatch):

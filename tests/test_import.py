@@ -1,7 +1,9 @@
 """``import fastnn``: submodules and names that load at first use."""
 
+import pathlib
 import pickle
 import pkgutil
+import shutil
 import subprocess
 import sys
 
@@ -81,3 +83,16 @@ def test_pickle():
 
 def test_readme_way_of_installing_the_book():
     run("import fastnn; fastnn.dropin.install('dlfs'); from common.functions import softmax")
+
+
+def test_a_clone_beside_an_ordinary_install(tmp_path):
+    # Python finds the package of the clone first, and there the kernels stand beside it.
+    (package,) = fastnn.__path__
+    clone = tmp_path / "clone"
+    links = shutil.ignore_patterns("kernels", "__pycache__")
+    shutil.copytree(package, clone / "fastnn", ignore=links)
+    shutil.copytree(pathlib.Path(fastnn.kernels.__file__).parent, clone / "kernels")
+    command = [sys.executable, "-c", "import fastnn\nprint(fastnn.kernels.__path__, fastnn.ops)"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(clone / "kernels") in done.stdout and str(clone / "fastnn" / "ops") in done.stdout

@@ -73,6 +73,20 @@ class Unnamed:
         return dout @ self.W.T
 
 
+class Named(Unnamed):
+    """The same with other names."""
+
+    def __init__(self, W, b, gradient):
+        super().__init__(W, b)
+        self.weight, self.form = W, gradient
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        setattr(self, self.form.format("weight"), self.dW)
+        del self.W, self.dW, self.db
+        return dx
+
+
 class Within:
     """A layer around another one, or several."""
 
@@ -443,6 +457,15 @@ def test_layers_that_would_not_be_trained_are_refused(what, call):
         np.testing.assert_array_equal(net.layers["BatchNorm1"].running_mean, statistics)
 
 
+@pytest.mark.parametrize("form", ["d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "{}_gradient"])
+def test_gradients_by_other_names_are_seen(form):
+    net = network()
+    net.layers["Own"] = Named(*square(C), form)
+    name = form.format("weight")
+    with pytest.raises(ValueError, match=f"with weight, for which backward has left {name}, and"):
+        net.gradient(*data())
+
+
 def test_params_that_are_empty_say_that_nothing_is_trained():
     net = network()
     net.layers["Own"] = Unnamed(*square(C))
@@ -459,11 +482,11 @@ def test_a_layer_that_returns_no_gradient():
         net.gradient(*data())
 
 
-@pytest.mark.parametrize("call", ["fit", "gradient", "save", "numerical_gradient"])
+@pytest.mark.parametrize("call", ["fit", "gradient", "save", "numerical_gradient", "predict"])
 def test_params_and_layers_that_contradict_each_other(call, tmp_path):
     def do(net):
-        arguments = (tmp_path / "net.npz",) if call == "save" else data()
-        getattr(net, call)(*arguments)
+        arguments = {"save": (tmp_path / "net.npz",), "predict": data()[:1]}
+        getattr(net, call)(*arguments.get(call, data()))
 
     net = network()
     net.params["W1"] = net.params["W1"] * 2
@@ -695,6 +718,9 @@ def test_errors_inside_forward_come_through():
     class Faulty:
         def forward(self, x):
             return len(3)
+
+        def backward(self, dout):
+            return dout
 
     net = network()
     net.layers["Faulty"] = Faulty()

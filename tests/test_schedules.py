@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastnn import _checkpoint, schedules
+from fastnn import MultiLayerNet, _checkpoint, schedules
 
 STEPS = np.arange(101)
 
@@ -147,3 +147,30 @@ def test_a_schedule_in_epochs_knows_no_steps_by_itself():
 def test_settings_out_of_range(make, error, text):
     with pytest.raises(error, match=f"^{text}"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epoch"),
+    [
+        (schedules.cosine(4), 2),  # steps, where epochs are meant
+        (schedules.cosine(epochs=2), 3),
+        (schedules.exponential(20.0), 2),
+        (np.zeros_like, 1),
+    ],
+)
+@pytest.mark.parametrize("verbose", [False, True])
+def test_rates_that_learn_nothing_are_told_once(schedule, epoch, verbose):
+    x, t = np.random.default_rng(0).random((8, 4)), np.arange(8) % 3
+    net = MultiLayerNet(4, [5], 3)
+    message = f"^schedule: expected factors .* in epoch {epoch}; .* unless given as epochs="
+    with pytest.warns(RuntimeWarning, match=message) as caught:
+        net.fit(x, t, 5, 2, schedule=schedule, verbose=verbose)
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_rates_of_a_whole_training_are_not_told_of():
+    x, t = np.random.default_rng(0).random((8, 4)), np.arange(8) % 3
+    for batch_size in (2, 8):
+        MultiLayerNet(4, [5], 3).fit(
+            x, t, 5, batch_size, schedule=schedules.cosine(epochs=5), verbose=False
+        )

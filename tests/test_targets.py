@@ -348,3 +348,21 @@ def test_settings_of_networks():
         network(dtype="half-float")
     with pytest.raises(TypeError, match="^seed: expected a whole number, got 1.5"):
         MultiLayerNet(D, [5], C, seed=1.5)
+
+
+@pytest.mark.parametrize(
+    ("t", "text"),
+    [
+        (T + 1, "expected labels from 0 to 2, got 3; t - 1 makes labels"),
+        (T - 1.0, "expected labels from 0 to 2, got -1.0; classes, t = np.unique"),
+        (T + 7, "expected labels from 0 to 2, got 9$"),
+    ],
+)
+def test_accuracy_of_labels_that_are_no_classes(t, text):
+    with pytest.raises(ValueError, match=f"^t: {text}"):
+        network().accuracy(X, t)
+
+
+def test_whole_numbers_for_a_single_output():
+    with pytest.raises(ValueError, match=f"^t: expected labels from 0 to 0, got 4; .*{SQUARES}"):
+        fit(network(outputs=1), X, np.full(N, 4))

@@ -124,7 +124,7 @@ def _body(url: str, name: str, limit: int, timeout: float) -> Generator[bytes, N
                 while piece := response.read(CHUNK):
                     received += len(piece)
                     if received > limit:
-                        raise _MirrorFailure(f"expected at most {limit:,} bytes, came more")
+                        raise _MirrorFailure(f"expected at most {limit:,} bytes, got more")
                     bar.advance(len(piece))
                     yield piece
     except urllib.error.HTTPError as error:
@@ -136,7 +136,7 @@ def _body(url: str, name: str, limit: int, timeout: float) -> Generator[bytes, N
         raise _MirrorFailure(f"{type(error).__name__}: {error}") from error
     # http.client ends such a body as if it were whole.
     if total is not None and received != total:
-        raise _MirrorFailure(f"connection cut: expected {total:,} bytes, came {received:,}")
+        raise _MirrorFailure(f"connection cut: expected {total:,} bytes, got {received:,}")
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -172,13 +172,13 @@ def _check(part: Path, size: int, sha256: str) -> None:
                 digest.update(chunk)
                 length += len(chunk)
     except ValueError as error:
-        raise _MirrorFailure(f"expected whole gzip data, came {error.__cause__}") from error
+        raise _MirrorFailure(f"expected whole gzip data, got {error.__cause__}") from error
     if length > size:  # reading stopped there: packed data can be a thousand times longer
-        raise _MirrorFailure(f"expected {size:,} bytes of content, came more")
+        raise _MirrorFailure(f"expected {size:,} bytes of content, got more")
     if digest.hexdigest() != sha256:
         raise _MirrorFailure(
             f"expected {size:,} bytes of content with SHA-256 {sha256}, "
-            f"came {length:,} bytes with SHA-256 {digest.hexdigest()}"
+            f"got {length:,} bytes with SHA-256 {digest.hexdigest()}"
         )
 
 

@@ -52,7 +52,7 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with gzip.GzipFile(fileobj=raw) if is_gzip else nullcontext(raw) as content:
                 yield cast(BinaryIO, content)
         except (zlib.error, EOFError, gzip.BadGzipFile) as error:
-            message = f"{path}: expected whole gzip data, came damaged or cut data ({error})"
+            message = f"{path}: expected whole gzip data, got damaged or cut data ({error})"
             raise ValueError(message) from error
 
 
@@ -83,7 +83,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         if len(sizes) < 4 * ndim:
             raise ValueError(
                 f"{path}: expected an IDX header of {4 + 4 * ndim} bytes for {ndim} dimensions, "
-                f"came {4 + len(sizes)} bytes"
+                f"got {4 + len(sizes)} bytes"
             )
         shape = struct.unpack(f">{ndim}I", sizes)
         # A damaged header can claim any size. Python integers cannot overflow, and memory is
@@ -93,16 +93,16 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         while chunk := content.read(min(CHUNK, expected + 1 - len(data))):
             data += chunk
     if len(data) != expected:
-        came = "more" if len(data) > expected else f"{len(data):,} bytes"
+        found = "more" if len(data) > expected else f"{len(data):,} bytes"
         raise ValueError(
             f"{path}: expected {expected:,} bytes of data for shape {shape} of {dtype.name}, "
-            f"came {came}"
+            f"got {found}"
         )
     try:
         array: npt.NDArray[Any] = np.ndarray(shape, dtype, buffer=data)
     except ValueError as error:  # too many dimensions, or one of size 0 beside huge ones
         raise ValueError(
-            f"{path}: expected a shape that a NumPy array can have, came {shape} ({error})"
+            f"{path}: expected a shape that a NumPy array can have, got {shape} ({error})"
         ) from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -110,16 +110,16 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 def _parse_magic(path: str | os.PathLike[str], magic: bytes) -> tuple[np.dtype[Any], int]:
     """Return the type and the number of dimensions that the first four bytes stand for."""
     if len(magic) < 4:
-        raise ValueError(f"{path}: expected an IDX header, came a file of {len(magic)} bytes")
+        raise ValueError(f"{path}: expected an IDX header, got a file of {len(magic)} bytes")
     if magic[:2] != b"\0\0":
         raise ValueError(
             f"{path}: expected an IDX file, whose first two bytes are 00 00, "
-            f"came {magic[:2].hex(' ')}"
+            f"got {magic[:2].hex(' ')}"
         )
     code, ndim = magic[2], magic[3]
     if code not in _DTYPES:
         known = ", ".join(f"{known:#04x} ({dtype.name})" for known, dtype in _DTYPES.items())
-        raise ValueError(f"{path}: expected an IDX type code out of {known}, came {code:#04x}")
+        raise ValueError(f"{path}: expected an IDX type code out of {known}, got {code:#04x}")
     if ndim == 0:
-        raise ValueError(f"{path}: expected an IDX header with 1 dimension or more, came 0")
+        raise ValueError(f"{path}: expected an IDX header with 1 dimension or more, got 0")
     return _DTYPES[code], ndim

@@ -68,7 +68,7 @@ def _draw(
         places = np.flatnonzero(labels == digit)
         if len(places) < per_class:
             raise ValueError(
-                f"expected at least {per_class} {what} images of digit {digit}, came {len(places)}"
+                f"expected at least {per_class} {what} images of digit {digit}, got {len(places)}"
             )
         drawn.append(rng.choice(places, per_class, replace=False))
     return rng.permutation(np.concatenate(drawn))

@@ -121,11 +121,11 @@ def load_mnist(
     if subset is None:
         x_train, t_train, x_test, t_test = _load_full(data_dir)
     elif subset != "bundled":
-        raise ValueError(f"subset: expected None (the whole set) or 'bundled', came {subset!r}")
+        raise ValueError(f"subset: expected None (the whole set) or 'bundled', got {subset!r}")
     elif data_dir is not None:
         raise ValueError(
             "data_dir: expected None with subset='bundled', which is installed with fastnn, "
-            f"came {os.fspath(data_dir)!r}"
+            f"got {os.fspath(data_dir)!r}"
         )
     else:
         x_train, t_train, x_test, t_test = _load_bundled()
@@ -182,7 +182,7 @@ def _complete_folder(setting: str, given: str | os.PathLike[str]) -> Path:
         if not _missing(candidate):
             return candidate
     lines = [
-        f"{setting}: expected a folder with the four MNIST files, came {folder}",
+        f"{setting}: expected a folder with the four MNIST files, got {folder}",
         "Each file may have any of these names:",
         *("  " + ", ".join(file.names) for file in _FILES),
     ]
@@ -260,8 +260,8 @@ def _read(path: Path) -> npt.NDArray[Any]:
         raise ValueError(f"{error}{_remedy(path)}") from error
 
 
-def _wrong(path: Path, expected: str, came: str) -> ValueError:
-    return ValueError(f"{path}: expected {expected}, came {came}{_remedy(path)}")
+def _wrong(path: Path, expected: str, got: str) -> ValueError:
+    return ValueError(f"{path}: expected {expected}, got {got}{_remedy(path)}")
 
 
 def _remedy(path: Path) -> str:

@@ -28,6 +28,7 @@ from fastnn.diagnostics._check import Check
 
 _SHRINK = 1e-3  # of the weights, for scores near zero
 _TOLERANCE = 0.01  # of the loss at chance: scores of 1e-3 move it by less
+_WIDE = 3.0  # standard deviations of samples that initial values are made for: 1
 _BLOWN_UP = 3.0  # times the loss at chance: what He's and Xavier's initial values stay far below
 
 
@@ -102,6 +103,12 @@ def check_initial_loss(
         )
     elif not losses[1] <= largest:
         advice = "The initial weights are too large: take He's with ReLU, Xavier's without."
+        spread = float(np.std(x, dtype=np.float64)) * getattr(network, "input_scale", 1.0)
+        if spread > _WIDE:
+            advice = (
+                f"The samples are large: their standard deviation is {spread:.3g}. Bring it to "
+                "about 1; for images of bytes by input_scale=1 / 255."
+            )
     return Check(name, not advice, text, advice, arrays)
 
 

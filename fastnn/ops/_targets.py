@@ -33,12 +33,18 @@ def labels(given: NDArray[Any], n: int, classes: int, name: str = "t") -> Labels
         plain = np.require(given.reshape(n), _I64, ["C", "A", "W"])
     # As numbers without a sign, negative ones are large.
     if plain.view(np.uint64).max() >= classes:
-        low, high = given.min(), given.max()
+        expect_range(given, classes, name)
+    return plain
+
+
+def expect_range(given: NDArray[Any], classes: int, name: str = "t") -> None:
+    """Raise ValueError unless labels are from 0 to the last class."""
+    low, high = given.min(), given.max()
+    if low < 0 or high >= classes:
         raise ValueError(
             f"{name}: expected labels from 0 to {classes - 1}, got {low if low < 0 else high}"
             + _range_hint(int(low), int(high), classes)
         )
-    return plain
 
 
 def expect_comparable(given: NDArray[Any], name: str = "t") -> None:
@@ -67,7 +73,7 @@ def _hint(given: NDArray[Any]) -> str:
 
 def _range_hint(low: int, high: int, classes: int) -> str:
     if classes == 1:
-        return "; the cross-entropy needs an output for each class: 2 for yes and no"
+        return f"; the cross-entropy needs an output for each class, 2 for yes and no; {SQUARES}"
     if low == 1 and high == classes:
         return "; t - 1 makes labels from 0 of those from 1"
     if low < 0:

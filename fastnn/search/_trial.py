@@ -100,7 +100,10 @@ class Trial(Callback):
 
     def on_train_begin(self) -> None:
         """Look whether the training records the metric."""
-        numbers.one_of("metric of the search", self._metric, self.history.metrics)
+        metric, recorded = self._metric, self.history.metrics
+        if metric.startswith("val_") and metric not in recorded:
+            raise ValueError(f"metric of the search: {metric!r} needs fit(..., validation=...)")
+        numbers.one_of("metric of the search", metric, recorded)
 
     def on_epoch_end(self, epoch: int) -> bool:
         """Report what the epoch recorded; return whether the training should end."""

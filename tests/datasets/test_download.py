@@ -167,15 +167,15 @@ FAILURES = {
     "wrong content": (
         send(OTHER),
         f"expected {len(CONTENT):,} bytes of content with SHA-256 {EXPECTED['sha256']}, "
-        f"came {len(CONTENT):,} bytes with SHA-256 {hashlib.sha256(OTHER_CONTENT).hexdigest()}",
+        f"got {len(CONTENT):,} bytes with SHA-256 {hashlib.sha256(OTHER_CONTENT).hexdigest()}",
     ),
-    "login page": (send(b"<html>"), "came 6 bytes with SHA-256"),
-    "nothing": (send(b"", False), "came 0 bytes with SHA-256"),
-    "longer content": (send(gzip.compress(CONTENT + b"\0")), "bytes of content, came more"),
+    "login page": (send(b"<html>"), "got 6 bytes with SHA-256"),
+    "nothing": (send(b"", False), "got 0 bytes with SHA-256"),
+    "longer content": (send(gzip.compress(CONTENT + b"\0")), "bytes of content, got more"),
     "endless": (send(bytes(4 * len(CONTENT) + 65536), False), "expected at most"),
     "connection cut": (
         send(PACKED[:100], len(PACKED)),
-        f"connection cut: expected {len(PACKED):,} bytes, came 100",
+        f"connection cut: expected {len(PACKED):,} bytes, got 100",
     ),
     "cut and not announced": (send(PACKED[:-9], False), "expected whole gzip data"),
     "damaged gzip": (send(PACKED[:99] + b"\xff" * 9 + PACKED[108:]), "expected whole gzip data"),

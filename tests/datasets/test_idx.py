@@ -44,7 +44,7 @@ def refusal(path):
     message = str(caught.value)
     assert str(path) in message
     assert "expected" in message
-    assert "came" in message
+    assert "got" in message
     return message
 
 
@@ -155,13 +155,13 @@ def test_missing_file(tmp_path):
 def test_empty_file(tmp_path):
     path = tmp_path / "file"
     path.touch()
-    assert "came a file of 0 bytes" in refusal(path)
+    assert "got a file of 0 bytes" in refusal(path)
 
 
 def test_not_idx(tmp_path):
     path = tmp_path / "page"
     path.write_bytes(b"<!DOCTYPE html>")
-    assert "came 3c 21" in refusal(path)
+    assert "got 3c 21" in refusal(path)
 
 
 @pytest.mark.parametrize("code", sorted(set(range(256)) - set(CODES.values())))
@@ -169,14 +169,14 @@ def test_unknown_type_code(code, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(header(code, (1,)) + bytes(8))
     message = refusal(path)
-    assert f"came {code:#04x}" in message
+    assert f"got {code:#04x}" in message
     assert "0x0d (float32)" in message
 
 
 def test_no_dimensions(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(header(0x08, ()) + b"\7")
-    assert "came 0" in refusal(path)
+    assert "got 0" in refusal(path)
 
 
 @pytest.mark.parametrize("pack", [False, True])
@@ -188,7 +188,7 @@ def test_absurd_dimensions(ndim, pack, tmp_path):
     path.write_bytes(gzip.compress(content) if pack else content)
     message = refusal(path)
     assert f"expected {8 * (2**32 - 1) ** ndim:,} bytes" in message
-    assert "came 100 bytes" in message
+    assert "got 100 bytes" in message
 
 
 @pytest.mark.parametrize("shape", [(0,) * 200, (1,) * 200, (0, *(2**32 - 1,) * 3)])

@@ -210,7 +210,7 @@ def test_incomplete_folder(call, setting, tmp_path, monkeypatch):
         call()
     message = str(caught.value)
     assert message.startswith(f"{setting}: expected")
-    assert f"came {tmp_path}" in message
+    assert f"got {tmp_path}" in message
     for stem in STEMS:
         assert f"  {stem}, {stem.replace('-idx', '.idx')}, {stem}.gz" in message
     assert f"Missing in {tmp_path}: {STEMS[1]}, {STEMS[2]}\n" in message
@@ -228,11 +228,11 @@ def test_unknown_subset(subset):
     with pytest.raises(ValueError) as caught:
         load_mnist(subset=subset)
     message = str(caught.value)
-    assert message == f"subset: expected None (the whole set) or 'bundled', came {subset!r}"
+    assert message == f"subset: expected None (the whole set) or 'bundled', got {subset!r}"
 
 
 def test_subset_with_data_dir(tmp_path):
-    with pytest.raises(ValueError, match="data_dir: expected None .*bundled.* came") as caught:
+    with pytest.raises(ValueError, match="data_dir: expected None .*bundled.* got") as caught:
         load_mnist(subset="bundled", data_dir=tmp_path)
     assert str(tmp_path) in str(caught.value)
 
@@ -247,21 +247,21 @@ WRONG = {
     "labels for images": (
         0,
         replaced(0, np.zeros(30, np.uint8)),
-        "expected images, (n, 28, 28) of uint8, came (30,) of uint8",
+        "expected images, (n, 28, 28) of uint8, got (30,) of uint8",
     ),
-    "small images": (2, replaced(2, np.zeros((20, 8, 8), np.uint8)), "came (20, 8, 8) of uint8"),
-    "no images": (0, replaced(0, np.zeros((0, 28, 28), np.uint8)), "came (0, 28, 28) of uint8"),
+    "small images": (2, replaced(2, np.zeros((20, 8, 8), np.uint8)), "got (20, 8, 8) of uint8"),
+    "no images": (0, replaced(0, np.zeros((0, 28, 28), np.uint8)), "got (0, 28, 28) of uint8"),
     "images for labels": (
         3,
         replaced(3, np.zeros((20, 28, 28), np.uint8)),
-        "expected labels, (n,) of uint8, came (20, 28, 28) of uint8",
+        "expected labels, (n,) of uint8, got (20, 28, 28) of uint8",
     ),
     "fewer labels": (1, replaced(1, np.zeros(29, np.uint8)), "expected 30 labels"),
-    "more labels": (3, replaced(3, np.zeros(21, np.uint8)), "came 21"),
+    "more labels": (3, replaced(3, np.zeros(21, np.uint8)), "got 21"),
     "label out of range": (
         1,
         replaced(1, np.arange(30, dtype=np.uint8)),
-        "expected labels from 0 to 9, came a label 29",
+        "expected labels from 0 to 9, got a label 29",
     ),
 }
 
@@ -275,7 +275,7 @@ def test_wrong_content(kind, tmp_path):
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / STEMS[place]}.gz: expected ")
     assert reason in message
-    assert "came" in message
+    assert "got" in message
     assert "Delete" not in message  # it is the user's own
 
 
@@ -286,7 +286,7 @@ def test_wrong_type(place, what, tmp_path):
     content = struct.pack(f">BBBB{len(shape)}I", 0, 0, 9, len(shape), *shape)
     path = tmp_path / f"{STEMS[place]}.gz"
     path.write_bytes(content + bytes(int(np.prod(shape))))
-    with pytest.raises(ValueError, match=rf"expected {what}.*uint8, came .* of int8"):
+    with pytest.raises(ValueError, match=rf"expected {what}.*uint8, got .* of int8"):
         load_mnist(data_dir=tmp_path)
 
 
@@ -499,7 +499,7 @@ def test_make_subset_of_too_small_a_set(tmp_path, capsys):
     write(tmp_path, numbered_set(1000, 199), "{}")
     with pytest.raises(SystemExit):
         make_subset.main([str(tmp_path), "--out", str(tmp_path / "out.npz")])
-    assert "expected at least 200 test images of digit 0, came 199" in capsys.readouterr().err
+    assert "expected at least 200 test images of digit 0, got 199" in capsys.readouterr().err
     assert not (tmp_path / "out.npz").exists()
 
 

@@ -151,6 +151,13 @@ def test_too_large_initial_weights(mnist):
     assert not check.ok and check.advice.startswith("The initial weights are too large")
 
 
+def test_samples_that_are_not_scaled(mnist):
+    x, t = mnist
+    check = check_initial_loss(network(), x * 255, t)
+    assert not check.ok and check.advice.startswith("The samples are large: their standard devi")
+    assert check_initial_loss(network(input_scale=1 / 255), x * 255, t).ok
+
+
 def test_what_to_expect_of_other_losses():
     rng = np.random.default_rng(2)
     x, t = rng.normal(size=(50, 8)), rng.normal(size=(50, 3))

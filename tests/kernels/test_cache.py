@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import environment
 
 # Compiles or loads one kernel, and prints how many signatures were compiled.
 RELU = """
@@ -15,12 +16,6 @@ from fastnn.kernels import cache
 assert (ops.relu(np.array([-1.0, 2.0])) == [0.0, 2.0]).all()
 print(sum(kernels.relu.stats.cache_misses.values()), cache.folder())
 """
-
-
-def environment(**variables):
-    """Return the variables of this process, of fastnn's the vector width alone, and others."""
-    kept = {k: v for k, v in os.environ.items() if k[:7] != "FASTNN_" or k == "FASTNN_VECTOR_BITS"}
-    return kept | {k: str(v) for k, v in variables.items()}
 
 
 def run(script, **variables):
