@@ -264,7 +264,7 @@ def main() -> None:
     print(
         f"training by {len(OPTIMIZERS)} optimizers on fastnn and on NumPy, "
         f"{arguments.epochs} epochs of {total // arguments.epochs} steps;\n"
-        f"in turns for {arguments.seconds:g} s at most each, what is left on fastnn alone",
+        f"the two take turns; after {arguments.seconds:g} s of an optimizer fastnn goes on alone",
         flush=True,
     )
     watch, results = Watch(), {}
