@@ -179,7 +179,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fastnn") -> int:
         parser.print_help()
         return 0
     try:
-        return int(parsed.run(parsed))
+        code = int(parsed.run(parsed))
+        print(end="", flush=True)  # here, not when the interpreter ends
+        return code
     except BrokenPipeError:  # as of `fastnn info | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

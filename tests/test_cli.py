@@ -111,6 +111,19 @@ def test_info(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads(unbuffered):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "fastnn", "info"]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with open(writing, "w") as pipe:
+        done = subprocess.run(
+            command, stdout=pipe, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_info_as_json(tmp_path):
     folder = json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path).stdout)["cache"]["folder"]
     os.makedirs(folder)
