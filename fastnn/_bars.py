@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -27,7 +27,27 @@ def _in_notebook() -> bool:
 
 
 def _in_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    try:
+        return bool(sys.stderr.isatty())
+    except (AttributeError, ValueError):  # None, a stand-in of a program's own, closed
+        return False
+
+
+def _tqdm(notebook: bool) -> Any:
+    """Return the class of bars; ``tqdm.auto`` would complain where ipywidgets is missing."""
+    if notebook:
+        try:
+            for name in ("IPython.display", "ipywidgets"):
+                importlib.import_module(name)
+        except ImportError:
+            pass
+        else:
+            from tqdm.notebook import tqdm as widget
+
+            return widget
+    from tqdm import tqdm
+
+    return tqdm
 
 
 class Progress:
@@ -76,11 +96,7 @@ class Progress:
         self._thread, self._compiled = threading.get_ident(), compiling.spent()
         notebook = _in_notebook()
         if show and (notebook or _in_terminal()):
-            with warnings.catch_warnings():
-                # It complains where ipywidgets is missing, and is a bar of text there.
-                warnings.simplefilter("ignore")
-                from tqdm.auto import tqdm
-            self.bar = tqdm(
+            self.bar = _tqdm(notebook)(
                 total=total,
                 initial=done,
                 unit=unit,

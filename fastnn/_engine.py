@@ -34,8 +34,6 @@ from fastnn.program import Program
 # Seconds that a stretch should take: the progress bar moves, and Ctrl-C comes through, at least
 # twice a second, and what happens between stretches does not count.
 STRETCH = 0.15
-# Times a rate that a network learns with, it moves no digit of a float32.
-_REST = float(np.finfo(np.float32).eps)
 _GROWTH = 8  # of a stretch over the last one, which may have been slow for a reason of its own
 
 
@@ -122,34 +120,12 @@ class Runner:
         self._record = record
         self._stacklevel = stacklevel
         self._length = 1
-        self._diverged = self._at_rest = False
+        self._diverged = False
 
     def rate(self) -> float:
         """Return the learning rate of the optimizer; NaN if it has none."""
         rate = rate_of(self._optimizer)
         return math.nan if rate is None else rate
-
-    def expect_rates(self, factors: Float64s, first: int) -> None:
-        """Warn, once, if factors on the learning rate are so small that nothing is learnt.
-
-        Parameters
-        ----------
-        factors : ndarray of float64
-            Of all steps that an epoch has left.
-        first : int
-            Number of the first one.
-        """
-        if self._at_rest or factors.size == 0 or factors.max() > _REST:
-            return
-        self._at_rest = True
-        epoch = first // self._steps_per_epoch + 1
-        warnings.warn(
-            f"schedule: expected factors that let the network learn, got none above "
-            f"{factors.max():.2g} in epoch {epoch}; a schedule's lengths are steps unless given as "
-            "epochs=",
-            RuntimeWarning,
-            stacklevel=self._stacklevel - 1,  # a call less than from `run`
-        )
 
     def run(
         self,

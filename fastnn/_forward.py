@@ -15,8 +15,8 @@ Form = Literal["plain", "positional", "keyword"]
 def forward(layer: Any, x: Array, train_flg: bool) -> Any:
     """Return ``layer.forward(x)``, with `train_flg` if it takes it.
 
-    It does if an argument has that name, or the second one has no default, or a truth value as
-    its default, or there is a ``*args`` or ``**kwargs`` to take it.
+    It does if an argument has that name, or the second one speaks of training, or has no default
+    or None, 0 or 1 as its default, or there is a ``*args`` or ``**kwargs`` to take it.
     """
     method = layer.forward
     form = _form_of(_form, method)
@@ -78,4 +78,6 @@ def _form_of_last(function: Callable[..., Any], bound: bool) -> Form:
 
 
 def _is_flag(parameter: inspect.Parameter) -> bool:
-    return isinstance(parameter.default, bool)
+    default = parameter.default
+    by_default = default is None or (isinstance(default, int) and default in (0, 1))
+    return (by_default and parameter.name != "out") or "train" in parameter.name

@@ -9,6 +9,7 @@ backward on. Attributes that hold arrays of ``network.params`` count as named, t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ _ATTRIBUTES = {
     layers.BatchNormalization: ("gamma", "beta"),
 }
 _USUAL = ("W", "b", "gamma", "beta")
+_LAYERS = 64  # that are looked for within one: other lists may be long, and grow
 # What people call the gradient of an array, by the array's name.
 _GRADIENTS = ("d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "{}_gradient")
 OURS = frozenset(kind for kind in vars(layers).values() if isinstance(kind, type))
@@ -86,14 +88,17 @@ class Adopted(NamedTuple):
     objects : list of layer
         With the last layer; empty unless all are of :mod:`fastnn.layers`, whose parameters are
         known.
+    left_out : list of Parameter
+        Those that the user has taken out of `params`, so that they are not trained.
     """
 
     parameters: list[Parameter]
     names: list[str]
     objects: list[Any]
+    left_out: list[Parameter]
 
 
-NOTHING = Adopted([], [], [])
+NOTHING = Adopted([], [], [], [])
 
 
 def parameters_of(layer: Any) -> dict[str, Array]:
@@ -170,12 +175,13 @@ def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, A
     return found, declared
 
 
-def adopt(network: Any) -> list[Parameter]:
+def adopt(network: Any, trained: bool = True) -> list[Parameter]:
     """Bring ``network.params`` in line with the layers that are there; return all parameters.
 
     A key stays with its array, wherever that is by now. An array that takes the place of another
-    has its key, others ``"<layer>.<name>"``. Keys of layers that are gone go, too. With a
-    `gradient` of its own a network may have other keys.
+    has its key, others ``"<layer>.<name>"``. Keys of layers that are gone go, too, and those that
+    the user has taken out stay out. With a `gradient` of its own a network may have other keys, and
+    any network if it is not to be `trained`.
 
     Raises
     ------
@@ -185,7 +191,8 @@ def adopt(network: Any) -> list[Parameter]:
     if _is_current(network):
         return network._adopted.parameters  # type: ignore[no-any-return]
     params: dict[str, Array] = network.params
-    before: dict[str, Parameter] = {p.key: p for p in network._adopted.parameters}
+    last: Adopted = network._adopted
+    before: dict[str, Parameter] = {p.key: p for p in (*last.parameters, *last.left_out)}
     places = {(p.layer, p.name): p.key for p in before.values()}
     _expect_layers(network)
     known = {id(array): key for key, array in params.items()}
@@ -204,9 +211,11 @@ def adopt(network: Any) -> list[Parameter]:
             known[id(p.array)] = key
             keys.add(key)
             found[i] = p._replace(key=key)
+    left_out = [p for p in found if p.key not in params and _was(before, p)]
+    found = [p for p in found if p not in left_out] if left_out else found
     of_layers = {p.key: p.array for p in found}
     others = params.keys() - of_layers.keys()
-    if others and not network._has_own("gradient"):
+    if others and trained and not network._has_own("gradient"):
         for key in params:
             if key in others:
                 _expect_gone(network, key, before)
@@ -217,8 +226,37 @@ def adopt(network: Any) -> list[Parameter]:
     _ask_for_gradients(network)
     objects = [layer for _, layer in _all_layers(network)]
     ours = all(type(layer) in OURS for layer in objects)
-    network._adopted = Adopted(found, [*network.layers], objects if ours else [])
+    network._adopted = Adopted(found, [*network.layers], objects if ours else [], left_out)
     return found
+
+
+def _was(before: Mapping[str, Parameter], p: Parameter) -> bool:
+    return p.key in before and before[p.key].array is p.array
+
+
+def places_of(network: Any) -> list[tuple[str, str, str, bool]]:
+    """Return key, layer, name and whether it is declared, of each parameter, for :func:`relink`."""
+    found: list[Parameter] = network._adopted.parameters
+    return [(p.key, p.layer, p.name, p.declared) for p in found]
+
+
+def relink(network: Any, places: list[tuple[str, str, str, bool]]) -> None:
+    """Give layers the arrays of ``network.params`` where a copy has parted them, as joblib's do."""
+    owners = dict(_all_layers(network))
+    for key, layer, name, declared in places:
+        array, owner = network.params.get(key), owners.get(layer)
+        if array is None or owner is None:
+            continue
+        held: Any = getattr(owner, name, None)
+        if declared:
+            held = (items(owner, "params") or {}).get(name)
+        if held is array or np.shape(held) != array.shape:
+            continue
+        if not declared:
+            setattr(owner, name, array)
+        else:
+            container: Any = owner.params
+            container[name if isinstance(container, Mapping) else int(name)] = array
 
 
 def is_ours(network: Any) -> bool:
@@ -234,7 +272,7 @@ def refresh(network: Any) -> None:
 
 def _is_current(network: Any) -> bool:
     """Say whether layers and `params` are what they were: where all layers are ours."""
-    found, names, objects = network._adopted
+    found, names, objects, _ = network._adopted
     params, now = network.params, network.layers
     if not objects or len(params) != len(found) or names != [*now]:
         return False
@@ -379,9 +417,9 @@ def _held(layer: str, path: str, owner: Any, seen: set[int]) -> Iterator[Held]:
             continue
         inner = {name: value}
         if isinstance(value, Mapping):
-            inner = {f"{name}[{key!r}]": item for key, item in value.items()}
+            inner = {f"{name}[{key!r}]": item for key, item in islice(value.items(), _LAYERS)}
         elif isinstance(value, (list, tuple)):
-            inner = {f"{name}[{i}]": item for i, item in enumerate(value)}
+            inner = {f"{name}[{i}]": item for i, item in enumerate(value[:_LAYERS])}
         for where, item in inner.items():
             if hasattr(item, "forward") and hasattr(item, "backward") and id(item) not in seen:
                 yield from _held(layer, f"{path}{where}.", item, seen)

@@ -129,7 +129,10 @@ class LayerSteps:
                 f"optimizer: expected update to change arrays in place, p -= lr * g, "
                 f"got another array for params[{name!r}]"
             )
-        if isinstance(made, Mapping) and any(made.get(key) is not p for key, p in before.items()):
+        if isinstance(made, Mapping) and all(
+            getattr(made.get(key), "shape", None) == p.shape and made[key] is not p
+            for key, p in before.items()
+        ):
             raise ValueError(
                 "optimizer: expected update to change arrays in place, p -= lr * g, "
                 "got new ones that it returned"

@@ -19,6 +19,15 @@ LOGGER = logging.getLogger("fastnn")
 class _Stderr(logging.Handler):
     """Prints where no other handler does, above progress bars."""
 
+    def createLock(self) -> None:
+        """Have none: held while a full pipe blocks, it would keep the process from ending."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Print a record, without a lock."""
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr  # the present one
         if stream is None or _others(record.levelno):
@@ -30,7 +39,7 @@ class _Stderr(logging.Handler):
             with clear:
                 stream.write(f"{self.format(record)}\n")
                 stream.flush()
-        except (OSError, ValueError):  # standard error is closed
+        except (AttributeError, OSError, ValueError):  # closed, or a stand-in that is no file
             pass
 
 

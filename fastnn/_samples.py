@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import _numbers as numbers
 from fastnn import layers
+from fastnn._layer_parameters import OURS
 from fastnn._route import Int64s, Samples
 from fastnn.ops._arrays import real
 from fastnn.ops._targets import WHOLE, expect_probabilities, labels
@@ -56,22 +57,29 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
             f"shape (N, {features}) or (N, ...), got {x.shape}{hint}"
         )
     n, outputs = len(x), network.output_size
-    if isinstance(network.last_layer, layers.SoftmaxWithLoss):
+    last = network.last_layer
+    # A loss of the user's own may take targets of other kinds.
+    own = type(last) not in (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
+    if isinstance(last, layers.SoftmaxWithLoss):
         if t.shape != (n, outputs):
             labels(t, n, outputs, name_t)
-        else:
+        elif not own:
             for rows in _tiles(t, n):
                 expect_probabilities(name_t, t[rows], first=rows.start)
-    elif isinstance(network.last_layer, layers.IdentityWithLoss):
+    elif isinstance(last, layers.IdentityWithLoss):
         if t.shape != (n, outputs):
             raise ValueError(
                 f"{name_t}: expected targets of shape ({n}, {outputs}), got {t.shape}"
                 + _shape_hint(t, n, outputs)
             )
-        expect_finite(name_t, t)
+        if not own:
+            expect_finite(name_t, t)
     elif t.shape[:1] != (n,):
         raise ValueError(f"{name_t}: expected {n} targets, got shape {t.shape}")
-    expect_finite(name_x, x)
+    found = network.layers
+    first = next(iter(found.values()), None) if isinstance(found, Mapping) else None
+    if type(first) in OURS and not network._has_own("predict"):
+        expect_finite(name_x, x)
     return x, t
 
 

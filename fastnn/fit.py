@@ -33,6 +33,9 @@ Schedule = Callable[[Int64s], ArrayLike]
 
 _OF_ONE_STEP = "np.vectorize(function, otypes=[float]) makes one of a function of a single step"
 
+_LOOKS = 1000  # at a schedule
+# A factor that, times a rate that a network learns with, moves no digit of a float32.
+_REST = float(np.finfo(np.float32).eps)
 _TILE = 1 << 14  # samples that are evaluated at a time
 
 
@@ -255,6 +258,9 @@ def _run(
     schedule = history.schedule
     if schedule is not None:
         schedule = schedules.in_steps(schedule, history.steps_per_epoch)
+        if describe(schedule) is not None:
+            steps = len(history.step_losses), epochs * history.steps_per_epoch
+            _warn_of_rest(schedule, *steps)
 
     def record(losses: Float64s, hits: Int64s) -> None:
         history.step_losses += losses.tolist()
@@ -329,7 +335,6 @@ def _train(
     epoch = history.epochs * history.steps_per_epoch  # its first step
     begin = first = len(history.step_losses)  # in the middle if the epoch was interrupted
     factors = _factors(schedule, first, end)
-    runner.expect_rates(factors, first)
     while begin < end:
         stops = [_stop(callback, begin) for callback in callbacks]
         stop = min([end, *(step for step in stops if step is not None)])
@@ -343,6 +348,19 @@ def _train(
             if wanted == stop:
                 callback.on_steps_end(stop)
         begin = stop
+
+
+def _warn_of_rest(schedule: Schedule, begin: int, end: int) -> None:
+    """Warn if one of our schedules leaves the network at rest in most of the steps to come."""
+    steps = np.unique(np.linspace(begin, end - 1, _LOOKS).astype(np.int64))
+    rest = np.flatnonzero(np.asarray(schedule(steps)) <= _REST) if begin < end else steps[:0]
+    if 2 * rest.size > steps.size:
+        warnings.warn(
+            "schedule: expected factors that let the network learn, got 0, or as good as 0, from "
+            f"about step {steps[rest[0]]} of {end} on; lengths are steps unless given as epochs=",
+            RuntimeWarning,
+            stacklevel=5,
+        )
 
 
 def _stop(callback: Callback, done: int) -> int | None:

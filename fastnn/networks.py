@@ -29,6 +29,8 @@ from fastnn._layer_parameters import (
     expect_declared,
     gradients,
     is_weight,
+    places_of,
+    relink,
     undeclared,
 )
 from fastnn._route import StepSettings
@@ -40,7 +42,7 @@ from fastnn.fit import History, Schedule, fit
 from fastnn.functional import numerical_gradient
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
-from fastnn.ops._targets import expect_comparable, expect_range
+from fastnn.ops._targets import expect_comparable, expect_range, whole_numbers
 
 __all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
 
@@ -173,7 +175,7 @@ class MultiLayerNetExtend:
         last_layer = LOSSES[_SHORT.get(given, given)]
         self.input_scale = numbers.positive("input_scale", input_scale)
 
-        if seed is not None:
+        if isinstance(seed, (int, float, str, np.number)):
             seed = numbers.whole("seed", seed, 0, 2**128 - 1)
         self._rng = np.random.default_rng(seed)
         self.params: dict[str, Array] = {}
@@ -211,8 +213,13 @@ class MultiLayerNetExtend:
             self.params[key] = views.get(id(array), array)
         adopt(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = {key: value for key, value in vars(self).items() if key != "_adopted"}
+        return {**state, "_places": places_of(self)}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        relink(self, self.__dict__.pop("_places", []))
         with suppress(TypeError, ValueError):  # which come again when the network is used
             self._join()
 
@@ -271,7 +278,7 @@ class MultiLayerNetExtend:
         ndarray, shape (N, output_size)
         """
         given = real("x", x)
-        adopt(self)
+        adopt(self, trained=False)
         first: Any = next(iter(self.layers.values()), None)
         if type(first) in _AFFINE and given.ndim > 1:
             features = len(first.W)
@@ -344,7 +351,7 @@ class MultiLayerNetExtend:
             of range, or the network is trained on the squared error of a single output, which has
             no classes.
         """
-        t = np.asarray(t)
+        t = whole_numbers(np.asarray(t))
         if isinstance(self.last_layer, layers.IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
             raise ValueError(
                 "accuracy: with the mean squared error it compares the largest of several outputs "
@@ -383,7 +390,8 @@ class MultiLayerNetExtend:
         """
         found = adopt(self)
         own = not self._adopted.objects  # layers of one's own are among them
-        held = undeclared(self) if own else []
+        # Samples that a layer keeps are no parameters, whatever it calls their gradient.
+        held = [each for each in undeclared(self) if each.array is not x] if own else []
         self.last_layer.forward(self.predict(x, train_flg=True), t)
         dout: Any = first_gradient(self.last_layer)
         for name, layer in reversed(self.layers.items()):
@@ -422,7 +430,7 @@ class MultiLayerNetExtend:
             with self._rewound():
                 return self.loss(x, t, train_flg=True)
 
-        adopt(self)
+        adopt(self, trained=False)
         return {key: numerical_gradient(loss, p) for key, p in self.params.items()}
 
     @contextmanager

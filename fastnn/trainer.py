@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fastnn import _numbers as numbers
 from fastnn import config, ops
 from fastnn._engine import Runner, choose, mean_text, optimizer_of, samples_bar
+from fastnn._own_networks import named_layers
 from fastnn._route import Float64s, Int64s, Network, StepSettings, Updater
 from fastnn._samples import Pair, samples
 from fastnn.layers import IdentityWithLoss
@@ -30,7 +31,9 @@ def _pair(network: Any, name: str, x: ArrayLike, t: ArrayLike) -> Pair:
         raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
     if len(x) == 0:
         raise ValueError(f"x_{name}: expected at least one sample, got shape {x.shape}")
-    if isinstance(network, MultiLayerNetExtend):
+    # What is only tested may have labels that are not trained, and samples that are not finite.
+    own = any(map(getattr(network, "_has_own", bool), ("predict", "gradient")))
+    if isinstance(network, MultiLayerNetExtend) and name == "train" and not own:
         return samples(network, x, t, suffix=f"_{name}")
     return x, t
 
@@ -155,7 +158,7 @@ class Trainer:
         network: Any = self.network
         scale = getattr(network, "input_scale", 1.0)
         kind = type(network.last_layer)
-        found = [*getattr(network, "layers", {}).items()]
+        found = [*named_layers(network).items()]
         wanted = id(network), id(self.optimizer), kind, scale, config.get_backend(), found
         if self._runner is None or self._runs != wanted:
             self._runner, self._runs = self._new_runner(), wanted

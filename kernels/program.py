@@ -96,6 +96,8 @@ def run(program, segments, rates, losses, hits):
 
 def prepare():
     """Compile :func:`run`, if need be, ahead of its first call."""
+    if getattr(run, "signatures", ()):
+        return
     arguments = (np.zeros(1, kind) for kind in (PROGRAM, SEGMENT, np.float64, np.float64, np.int64))
     run.compile(tuple(map(numba.typeof, arguments)))
 

@@ -6,7 +6,6 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-import tqdm.auto as tqdm_auto
 from numba.core.compiler_lock import global_compiler_lock
 
 from fastnn import _bars as bars
@@ -31,6 +30,8 @@ def test_terminals_are_known_by_standard_error(monkeypatch, terminal):
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: terminal))
     assert bars._in_terminal() is terminal
     monkeypatch.setattr(sys, "stderr", None)  # of a program without a window for it
+    assert not bars._in_terminal()
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=print))  # a stand-in for a file
     assert not bars._in_terminal()
 
 
@@ -88,8 +89,9 @@ def test_what_is_said_does_not_tear_a_bar(terminal, capsys, monkeypatch):
 
 
 def test_a_bar_that_the_user_has_turned_off(terminal, monkeypatch, capsys):
-    tqdm = tqdm_auto.tqdm
-    monkeypatch.setattr("tqdm.auto.tqdm", lambda **settings: tqdm(**settings | {"disable": True}))
+    tqdm = bars._tqdm(False)
+    off = lambda **settings: tqdm(**settings | {"disable": True})  # noqa: E731
+    monkeypatch.setattr(bars, "_tqdm", lambda notebook: off)
     with Progress(10, " steps") as progress:
         progress.advance(1, lambda: {"loss": "0.5"})
     assert capsys.readouterr() == ("", "")

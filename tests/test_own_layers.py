@@ -4,6 +4,7 @@ import copy
 import functools
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 
@@ -482,11 +483,19 @@ def test_a_layer_that_returns_no_gradient():
         net.gradient(*data())
 
 
-@pytest.mark.parametrize("call", ["fit", "gradient", "save", "numerical_gradient", "predict"])
+@pytest.mark.parametrize("call", ["predict", "loss", "numerical_gradient"])
+def test_arrays_of_params_that_are_not_the_layers_are_not_passed_over(call):
+    net = network()
+    net.params = {key: p.copy() for key, p in net.params.items()}  # to put kept ones back
+    with pytest.raises(ValueError, match=r"^params\['W1'\]: expected the array that layers\['Aff"):
+        getattr(net, call)(*data()[: 1 if call == "predict" else 2])
+
+
+@pytest.mark.parametrize("call", ["fit", "gradient", "save"])
 def test_params_and_layers_that_contradict_each_other(call, tmp_path):
     def do(net):
-        arguments = {"save": (tmp_path / "net.npz",), "predict": data()[:1]}
-        getattr(net, call)(*arguments.get(call, data()))
+        arguments = (tmp_path / "net.npz",) if call == "save" else data()
+        getattr(net, call)(*arguments)
 
     net = network()
     net.params["W1"] = net.params["W1"] * 2
@@ -726,3 +735,128 @@ def test_errors_inside_forward_come_through():
     net.layers["Faulty"] = Faulty()
     with pytest.raises(TypeError, match="object of type 'int' has no len"):
         net.predict(data()[0])
+
+
+# --- what worked before, and has to -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "mmap_mode"), [({}, None), ({"compress": 1}, None), ({}, "r")]
+)
+def test_networks_from_joblib_learn(settings, mmap_mode, tmp_path):
+    net = network(use_batchnorm=True)
+    net.layers["Own"] = Scale(C)
+    net.layers["List"] = Listed(*square(C))
+    net.gradient(*data())
+    path = tmp_path / "net.joblib"
+    joblib.dump(net, path, **settings)
+    again = joblib.load(path, mmap_mode=mmap_mode)
+    assert [*again.params] == [*net.params]
+    np.testing.assert_array_equal(again.predict(data()[0]), net.predict(data()[0]))
+    if mmap_mode:  # what is mapped to be read, in layers that are not ours, cannot be trained
+        return
+    for each in (net, again):
+        each.fit(*data(), 2, 8, seed=0, verbose=False)
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(again.params[key], p)
+    np.testing.assert_array_equal(again.predict(data()[0]), net.predict(data()[0]))
+
+
+@pytest.mark.parametrize("how", ["loop", "fit"])
+def test_parameters_that_are_taken_out_are_not_trained(how):
+    net = network()
+    net.fit(*data(), 1, verbose=False)
+    frozen = {key: net.params.pop(key) for key in ("W1", "b1")}
+    kept = {key: p.copy() for key, p in frozen.items()}
+    moved = net.params["W2"].copy()
+    if how == "fit":
+        net.fit(*data(), 2, 8, verbose=False)
+    else:
+        for _ in range(2):
+            optimizers.SGD(0.1).update(net.params, net.gradient(*data()))
+    assert [*net.params] == ["W2", "b2"] and not np.array_equal(net.params["W2"], moved)
+    for key, p in kept.items():
+        np.testing.assert_array_equal(frozen[key], p)
+    net.params.update(frozen)
+    assert sorted(net.gradient(*data())) == ["W1", "W2", "b1", "b2"]
+
+
+class Keeps:
+    """A layer that keeps its input, and the gradient, under names like a parameter's."""
+
+    def forward(self, x):
+        self.x = x
+        return x
+
+    def backward(self, dout):
+        self.dx = dout
+        return dout
+
+
+def test_samples_that_a_layer_keeps_are_no_parameters():
+    net = network()
+    net.layers = type(net.layers)([("Keeps", Keeps()), *net.layers.items()])
+    x, t = data()
+    for _ in range(2):
+        assert len(net.gradient(x, t)) == 4
+
+
+class Poly(MultiLayerNetExtend):
+    def predict(self, x, train_flg=False):
+        return super().predict(np.hstack([x, np.square(x)]), train_flg)
+
+
+def test_a_trainer_takes_networks_with_a_predict_of_their_own():
+    x, t = data()
+    net = Poly(2 * D, [8], C, seed=0)
+    before = net.params["W1"].copy()
+    Trainer(net, x, t, x, t, 2, 8, verbose=False).train()
+    assert not np.array_equal(net.params["W1"], before)
+
+
+def test_an_optimizer_that_returns_what_it_measured():
+    def measuring(params, grads):
+        for key, p in params.items():
+            p -= 0.1 * grads[key]
+        return {"norm": 1.0}
+
+    net = network()
+    before = net.params["W1"].copy()
+    net.fit(*data(), 1, 8, Steps(measuring), verbose=False)
+    assert not np.array_equal(net.params["W1"], before)
+
+
+@pytest.mark.parametrize("default", [None, 0, 1, False, True])
+def test_a_flag_with_a_default_is_given(default):
+    seen = []
+
+    class Flagged:
+        def forward(self, x, is_test=default):
+            seen.append(is_test)
+            return x
+
+        def backward(self, dout):
+            return dout
+
+    net = network()
+    net.layers["Flagged"] = Flagged()
+    net.gradient(*data())
+    net.predict(data()[0])
+    assert seen == [True, False]
+
+
+def test_losses_of_ones_own_take_targets_of_other_kinds():
+    class Several(layers.SoftmaxWithLoss):
+        def forward(self, x, t):
+            self.x, self.t, self.p = x, np.asarray(t), 1 / (1 + np.exp(-np.asarray(x)))
+            self.loss = float(np.mean(np.square(self.p - self.t)))
+            return self.loss
+
+        def backward(self, dout=1):
+            return 2 * (self.p - self.t) * self.p * (1 - self.p) / self.p.size
+
+    net = network()
+    net.last_layer = Several()
+    x, _ = data()
+    history = net.fit(x, (x[:, :C] > 0).astype(float), 3, 8, verbose=False)
+    assert history.loss[-1] < history.loss[0]

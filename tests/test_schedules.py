@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastnn import MultiLayerNet, _checkpoint, schedules
+from fastnn.callbacks import Callback
 
 STEPS = np.arange(101)
 
@@ -150,27 +151,28 @@ def test_settings_out_of_range(make, error, text):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "epoch"),
+    ("schedule", "step"),
     [
-        (schedules.cosine(4), 2),  # steps, where epochs are meant
-        (schedules.cosine(epochs=2), 3),
-        (schedules.exponential(20.0), 2),
-        (np.zeros_like, 1),
+        (schedules.cosine(4), 4),  # steps, where epochs are meant
+        (schedules.cosine(epochs=2), 8),
+        (schedules.exponential(20.0), 1),
     ],
 )
-@pytest.mark.parametrize("verbose", [False, True])
-def test_rates_that_learn_nothing_are_told_once(schedule, epoch, verbose):
+@pytest.mark.parametrize("callbacks", [[], [Callback()]])
+def test_rates_that_learn_nothing_are_told_once(schedule, step, callbacks):
     x, t = np.random.default_rng(0).random((8, 4)), np.arange(8) % 3
-    net = MultiLayerNet(4, [5], 3)
-    message = f"^schedule: expected factors .* in epoch {epoch}; .* unless given as epochs="
+    message = f"^schedule: expected factors .* from about step {step} of 20 on; .* as epochs="
     with pytest.warns(RuntimeWarning, match=message) as caught:
-        net.fit(x, t, 5, 2, schedule=schedule, verbose=verbose)
+        MultiLayerNet(4, [5], 3).fit(
+            x, t, 5, 2, schedule=schedule, verbose=False, callbacks=callbacks
+        )
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
-def test_rates_of_a_whole_training_are_not_told_of():
+@pytest.mark.parametrize(
+    "schedule", [schedules.cosine(epochs=5), schedules.cosine(epochs=3), np.zeros_like]
+)
+def test_rates_that_end_late_or_are_the_users_own_are_not_told_of(schedule):
     x, t = np.random.default_rng(0).random((8, 4)), np.arange(8) % 3
     for batch_size in (2, 8):
-        MultiLayerNet(4, [5], 3).fit(
-            x, t, 5, batch_size, schedule=schedules.cosine(epochs=5), verbose=False
-        )
+        MultiLayerNet(4, [5], 3).fit(x, t, 5, batch_size, schedule=schedule, verbose=False)

@@ -58,7 +58,7 @@ WRONG = {
     "no class": (changed(ONE_HOT, 4, slice(None), 0), "got a sum of 0 in row 4; "),
     "NaN": (changed(ONE_HOT, 5, 2, np.nan), "got nan in row 5, column 2$"),
     "infinity": (changed(ONE_HOT, 5, 2, np.inf), "got inf in row 5, column 2$"),
-    "rounded too far": (np.full((N, C), 0.333), "got a sum of 0.999 in row 0; "),
+    "rounded too far": (np.full((N, C), 0.33), "got a sum of 0.99 in row 0; "),
 }
 
 
@@ -366,3 +366,19 @@ def test_accuracy_of_labels_that_are_no_classes(t, text):
 def test_whole_numbers_for_a_single_output():
     with pytest.raises(ValueError, match=f"^t: expected labels from 0 to 0, got 4; .*{SQUARES}"):
         fit(network(outputs=1), X, np.full(N, 4))
+
+
+def test_whole_numbers_as_objects():
+    labels = np.array([int(t) for t in T], object)
+    assert network().accuracy(X, labels) == network().accuracy(X, T)
+
+
+@pytest.mark.parametrize("seed", [np.random.default_rng(1), np.random.SeedSequence(1), [1, 2]])
+def test_seeds_of_other_kinds(seed):
+    assert MultiLayerNet(D, [5], C, seed=seed).params["W1"].any()
+
+
+def test_probabilities_kept_in_four_digits():
+    p = np.random.default_rng(3).dirichlet(np.ones(C), N).round(4)
+    assert np.abs(p.sum(axis=1) - 1).max() > 5e-5
+    network().gradient(X, p)

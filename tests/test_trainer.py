@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastnn import _bars, _engine, config, ops, optimizers
+from fastnn.layers import Affine, SoftmaxWithLoss
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS, Trainer
 
@@ -459,3 +460,33 @@ def test_no_samples(which):
 def test_an_optimizer_that_is_none(optimizer):
     with pytest.raises(TypeError, match="^optimizer: expected a name or an optimizer, .* got "):
         trainer(optimizer=optimizer)
+
+
+class Stacked:
+    """A network of the user's own with its layers in a list, as in CS231n."""
+
+    def __init__(self):
+        self.layers = [Affine(np.full((4, 3), 0.1), np.zeros(3))]
+        self.params = {"W": self.layers[0].W, "b": self.layers[0].b}
+        self.last_layer = SoftmaxWithLoss()
+
+    def predict(self, x):
+        return self.layers[0].forward(x)
+
+    def loss(self, x, t):
+        return self.last_layer.forward(self.predict(x), t)
+
+    def accuracy(self, x, t):
+        return float(np.mean(self.predict(x).argmax(axis=1) == t))
+
+    def gradient(self, x, t):
+        self.loss(x, t)
+        self.layers[0].backward(self.last_layer.backward())
+        return {"W": self.layers[0].dW, "b": self.layers[0].db}
+
+
+def test_layers_in_a_list():
+    x, t = np.random.default_rng(0).random((8, 4)), np.arange(8) % 3
+    net = Stacked()
+    Trainer(net, x, t, x, t, 2, 4, verbose=False).train()
+    assert not np.array_equal(net.params["W"], np.full((4, 3), 0.1))

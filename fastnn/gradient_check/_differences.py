@@ -48,7 +48,7 @@ class Converted:
         if isinstance(value, dict):
             return {key: self(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
-            return type(value)(map(self, value))
+            return getattr(value, "_make", type(value))(map(self, value))
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
             return value
         if id(value) not in self._made:

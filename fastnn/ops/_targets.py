@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from fastnn._types import Array, Labels
 
 _EPS16, _EPS32 = (float(np.finfo(kind).eps) for kind in (np.float16, np.float32))
+_DIGITS = 1e-3
 _I64 = np.dtype(np.int64)
 
 SQUARES = 'real-valued targets take loss="mean_squared_error" in the network'
@@ -55,6 +57,13 @@ def expect_comparable(given: NDArray[Any], name: str = "t") -> None:
     raise TypeError(
         f"{name}: expected labels that are whole numbers, got {given.dtype}; {_hint(given)}"
     )
+
+
+def whole_numbers(given: NDArray[Any]) -> NDArray[Any]:
+    """Return labels that are whole numbers as objects, as tables have them, as an array of such."""
+    if given.dtype.kind == "O" and all(isinstance(value, Integral) for value in given.ravel()):
+        return given.astype(np.int64)
+    return given
 
 
 def _are_whole(given: NDArray[Any]) -> bool:
@@ -108,9 +117,10 @@ def _slack(dtype: np.dtype[Any], classes: int) -> float:
     """Return by how much a sum may be off.
 
     Softmax, and the sum here, round once for each class; mixing, smoothing and conversions are a
-    few more. Probabilities of float64 may come from a network of float32.
+    few more. Probabilities of float64 may come from a network of float32, and be kept in three
+    digits.
     """
-    return (_EPS16 if dtype == np.float16 else _EPS32) * (2 * classes + 8)
+    return max(_DIGITS, (_EPS16 if dtype == np.float16 else _EPS32) * (2 * classes + 8))
 
 
 def _wrong(t: Array, sums: Array, slack: float, first: int) -> str:
