@@ -211,8 +211,9 @@ def adopt(network: Any, trained: bool = True) -> list[Parameter]:
             known[id(p.array)] = key
             keys.add(key)
             found[i] = p._replace(key=key)
-    left_out = [p for p in found if p.key not in params and _was(before, p)]
-    found = [p for p in found if p not in left_out] if left_out else found
+    out = {p.key for p in found if p.key not in params and _was(before, p)}
+    left_out = [p for p in found if p.key in out]
+    found = [p for p in found if p.key not in out]
     of_layers = {p.key: p.array for p in found}
     others = params.keys() - of_layers.keys()
     if others and trained and not network._has_own("gradient"):
@@ -236,27 +237,38 @@ def _was(before: Mapping[str, Parameter], p: Parameter) -> bool:
 
 def places_of(network: Any) -> list[tuple[str, str, str, bool]]:
     """Return key, layer, name and whether it is declared, of each parameter, for :func:`relink`."""
-    found: list[Parameter] = network._adopted.parameters
-    return [(p.key, p.layer, p.name, p.declared) for p in found]
+    last: Adopted = network._adopted
+    return [(p.key, p.layer, p.name, p.declared) for p in (*last.parameters, *last.left_out)]
 
 
 def relink(network: Any, places: list[tuple[str, str, str, bool]]) -> None:
-    """Give layers the arrays of ``network.params`` where a copy has parted them, as joblib's do."""
-    owners = dict(_all_layers(network))
+    """Bring a copy to where its original was, with the layers and arrays that the copy has.
+
+    Where layers and ``network.params`` have come apart, as in joblib's copies, layers get the
+    arrays of `params`. What was left out of `params` still is.
+    """
+    owners: dict[str, Any] = dict(_all_layers(network))
+    found, left_out = [], []
     for key, layer, name, declared in places:
-        array, owner = network.params.get(key), owners.get(layer)
-        if array is None or owner is None:
+        if layer not in owners:
             continue
+        array, owner = network.params.get(key), owners[layer]
         held: Any = getattr(owner, name, None)
         if declared:
             held = (items(owner, "params") or {}).get(name)
-        if held is array or np.shape(held) != array.shape:
+        if held is None:
             continue
-        if not declared:
-            setattr(owner, name, array)
-        else:
-            container: Any = owner.params
-            container[name if isinstance(container, Mapping) else int(name)] = array
+        if array is None:
+            left_out.append(Parameter(key, layer, name, owner, held, declared))
+            continue
+        if held is not array and np.shape(held) == array.shape:
+            if declared:
+                container = owner.params
+                container[name if isinstance(container, Mapping) else int(name)] = array
+            else:
+                setattr(owner, name, array)
+        found.append(Parameter(key, layer, name, owner, array, declared))
+    network._adopted = Adopted(found, [], [], left_out)
 
 
 def is_ours(network: Any) -> bool:

@@ -259,8 +259,7 @@ def _run(
     if schedule is not None:
         schedule = schedules.in_steps(schedule, history.steps_per_epoch)
         if describe(schedule) is not None:
-            steps = len(history.step_losses), epochs * history.steps_per_epoch
-            _warn_of_rest(schedule, *steps)
+            _warn_of_rest(schedule, len(history.step_losses), epochs * history.steps_per_epoch)
 
     def record(losses: Float64s, hits: Int64s) -> None:
         history.step_losses += losses.tolist()

@@ -777,6 +777,10 @@ def test_parameters_that_are_taken_out_are_not_trained(how):
     assert [*net.params] == ["W2", "b2"] and not np.array_equal(net.params["W2"], moved)
     for key, p in kept.items():
         np.testing.assert_array_equal(frozen[key], p)
+    for copied in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        copied.fit(*data(), 1, 8, verbose=False)
+        assert [*copied.params] == ["W2", "b2"]
+        np.testing.assert_array_equal(copied.layers["Affine1"].W, kept["W1"])
     net.params.update(frozen)
     assert sorted(net.gradient(*data())) == ["W1", "W2", "b1", "b2"]
 
