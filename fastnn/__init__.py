@@ -29,7 +29,7 @@ from os.path import isdir as _isdir
 from os.path import join as _join
 from typing import TYPE_CHECKING
 
-from fastnn import _distribution
+from fastnn._utils import distribution as _distribution
 
 if TYPE_CHECKING:
     from fastnn import (

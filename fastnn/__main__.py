@@ -2,7 +2,7 @@
 
 import sys
 
-from fastnn._cli import main
+from fastnn._cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main(prog="python -m fastnn"))

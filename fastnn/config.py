@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import numba
 
-from fastnn.kernels.threads import get_num_threads, set_num_threads
+from fastnn.kernels.threading.threads import get_num_threads, set_num_threads
 
 __all__ = ["get_backend", "get_num_threads", "set_backend", "set_num_threads", "use_backend"]
 

@@ -8,9 +8,9 @@ from typing import Any, SupportsFloat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn import _numbers as numbers
 from fastnn import ops
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
 from fastnn.ops import relu, sigmoid
 
 __all__ = [

@@ -30,8 +30,8 @@ from typing import Any, SupportsFloat
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn import _numbers as numbers
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
 
 __all__ = ["glorot_normal", "glorot_uniform", "he", "normal", "xavier", "zeros"]
 

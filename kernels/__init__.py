@@ -2,12 +2,12 @@
 
 Each public function has a twin of the same name in :mod:`fastnn.reference` that says in
 plain NumPy what it computes. A kernel takes its twin's arguments (an optimizer's, in place of
-the arrays, a table of many: see :mod:`fastnn.kernels.tables`) and, last, ``chunks``: the
+the arrays, a table of many: see :mod:`fastnn.kernels.updates.tables`) and, last, ``chunks``: the
 number of pieces into which the work is cut (1 runs on the calling thread alone). Kernels trust
 their input: :mod:`fastnn.ops` checks it.
 """
 
-from fastnn.kernels.activations import (
+from fastnn.kernels.layers.activations import (
     relu,
     relu_backward,
     sigmoid,
@@ -16,13 +16,8 @@ from fastnn.kernels.activations import (
     tanh,
     tanh_backward,
 )
-from fastnn.kernels.affine import (
-    affine,
-    affine_backward,
-    affine_relu,
-    affine_relu_backward,
-)
-from fastnn.kernels.batchnorm import (
+from fastnn.kernels.layers.affine import affine, affine_backward, affine_relu, affine_relu_backward
+from fastnn.kernels.layers.batchnorm import (
     batchnorm,
     batchnorm_backward,
     batchnorm_inference,
@@ -30,7 +25,7 @@ from fastnn.kernels.batchnorm import (
     batchnorm_relu_backward,
     batchnorm_relu_inference,
 )
-from fastnn.kernels.batchnorm_nchw import (
+from fastnn.kernels.layers.batchnorm_nchw import (
     batchnorm_nchw,
     batchnorm_nchw_backward,
     batchnorm_nchw_inference,
@@ -38,29 +33,18 @@ from fastnn.kernels.batchnorm_nchw import (
     batchnorm_nchw_relu_backward,
     batchnorm_nchw_relu_inference,
 )
-from fastnn.kernels.convolution import convolution, convolution_backward
-from fastnn.kernels.dropout import (
-    dropout,
-    dropout_backward,
-    dropout_inference,
-)
-from fastnn.kernels.layernorm import layernorm, layernorm_backward
-from fastnn.kernels.losses import (
+from fastnn.kernels.layers.convolution import convolution, convolution_backward
+from fastnn.kernels.layers.dropout import dropout, dropout_backward, dropout_inference
+from fastnn.kernels.layers.layernorm import layernorm, layernorm_backward
+from fastnn.kernels.layers.losses import (
     mean_squared_error,
     softmax_cross_entropy,
     softmax_cross_entropy_dense,
 )
-from fastnn.kernels.optimizers import (
-    adagrad_,
-    adam_,
-    momentum_,
-    nesterov_,
-    rmsprop_,
-    sgd_,
-)
-from fastnn.kernels.patches import col2im, im2col
-from fastnn.kernels.pooling import max_pool, max_pool_backward, max_pool_backward_shared
-from fastnn.kernels.random import choices, permutation
+from fastnn.kernels.layers.patches import col2im, im2col
+from fastnn.kernels.layers.pooling import max_pool, max_pool_backward, max_pool_backward_shared
+from fastnn.kernels.random.sampling import choices, permutation
+from fastnn.kernels.updates.rules import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
 
 __all__ = [
     "adagrad_",

@@ -11,8 +11,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn.kernels import simd
-from fastnn.kernels.driver import LINE, kernel
+from fastnn.kernels.codegen import simd
+from fastnn.kernels.threading.driver import LINE, kernel
 
 # Registers that do not wait for each other: more than the latency of the instruction (4 cycles)
 # times the units that do it (2, or 4 on some Arm cores), and no more than there are.

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
 
-from fastnn import _bars as bars
-from fastnn import _log
-from fastnn._bars import Progress
+from fastnn._messages import bars
+from fastnn._messages.bars import Progress
+from fastnn._utils import log as _log
 
 
 @pytest.fixture

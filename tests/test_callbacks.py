@@ -13,17 +13,8 @@ import pytest
 from states import everything, expect_same
 
 import fastnn.fit
-from fastnn import (
-    MultiLayerNet,
-    MultiLayerNetExtend,
-    _archive,
-    _engine,
-    callbacks,
-    optimizers,
-    schedules,
-)
-from fastnn._layerwise import LayerSteps
-from fastnn._state import layer_state
+from fastnn import MultiLayerNet, MultiLayerNetExtend, callbacks, optimizers, schedules
+from fastnn._utils import archive as _archive
 from fastnn.callbacks import (
     Callback,
     Checkpoint,
@@ -32,6 +23,9 @@ from fastnn.callbacks import (
     ReduceLROnPlateau,
     load_checkpoint,
 )
+from fastnn.layers.state import layer_state
+from fastnn.training import runner as _engine
+from fastnn.training.layerwise import LayerSteps
 
 D, C = 5, 3
 

@@ -11,8 +11,8 @@ import sysconfig
 import pytest
 
 import fastnn
-from fastnn import _warmup
-from fastnn.kernels import cache
+from fastnn._cli import warmup as _warmup
+from fastnn.kernels.codegen import cache
 
 
 def run(*arguments, **variables):
@@ -69,7 +69,7 @@ def test_what_needs_no_library_loads_none(argument):
     command = [sys.executable, "-c", code, *filter(None, [argument])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert "fastnn._cli" in loaded
+    assert "fastnn._cli.commands" in loaded
     assert not loaded & {"numpy", "numba", "tqdm", "fastnn._bench", "fastnn.config"}
 
 
@@ -377,9 +377,9 @@ def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
 
 
 def test_bench_prints_what_was_measured_before_a_process_ended(monkeypatch, capsys):
-    from fastnn import _cli
     from fastnn._bench import run as bench
-    from fastnn.kernels import cpus
+    from fastnn._cli import commands as _cli
+    from fastnn.kernels.threading import cpus
 
     def results(settings):
         if settings.threads > 1:

@@ -13,8 +13,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from processes import environment
 
 from fastnn import MultiLayerNet, program
-from fastnn import _compiling as compiling
-from fastnn.kernels import cache
+from fastnn._messages import compiling
+from fastnn.kernels.codegen import cache
 
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
@@ -78,7 +78,7 @@ def test_it_is_said_of_threads_and_forked_children_too(tmp_path, script):
 
 
 def test_whoever_calls_a_kernel_has_imported_what_speaks(tmp_path):
-    script = "import sys, fastnn.ops\nassert 'fastnn._compiling' in sys.modules"
+    script = "import sys, fastnn.ops\nassert 'fastnn._messages.compiling' in sys.modules"
     assert printed(tmp_path, script) == ""
 
 
@@ -157,7 +157,7 @@ def lines(monkeypatch):
     return SimpleNamespace(said=said, come=lambda: some.acquire(timeout=60))
 
 
-def event(name="_layer", module="fastnn.kernels.affine"):
+def event(name="_layer", module="fastnn.kernels.layers.affine"):
     function = SimpleNamespace(__name__=name, __module__=module)
     return SimpleNamespace(data={"dispatcher": SimpleNamespace(py_func=function)})
 
@@ -173,11 +173,11 @@ def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
     with compiling.task("the training program", 2):
         for name in ("on_rows_32", "on_updates_32"):
             begin = len(lines.said)
-            speaker.on_start(event(name, "fastnn.kernels.program_parts"))
+            speaker.on_start(event(name, "fastnn.kernels.program.run.parts"))
             while len(lines.said) == begin:
                 assert lines.come()
             now.time += 2.0
-            speaker.on_end(event(name, "fastnn.kernels.program_parts"))
+            speaker.on_end(event(name, "fastnn.kernels.program.run.parts"))
     found = list(dict.fromkeys(lines.said))
     assert found[0].endswith("; now affine.layer")
     part = "compiling the training program, part {} of 2 (program_parts.{}); {} done, {}"
@@ -287,8 +287,8 @@ def first_run(self, *args):
 
 cache._KernelCache.load_overload, Program.run = note, first_run
 network.fit(np.ones((8, 4)), np.zeros(8, int), 1, 4, verbose=False)
-assert sum(name.startswith("fastnn.kernels.program") for name in seen) == 6, seen
-assert not any(name.startswith("fastnn.kernels.program") for name in during[0]), during
+assert sum(name.startswith("fastnn.kernels.program.run") for name in seen) == 6, seen
+assert not any(name.startswith("fastnn.kernels.program.run") for name in during[0]), during
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import fastnn
-from fastnn import _distribution
+from fastnn._utils import distribution as _distribution
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()

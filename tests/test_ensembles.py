@@ -11,7 +11,6 @@ import rounding
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
-from fastnn._state import layer_state
 from fastnn.datasets import load_mnist
 from fastnn.ensembles import (
     DistillationLoss,
@@ -21,6 +20,7 @@ from fastnn.ensembles import (
     distill,
     soft_targets,
 )
+from fastnn.layers.state import layer_state
 
 D, C = 5, 3
 EPS = np.finfo(np.float64).eps

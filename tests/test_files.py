@@ -12,12 +12,12 @@ from fastnn import (
     MultiLayerNet,
     MultiLayerNetExtend,
     TwoLayerNet,
-    _archive,
     ensembles,
     layers,
     load,
     optimizers,
 )
+from fastnn._utils import archive as _archive
 
 D, C = 5, 3
 

@@ -13,11 +13,13 @@ import pytest
 from numba.core.compiler_lock import global_compiler_lock
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _bars, _engine, ops, optimizers, schedules
-from fastnn import _compiling as compiling
-from fastnn._layerwise import LayerSteps
+from fastnn import MultiLayerNet, MultiLayerNetExtend, ops, optimizers, schedules
+from fastnn._messages import bars as _bars
+from fastnn._messages import compiling
 from fastnn.callbacks import Callback
 from fastnn.fit import History
+from fastnn.training import runner as _engine
+from fastnn.training.layerwise import LayerSteps
 
 D, C = 5, 3
 

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNet, _html
+from fastnn import MultiLayerNet
+from fastnn._utils import html as _html
 from fastnn.diagnostics import Monitor, dashboard, diagnose, sanity_checks
 from fastnn.diagnostics._verdict import Finding, Verdict
 from fastnn.fit import History

@@ -19,9 +19,9 @@ NAMES = {
     "MultiLayerNetExtend": "fastnn.networks",
     "Trainer": "fastnn.trainer",
     "TwoLayerNet": "fastnn.networks",
-    "get_num_threads": "fastnn.kernels.threads",
+    "get_num_threads": "fastnn.kernels.threading.threads",
     "load": "fastnn.files",
-    "set_num_threads": "fastnn.kernels.threads",
+    "set_num_threads": "fastnn.kernels.threading.threads",
 }
 
 
@@ -40,7 +40,9 @@ def test_import_loads_nothing_yet():
 
 @pytest.mark.parametrize("name", [*SUBMODULES, *NAMES])
 def test_first_use(name):
-    shown = run(f"import fastnn, sys\nprint(fastnn.{name}.__name__, 'fastnn._cli' in sys.modules)")
+    shown = run(
+        f"import fastnn, sys\nprint(fastnn.{name}.__name__, 'fastnn._cli.commands' in sys.modules)"
+    )
     assert shown.split() == [f"fastnn.{name}" if name in SUBMODULES else name, "False"]
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNetExtend, _inference, get_num_threads, layers, set_num_threads
-from fastnn.kernels import threads
+from fastnn import MultiLayerNetExtend, get_num_threads, layers, set_num_threads
+from fastnn.kernels.threading import threads
+from fastnn.program import inference as _inference
 
 D, C = 12, 4
 

@@ -14,7 +14,8 @@ import pytest
 
 from fastnn import optimizers
 from fastnn.config import use_backend
-from fastnn.kernels import tables, threads
+from fastnn.kernels.threading import threads
+from fastnn.kernels.updates import tables
 from fastnn.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSProp
 
 

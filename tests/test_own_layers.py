@@ -10,8 +10,8 @@ import pytest
 
 import fastnn
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, callbacks, layers, optimizers
-from fastnn._forward import forward
 from fastnn.gradient_check import check_layer, gradient_check
+from fastnn.layers.calls import forward
 
 N, D, C = 40, 5, 3
 EPS = np.finfo(np.float64).eps

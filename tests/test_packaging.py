@@ -178,9 +178,9 @@ def test_editable_install(editable, clone):
     """Edits and new files are seen at once; nothing else of the clone can be imported."""
     script = """
 import importlib.util
-import fastnn.kernels.cache
+import fastnn.kernels.codegen.cache
 assert not [name for name in ("kernels", "tests") if importlib.util.find_spec(name)]
-print(fastnn.__file__, fastnn.kernels.__file__, fastnn.kernels.cache.folder(), sep="\\n")
+print(fastnn.__file__, fastnn.kernels.__file__, fastnn.kernels.codegen.cache.folder(), sep="\\n")
 """
 
     def found():

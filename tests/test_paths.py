@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from fastnn import _paths
-from fastnn._paths import cache_dir
+from fastnn._utils import paths as _paths
+from fastnn._utils.paths import cache_dir
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ import pytest
 import rounding
 
 from fastnn import MultiLayerNetExtend, optimizers
-from fastnn._layerwise import LayerSteps
-from fastnn._route import StepSettings
-from fastnn._state import layer_state
-from fastnn.kernels.program_parts import _PARTS, addresses
+from fastnn.kernels.program.parts import _PARTS, addresses
 from fastnn.layers import BatchNormalization, Dropout
+from fastnn.layers.state import layer_state
 from fastnn.program import Program
+from fastnn.program.executor import StepSettings
+from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH = 150, 5, 3, 12
 STEPS = 200

@@ -5,9 +5,9 @@ import pytest
 import rounding
 
 from fastnn import MultiLayerNetExtend, Trainer, layers, optimizers
-from fastnn._layerwise import LayerSteps
-from fastnn._route import StepSettings, Unsupported
 from fastnn.program import Program
+from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH, STEPS = 60, 12, 4, 16, 5
 ROWS = np.random.default_rng(940).integers(N, size=STEPS * BATCH)

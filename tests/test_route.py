@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, config, optimizers
-from fastnn import _interrupts as interrupts
-from fastnn._layerwise import LayerSteps
-from fastnn._route import StepSettings, Unsupported, rate_of
+from fastnn import MultiLayerNet, MultiLayerNetExtend, config, optimizers
+from fastnn._utils import interrupts
+from fastnn.optimizers.updater import rate_of
+from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.training import runner as _engine
+from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH = 40, 5, 3, 12
 

@@ -5,8 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNet, _checkpoint, schedules
+from fastnn import MultiLayerNet, schedules
 from fastnn.callbacks import Callback
+from fastnn.training import checkpoint as _checkpoint
 
 STEPS = np.arange(101)
 

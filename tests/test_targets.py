@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNet, Trainer, _engine, ops
+from fastnn import MultiLayerNet, Trainer, ops
 from fastnn.diagnostics import sanity_checks
 from fastnn.ensembles import soft_targets
 from fastnn.gradient_check import gradient_check
 from fastnn.optimizers import SGD
+from fastnn.training import runner as _engine
 
 N, D, C = 30, 4, 3
 X = np.random.default_rng(0).normal(size=(N, D))

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastnn import _bars, _engine, config, ops, optimizers
+from fastnn import config, ops, optimizers
+from fastnn._messages import bars as _bars
 from fastnn.layers import Affine, SoftmaxWithLoss
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS, Trainer
+from fastnn.training import runner as _engine
 
 
 def blobs(seed, n=120):

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from fastnn._bench.case import Variant
 from fastnn.kernels import limits
-from fastnn.kernels.threads import awake
+from fastnn.kernels.threading.threads import awake
 
 
 class Limit(NamedTuple):

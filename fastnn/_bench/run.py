@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from fastnn._bars import Progress
 from fastnn._bench.families import FAMILIES
 from fastnn._bench.settings import Settings
 from fastnn._bench.worker import cases
+from fastnn._messages.bars import Progress
 
 # What the libraries read when they are imported.
 _VARIABLES = (

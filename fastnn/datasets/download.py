@@ -11,8 +11,8 @@ from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
 
-from fastnn import _distribution
-from fastnn._bars import Progress
+from fastnn._messages.bars import Progress
+from fastnn._utils import distribution as _distribution
 from fastnn.datasets.idx import CHUNK, open_content
 
 __all__ = ["fetch"]

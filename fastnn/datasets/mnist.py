@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastnn._paths import cache_dir
+from fastnn._utils.paths import cache_dir
 from fastnn.datasets.idx import read_idx
 
 __all__ = ["load_mnist", "mnist_source"]

@@ -20,7 +20,8 @@ from fastnn.diagnostics._layers import (
     dead_units,
     saturation,
 )
-from fastnn.diagnostics._monitor import Distribution, Monitor, update_ratio
+from fastnn.diagnostics._measurements import Distribution, update_ratio
+from fastnn.diagnostics._monitor import Monitor
 from fastnn.diagnostics._sanity import check_gradients, sanity_checks
 from fastnn.diagnostics._short_trainings import check_generalisation, check_overfitting
 from fastnn.diagnostics._verdict import Finding, Verdict, diagnose

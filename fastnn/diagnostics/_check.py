@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from textwrap import wrap
 
-from fastnn import _html as html
-from fastnn._route import Float64s
+from fastnn._utils import html
+from fastnn._utils.types import Float64s
 
 _IN = " " * 6
 

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import _distribution
-from fastnn import _numbers as numbers
-from fastnn._types import Array
-from fastnn.diagnostics._monitor import Distribution, Monitor
+from fastnn._utils import distribution as _distribution
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
+from fastnn.diagnostics._measurements import Distribution
+from fastnn.diagnostics._monitor import Monitor
 from fastnn.diagnostics._verdict import TARGET, Verdict, diagnose, weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fastnn.fit import History
+    from fastnn.training.history import History
 
 _START, _TRAIN, _VALIDATION = "0.6", "tab:blue", "tab:orange"
 _POINTS = 300  # of a curve

@@ -12,8 +12,10 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import _numbers as numbers
-from fastnn._own_networks import (
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
+from fastnn.diagnostics._check import Check
+from fastnn.networks.interface import (
     PENALTY,
     expect,
     is_regression,
@@ -23,8 +25,6 @@ from fastnn._own_networks import (
     training_loss,
     without_penalty,
 )
-from fastnn._types import Array
-from fastnn.diagnostics._check import Check
 
 _SHRINK = 1e-3  # of the weights, for scores near zero
 _TOLERANCE = 0.01  # of the loss at chance: scores of 1e-3 move it by less

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn._forward import forward
-from fastnn._types import Array, Mask
+from fastnn._utils.types import Array, Mask
+from fastnn.layers.calls import forward
 
 # Layers whose outputs are activations, by the name of their class: the book's own are known too.
 _KINDS = {

@@ -12,11 +12,11 @@ from typing import Any, SupportsFloat, SupportsIndex
 
 from numpy.typing import ArrayLike
 
-from fastnn._own_networks import PENALTY
 from fastnn.diagnostics._check import Check, SanityReport
 from fastnn.diagnostics._initial import check_initial_loss, check_penalty
 from fastnn.diagnostics._short_trainings import check_generalisation, check_overfitting
 from fastnn.gradient_check import gradient_check
+from fastnn.networks.interface import PENALTY
 
 
 def sanity_checks(

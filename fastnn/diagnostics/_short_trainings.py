@@ -9,10 +9,11 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import _numbers as numbers
-from fastnn._engine import optimizer_of
-from fastnn._layerwise import hits_of
-from fastnn._own_networks import (
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
+from fastnn.diagnostics._check import Check
+from fastnn.layers.losses import hits_of
+from fastnn.networks.interface import (
     PENALTY,
     batches,
     expect,
@@ -25,9 +26,8 @@ from fastnn._own_networks import (
     turn_off_dropout,
     without_penalty,
 )
-from fastnn._types import Array
-from fastnn.diagnostics._check import Check
 from fastnn.optimizers import Adam
+from fastnn.optimizers.updater import optimizer_of
 
 _OVERFITTED = 0.01  # a loss near zero: all samples have a probability of about 99 %
 _BATCH = 32

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn import _html as html
-from fastnn._layer_parameters import is_weight_name
-from fastnn._types import Array
-from fastnn.diagnostics._monitor import Distribution, Monitor
+from fastnn._utils import html
+from fastnn._utils.types import Array
+from fastnn.diagnostics._measurements import Distribution
+from fastnn.diagnostics._monitor import Monitor
+from fastnn.layers.parameters import is_weight_name
 
 if TYPE_CHECKING:
-    from fastnn.fit import History
+    from fastnn.training.history import History
 
 TARGET = 1e-3  # update-to-weight ratio
 _FAR = 10.0  # times the target, or below it, is suspicious

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from fastnn import _numbers as numbers
+from fastnn._utils import validation as numbers
 from fastnn.dropin import _facade, _sources
-from fastnn.kernels import threads
+from fastnn.kernels.threading import threads
 from fastnn.ops._dispatch import compiled
 
 __all__ = ["NAMES", "install", "installed", "uninstall"]

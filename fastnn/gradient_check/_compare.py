@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._route import Float64s
-from fastnn._types import Mask
+from fastnn._utils.types import Float64s, Mask
 
 # Thresholds of the notes.
 HAPPY, OKAY, WRONG = 1e-7, 1e-4, 1e-2

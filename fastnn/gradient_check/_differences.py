@@ -8,12 +8,11 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from fastnn import _numbers as numbers
 from fastnn import layers
-from fastnn._convolution_layers import Convolution
-from fastnn._route import Float64s, Int64s
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array, Float64s, Int64s
 from fastnn.gradient_check._compare import Kink, ParameterCheck
+from fastnn.layers.convolution import Convolution
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 

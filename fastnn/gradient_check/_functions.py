@@ -10,10 +10,8 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn import _numbers as numbers
-from fastnn._layer_parameters import items
-from fastnn._own_networks import random_state_kept, repeatable
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
 from fastnn.gradient_check._differences import (
     STEPS,
     Converted,
@@ -23,6 +21,8 @@ from fastnn.gradient_check._differences import (
     may_have_kinks,
 )
 from fastnn.gradient_check._report import GradientReport
+from fastnn.layers.parameters import items
+from fastnn.networks.interface import random_state_kept, repeatable
 
 _DOUT = 20142  # makes a seed of its own for dout
 

@@ -8,20 +8,8 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn import _numbers as numbers
-from fastnn._own_networks import (
-    PENALTY,
-    batches,
-    expect_samples,
-    expect_trainable,
-    is_regression,
-    named_layers,
-    random_state_kept,
-    repeatable,
-    strength,
-    training_loss,
-)
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
 from fastnn.gradient_check._compare import ParameterCheck
 from fastnn.gradient_check._differences import (
     STEPS,
@@ -32,6 +20,18 @@ from fastnn.gradient_check._differences import (
     may_have_kinks,
 )
 from fastnn.gradient_check._report import GradientReport
+from fastnn.layers.state import named_layers
+from fastnn.networks.interface import (
+    PENALTY,
+    batches,
+    expect_samples,
+    expect_trainable,
+    is_regression,
+    random_state_kept,
+    repeatable,
+    strength,
+    training_loss,
+)
 from fastnn.optimizers import Adam
 
 _BATCH = 32  # samples of a step of the burn-in

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import _distribution
-from fastnn import _html as html
-from fastnn._route import Float64s
+from fastnn._utils import distribution as _distribution
+from fastnn._utils import html
+from fastnn._utils.types import Float64s
 from fastnn.gradient_check._compare import (
     HAPPY,
     OKAY,

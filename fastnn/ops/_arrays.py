@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.ops._memory import empty
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import _compiling, config, kernels, reference  # noqa: F401 - it listens to Numba
-from fastnn.kernels import threads
+from fastnn import config, kernels, reference
+from fastnn._messages import compiling as _compiling  # noqa: F401 - it listens to Numba
+from fastnn.kernels.threading import threads
 
 
 def compiled() -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 
 # Smaller arrays the C library keeps for the next one itself.
 LARGE = 4 << 20

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._types import Array, Labels
+from fastnn._utils.types import Array, Labels
 
 _EPS16, _EPS32 = (float(np.finfo(kind).eps) for kind in (np.float16, np.float32))
 _DIGITS = 1e-3

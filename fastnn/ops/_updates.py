@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import _numbers as numbers
-from fastnn._types import Array
-from fastnn.kernels.tables import tabulate
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
+from fastnn.kernels.updates.tables import tabulate
 from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
 from fastnn.ops._dispatch import compiled, run_kernel, run_twin
 

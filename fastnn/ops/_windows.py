@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-from fastnn import _numbers as numbers
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
 from fastnn.ops._arrays import expect_ndim
 
 MOST = 2**31 - 1  # of a filter's size, a stride, a padding

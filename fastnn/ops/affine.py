@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_apart, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 

@@ -6,7 +6,7 @@ from typing import SupportsIndex
 
 from numpy.typing import ArrayLike
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_apart, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 from fastnn.ops._windows import expect_images, padding, places, size

@@ -7,8 +7,8 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import _numbers as numbers
-from fastnn._types import Array
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array
 from fastnn.ops._arrays import (
     deliver,
     expect_apart,

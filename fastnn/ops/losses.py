@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 from fastnn.ops._targets import expect_probabilities, labels

@@ -6,7 +6,7 @@ from typing import SupportsFloat, SupportsIndex
 
 from numpy.typing import ArrayLike
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.ops import _updates as updates
 
 

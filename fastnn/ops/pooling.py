@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_apart, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 from fastnn.ops._windows import expect_images, images_shape, places, window

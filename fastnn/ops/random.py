@@ -6,8 +6,8 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from fastnn import _numbers as numbers
-from fastnn._types import Labels
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Labels
 from fastnn.ops._arrays import deliver, output
 from fastnn.ops._dispatch import run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 
 
 def windows(x: Array, height: int, width: int, stride: int, pad: int = 0) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.reference.activations import relu, relu_backward
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._types import Array, Mask
+from fastnn._utils.types import Array, Mask
 
 UInt64 = NDArray[np.uint64]
 
 
-def _philox(block: UInt64, step: int, seed: int) -> UInt64:
+def philox(block: UInt64, step: int, seed: int) -> UInt64:
     """Return the four 32-bit words of each block: counter (block, step), key seed; (B, 4)."""
     step, seed = int(step), int(seed)
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -34,7 +34,7 @@ def dropout(
 ) -> None:
     """mask = (word of the element >= 2^32 ratio), out = x (scale where mask, else 0)."""
     blocks = np.arange(-(-x.size // 4), dtype=np.uint64)
-    words = _philox(blocks, step, seed).ravel()[: x.size]
+    words = philox(blocks, step, seed).ravel()[: x.size]
     mask[...] = words >= np.uint64(ratio * 2**32)
     dropout_backward(x, mask, scale, out)
 

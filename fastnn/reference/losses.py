@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._types import Array, Labels
+from fastnn._utils.types import Array, Labels
 
 
 def softmax_cross_entropy(x: Array, t: Labels, losses: Array, dx: Array) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 
 
 def _decayed(g: Array, p: Array, weight_decay: float) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.reference._windows import add_windows, windows
 
 

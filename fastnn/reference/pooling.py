@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._types import Array
+from fastnn._utils.types import Array
 from fastnn.reference._windows import add_windows, windows
 
 Places = NDArray[np.int32]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._types import Labels
-from fastnn.reference.dropout import _philox
+from fastnn._utils.types import Labels
+from fastnn.reference.dropout import philox
 
 
 def _numbers(count: int, seed: int, step: int) -> list[int]:
     """Return whole numbers of 64 random bits, each of two words, the low one first."""
-    words = _philox(np.arange(-(-count // 2), dtype=np.uint64), step, seed).reshape(-1, 2)
+    words = philox(np.arange(-(-count // 2), dtype=np.uint64), step, seed).reshape(-1, 2)
     pairs: list[int] = (words[:count, 0] | words[:count, 1] << np.uint64(32)).tolist()
     return pairs
 

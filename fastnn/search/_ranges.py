@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Any, ClassVar, Literal
 
-from fastnn import _numbers as numbers
+from fastnn._utils import validation as numbers
 
 __all__ = ["Choice", "Int", "Log", "Range", "Uniform"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
-from fastnn import _html as html
-from fastnn import _numbers as numbers
+from fastnn._utils import html
+from fastnn._utils import validation as numbers
 from fastnn.search._ranges import Range
 from fastnn.search._trial import State
 

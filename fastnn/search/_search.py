@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 
-from fastnn import _distribution
-from fastnn import _interrupts as interrupts
-from fastnn import _numbers as numbers
-from fastnn._bars import Progress
+from fastnn._messages.bars import Progress
+from fastnn._utils import distribution as _distribution
+from fastnn._utils import interrupts
+from fastnn._utils import validation as numbers
 from fastnn.search._ranges import Range, checked
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._trial import Trial

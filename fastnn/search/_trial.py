@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, SupportsFloat
 
-from fastnn import _numbers as numbers
-from fastnn.callbacks import Callback
+from fastnn._utils import validation as numbers
+from fastnn.training.callbacks import Callback
 
 __all__ = ["Trial"]
 

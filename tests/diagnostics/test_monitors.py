@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, layers, ops, optimizers
-from fastnn._layerwise import LayerSteps
+from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
 from fastnn.callbacks import Callback
 from fastnn.diagnostics import (
     Distribution,
@@ -28,6 +27,8 @@ from fastnn.diagnostics import (
     weight_images,
 )
 from fastnn.fit import History
+from fastnn.training import runner as _engine
+from fastnn.training.layerwise import LayerSteps
 
 D, C = 9, 3
 EPS = np.finfo(np.float32).eps

@@ -262,7 +262,7 @@ def book_path():
 SERVER = """
 import json, os, runpy, sys
 import numpy as np
-import fastnn._cli, fastnn.dropin._run
+import fastnn._cli.commands, fastnn.dropin._run
 from fastnn import dropin
 
 with dropin.installed("dlfs"):

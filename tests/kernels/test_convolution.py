@@ -9,7 +9,7 @@ import pytest
 
 from fastnn import kernels, ops, reference
 
-convolution = sys.modules["fastnn.kernels.convolution"]
+convolution = sys.modules["fastnn.kernels.layers.convolution"]
 
 # Images, filters, stride, padding, and what is cut: groups of channels, images in a strip, strips
 # of an image, slots.

@@ -5,7 +5,7 @@ import math
 import numba
 import pytest
 
-from fastnn.kernels import cpus
+from fastnn.kernels.threading import cpus
 
 
 @pytest.fixture

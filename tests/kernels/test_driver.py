@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastnn import kernels
-from fastnn.kernels.driver import LINE, kernel
+from fastnn.kernels.threading.driver import LINE, kernel
 
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
 

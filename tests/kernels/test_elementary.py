@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn.kernels import elementary
-from fastnn.kernels.compile import OPTIONS
+from fastnn.kernels.codegen import elementary
+from fastnn.kernels.codegen.compile import OPTIONS
 
 
 @numba.njit(**OPTIONS)

@@ -13,10 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastnn import kernels, ops
-from fastnn.kernels import microkernel, simd
+from fastnn.kernels.codegen import simd
+from fastnn.kernels.gemm import microkernel
 from fastnn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
 
-FEW = sys.modules["fastnn.kernels.affine"].FEW
+FEW = sys.modules["fastnn.kernels.layers.affine"].FEW
 ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
 # Around a tile of either dtype.
 AROUND = sorted({s + d for s in (ROWS, COLUMNS // 2, COLUMNS, 2 * COLUMNS) for d in (-1, 0, 1)})

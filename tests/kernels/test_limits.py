@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels import limits, simd
+from fastnn.kernels import limits
+from fastnn.kernels.codegen import simd
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

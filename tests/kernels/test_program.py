@@ -7,11 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNetExtend, _inference, _parameters, _workspace, optimizers
+from fastnn import MultiLayerNetExtend, optimizers
 from fastnn import program as program_module
-from fastnn._route import StepSettings
-from fastnn.kernels.program import FIRST
+from fastnn.kernels.program.run import FIRST
 from fastnn.program import Program
+from fastnn.program import inference as _inference
+from fastnn.program import memory as _workspace
+from fastnn.program import parameters as _parameters
+from fastnn.program.executor import StepSettings
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastnn import kernels, reference
-from fastnn.kernels import tables
-from fastnn.kernels.driver import LINE
+from fastnn.kernels.threading.driver import LINE
+from fastnn.kernels.updates import tables
 
 # Each rule with settings, and its number of arrays to a parameter.
 RULES = {

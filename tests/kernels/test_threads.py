@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from fastnn import config, get_num_threads, ops, set_num_threads
-from fastnn.kernels import atomics, threads
-from fastnn.kernels.driver import kernel
+from fastnn.kernels.codegen import atomics
+from fastnn.kernels.threading import threads
+from fastnn.kernels.threading.driver import kernel
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastnn import kernels, reference
-from fastnn.kernels.tables import tabulate
+from fastnn.kernels.updates.tables import tabulate
 
 PAIRS = {
     name: (getattr(kernels, name), getattr(reference, name))

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from fastnn import ops
-from fastnn.kernels import workspace
+from fastnn.kernels.gemm import workspace
 
 F = np.dtype(np.float32)
 

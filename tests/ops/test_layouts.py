@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastnn import config, kernels, ops
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 
 N, D, H = 6, 5, 4
 PLACES = np.arange(36, dtype=np.int32).reshape(2, 3, 3, 2) % 4

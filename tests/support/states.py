@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn._state import layer_state
+from fastnn.layers.state import layer_state
 
 
 def everything(net):

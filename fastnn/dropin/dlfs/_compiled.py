@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from fastnn import layers as ours
-from fastnn._inference import scores_of
-from fastnn._passes import Passes
-from fastnn._route import Unsupported
-from fastnn._source import samples
-from fastnn._types import Array, Labels
+from fastnn._utils.types import Array, Labels
 from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
-from fastnn.kernels import threads
-from fastnn.program import same
+from fastnn.kernels.threading import threads
+from fastnn.program.data import samples
+from fastnn.program.executor import Unsupported
+from fastnn.program.inference import scores_of
+from fastnn.program.passes import Passes
+from fastnn.program.program import same
 
 Found = dict[tuple[str, str], Array]  # gradients, by a layer's name and the parameter's
 

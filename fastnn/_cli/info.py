@@ -1,0 +1,122 @@
+"""What ``python -m fastnn info`` says: the machine, the settings and the versions in use."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from fastnn import config
+from fastnn._utils import distribution as _distribution
+from fastnn.kernels.codegen import cache, simd
+from fastnn.kernels.threading import cpus, threads
+
+PACKAGES = ("numpy", "numba", "llvmlite")
+PEERS = ("torch", "jax", "optax", "scikit-learn")
+
+# The features of the processor, in LLVM's names, that decide how kernels are compiled.
+_FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512vl", "neon", "sve")
+
+
+def _processor() -> str:
+    """Return the processor's name as its maker prints it, or what Python knows of it."""
+    try:
+        if sys.platform == "linux":
+            lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model n")]
+            if names:
+                return names[0]
+        elif sys.platform == "darwin":
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(
+                command, capture_output=True, text=True, check=True
+            ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """Return how many files lie in a folder or below it, and how many bytes they take."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return len(sizes), sum(sizes)
+
+
+def info() -> dict[str, Any]:
+    """Return what is known of this installation, in values that JSON can hold."""
+    features = llvm.get_host_cpu_features()
+    folder = cache.folder()
+    package = Path(__file__).parent
+    files, size = _size(folder)
+    all_files, all_size = _size(folder.parent)
+    return {
+        "platform": platform.platform(),
+        "cpu": {
+            "name": _processor(),
+            "llvm_name": llvm.get_host_cpu_name(),
+            "features": [name for name in _FEATURES if features.get(name)],
+            "count": os.cpu_count(),
+        },
+        "vector_bits": simd.vector_bits(),
+        "threads": {"current": threads.get_num_threads(), "available": cpus.available()},
+        "backend": config.get_backend(),
+        "cache": {
+            "folder": str(folder),
+            "files": files,
+            "bytes": size,
+            "files_of_other_versions": all_files - files,
+            "bytes_of_other_versions": all_size - size,
+        },
+        "installation": {
+            "folder": str(package),
+            "mixed_with": _distribution.others(str(package)),
+            "changed_files": _distribution.changed(),
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "fastnn": _distribution.version(),
+            **{package: _version(package) for package in (*PACKAGES, *PEERS)},
+        },
+    }
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """Return the facts as aligned text."""
+    cpu, stored, running = facts["cpu"], facts["cache"], facts["threads"]
+    installed = facts["installation"]
+    rows = {
+        "platform": facts["platform"],
+        "CPU": f"{cpu['name']} ({cpu['llvm_name']}), {cpu['count']} logical",
+        "features": " ".join(cpu["features"]),
+        "vector width": f"{facts['vector_bits']} bits",
+        "threads": f"{running['current']} of {running['available']}",
+        "backend": facts["backend"],
+        "installed in": installed["folder"],
+        "mixed with": ", ".join(installed["mixed_with"]) or "nothing",
+        "changed files": ", ".join(installed["changed_files"]) or "none",
+        "cache folder": stored["folder"],
+        "compiled kernels": _files(stored["files"], stored["bytes"]),
+        "of other versions": _files(
+            stored["files_of_other_versions"], stored["bytes_of_other_versions"]
+        ),
+        **{name: version or "not installed" for name, version in facts["versions"].items()},
+    }
+    width = max(map(len, rows))
+    return [f"{name:<{width}}  {value}" for name, value in rows.items()]
+
+
+def _files(count: int, size: int) -> str:
+    return f"{count} files, {size / 1e6:.1f} MB" if count else "none"

@@ -1,0 +1,1 @@
+"""What is said of work under way: lines while kernels compile, progress bars."""

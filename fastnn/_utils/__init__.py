@@ -1,0 +1,1 @@
+"""What all other packages may use, and what uses none of them."""

@@ -1,0 +1,161 @@
+"""Several networks as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import layers, ops
+from fastnn._utils.types import Array
+from fastnn.ensembles.averaging import expect_alike, mean_of, soft_targets, tiles
+from fastnn.layers.losses import hits_of
+from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks.copies import expect_network
+from fastnn.training.data import samples
+
+
+class Ensemble:
+    """Networks whose predictions are averaged.
+
+    Classifiers give the mean of their probabilities, networks for the squared error the mean of
+    their outputs. Both losses are convex in what is averaged, so that the ensemble's is never
+    above the mean of the members' (Jensen's inequality).
+
+    Parameters
+    ----------
+    networks : iterable of MultiLayerNetExtend
+        At least one, all different, with the same inputs, outputs, kind of loss and
+        `input_scale`. Hidden layers, settings and dtypes may differ. They are not copied.
+
+    Attributes
+    ----------
+    networks : list of MultiLayerNetExtend
+    input_size, output_size : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not as above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MultiLayerNet
+    >>> from fastnn.ensembles import Ensemble
+    >>> ensemble = Ensemble(MultiLayerNet(4, [8], 3, seed=seed) for seed in range(5))
+    >>> ensemble
+    Ensemble(5 networks, 4 inputs, 3 outputs)
+    >>> ensemble.predict(np.ones((2, 4))).sum(axis=1).round(6)
+    array([1., 1.], dtype=float32)
+    """
+
+    def __init__(self, networks: Iterable[MultiLayerNetExtend]) -> None:
+        if not isinstance(networks, Iterable):
+            raise TypeError(f"networks: expected a list of networks, got {networks!r}")
+        self.networks = [
+            expect_network(f"networks[{i}]", network) for i, network in enumerate(networks)
+        ]
+        if not self.networks:
+            raise ValueError("networks: expected at least one network, got none")
+        first: dict[int, int] = {}
+        for i, network in enumerate(self.networks):
+            if first.setdefault(id(network), i) != i:
+                raise ValueError(
+                    f"networks[{i}]: expected another network, got networks[{first[id(network)]}] "
+                    "again (fastnn.ensembles.Snapshots copies one while it is trained)"
+                )
+            expect_alike(f"networks[{i}]", network, "networks[0]", self.networks[0])
+        self.input_size = self.networks[0].input_size
+        self.output_size = self.networks[0].output_size
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def __repr__(self) -> str:
+        return (
+            f"Ensemble({len(self)} network{'s' * (len(self) > 1)}, {self.input_size} inputs, "
+            f"{self.output_size} outputs)"
+        )
+
+    @property
+    def _classifies(self) -> bool:
+        return isinstance(self.networks[0].last_layer, layers.SoftmaxWithLoss)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Return the mean of the members' probabilities, or of their outputs.
+
+        Unlike a network's scores, probabilities are after softmax.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+
+        Returns
+        -------
+        ndarray, shape (N, output_size)
+        """
+        if self._classifies:
+            return soft_targets(self, x, 1)
+        return mean_of(self.networks, x, np.asarray)
+
+    def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Return the share of samples whose largest mean is the target's.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        t : array_like, shape (N,), (N, 1) or (N, output_size)
+            Labels, or one-hot targets; (N, output_size) alone for the squared error.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are not as above, or there are no classes: a single output.
+        """
+        if self.output_size < 2:
+            raise ValueError("accuracy: expected networks of several outputs, got one output")
+        x, t = samples(self.networks[0], x, t)
+        return hits_of(self.predict(x), t) / len(x)
+
+    def loss(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Return the mean loss of the averaged predictions, without weight penalties.
+
+        Cross-entropy is taken of the averaged probabilities, by way of their logarithms: it is
+        finite for all finite scores.
+
+        Parameters
+        ----------
+        x, t
+            As for :meth:`accuracy`.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are not as there.
+        """
+        x, t = samples(self.networks[0], x, t)
+        if not self._classifies:
+            return ops.mean_squared_error(self.predict(x), t)[0]
+        # Logarithms of the sum of probabilities, which softmax takes as the mean.
+        total = np.full((len(x), self.output_size), -np.inf)
+        with np.errstate(invalid="ignore"):  # NaN and infinite scores give NaN
+            for network in self.networks:
+                scores = network.predict(x)
+                for rows in tiles(scores):
+                    total[rows] = np.logaddexp(total[rows], _log_softmax(scores[rows]))
+        return ops.softmax_cross_entropy(total, t)[0]
+
+
+def _log_softmax(scores: Array) -> Array:
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

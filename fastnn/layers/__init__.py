@@ -1,0 +1,33 @@
+"""Layers: state around the functions of :mod:`fastnn.ops`.
+
+The interface is that of *Deep Learning from Scratch*: ``forward(x)`` keeps what the backward
+pass needs, ``backward(dout)`` returns the gradient with respect to the input and leaves those
+of the parameters in attributes (``dW``, ``db``, ``dgamma``, ``dbeta``). Unlike the book's
+layers none of them writes to its arguments. Activations keep their output, not a copy, for the
+backward pass: do not change it in between.
+"""
+
+from fastnn.layers.activations import Relu, Sigmoid, Tanh
+from fastnn.layers.affine import Affine, AffineRelu
+from fastnn.layers.convolution import Convolution
+from fastnn.layers.dropout import Dropout
+from fastnn.layers.layer import Layer
+from fastnn.layers.losses import IdentityWithLoss, SoftmaxWithLoss
+from fastnn.layers.normalization import BatchNormalization, BatchNormRelu
+from fastnn.layers.pooling import MaxPool
+
+__all__ = [
+    "Affine",
+    "AffineRelu",
+    "BatchNormRelu",
+    "BatchNormalization",
+    "Convolution",
+    "Dropout",
+    "IdentityWithLoss",
+    "Layer",
+    "MaxPool",
+    "Relu",
+    "Sigmoid",
+    "SoftmaxWithLoss",
+    "Tanh",
+]

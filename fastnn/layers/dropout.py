@@ -1,0 +1,66 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import SupportsFloat
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import ops
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array, Mask
+from fastnn.layers._kept import after_forward
+
+
+class Dropout:
+    """Dropout (Srivastava et al., 2014).
+
+    Parameters
+    ----------
+    dropout_ratio : float
+        Probability of dropping an element in training, in [0, 1).
+    inverted : bool
+        False: scale by ``1 - dropout_ratio`` at test time, as in the book. True: divide by
+        it in training.
+    seed : int, optional
+        Chooses the masks; a random one if not given.
+
+    Attributes
+    ----------
+    mask : ndarray of bool or None
+        True where the last training pass kept an element.
+    step : int
+        Number of the next training pass. With the seed it determines the mask, so setting
+        it back repeats one.
+    """
+
+    def __init__(
+        self,
+        dropout_ratio: SupportsFloat = 0.5,
+        *,
+        inverted: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        self.dropout_ratio = numbers.below_one("dropout_ratio", dropout_ratio)
+        self.inverted = inverted
+        if seed is None:
+            seed = int(np.random.default_rng().integers(2**63))
+        self.seed = numbers.whole("seed", seed, 0, 2**64 - 1)
+        self.step = 0
+        self.mask: Mask | None = None
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Drop elements in training; scale as the form asks at test time."""
+        if not train_flg:
+            return ops.dropout_inference(x, self.dropout_ratio, inverted=self.inverted)
+        y, self.mask = ops.dropout(
+            x, self.dropout_ratio, self.seed, self.step, inverted=self.inverted
+        )
+        self.step += 1
+        return y
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout for the kept elements (scaled in the inverted form), else 0."""
+        mask = after_forward(self, self.mask)
+        return ops.dropout_backward(dout, mask, self.dropout_ratio, inverted=self.inverted)

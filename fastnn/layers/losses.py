@@ -1,0 +1,77 @@
+"""Last layers: targets in, a loss out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import ops
+from fastnn._utils.types import Array, Samples
+from fastnn.layers._kept import after_forward
+
+
+class _WithLoss:
+    """What the last layers share: targets in, a loss out, the gradient kept."""
+
+    def __init__(self) -> None:
+        self.loss: float | None = None
+        self.t: ArrayLike | None = None
+        self.x: ArrayLike | None = None
+        self._dx: Array | None = None
+
+    def backward(self, dout: float = 1) -> Array:
+        """Return the gradient of the loss with respect to x, times `dout`."""
+        dx: Array = after_forward(self, self._dx)
+        return dx if dout == 1 else dx * dx.dtype.type(dout)
+
+
+class SoftmaxWithLoss(_WithLoss):
+    """Softmax and cross-entropy, averaged over the batch.
+
+    Attributes
+    ----------
+    loss : float or None
+        The last loss.
+    x, t : array_like or None
+        The last scores and targets.
+    """
+
+    @property
+    def y(self) -> Array | None:
+        """Probabilities of the last forward pass, shape (N, C), computed when asked for."""
+        return None if self.x is None else ops.softmax(self.x)
+
+    def forward(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Return the loss for scores x (N, C) and labels (N,) or one-hot targets (N, C)."""
+        self.x, self.t = x, t
+        self.loss, self._dx = ops.softmax_cross_entropy(x, t)
+        return self.loss
+
+
+class IdentityWithLoss(_WithLoss):
+    """Identity and half the squared error, summed over outputs, averaged over the batch.
+
+    Attributes
+    ----------
+    loss : float or None
+        The last loss.
+    x, t : array_like or None
+        The last predictions and targets.
+    """
+
+    @property
+    def y(self) -> ArrayLike | None:
+        """The last input."""
+        return self.x
+
+    def forward(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Return the loss for predictions x and targets t, both (N, D)."""
+        self.x, self.t = x, t
+        self.loss, self._dx = ops.mean_squared_error(x, t)
+        return self.loss
+
+
+def hits_of(scores: Array, t: Samples) -> int:
+    """Return how many largest scores are the targets'."""
+    labels = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
+    return int(np.count_nonzero(scores.argmax(axis=1) == labels))

@@ -1,0 +1,137 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import ops
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Array, Mask
+from fastnn.layers._kept import after_forward
+
+
+class BatchNormalization:
+    """Batch normalisation (Ioffe and Szegedy, 2015).
+
+    Parameters
+    ----------
+    gamma, beta : ndarray, shape (D,) or (C,)
+        Scale and shift; kept, not copied.
+    momentum : float
+        Weight of the old value in the running statistics, in [0, 1].
+    running_mean, running_var : ndarray, optional
+        Statistics for inference; updated in place. Zeros at the first forward pass if not
+        given, as in the book.
+    eps : float
+        Added to the variance.
+    per_pixel : bool
+        What images of shape (N, C, H, W) share statistics over. False: N, H and W, so that
+        gamma and beta have shape (C,), as in the paper. True: N alone, as in the book's
+        code, with shape (C * H * W,).
+
+    Attributes
+    ----------
+    dgamma, dbeta : ndarray or None
+        Gradients of the last backward pass.
+    input_shape : tuple of int or None
+        Shape of the last input.
+    batch_size : int or None
+        Samples in the last training batch.
+    """
+
+    def __init__(
+        self,
+        gamma: Array,
+        beta: Array,
+        momentum: SupportsFloat = 0.9,
+        running_mean: Array | None = None,
+        running_var: Array | None = None,
+        *,
+        eps: SupportsFloat = 1e-6,
+        per_pixel: bool = False,
+    ) -> None:
+        self.gamma = gamma
+        self.beta = beta
+        self.momentum = numbers.fraction("momentum", momentum)
+        self.running_mean = running_mean
+        self.running_var = running_var
+        self.eps = numbers.not_negative("eps", eps)
+        self.per_pixel = per_pixel
+        self.input_shape: tuple[int, ...] | None = None
+        self.batch_size: int | None = None
+        self.dgamma: Array | None = None
+        self.dbeta: Array | None = None
+        self._saved: tuple[Array, Array, Array] | None = None
+
+    def _flat(self, x: Array) -> Array:
+        return x.reshape(x.shape[0], -1) if self.per_pixel and x.ndim > 2 else x
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Normalise by the batch's statistics in training, else by the running ones."""
+        x = np.asarray(x)
+        self.input_shape = x.shape
+        x = self._flat(x)
+        dtype = np.float32 if x.dtype == np.float32 else np.float64
+        if self.running_mean is None:
+            self.running_mean = np.zeros(x.shape[1:2], dtype)
+        if self.running_var is None:
+            self.running_var = np.zeros(x.shape[1:2], dtype)
+        given = x, self.gamma, self.beta, self.running_mean, self.running_var
+        if train_flg:
+            y, mean, rstd = self._train(*given, self.momentum, self.eps)
+            self.batch_size = x.shape[0]
+            self._saved = x, mean, rstd
+        else:
+            y = self._infer(*given, self.eps)
+            self._saved = None
+        return y.reshape(self.input_shape)
+
+    def _train(self, *given: Any) -> tuple[Array, Array, Array]:
+        return ops.batchnorm(*given)
+
+    def _infer(self, *given: Any) -> Array:
+        return ops.batchnorm_inference(*given)
+
+    def _gradients(self, *given: Any) -> tuple[Array, Array, Array]:
+        return ops.batchnorm_backward(*given)
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return the gradient through the batch's statistics; leave dgamma and dbeta."""
+        x, mean, rstd = after_forward(self, self._saved)
+        dout = np.asarray(dout)
+        shape = dout.shape
+        dx, self.dgamma, self.dbeta = self._gradients(self._flat(dout), x, self.gamma, mean, rstd)
+        return dx.reshape(shape)
+
+
+class BatchNormRelu(BatchNormalization):
+    """Batch normalisation and ReLU in one: a BatchNormalization and a Relu layer, fused.
+
+    Parameters and attributes are those of :class:`BatchNormalization`.
+    """
+
+    _y: Array | None = None
+
+    @property
+    def mask(self) -> Mask | None:
+        """True where what was normalised was at or below zero in the last forward pass."""
+        if self._y is None:
+            return None
+        assert self.input_shape is not None
+        return (self._y <= 0).reshape(self.input_shape)
+
+    def _train(self, *given: Any) -> tuple[Array, Array, Array]:
+        self._y, mean, rstd = ops.batchnorm_relu(*given)
+        return self._y, mean, rstd
+
+    def _infer(self, *given: Any) -> Array:
+        self._y = ops.batchnorm_relu_inference(*given)
+        return self._y
+
+    def _gradients(self, *given: Any) -> tuple[Array, Array, Array]:
+        y: Array = after_forward(self, self._y)
+        dout, x, gamma, mean, rstd = given
+        return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)

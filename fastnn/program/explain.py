@@ -1,0 +1,101 @@
+"""The plan of a training program as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn.kernels.program import tables as kinds
+from fastnn.program.plan import Buffer, Plan
+from fastnn.program.tables import Tables
+
+_NAMES = {
+    kinds.AFFINE: "affine",
+    kinds.INPUT_GRADIENT: "input gradient",
+    kinds.WEIGHT_GRADIENT: "weight and bias gradient",
+    kinds.GATHER: "copy samples",
+    kinds.PACK_ROWS: "pack gradient",
+    kinds.RELU: "ReLU",
+    kinds.SIGMOID: "sigmoid",
+    kinds.TANH: "tanh",
+    kinds.RELU_SLOPE: "slope of ReLU",
+    kinds.SIGMOID_SLOPE: "slope of sigmoid",
+    kinds.TANH_SLOPE: "slope of tanh",
+    kinds.DROPOUT: "dropout",
+    kinds.DROPOUT_SLOPE: "slope of dropout",
+    kinds.MOMENTS: "sums for mean and variance",
+    kinds.NORMALISE: "normalise",
+    kinds.GRADIENT_SUMS: "sums for gamma and beta",
+    kinds.NORM_GRADIENT: "gradient of normalisation",
+    kinds.CROSS_ENTROPY: "softmax with cross-entropy",
+    kinds.DENSE_CROSS_ENTROPY: "softmax with cross-entropy, dense targets",
+    kinds.SQUARED_ERROR: "squared error",
+    kinds.FINISH_MOMENTS: "mean, variance, running statistics",
+    kinds.FINISH_SUMS: "gradients of gamma and beta",
+}
+_PRODUCTS = (kinds.AFFINE, kinds.INPUT_GRADIENT, kinds.WEIGHT_GRADIENT)
+
+
+def explain(tables: Tables, optimizer: Any, state_bytes: int) -> str:
+    """Return the route, the steps, who takes them, and the memory they need."""
+    plan, p = tables.plan, tables.program[0]
+    n = plan.sizes.batch
+    lines = [
+        "route: compiled training program, any number of steps in one call",
+        f"batch: {n:,} samples of {plan.widths[0]:,} numbers, {plan.sizes.real}",
+        f"rows on {_threads(int(p['row_threads']))}, "
+        f"updates on {_threads(int(p['update_threads']))}",
+    ]
+    for i, segment in enumerate(plan.segments):
+        rows = f"blocks of {min(n, plan.block):,} rows"
+        lines.append(f"segment {i + 1}: for {rows}" if len(plan.segments) > 1 else f"for {rows}")
+        lines += [f"  {_step(step, n)}" for step in segment.steps]
+        if segment.finish:
+            lines.append(f"all wait: {_NAMES[segment.finish['kind']]}")
+    lines.append(f"all wait: {len(tables.updates)} updates")
+    lines.append(f"  {_updates(plan)}, then {type(optimizer).__name__}")
+    lines.append(f"matrix products: {plan.flops + _weight_flops(plan):,} flops a step")
+    lines += _memory(tables, state_bytes)
+    return "\n".join(lines)
+
+
+def _threads(n: int) -> str:
+    return "1 thread" if n == 1 else f"{n} threads"
+
+
+def _step(step: dict[str, Any], n: int) -> str:
+    """Return a step with its sizes."""
+    kind = step["kind"]
+    source, target = step.get("source"), step.get("target")
+    text = _NAMES[kind]
+    if kind in _PRODUCTS:
+        assert isinstance(source, Buffer) and isinstance(target, Buffer)
+        flops = 2 * n * source.columns * target.columns
+        relu = " + ReLU" if step.get("flags") else ""
+        return f"{step['of']} {text}{relu} ({source.columns} x {target.columns}), {flops:,} flops"
+    buffer = target or source
+    assert isinstance(buffer, Buffer)
+    relu = " + ReLU" if step.get("low") == 0 else ""
+    return f"{text}{relu} ({buffer.columns})"
+
+
+def _updates(plan: Plan) -> str:
+    return "sum of the gradients of slots" if plan.slots else "weight and bias gradients"
+
+
+def _weight_flops(plan: Plan) -> int:
+    """Return the operations of the products that are part of updates."""
+    return 0 if plan.slots else plan.weight_flops
+
+
+def _memory(tables: Tables, state_bytes: int) -> list[str]:
+    """Return the buffers and their bytes, the large ones first."""
+    plan = tables.plan
+    size = plan.parameters * plan.sizes.real.itemsize
+    lines = [
+        f"parameters: {plan.parameters:,}, {size:,} bytes; optimizer state: {state_bytes:,} bytes"
+    ]
+    arrays = sorted(tables.workspace.arrays, key=lambda pair: -pair[1].nbytes)
+    total = sum(array.nbytes for _, array in arrays)
+    lines.append(f"workspace: {total:,} bytes")
+    lines += [f"  {name} {array.shape}, {array.nbytes:,} bytes" for name, array in arrays]
+    return lines

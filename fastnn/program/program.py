@@ -1,0 +1,248 @@
+"""The compiled training program: many steps of a training in one call.
+
+A program is planned once for a network, an optimizer, data and a batch size
+(:mod:`fastnn.program.plan`). It trains the arrays that the network and the optimizer have, so that
+there is nothing to copy back; gradients and everything between layers stand in memory of its own.
+:func:`fastnn.kernels.program.run.run` follows the plan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import layers
+from fastnn._messages import compiling
+from fastnn._utils.interrupts import held
+from fastnn._utils.types import Float64s, Int64s
+from fastnn.kernels.codegen.compile import address
+from fastnn.kernels.program import tables as kinds
+from fastnn.kernels.program.parts import addresses, missing
+from fastnn.kernels.program.run import prepare, run
+from fastnn.kernels.threading import threads
+from fastnn.program.data import as_used, samples, targets
+from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.program.explain import explain
+from fastnn.program.parameters import Parameters, known_layers
+from fastnn.program.plan import Buffer, Plan, Sizes
+from fastnn.program.tables import Tables, share
+
+__all__ = ["Program"]
+
+
+# What tables take from layers.
+_FACTS = {
+    "W", "b", "gamma", "beta", "running_mean", "running_var", "momentum", "eps", "dropout_ratio",
+    "inverted", "seed",
+}  # fmt: skip
+
+
+class Program:
+    """A route that trains in compiled code; see :class:`fastnn.program.executor.Route`.
+
+    Parameters
+    ----------
+    network : MultiLayerNetExtend
+    optimizer : Optimizer
+    x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        float32, float64 and uint8 are read where they lie, others converted now.
+    t : array_like
+        Labels (N,) or (N, 1), or targets (N, C).
+    batch_size : int
+    settings : StepSettings
+
+    Raises
+    ------
+    Unsupported
+        If there is a layer, an optimizer or data that no program is made for.
+    """
+
+    name = "program"
+    reason = ""
+
+    def __init__(
+        self,
+        network: Any,
+        optimizer: Any,
+        x: ArrayLike,
+        t: ArrayLike,
+        batch_size: int,
+        settings: StepSettings,
+    ) -> None:
+        self._network, self._optimizer, self._settings = network, optimizer, settings
+        self._layers = known_layers(network)
+        self._samples = samples(x, network.input_scale, network.dtype)
+        self._n, self._features = self._samples.array.shape
+        self._batch_size = batch_size
+        self._dense = type(network.last_layer) is layers.IdentityWithLoss
+        self._classes = self._plan(gathered=True).widths[-1]
+        self._targets = targets(t, self._n, self._classes, network.dtype, self._dense)
+        self._whole_plan(gathered=True)  # to see that there is one
+        self._parameters = Parameters(network, self._layers, optimizer, settings.ema is not None)
+        self._shapes = {key: p.shape for key, p in network.params.items()}
+        self.averages = self._parameters.averages
+        self.done = 0
+        self._made: dict[bool, tuple[list[Any], Tables]] = {}
+
+    def _plan(self, gathered: bool) -> Plan:
+        batch = self._batch_size if gathered else self._n
+        sizes = Sizes(batch, threads.get_num_threads(), self._network.dtype)
+        return Plan(self._layers, self._features, sizes, gathered)
+
+    def _whole_plan(self, gathered: bool) -> tuple[Plan, Buffer]:
+        """Return a plan with all of its steps, and the buffer of the scores."""
+        plan = self._plan(gathered)
+        scores = plan.forward()
+        if scores is plan.data:
+            raise Unsupported("the network returns its input")
+        d = plan.buffer("gradient of the scores", scores.columns)
+        dense = self._targets.ndim == 2
+        loss = kinds.DENSE_CROSS_ENTROPY if dense else kinds.CROSS_ENTROPY
+        plan.add(kinds.SQUARED_ERROR if self._dense else loss, source=scores, target=d)
+        plan.backward(d)
+        return plan, scores
+
+    def _tables(self, gathered: bool) -> Tables:
+        """Return the tables, made anew if an array of the network is another one by now."""
+        before, tables = self._made.get(gathered, ([], None))
+        if tables is None or not same(before, self._facts()):
+            if list(self._network.layers.values()) != [layer for _, layer in self._layers]:
+                raise ValueError("layers: they are others than when training began")
+            shapes = {key: p.shape for key, p in self._network.params.items()}
+            if shapes != self._shapes:
+                raise ValueError("params: arrays have other shapes than when training began")
+            if self._network.input_scale != self._samples.scale:
+                raise ValueError("input_scale: it is another than when training began")
+            try:
+                self._parameters.take(self._network, self._layers)
+                tables = self._make(gathered)
+            except Unsupported as error:
+                raise ValueError(f"network: changed since training began: {error}") from None
+            self._parameters.install()
+            self._made[gathered] = self._facts(), tables
+        return tables
+
+    def _facts(self) -> list[Any]:
+        """Return what tables were made of: arrays that they point to, settings of layers.
+
+        To keep the arrays keeps their memory, and tells them from others, which could come to
+        stand where they stood.
+        """
+        facts: list[Any] = [threads.get_num_threads(), float(self._network.input_scale)]
+        for layer in self._network.layers.values():
+            facts.append(layer)
+            facts += [value for name, value in vars(layer).items() if name in _FACTS]
+        facts += self._network.params.values()
+        for name in self._optimizer._state_names:
+            facts += (getattr(self._optimizer, name) or {}).values()
+        return facts
+
+    def _make(self, gathered: bool) -> Tables:
+        plan, scores = self._whole_plan(gathered)
+        used = None
+        if not gathered:
+            used = as_used(self._samples, plan.sizes.real)
+            plan.data.address = used.ctypes.data
+        dense = self._targets.ndim == 2
+        tables = Tables(plan, self._parameters)
+        if used is not None:
+            tables.workspace.keep("samples", used)
+        p = tables.program[0]
+        data = self._samples.array
+        p["data"], p["data_step"] = data.ctypes.data, data.strides[0]
+        p["data_kind"], p["data_scale"] = self._samples.kind, self._samples.scale
+        p["features"] = self._features
+        p["targets"], p["classes"] = self._targets.ctypes.data, scores.columns if dense else 0
+        if dense and gathered:
+            p["goals"] = tables.workspace.take(
+                "targets", (plan.sizes.batch, scores.columns), plan.sizes.real
+            )
+        p["rule"] = self._parameters.rule()
+        p["clip_value"] = self._settings.clip_value or 0
+        p["clip_norm"] = self._settings.clip_norm or 0
+        p["decay"] = self._settings.ema or 0
+        return tables
+
+    def prepare(self) -> None:
+        """Compile or load ahead what the first step would. Ctrl-C comes through between parts."""
+        plan = self._plan(gathered=True)
+        kind = self._network.dtype, plan.norms, plan.dropouts
+        parts = missing(*kind)
+        with compiling.task("the training program", len(parts)), held() as interrupt:
+            for part in parts:
+                address(part)
+                interrupt.release()
+        addresses(*kind)
+        prepare()
+
+    def run(
+        self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+    ) -> None:
+        """Carry out steps; see :class:`fastnn.program.executor.Route`.
+
+        Without `rows`, every step takes all samples, in the order in which they stand.
+        """
+        self.done = 0
+        if rows is not None:
+            rows = self._checked(rows, batch_size, rates.size)
+        if losses.shape != rates.shape or hits.shape != rates.shape:
+            raise ValueError(f"losses, hits: expected {rates.size} of each")
+        tables = self._tables(gathered=rows is not None)
+        p = tables.program[0]
+        if rows is None:
+            p["batch"], p["rows"], p["order"] = self._n, self._n * rates.size, 0
+        else:
+            p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
+        p["penalty"] = self._network.weight_decay_lambda
+        p["iteration"] = getattr(self._optimizer, "iter", 0)
+        p["passes"], p["done"] = 0, 0
+        for step, layer in tables.dropouts:
+            step["calls"] = layer.step
+        settings = self._parameters.settings()
+        p["settings"] = settings.ctypes.data
+        share(tables)
+        helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
+        try:
+            with threads.awake(helpers):
+                run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
+        finally:
+            self.done = int(p["done"])
+            if hasattr(self._optimizer, "iter"):
+                self._optimizer.iter = int(p["iteration"])
+            for _, layer in tables.dropouts:
+                layer.step += self.done
+
+    def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
+        """Return a copy of the rows, which nobody can change after it was checked."""
+        rows = np.array(rows, np.int64)
+        if not 1 <= batch_size <= self._batch_size:
+            raise ValueError(
+                f"batch_size: expected a whole number from 1 to {self._batch_size}, "
+                f"which the program was made for, got {batch_size}"
+            )
+        if rows.ndim != 1 or -(-rows.size // batch_size) != steps:
+            raise ValueError(
+                f"rows: expected those of {steps} steps with {batch_size} samples, "
+                f"got shape {rows.shape}"
+            )
+        if rows.size and (rows.min() < 0 or rows.max() >= self._n):
+            raise ValueError(f"rows: expected numbers from 0 to {self._n - 1}")
+        return rows
+
+    def describe(self) -> str:
+        """Return the plan as text."""
+        tables = self._tables(gathered=self._batch_size < self._n)
+        share(tables)
+        states = self._parameters.states.values()
+        state_bytes = sum(array.nbytes for state in states for array in state.values())
+        return explain(tables, self._optimizer, state_bytes)
+
+
+def same(facts: list[Any], others: list[Any]) -> bool:
+    """Say whether arrays and layers are the same, and numbers equal."""
+    return len(facts) == len(others) and all(
+        a is b or (isinstance(a, (bool, int, float)) and bool(a == b))
+        for a, b in zip(facts, others, strict=True)
+    )

@@ -1,0 +1,1 @@
+"""Training of a network: epochs, schedules, callbacks, checkpoints, the book's ``Trainer``."""

@@ -1,0 +1,321 @@
+"""What happens during ``network.fit``: at the end of each epoch, or of some steps."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from fastnn._utils import validation as numbers
+from fastnn._utils.archive import Path_, file_at
+from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.optimizers.state import optimizer_state
+from fastnn.optimizers.updater import rate_of
+from fastnn.training.checkpoint import load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from fastnn.training.history import History
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "ReduceLROnPlateau",
+    "load_checkpoint",
+]
+
+_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+class Callback:
+    """Base of callbacks: override what is needed.
+
+    Attributes
+    ----------
+    network, optimizer, history
+        Those of the training, set before :meth:`on_train_begin`.
+    every_steps : int or None
+        After each how many steps :meth:`on_steps_end` is called, from 1 up; None: never.
+        Steps are counted from the start of the training, also in one that is resumed, and
+        through all its epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MultiLayerNet
+    >>> from fastnn.callbacks import Callback
+    >>> class Norm(Callback):
+    ...     every_steps = 2
+    ...
+    ...     def on_steps_end(self, step):
+    ...         print(step, np.linalg.norm(self.network.params["W1"]) > 0)
+    >>> net = MultiLayerNet(4, [8], 3, seed=0)
+    >>> x, t = np.ones((6, 4)), np.zeros(6, int)
+    >>> _ = net.fit(x, t, epochs=2, batch_size=2, callbacks=[Norm()], verbose=False)
+    2 True
+    4 True
+    6 True
+    """
+
+    network: Any
+    optimizer: Any
+    history: History
+    every_steps: int | None = None
+
+    def on_train_begin(self) -> None:
+        """Act before the first epoch."""
+
+    def next_stop(self, step: int) -> int | None:
+        """Return the step after which to call :meth:`on_steps_end` next; None: never again.
+
+        Override it to stop at other steps than each `every_steps`. The network is trained in
+        long stretches between stops.
+
+        Parameters
+        ----------
+        step : int
+            Steps that have been done.
+        """
+        if self.every_steps is None:
+            return None
+        every = numbers.whole(f"{type(self).__name__}.every_steps", self.every_steps, 1)
+        return step - step % every + every
+
+    def on_steps_end(self, step: int) -> None:
+        """Act after some steps, `step` of them since the start of the training.
+
+        At the end of an epoch this comes before validation and :meth:`on_epoch_end`.
+        """
+
+    def on_epoch_end(self, epoch: int) -> bool | None:
+        """Act after an epoch, from 1 up; return True to end the training."""
+        return None
+
+    def on_train_end(self) -> None:
+        """Act at the end of the training, unless an exception ended it."""
+
+
+class _Best:
+    """The best value of a metric so far: the largest accuracy, or the smallest loss.
+
+    A training that goes on where another ended starts from that one's values.
+    """
+
+    def __init__(self, callback: str, monitor: str, min_delta: float, history: History) -> None:
+        if monitor not in history.metrics:
+            raise ValueError(
+                f"{callback}: monitor: expected one of {', '.join(history.metrics)}, which this "
+                f"training has, got {monitor!r}"
+                + ("; fit needs validation=" if monitor.startswith("val_") else "")
+            )
+        self._sign = -1.0 if monitor.endswith("loss") else 1.0
+        self._min_delta = min_delta
+        self.value, self.epoch, self.waited = math.nan, 0, 0
+        self._values: list[float] = getattr(history, monitor)
+
+    def improved(self, epoch: int) -> bool:
+        """Look at an epoch: say whether it is the best one, by more than `min_delta`."""
+        value = self._values[epoch - 1]
+        gain = self._sign * (value - self.value)
+        if gain > self._min_delta or (math.isnan(self.value) and not math.isnan(value)):
+            self.value, self.epoch, self.waited = value, epoch, 0
+            return True
+        self.waited += 1
+        return False
+
+
+class EarlyStopping(Callback):
+    """End the training when a metric has stopped to get better.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+    patience : int
+        How many epochs in a row may pass without a new best value, from 1 up.
+    min_delta : float
+        By how much a value must be better to count, from 0 up.
+    restore_best : bool
+        Whether the network gets back, at the end, the parameters and running statistics of the
+        best epoch. The optimizer stays as it is. Of a training that was resumed, only the
+        epochs since then can be brought back.
+
+    Attributes
+    ----------
+    best : float
+        The best value; NaN before the first one.
+    best_epoch : int
+        Its epoch, from 1 up; 0 before the first one.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: SupportsIndex = 5,
+        min_delta: SupportsFloat = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        self.monitor = numbers.one_of("monitor", monitor, _METRICS)
+        self.patience = numbers.whole("patience", patience, 1)
+        self.min_delta = numbers.not_negative("min_delta", min_delta)
+        self.restore_best = restore_best
+        self.best, self.best_epoch = math.nan, 0
+        self._kept: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def on_train_begin(self) -> None:
+        """Look at what a resumed training has recorded."""
+        self._best = _Best("EarlyStopping", self.monitor, self.min_delta, self.history)
+        self._kept = None
+        for epoch in range(1, self.history.epochs + 1):
+            self._best.improved(epoch)
+        self.best, self.best_epoch = self._best.value, self._best.epoch
+
+    def on_epoch_end(self, epoch: int) -> bool:
+        """Keep a copy of the best network; return whether patience is at an end."""
+        if self._best.improved(epoch) and self.restore_best:
+            params = {key: p.copy() for key, p in self.network.params.items()}
+            layers = layer_state(self.network)
+            self._kept = params, {k: v for k, v in layers.items() if isinstance(v, np.ndarray)}
+        self.best, self.best_epoch = self._best.value, self._best.epoch
+        return self._best.waited >= self.patience
+
+    def on_train_end(self) -> None:
+        """Put back the best network."""
+        if self._kept is not None:
+            params, layers = self._kept
+            for key, p in params.items():
+                self.network.params[key][...] = p
+            set_layer_state(self.network, layers)
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiply the optimizer's `lr` by a factor when a metric has stopped to get better.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+    factor : float
+        In (0, 1).
+    patience : int
+        How many epochs in a row may pass without a new best value, from 1 up; they are
+        counted again after each reduction.
+    min_delta : float
+        By how much a value must be better to count, from 0 up.
+    min_lr : float
+        The learning rate is not reduced below this, from 0 up.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: SupportsFloat = 0.1,
+        patience: SupportsIndex = 10,
+        min_delta: SupportsFloat = 0.0,
+        min_lr: SupportsFloat = 0.0,
+    ) -> None:
+        self.monitor = numbers.one_of("monitor", monitor, _METRICS)
+        self.factor = numbers.number("factor", factor, numbers.BETWEEN)
+        self.patience = numbers.whole("patience", patience, 1)
+        self.min_delta = numbers.not_negative("min_delta", min_delta)
+        self.min_lr = numbers.not_negative("min_lr", min_lr)
+
+    def on_train_begin(self) -> None:
+        """Look at what a resumed training has recorded."""
+        if rate_of(self.optimizer) is None:
+            raise TypeError(
+                f"ReduceLROnPlateau: expected an optimizer with a number `lr`, "
+                f"got {self.optimizer!r}"
+            )
+        self._best = _Best("ReduceLROnPlateau", self.monitor, self.min_delta, self.history)
+        for epoch in range(1, self.history.epochs + 1):
+            self._is_over(epoch)
+
+    def _is_over(self, epoch: int) -> bool:
+        over = not self._best.improved(epoch) and self._best.waited >= self.patience
+        if over:
+            self._best.waited = 0
+        return over
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Reduce the learning rate where patience is at an end."""
+        if self._is_over(epoch):
+            lr = self.optimizer.lr
+            self.optimizer.lr = min(lr, max(lr * self.factor, self.min_lr))
+
+
+class Checkpoint(Callback):
+    """Write all that a training needs to go on to a file; see :func:`load_checkpoint`.
+
+    The file is an npz archive without pickles. It takes the place of the one before only when
+    it is whole. Whatever their order, checkpoints come after the other callbacks.
+
+    Parameters
+    ----------
+    path : str or path
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, optional
+        Write only after epochs with a new best value of this.
+    every : int
+        Write only after each so many epochs, from 1 up.
+    """
+
+    def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
+        self.path = Path(path)
+        self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
+        self.every = numbers.whole("every", every, 1)
+
+    def on_train_begin(self) -> None:
+        """Look at what a resumed training has recorded."""
+        file_at(self.path)
+        optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
+        self._best = None
+        if self.monitor is not None:
+            self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
+            for epoch in range(1, self.history.epochs + 1):
+                self._best.improved(epoch)
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Write the file."""
+        improved = self._best is None or self._best.improved(epoch)
+        if improved and epoch % self.every == 0:
+            save_checkpoint(self.path, self.network, self.optimizer, self.history)
+
+
+class CSVLogger(Callback):
+    """Write what is recorded of each epoch to a file of comma-separated values.
+
+    A training that is resumed goes on behind the rows of the epochs that it has behind it. The
+    file is written from the end of the first epoch on.
+
+    Parameters
+    ----------
+    path : str or path
+    """
+
+    def __init__(self, path: Path_) -> None:
+        self.path = Path(path)
+
+    def on_train_begin(self) -> None:
+        """Look at what the file has, if the training is resumed."""
+        file_at(self.path)  # raises what the end of the epoch would raise
+        names = ["epoch", *self.history.metrics, "lr", "seconds"]
+        self._rows: list[list[Any]] = [names]
+        if self.history.epochs and self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                found = list(csv.reader(file))
+            if found[:1] != [names]:
+                raise ValueError(
+                    f"CSVLogger: expected the columns {','.join(names)} in {self.path}, "
+                    f"got {','.join(found[0]) if found else 'nothing'}"
+                )
+            self._rows += [row for row in found[1:] if int(row[0]) <= self.history.epochs]
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Add a row."""
+        mode = "w" if self._rows else "a"
+        self._rows.append([epoch, *self.history.row(epoch).values()])
+        with open(self.path, mode, newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(self._rows)
+        self._rows = []

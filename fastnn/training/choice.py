@@ -1,0 +1,33 @@
+"""Which executor carries out the steps of a training."""
+
+from __future__ import annotations
+
+from fastnn._utils.types import Samples
+from fastnn.layers.adoption import is_ours, refresh
+from fastnn.ops._dispatch import compiled
+from fastnn.optimizers.updater import Updater
+from fastnn.program import Program
+from fastnn.program.executor import Network, Route, StepSettings, Unsupported
+from fastnn.training.layerwise import LayerSteps
+
+
+def choose(
+    network: Network,
+    optimizer: Updater,
+    x: Samples,
+    t: Samples,
+    batch_size: int,
+    settings: StepSettings,
+) -> Route:
+    """Return the compiled program where there is one, else the route through the layers."""
+    refresh(network)
+    if is_ours(network) and not network.params:
+        raise ValueError("network: expected layers with parameters, got none that has any")
+    if compiled():
+        try:
+            return Program(network, optimizer, x, t, batch_size, settings)
+        except Unsupported as error:
+            reason = str(error)
+    else:
+        reason = "the backend is numpy"
+    return LayerSteps(network, optimizer, x, t, batch_size, settings, reason)

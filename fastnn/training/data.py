@@ -1,0 +1,184 @@
+"""Samples and targets as a training takes them."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import layers
+from fastnn._utils import validation as numbers
+from fastnn._utils.types import Int64s, Samples
+from fastnn.layers.parameters import OURS
+from fastnn.ops._arrays import real
+from fastnn.ops._targets import WHOLE, expect_probabilities, labels
+
+Pair = tuple[Samples, Samples]
+
+_FRACTION = numbers.BETWEEN._replace(text="a pair (x, t) or a number in (0, 1)")
+_TILE = 1 << 17  # numbers that are looked at together, which stay in the second-level cache
+
+
+def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: str = "") -> Pair:
+    """Return samples and targets as arrays that the network can be trained on.
+
+    Parameters
+    ----------
+    network : MultiLayerNetExtend
+    x, t : array_like
+    where, suffix : str
+        What comes before and after their names in errors.
+
+    Returns
+    -------
+    x, t : ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not what the network takes, or `x`, or real-valued `t`, is not finite.
+        Files that are mapped into memory are not looked through.
+    """
+    name_x, name_t = f"{where}x{suffix}", f"{where}t{suffix}"
+    x, t = real(name_x, x), _numbers(name_t, t)
+    features = network.input_size
+    if x.ndim < 2 or len(x) == 0 or math.prod(x.shape[1:]) != features:
+        hint = ""
+        if x.ndim == 1 and features == 1:
+            hint = "; x.reshape(-1, 1) makes a column"
+        elif x.shape == (features,):
+            hint = "; x[np.newaxis] makes one sample"
+        raise ValueError(
+            f"{name_x}: expected at least one sample of {features} features, as input_size says, "
+            f"shape (N, {features}) or (N, ...), got {x.shape}{hint}"
+        )
+    n, outputs = len(x), network.output_size
+    last = network.last_layer
+    # A loss of the user's own may take targets of other kinds.
+    own = type(last) not in (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
+    if isinstance(last, layers.SoftmaxWithLoss):
+        if t.shape != (n, outputs):
+            labels(t, n, outputs, name_t)
+        elif not own:
+            for rows in _tiles(t, n):
+                expect_probabilities(name_t, t[rows], first=rows.start)
+    elif isinstance(last, layers.IdentityWithLoss):
+        if t.shape != (n, outputs):
+            raise ValueError(
+                f"{name_t}: expected targets of shape ({n}, {outputs}), got {t.shape}"
+                + _shape_hint(t, n, outputs)
+            )
+        if not own:
+            expect_finite(name_t, t)
+    elif t.shape[:1] != (n,):
+        raise ValueError(f"{name_t}: expected {n} targets, got shape {t.shape}")
+    found = network.layers
+    first = next(iter(found.values()), None) if isinstance(found, Mapping) else None
+    if type(first) in OURS and not network._has_own("predict"):
+        expect_finite(name_x, x)
+    return x, t
+
+
+def _numbers(name: str, t: ArrayLike) -> Samples:
+    """Return targets as an array of real numbers."""
+    try:
+        return real(name, t)
+    except TypeError as error:
+        given = np.asarray(t)
+        if given.ndim and given.dtype.kind in "OSU":
+            raise TypeError(f"{error}; {WHOLE}") from None
+        raise
+
+
+def _shape_hint(t: Samples, n: int, outputs: int) -> str:
+    """Return how to make targets for the squared error of something else."""
+    if t.shape == (n,) and outputs == 1:
+        return "; t.reshape(-1, 1) makes a column"
+    if t.shape in ((n,), (n, 1)) and t.dtype.kind in "iu":
+        return f"; np.eye({outputs})[t.ravel()] makes one-hot targets of labels"
+    return ""
+
+
+def _tiles(array: Samples, count: int) -> Iterator[slice]:
+    """Return slices of so many rows."""
+    step = max(1, _TILE // max(1, math.prod(array.shape[1:])))
+    return (slice(begin, begin + step) for begin in range(0, count, step))
+
+
+def expect_finite(name: str, array: Samples) -> None:
+    """Raise ValueError if there is NaN or infinity, except in a file."""
+    if array.dtype.kind == "f" and not _is_mapped(array):
+        where = not_finite(name, array)
+        if where:
+            raise ValueError(f"{name}: expected finite numbers, got {where}")
+
+
+def not_finite(name: str, array: Samples, among: Int64s | None = None) -> str:
+    """Return a number that is not finite and where it is, as text; "" if there is none.
+
+    Parameters
+    ----------
+    name : str
+    array : ndarray
+    among : ndarray of int64, optional
+        Rows to look at; all if not given.
+    """
+    if array.dtype.kind != "f":
+        return ""
+    for tile in _tiles(array, len(array if among is None else among)):
+        rows = tile if among is None else among[tile]
+        part = array[rows]
+        finite = np.isfinite(part)
+        if not finite.all():
+            place = tuple(map(int, np.unravel_index(int(finite.argmin()), finite.shape)))
+            row = tile.start + place[0] if among is None else int(among[tile][place[0]])
+            where = ", ".join(map(str, (row, *place[1:])))
+            return f"{part[place]} in {name}[{where}]"
+    return ""
+
+
+def _is_mapped(array: Any) -> bool:
+    """Say whether an array is a view of a file."""
+    while array is not None:
+        if isinstance(array, (np.memmap, mmap.mmap)):
+            return True
+        array = getattr(array, "base", None)
+    return False
+
+
+def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, Pair | None]:
+    """Return the samples to train on and those to validate on.
+
+    Parameters
+    ----------
+    network : MultiLayerNetExtend
+    x, t : ndarray
+    validation : (x, t), float or None
+
+    Returns
+    -------
+    (x, t) : tuple of ndarray
+    held_out : tuple of ndarray, or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `validation` is not as above.
+    """
+    if validation is None:
+        return (x, t), None
+    if isinstance(validation, (tuple, list)):
+        if len(validation) != 2:
+            raise ValueError(f"validation: expected {_FRACTION.text}, got {len(validation)} items")
+        return (x, t), samples(network, validation[0], validation[1], "validation ")
+    if isinstance(validation, dict) or np.ndim(validation):
+        raise TypeError(f"validation: expected {_FRACTION.text}, got {numbers.brief(validation)}")
+    share = numbers.number("validation", validation, _FRACTION)
+    n = len(x) - max(1, round(share * len(x)))
+    if n < 1:
+        raise ValueError(f"validation: {share} of {len(x)} samples leaves none to train on")
+    return (x[:n], t[:n]), (x[n:], t[n:])

@@ -1,0 +1,188 @@
+"""Training steps layer by layer, from Python: for every network and optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastnn import layers, optimizers
+from fastnn._utils import interrupts
+from fastnn._utils.types import Array, Float64s, Int64s, Samples
+from fastnn.layers.adoption import is_ours
+from fastnn.layers.losses import hits_of
+from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.optimizers.updater import Updater, rate_of
+from fastnn.program.executor import Network, StepSettings
+
+# What stands for a rate of 0, which updates refuse: times any gradient it is far below the
+# last digit of a parameter.
+_NO_RATE = float(np.finfo(np.float64).tiny)
+
+
+class LayerSteps:
+    """A route that calls ``network.gradient`` and ``optimizer.update`` for each step.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Updater
+    x : ndarray, shape (N, ...)
+    t : ndarray
+        Targets, as `network.gradient` takes them.
+    batch_size : int
+    settings : StepSettings
+    reason : str
+        Why it is this route.
+    """
+
+    name = "layers"
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Updater,
+        x: Samples,
+        t: Samples,
+        batch_size: int,
+        settings: StepSettings,
+        reason: str,
+    ) -> None:
+        self.reason = reason
+        self.done = 0
+        self.averages: dict[str, Array] | None = None
+        if settings.ema is not None:
+            self.averages = {key: p.copy() for key, p in network.params.items()}
+        self._network, self._optimizer = network, optimizer
+        self._x, self._t = x, t
+        self._batch_size = batch_size
+        self._settings = settings
+        self._classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
+
+    def prepare(self) -> None:
+        """Do nothing: which kernels layers call shows in the first step."""
+
+    def run(
+        self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+    ) -> None:
+        """Carry out steps; see :class:`fastnn.program.executor.Route`."""
+        self.done = 0
+        optimizer: Any = self._optimizer
+        before = rate = rate_of(optimizer)
+        with interrupts.held() as interrupt:
+            try:
+                for i, wanted in enumerate(rates.tolist()):
+                    # An optimizer that changes its own rate may do so as long as nobody else does.
+                    if before is not None and wanted != rate:
+                        rate = wanted
+                        optimizer.lr = rate or _NO_RATE
+                    batch: Int64s | slice = slice(None)
+                    if rows is not None:
+                        batch = rows[i * batch_size : (i + 1) * batch_size]
+                    losses[i], hits[i] = self._step(batch)
+                    self.done = i + 1
+                    interrupt.release()
+            finally:
+                if rate != before:
+                    optimizer.lr = before
+
+    def _step(self, rows: Int64s | slice) -> tuple[float, int]:
+        network = self._network
+        before = layer_state(network)
+        try:
+            t = self._t[rows]
+            grads = network.gradient(self._x[rows], t)
+            if self.averages is not None and self.averages.keys() != network.params.keys():
+                raise ValueError("params: there are others than when training began")
+            last = network.last_layer
+            loss = _number(last)
+            hits = hits_of(last.x, t) if self._classes else 0
+            self._update(self._clipped(grads))
+        except BaseException:
+            set_layer_state(network, before)
+            raise
+        self._average()
+        return loss, hits
+
+    def _update(self, grads: dict[str, Array]) -> None:
+        """Let the optimizer change the parameters; raise if it has made others instead."""
+        params = self._network.params
+        if isinstance(self._optimizer, optimizers.Optimizer):
+            self._optimizer.update(params, grads)
+            return
+        before = dict(params)
+        made: Any = self._optimizer.update(params, grads)  # type: ignore[func-returns-value]
+        others = {key: p for key, p in params.items() if p is not before.get(key)}
+        # A network of one's own may look them up in `params` anew.
+        if others and is_ours(self._network):
+            params.update(before)
+            name = next(iter(others))
+            raise ValueError(
+                f"optimizer: expected update to change arrays in place, p -= lr * g, "
+                f"got another array for params[{name!r}]"
+            )
+        if isinstance(made, Mapping) and all(
+            getattr(made.get(key), "shape", None) == p.shape and made[key] is not p
+            for key, p in before.items()
+        ):
+            raise ValueError(
+                "optimizer: expected update to change arrays in place, p -= lr * g, "
+                "got new ones that it returned"
+            )
+
+    def _clipped(self, grads: dict[str, Array]) -> dict[str, Array]:
+        value, norm = self._settings.clip_value, self._settings.clip_norm
+        if value is not None:
+            grads = {key: np.clip(g, -value, value) for key, g in grads.items()}
+        if norm is not None:
+            used = [grads[key] for key in self._network.params if key in grads]
+            with np.errstate(all="ignore"):
+                size = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in used))
+                if size > norm:
+                    grads = {key: g * g.dtype.type(norm / size) for key, g in grads.items()}
+        return grads
+
+    def _average(self) -> None:
+        decay = self._settings.ema
+        if self.averages is None or decay is None:
+            return
+        for key, average in self.averages.items():
+            average *= average.dtype.type(decay)
+            average += average.dtype.type(1 - decay) * self._network.params[key]
+
+    def describe(self) -> str:
+        """Return the steps, their sizes, and why they are done layer by layer."""
+        network: Any = self._network
+        params = network.params
+        lines = [f"route: layer by layer ({self.reason})", f"batch: {self._batch_size} samples"]
+        lines += [f"  {key}: {type(layer).__name__}" for key, layer in _named(network)]
+        lines.append(f"  {type(network.last_layer).__name__}")
+        kind = type(self._optimizer).__name__
+        states = len(getattr(self._optimizer, "_state_names", ()))
+        if not isinstance(self._optimizer, optimizers.Optimizer):
+            kind += " (its memory is not known)"
+        size, nbytes = sum(p.size for p in params.values()), sum(p.nbytes for p in params.values())
+        lines.append(f"  {kind}")
+        lines.append(f"parameters: {size:,} in {len(params)} arrays, {nbytes:,} bytes")
+        lines.append(f"gradients: {nbytes:,} bytes; optimizer state: {states * nbytes:,} bytes")
+        multiplications = sum(p.size for p in params.values() if p.ndim == 2)
+        flops = 6 * self._batch_size * multiplications
+        lines.append(f"matrix products: about {flops:,} flops a step")
+        return "\n".join(lines)
+
+
+def _named(network: Any) -> list[tuple[str, Any]]:
+    return list(getattr(network, "layers", {}).items())
+
+
+def _number(last: Any) -> float:
+    """Return the loss that the last layer has left in the forward pass."""
+    loss: Any = getattr(last, "loss", None)
+    if np.size(loss) != 1 or np.asarray(loss).dtype.kind not in "fiu":
+        shape = f"an array of shape {np.shape(loss)}" if np.ndim(loss) else repr(loss)
+        raise TypeError(
+            f"last_layer.loss: expected the mean loss, a number, from forward on, got {shape}"
+        )
+    return float(np.asarray(loss).reshape(()))

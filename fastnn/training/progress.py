@@ -1,0 +1,26 @@
+"""The progress bar of a training."""
+
+from __future__ import annotations
+
+import math
+
+from fastnn._messages.bars import Progress
+from fastnn.program.executor import Route
+
+
+def samples_bar(route: Route, total: int, done: int, show: bool) -> Progress:
+    """Return the progress bar of a training, which starts when its program is compiled."""
+    if done < total:
+        route.prepare()
+    # Without miniters it waits for as many samples as the last stretch had.
+    progress = Progress(
+        total, " samples", show, done=done, lines=False, unit_scale=True, miniters=1
+    )
+    if route.reason:
+        progress.write(f"training layer by layer: {route.reason}")
+    return progress
+
+
+def mean_text(losses: list[float]) -> str:
+    """Return the mean of some losses, for the progress bar."""
+    return f"{math.fsum(losses) / len(losses):.4f}" if all(map(math.isfinite, losses)) else "nan"

@@ -1,0 +1,140 @@
+"""Stretches of training steps, carried out by an executor."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from fastnn._messages import compiling
+from fastnn._utils import interrupts
+from fastnn._utils.types import Float64s, Int64s, Samples
+from fastnn.optimizers.updater import Updater, rate_of
+from fastnn.program.executor import Route
+from fastnn.training.data import not_finite
+
+# Seconds that a stretch should take: the progress bar moves, and Ctrl-C comes through, at least
+# twice a second, and what happens between stretches does not count.
+STRETCH = 0.15
+
+
+_GROWTH = 8  # of a stretch over the last one, which may have been slow for a reason of its own
+
+
+class Runner:
+    """Carries out steps in stretches, and tells of each stretch.
+
+    Parameters
+    ----------
+    route : Route
+    optimizer : Updater
+    batch_size, steps_per_epoch : int
+    record : function of (losses, hits)
+        Called after each stretch, also one that an exception ended, with what its steps gave.
+    stacklevel : int
+        Of warnings, so that they point to the user's line.
+    data : dict of str to ndarray
+        Samples and targets, by what a warning calls them.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        optimizer: Updater,
+        batch_size: int,
+        steps_per_epoch: int,
+        record: Callable[[Float64s, Int64s], None],
+        stacklevel: int,
+        data: dict[str, Samples],
+    ) -> None:
+        self.route = route
+        self._data = data
+        self._last_rows: Int64s | None = None  # of the last step of the stretch before
+        self._optimizer = optimizer
+        self._batch_size = batch_size
+        self._steps_per_epoch = steps_per_epoch
+        self._record = record
+        self._stacklevel = stacklevel
+        self._length = 1
+        self._diverged = False
+
+    def rate(self) -> float:
+        """Return the learning rate of the optimizer; NaN if it has none."""
+        rate = rate_of(self._optimizer)
+        return math.nan if rate is None else rate
+
+    def run(
+        self,
+        rows: Int64s | None,
+        factors: Float64s,
+        first: int,
+        after: Callable[[int], None] = lambda samples: None,
+    ) -> None:
+        """Carry out all steps of these rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, or None
+            None: each step takes all samples.
+        factors : ndarray of float64, shape (steps,)
+            On the learning rate of the optimizer.
+        first : int
+            Number of the first step, from 0 up.
+        after : function of int, optional
+            Called after each stretch with its number of samples.
+        """
+        size, begin = self._batch_size, 0
+        losses, hits = np.zeros(factors.size), np.zeros(factors.size, np.int64)
+        while begin < factors.size:
+            part = slice(begin, min(begin + self._length, factors.size))
+            batch = None if rows is None else rows[begin * size : part.stop * size]
+            rates = factors[part] * self.rate()
+            start = compiling.clock()
+            with interrupts.held():
+                try:
+                    self.route.run(batch, size, rates, losses[part], hits[part])
+                finally:
+                    done = slice(begin, begin + self.route.done)
+                    self._record(losses[done], hits[done])
+            seconds = compiling.clock() - start
+            steps = part.stop - begin
+            self._warn(losses[part], first + begin, rates, batch)
+            after(steps * size if batch is None else batch.size)
+            if steps == self._length:  # not one that the end cut short
+                growth = min(_GROWTH, STRETCH / max(seconds, 1e-9))
+                self._length = max(1, int(self._length * growth))
+            begin = part.stop
+
+    def _warn(self, losses: Float64s, first: int, rates: Float64s, batch: Int64s | None) -> None:
+        if self._diverged:
+            return
+        if bool(np.isfinite(losses).all()):
+            self._last_rows = None if batch is None else batch[-self._batch_size :].copy()
+            return
+        self._diverged = True
+        i = int(np.flatnonzero(~np.isfinite(losses))[0])
+        warnings.warn(
+            f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
+            f"step {first + i + 1}; {self._cause(i, first + i, rates[i], batch)}",
+            RuntimeWarning,
+            stacklevel=self._stacklevel,
+        )
+
+    def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> str:
+        """Return why a loss is not finite: what its samples say, or those of the step before."""
+        rows = None
+        if batch is not None:
+            size = self._batch_size
+            parts = [batch[i * size : (i + 1) * size], batch[max(0, i - 1) * size : i * size]]
+            if i == 0 and self._last_rows is not None:
+                parts[1] = self._last_rows
+            rows = np.concatenate(parts)
+        for name, data in self._data.items():
+            found = not_finite(name, data, rows)
+            if found:
+                return f"there is {found}, which no learning rate helps with"
+        if step == 0:
+            return "before any update: the initial parameters or the samples may be too large"
+        return f"the learning rate{'' if math.isnan(rate) else f' {rate}'} may be too high"

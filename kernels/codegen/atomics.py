@@ -1,0 +1,191 @@
+"""Memory that threads share: atomic operations on 64-bit integers, and calls through an address.
+
+Addresses are integers. All operations are sequentially consistent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from fastnn.kernels.codegen import simd
+from fastnn.kernels.codegen.simd import I32, I64, declare, machine_of
+
+_ORDER = "seq_cst"
+
+
+def _signature(arguments: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
+    """Return what an intrinsic returns: int64 from int64 arguments, and its code."""
+    if not all(isinstance(a, types.Integer) for a in arguments):
+        return None
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return emit(builder, *values)
+
+    return types.int64(*[types.int64] * len(arguments)), codegen
+
+
+def _pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    return builder.inttoptr(address, I64.as_pointer())
+
+
+@intrinsic
+def load(typingctx, address):  # type: ignore[no-untyped-def]
+    """Return what stands at an address."""
+
+    def emit(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        return builder.load_atomic(_pointer(builder, address), _ORDER, align=8)
+
+    return _signature((address,), emit)
+
+
+@intrinsic
+def store(typingctx, address, value):  # type: ignore[no-untyped-def]
+    """Write to an address; return the value."""
+
+    def emit(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> ir.Value:
+        builder.store_atomic(value, _pointer(builder, address), _ORDER, align=8)
+        return value
+
+    return _signature((address, value), emit)
+
+
+@intrinsic
+def add(typingctx, address, value):  # type: ignore[no-untyped-def]
+    """Add to what stands at an address; return what stood there."""
+
+    def emit(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> ir.Value:
+        return builder.atomic_rmw("add", _pointer(builder, address), value, _ORDER)
+
+    return _signature((address, value), emit)
+
+
+@intrinsic
+def replace(typingctx, address, old, new):  # type: ignore[no-untyped-def]
+    """Write `new` if `old` stands there (compare and swap); return 1 if so, else 0."""
+
+    def emit(builder: ir.IRBuilder, address: ir.Value, old: ir.Value, new: ir.Value) -> ir.Value:
+        swapped = builder.cmpxchg(_pointer(builder, address), old, new, _ORDER, _ORDER)
+        return builder.zext(builder.extract_value(swapped, 1), I64)
+
+    return _signature((address, old, new), emit)
+
+
+@intrinsic
+def pause(typingctx):  # type: ignore[no-untyped-def]
+    """Tell the processor that this thread spins: some 10 to 100 ns, and less power."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        machine = machine_of(context)
+        if machine.startswith("x86_64"):
+            builder.call(declare(builder.module, "llvm.x86.sse2.pause", ir.VoidType(), []), [])
+        elif machine.startswith(("aarch64", "arm64")):
+            hint = declare(builder.module, "llvm.aarch64.hint", ir.VoidType(), [I32])
+            builder.call(hint, [I32(1)])  # YIELD
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def give_way(typingctx):  # type: ignore[no-untyped-def]
+    """Let another thread that waits for this processor run first."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        name = "SwitchToThread" if os.name == "nt" else "sched_yield"
+        builder.call(declare(builder.module, name, I32, []), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def call(typingctx, function, args):  # type: ignore[no-untyped-def]
+    """Call the function at an address, with a tuple of integers.
+
+    The function of a job takes the address of its data, a chunk, and the number of the thread.
+    """
+    if not isinstance(args, types.UniTuple):
+        return None
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.VoidType(), [I64] * args.count)
+        numbers = [builder.extract_value(values[1], i) for i in range(args.count)]
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), numbers)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.UniTuple(types.int64, args.count)), codegen
+
+
+def symbol(name: str) -> Any:
+    """Return an intrinsic that returns the address of a name (``llvmlite.binding.add_symbol``).
+
+    Machine code that is kept on disk finds the name anew in each process.
+    """
+
+    @intrinsic
+    def address(typingctx):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            module = builder.module
+            variable = module.globals.get(name) or ir.GlobalVariable(module, I64, name)
+            return builder.ptrtoint(variable, I64)
+
+        return types.int64(), codegen
+
+    return address
+
+
+@intrinsic
+def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
+    """Return the address of a function for :func:`call`, and that of its data.
+
+    The function calls `body`, a compiled function, as ``body(*args, start, stop)`` for the
+    chunk from ``chunk * length`` to the next, but not beyond n. The data stand in the stack
+    frame of the caller. A third address holds an integer, not 0 if a call has failed.
+    """
+    types_ = (*args.types, types.int64, types.int64)
+    body_signature = body.get_call_type(typingctx, types_, {})
+    result = types.UniTuple(types.int64, 3)
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        compiled = body.dispatcher.get_compile_result(body_signature)
+        context.add_linking_libs([compiled.library])
+        tuple_type = context.get_value_type(args)
+        data_type = ir.LiteralStructType([I64, I64, I64, tuple_type])
+        with builder.goto_entry_block():
+            data = builder.alloca(data_type)
+
+        def part(builder: ir.IRBuilder, data: ir.Value, i: int) -> ir.Value:
+            return builder.gep(data, [I32(0), I32(i)])
+
+        for i, value in enumerate((I64(0), values[2], values[3], values[1])):
+            builder.store(value, part(builder, data, i))
+
+        def emit(inner: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
+            address, chunk, _ = arguments
+            theirs = inner.inttoptr(address, data_type.as_pointer())
+            n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in (1, 2, 3))
+
+            def clip(value: ir.Value) -> ir.Value:
+                return inner.select(inner.icmp_signed("<", value, n_), value, n_)
+
+            start = clip(inner.mul(chunk, length_))
+            stop = clip(inner.add(inner.mul(chunk, length_), length_))
+            unpacked = [inner.extract_value(packed, i) for i in range(len(args.types))]
+            status, _ = context.call_internal_no_propagate(
+                inner, compiled.fndesc, compiled.signature, [*unpacked, start, stop]
+            )
+            with inner.if_then(status.is_error):
+                inner.store(I64(1), part(inner, theirs, 0))
+
+        name = builder.module.get_unique_name("fastnn.chunk")
+        function = simd.function(builder.module, name, 3, emit)
+        addresses = [builder.ptrtoint(x, I64) for x in (function, data, part(builder, data, 0))]
+        return context.make_tuple(builder, result, addresses)
+
+    return result(body, args, n, length), codegen

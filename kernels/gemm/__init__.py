@@ -1,0 +1,1 @@
+"""Matrix products: micro-kernel, packing, blocking."""

@@ -1,0 +1,1 @@
+"""The training program: steps, updates and the loop over them."""

@@ -1,0 +1,152 @@
+"""A training program: many steps of mini-batch training in one call.
+
+What is to be done stands in tables (:mod:`fastnn.kernels.program.run.tables`), so that nothing is
+compiled for a network. A step of training goes through the segments, each the work of all threads
+on rows of the batch, and then through the updates of all parameters. Between them threads wait
+for each other, and nowhere else.
+"""
+
+import numba
+import numpy as np
+
+from fastnn.kernels.codegen.atomics import call, store
+from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen.memory import typed
+from fastnn.kernels.codegen.simd import flush_denormals, restore_denormals
+from fastnn.kernels.program.tables import (
+    APART,
+    APPLY,
+    COMPUTE,
+    GRADIENTS,
+    PACK,
+    PROGRAM,
+    SEGMENT,
+    UNIT,
+    UPDATED,
+)
+from fastnn.kernels.threading.clock import now
+from fastnn.kernels.threading.pool import let_sleep, share
+from fastnn.kernels.threading.threads import LATE, LONGEST_REST, REST
+
+# A helper may be kept from running by another process, in the middle of its part of a step, and
+# then all wait for it. So steps are also taken alone, the first few and one in so many, to know
+# how long that takes. A machine that is not busy loses 0.4 % by this.
+FIRST, EVERY = 3, 256
+
+# Pieces of a batch for each thread, at least: one that has finished its own takes over what
+# another does not get to.
+PIECES = 2
+
+
+@entry
+def run(program, segments, rates, losses, hits):
+    """Take as many steps as there are rates; leave a loss and a number of right answers of each.
+
+    Parameters
+    ----------
+    program : array of PROGRAM, shape (1,)
+    segments : array of SEGMENT
+    rates, losses : arrays of float64
+    hits : array of int64
+    """
+    p, data = program[0], np.int64(program.ctypes.data)
+    mode = flush_denormals()
+    threads = max(p.row_threads, p.update_threads)
+    p.first, resting = 0, False
+    p.stage = PACK
+    _update_each(p, data, threads > 1)
+    for i in range(rates.size):
+        start = now()
+        if (threads > 1 and start < p.alone_until) != resting:
+            resting = not resting
+            let_sleep(1 if resting else -1)
+        shared = threads > 1 and start >= p.alone_until and p.taken >= FIRST
+        shared = shared and p.taken % EVERY != 0
+        p.n = min(p.batch, p.rows - p.first)
+        units = (p.n + UNIT - 1) // UNIT
+        streams = min(p.row_threads, units) if shared else 1
+        p.slots_now = min(p.slots, units)
+        p.pieces = 1 if streams == 1 else min(units, max(PIECES * streams, -(-p.n // p.block)))
+        if p.slots_now > 0:
+            p.pieces = p.slots_now
+            streams = min(streams, p.pieces)
+        for j in range(len(segments)):
+            p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
+            _share(p, p.on_rows, data, streams)
+            if p.finish >= 0:
+                call(p.on_norm, (data, p.finish, 0, 0, 0))
+        losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
+        hits[i] = typed(p.hit_sums, units, np.int64).sum()
+        if p.training == UPDATED:
+            p.iteration += 1
+            p.rate = rates[i]
+            _update_all(p, data, shared)
+        elif p.training == GRADIENTS:
+            p.stage = COMPUTE
+            _update_each(p, data, shared)
+        p.passes += 1
+        p.first += p.n
+        p.done = i + 1
+        if threads > 1 and p.n == p.batch:
+            _note_time(p, shared, start, now())
+    if resting:
+        let_sleep(-1)
+    restore_denormals(mode)
+
+
+def prepare():
+    """Compile :func:`run`, if need be, ahead of its first call."""
+    if getattr(run, "signatures", ()):
+        return
+    arguments = (np.zeros(1, kind) for kind in (PROGRAM, SEGMENT, np.float64, np.float64, np.int64))
+    run.compile(tuple(map(numba.typeof, arguments)))
+
+
+@serial
+def _update_all(p, data, shared):
+    p.shrink = 1.0
+    p.stage = COMPUTE | APPLY | PACK
+    if p.clip_norm > 0:
+        p.stage = COMPUTE
+        _update_each(p, data, shared)
+        norm = np.sqrt(typed(p.squares, p.n_squares, np.float64).sum())
+        if norm > p.clip_norm:
+            p.shrink = p.clip_norm / norm
+        p.stage = APPLY | PACK
+    _update_each(p, data, shared)
+
+
+@serial
+def _update_each(p, data, shared):
+    _share(p, p.on_updates, data, max(1, p.update_threads) if shared else 1)
+
+
+@serial
+def _share(p, function, data, streams):
+    p.streams = streams
+    for stream in range(streams):
+        store(p.claims + stream * APART, 0)
+    share(function, data, streams, p.workers)
+
+
+@serial
+def _note_time(p, shared, start, end):
+    """Go on alone for a time where sharing has cost more than it gained.
+
+    What was lost is the sum of what shared steps took beyond a step that is taken alone, less
+    what they gained, but not below nothing (Page's CUSUM).
+    """
+    elapsed = end - start
+    p.taken += 1
+    if not shared:
+        if p.alone == 0 or p.taken <= FIRST:
+            p.alone = elapsed if p.alone == 0 else min(p.alone, elapsed)
+        else:
+            p.alone += (min(elapsed, 2 * p.alone) - p.alone) // 4
+        return
+    p.lost = max(0, p.lost + elapsed - p.alone)
+    if p.lost > LATE + p.alone:
+        again = end - p.resumed < p.rest
+        p.rest = min(2 * p.rest if again else REST * p.lost, LONGEST_REST)
+        p.alone_until = p.resumed = end + p.rest
+        p.lost = 0

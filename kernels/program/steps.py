@@ -1,0 +1,250 @@
+"""The steps of a training program that work on rows: from samples to the gradients of layers.
+
+A thread takes all steps of a segment for a block of rows before it goes on to the next block, so
+that what a step writes is in the cache for the one that reads it.
+"""
+
+import numpy as np
+
+from fastnn.kernels.codegen.atomics import call
+from fastnn.kernels.codegen.compile import inlined, serial
+from fastnn.kernels.codegen.memory import matrix, typed, vector
+from fastnn.kernels.gemm.dots import multiply_rows
+from fastnn.kernels.gemm.microkernel import ACCUMULATE
+from fastnn.kernels.gemm.multiply import TRANSPOSED_A, pack_panels, panels, tile_columns
+from fastnn.kernels.layers.activations import (
+    relu_each,
+    relu_slope,
+    sigmoid_each,
+    sigmoid_slope,
+    sum_of,
+    tanh_each,
+    tanh_slope,
+)
+from fastnn.kernels.layers.affine import add_columns
+from fastnn.kernels.layers.losses import (
+    cross_entropy_rows,
+    dense_cross_entropy_row,
+    is_right,
+    largest_of,
+    sum_of_squares,
+)
+from fastnn.kernels.program.tables import (
+    AFFINE,
+    CROSS_ENTROPY,
+    DROPOUT_SLOPE,
+    FLOAT32,
+    FLOAT64,
+    GATHER,
+    NORM_GRADIENT,
+    PACK_ROWS,
+    RELU,
+    RELU_SLOPE,
+    SIGMOID,
+    SIGMOID_SLOPE,
+    SQUARED_ERROR,
+    TANH,
+    TANH_SLOPE,
+    UNIT,
+    WEIGHT_GRADIENT,
+    claim,
+    place,
+)
+
+
+@serial
+def rows(p, data, steps, like, worker):
+    """Take the steps of the present segment, for pieces of the batch until all are claimed.
+
+    A thread begins with those of its own stream, whose rows are in its cache.
+    """
+    units = (p.n + UNIT - 1) // UNIT
+    for i in range(p.streams):
+        stream = (worker + i) % p.streams
+        begin, end = p.pieces * stream // p.streams, p.pieces * (stream + 1) // p.streams
+        piece = begin + claim(p, stream)
+        while piece < end:
+            low = units * piece // p.pieces * UNIT
+            high = min(p.n, units * (piece + 1) // p.pieces * UNIT)
+            for first in range(low, high, p.block):
+                count = min(p.block, high - first)
+                for j in range(p.begin, p.end):
+                    _step(p, data, steps[j], j, first, count, piece, first == low, worker, like)
+            piece = begin + claim(p, stream)
+
+
+@inlined
+def _step(p, data, s, index, first, count, slot, fresh, worker, like):
+    """Take a step for `count` rows, the first of which is sample `first` of the batch."""
+    size, own = like.itemsize, worker * p.block
+    source = place(s.source, s.source_local, first, own, s.d * size)
+    target = place(s.target, s.target_local, first, own, s.h * size)
+    other = place(s.other, s.other_local, first, own, s.h * size)
+    kind = s.kind
+    if kind <= WEIGHT_GRADIENT:
+        _product(p, s, source, target, other, count, slot, fresh, worker, like)
+    elif kind == GATHER:
+        _gather(p, first, count, target, like)
+    elif kind == PACK_ROWS:
+        dz = matrix(source, count, s.d, like)
+        packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
+        pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
+    elif kind <= TANH_SLOPE:
+        _activate(kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
+    elif kind <= DROPOUT_SLOPE:
+        call(p.on_dropout, (data, index, first, count, worker))
+    elif kind <= NORM_GRADIENT:
+        call(p.on_norm, (data, index, first, count, worker))
+    else:
+        _evaluate(p, s, source, target, first, count, like)
+
+
+@inlined
+def _product(p, s, source, target, other, count, slot, fresh, worker, like):
+    size = like.itemsize
+    scratch = p.scratch + worker * p.scratch_size * size
+    if s.kind == AFFINE:
+        call(
+            p.multiply,
+            (
+                source,
+                count,
+                s.d,
+                s.W,
+                s.packed,
+                s.b,
+                target,
+                count,
+                s.h,
+                s.flags,
+                0,
+                count,
+                scratch,
+            ),
+        )
+    elif s.kind == WEIGHT_GRADIENT:
+        shift = slot * p.slot_step * size
+        flags = TRANSPOSED_A if fresh else TRANSPOSED_A | ACCUMULATE
+        db = vector(s.db + shift, s.h, like)
+        if fresh:
+            db[:] = 0
+        add_columns(matrix(other, count, s.h, like), db, 0)
+        call(
+            p.multiply,
+            (source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags, 0, s.d, scratch),
+        )
+    elif s.packed != 0:
+        call(
+            p.multiply,
+            (source, count, s.d, 0, s.packed, 0, target, count, s.h, 0, 0, count, scratch),
+        )
+    else:
+        a, c = matrix(source, count, s.d, like), matrix(target, count, s.h, like)
+        multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
+
+
+@serial
+def _sample(p, row):
+    """Return where a row of the batch stands in the data set."""
+    return typed(p.order, p.first + row + 1, np.int64)[p.first + row] if p.order else row
+
+
+@serial
+def _gather(p, first, count, target, like):
+    """Copy rows of the data set, whatever their type, times its scale."""
+    d = p.features
+    for i in range(count):
+        address = p.data + _sample(p, first + i) * p.data_step
+        out = vector(target + i * d * like.itemsize, d, like)
+        if p.data_kind == FLOAT32:
+            _scale(typed(address, d, np.float32), p.data_scale, out)
+        elif p.data_kind == FLOAT64:
+            _scale(typed(address, d, np.float64), p.data_scale, out)
+        else:
+            _scale(typed(address, d, np.uint8), p.data_scale, out)
+
+
+@serial
+def _scale(row, scale, out):
+    real = out.dtype.type
+    factor = real(scale)
+    for j in range(out.size):
+        out[j] = real(row[j]) * factor
+
+
+@inlined
+def _activate(kind, x, y):
+    """Apply an activation to x, or its slope at the output y."""
+    if kind == RELU:
+        relu_each(x, x)
+    elif kind == SIGMOID:
+        sigmoid_each(x, x)
+    elif kind == TANH:
+        tanh_each(x, x)
+    elif kind == RELU_SLOPE:
+        relu_slope(x, y, x)
+    elif kind == SIGMOID_SLOPE:
+        sigmoid_slope(x, y, x)
+    elif kind == TANH_SLOPE:
+        tanh_slope(x, y, x)
+
+
+@inlined
+def _evaluate(p, s, source, target, first, count, like):
+    """Write the gradient of the loss, sums of losses over units and how many rows are right."""
+    classes, size, n = s.d, like.itemsize, like.dtype.type(p.n)
+    x, dx = matrix(source, count, classes, like), matrix(target, count, classes, like)
+    losses = vector(p.losses + first * size, count, like)
+    labels = typed(p.labels + first * 8, count, np.int64)
+    goals = p.targets + first * classes * size
+    if p.classes > 0 and p.order != 0:
+        goals = p.goals + first * classes * size
+        for i in range(count):
+            goal = vector(p.targets + _sample(p, first + i) * classes * size, classes, like)
+            _copy(goal, vector(goals + i * classes * size, classes, like))
+    goal = matrix(goals, count, classes, like)
+    if s.kind == SQUARED_ERROR:
+        _subtract(x.reshape(x.size), goal.reshape(x.size), dx.reshape(x.size))
+    else:
+        if p.classes > 0:
+            for i in range(count):
+                labels[i] = largest_of(goal[i])
+        else:
+            for i in range(count):
+                sample = _sample(p, first + i)
+                labels[i] = typed(p.targets, sample + 1, np.int64)[sample]
+        if s.kind == CROSS_ENTROPY:
+            cross_entropy_rows(x, labels, losses, dx, n)
+        else:
+            for i in range(count):
+                losses[i] = dense_cross_entropy_row(x[i], goal[i], dx[i], n)
+    for low in range(0, count, UNIT):
+        high, hits = min(count, low + UNIT), 0
+        unit = typed(p.loss_sums + (first + low) // UNIT * 8, 1, np.float64)
+        if s.kind == SQUARED_ERROR:
+            unit[0] = 0.5 * sum_of_squares(dx.reshape(x.size)[low * classes : high * classes])
+        else:
+            unit[0] = sum_of(losses[low:high])
+            for i in range(low, high):
+                hits += is_right(x[i], labels[i])
+        typed(p.hit_sums + (first + low) // UNIT * 8, 1, np.int64)[0] = hits
+    if s.kind == SQUARED_ERROR:
+        _divide(dx.reshape(x.size), n)
+
+
+@serial
+def _copy(row, out):
+    for j in range(out.size):
+        out[j] = row[j]
+
+
+@serial
+def _subtract(x, y, out):
+    for i in range(out.size):
+        out[i] = x[i] - y[i]
+
+
+@serial
+def _divide(x, n):
+    for i in range(x.size):
+        x[i] /= n

@@ -1,0 +1,145 @@
+"""What a training program is made of: tables that Python fills and compiled code follows.
+
+All arrays are given by their addresses. A step works on some rows of a batch. Its arrays have a
+row for each sample, or are local: then they have `block` rows for each thread, for rows that
+nobody needs once the steps of a segment have been taken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn.kernels.codegen.atomics import add
+from fastnn.kernels.codegen.compile import serial
+
+# Batches are cut between units of this many samples, and sums over a batch are sums of sums
+# over units, so that they have the same bits for any number of threads. Of a batch of 32, two
+# threads take one unit each.
+UNIT = 16
+
+# Kinds of steps. Products first.
+AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT = range(3)
+GATHER, PACK_ROWS = range(3, 5)
+RELU, SIGMOID, TANH, RELU_SLOPE, SIGMOID_SLOPE, TANH_SLOPE = range(5, 11)
+DROPOUT, DROPOUT_SLOPE = range(11, 13)
+MOMENTS, NORMALISE, GRADIENT_SUMS, NORM_GRADIENT = range(13, 17)
+CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR = range(17, 20)
+# Of the whole batch, after a segment.
+FINISH_MOMENTS, FINISH_SUMS = range(20, 22)
+
+_INTEGERS = [
+    "kind",
+    # Arrays with a row a sample, the columns of the first two, and whether they are local.
+    "source", "target", "other", "output",
+    "d", "h",
+    "source_local", "target_local", "other_local", "output_local",
+    # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
+    "W", "b", "packed", "flags", "dW", "db",
+    # Of batch normalisation.
+    "partial", "mean", "rstd", "gamma", "beta", "dgamma", "dbeta", "running_mean", "running_var",
+    "calls",
+]  # fmt: skip
+STEP = np.dtype(
+    [(name, np.int64) for name in _INTEGERS]
+    + [("seed", np.uint64)]
+    + [(name, np.float64) for name in ("ratio", "scale", "low", "momentum", "eps")]
+)
+
+SETTINGS = 7  # that a rule has at most, without the number of the step
+
+# Kinds of updates: of rows of a weight matrix, of a bias, of a parameter of batch norm.
+WEIGHTS, BIAS, NORM = 0, 1, 2
+UPDATE = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "kind",
+            # What the gradient is computed from: x (n, d) and dz (n, h); the rows of W.
+            "source", "dz", "dz_packed", "d", "h", "top", "bottom", "W", "dW",
+            # Where the numbers to update begin, and how many they are; 0 for what there is not.
+            "p", "g", "state1", "state2", "average", "size",
+            "penalised", "packed", "transposed",
+            # Which sum of squares is its first: there is one for each so many numbers.
+            "square", "square_size",
+        )
+    ]
+)  # fmt: skip
+
+# Pieces of a batch, and updates, are dealt out into streams, one for each thread, with a counter of
+# what was claimed. Counters are so far apart that no two are on one cache line (or two, as
+# processors fetch pairs).
+APART = 128
+
+# Stages of an update.
+COMPUTE, APPLY, PACK = 1, 2, 4
+
+# What is done about parameters: nothing, a step of the optimizer, or their gradients alone.
+FORWARD, UPDATED, GRADIENTS = 0, 1, 2
+
+# How a row of the data set is kept.
+FLOAT32, FLOAT64, UINT8 = 0, 1, 2
+
+# Rules, by name.
+RULES: dict[str, int] = {
+    "sgd_": 0,
+    "momentum_": 1,
+    "nesterov_": 2,
+    "adagrad_": 3,
+    "rmsprop_": 4,
+    "adam_": 5,
+}
+
+_FIXED = [
+    # The tables, and the addresses of compiled functions.
+    "steps", "updates", "n_updates", "settings",
+    "on_rows", "on_norm", "on_dropout", "on_updates", "multiply",
+    # The data set, and what is right for it: labels, or rows of `classes` numbers.
+    "data", "data_step", "data_kind", "features", "targets", "classes",
+    # Samples of a batch, of all steps to come, and of the present step.
+    "batch", "rows", "n",
+    # Addresses of the order of samples (0: as they are) and of what it has come to.
+    "order", "first",
+    # Rows that go through a segment at once. Gradients of samples are summed by slots, which
+    # are runs of samples; 0: by updates, over all samples.
+    "block", "slots", "slot_step", "gradients",
+    # Memory to pack into, for each thread.
+    "scratch", "scratch_size",
+    # Of the batch: losses, labels, and targets if they are copied.
+    "losses", "labels", "goals",
+    # Sums over units: of losses, of right answers. Sums of squared gradients.
+    "loss_sums", "hit_sums", "squares", "n_squares",
+    # What is done about parameters; by which rule they are updated.
+    "training", "rule", "iteration", "passes", "done",
+    # How many threads there is memory for, and how many work on rows and on updates.
+    "workers", "row_threads", "update_threads",
+    # Of the present step: streams, the addresses of what was claimed of them, pieces and slots of
+    # the batch, steps, stage.
+    "streams", "claims", "pieces", "slots_now", "begin", "end", "finish", "stage",
+    # Steps so far that could be shared; nanoseconds that one takes alone, and that sharing has
+    # cost; until when to go on alone, for how long that is, and when it last ended.
+    "taken", "alone", "lost", "alone_until", "rest", "resumed",
+]  # fmt: skip
+PROGRAM = np.dtype(
+    [(name, np.int64) for name in _FIXED]
+    + [
+        (name, np.float64)
+        for name in ("data_scale", "penalty", "clip_value", "clip_norm", "decay", "rate", "shrink")
+    ]
+)
+
+SEGMENT = np.dtype([("begin", np.int64), ("end", np.int64), ("finish", np.int64)])
+
+
+@serial
+def claim(p, stream):
+    """Return how much of a stream was claimed before, and claim the next."""
+    return add(p.claims + stream * APART, 1)
+
+
+@serial
+def place(address, local, first, own, step):
+    """Return where the rows of an array begin that are sample `first` of a batch and the next.
+
+    `own` is the first row of the thread in local arrays, `step` the bytes of a row.
+    """
+    return address + (own if local else first) * step

@@ -1,0 +1,138 @@
+"""The updates of a training program: gradients of parameters, the optimizer's rule, packing.
+
+An update takes some rows of a weight matrix, or a whole vector, through all that there is to do
+with them, so that a gradient is still in the cache when it is used.
+"""
+
+import numpy as np
+
+from fastnn.kernels.codegen.atomics import call
+from fastnn.kernels.codegen.compile import inlined, row_sum, serial
+from fastnn.kernels.codegen.memory import matrix, typed, vector
+from fastnn.kernels.gemm.multiply import (
+    TRANSPOSED_A,
+    pack_panels,
+    pack_transposed,
+    panels,
+    tile_columns,
+)
+from fastnn.kernels.layers.affine import add_columns
+from fastnn.kernels.program.tables import APPLY, BIAS, COMPUTE, PACK, RULES, SETTINGS, WEIGHTS
+from fastnn.kernels.updates import rules as optimizers
+
+_SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP = (
+    RULES[f"{name}_"] for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop")
+)
+
+
+@serial
+def update(p, u, like, worker):
+    """Do the present stages of an update."""
+    numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
+    if p.stage & COMPUTE:
+        if p.slots_now == 0 and u.kind == WEIGHTS:
+            scratch = p.scratch + worker * p.scratch_size * like.itemsize
+            call(
+                p.multiply,
+                (
+                    u.source, p.n, u.d, u.dz, u.dz_packed, 0, u.dW, u.d, u.h, TRANSPOSED_A,
+                    u.top, u.bottom, scratch,
+                ),
+            )  # fmt: skip
+        elif p.slots_now == 0 and u.kind == BIAS:
+            gradient[:] = 0
+            add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
+        _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
+        if p.clip_norm > 0:
+            squares = typed(p.squares, p.n_squares, np.float64)
+            for i in range(0, u.size, u.square_size):
+                part = gradient[i : min(u.size, i + u.square_size)]
+                squares[u.square + i // u.square_size] = _sum_of_squares(part)
+    if p.stage & APPLY:
+        if p.shrink != 1:
+            _shrink(gradient, p.shrink)
+        state1, state2 = vector(u.state1, u.size, like), vector(u.state2, u.size, like)
+        settings = typed(p.settings, SETTINGS, np.float64)
+        _apply(p.rule, numbers, gradient, state1, state2, p.iteration, p.rate, settings)
+        if u.average != 0:
+            _follow(vector(u.average, u.size, like), numbers, p.decay)
+    if p.stage & PACK and u.kind == WEIGHTS:
+        _pack(u, like)
+
+
+@serial
+def sum_slots(p, like):
+    """Add to the first slot's gradients those of the others."""
+    total = vector(p.gradients, p.slot_step, like)
+    for slot in range(1, p.slots_now):
+        other = vector(p.gradients + slot * p.slot_step * like.itemsize, p.slot_step, like)
+        for i in range(total.size):
+            total[i] += other[i]
+
+
+@serial
+def _adjust(p, g, penalty, clip):
+    """Add the gradient of the penalty on weights, then clip, each where asked for."""
+    real = p.dtype.type
+    factor, bound = real(penalty), real(clip)
+    if penalty > 0:
+        for i in range(p.size):
+            g[i] += factor * p[i]
+    if clip > 0:
+        for i in range(p.size):
+            d = g[i]
+            d = bound if d > bound else d
+            g[i] = -bound if d < -bound else d
+
+
+@row_sum
+def _sum_of_squares(g):
+    total = 0.0
+    for i in range(g.size):
+        total += np.float64(g[i]) * np.float64(g[i])
+    return total
+
+
+@serial
+def _shrink(g, factor):
+    factor_ = g.dtype.type(factor)
+    for i in range(g.size):
+        g[i] *= factor_
+
+
+@serial
+def _follow(average, p, decay):
+    old, new = p.dtype.type(decay), p.dtype.type(1 - decay)
+    for i in range(p.size):
+        average[i] = old * average[i] + new * p[i]
+
+
+@inlined
+def _apply(rule, p, g, state1, state2, iteration, lr, s):
+    if rule == _SGD:
+        optimizers.sgd_step(p, g, lr, s[1])
+    elif rule == _MOMENTUM:
+        optimizers.momentum_step(p, g, state1, lr, s[1], s[2])
+    elif rule == _NESTEROV:
+        optimizers.nesterov_step(p, g, state1, lr, s[1], s[2])
+    elif rule == _ADAGRAD:
+        optimizers.adagrad_step(p, g, state1, lr, s[1], s[2])
+    elif rule == _RMSPROP:
+        optimizers.rmsprop_step(p, g, state1, lr, s[1], s[2], s[3])
+    else:
+        optimizers.adam_step(
+            p, g, state1, state2, iteration, lr, s[1], s[2], s[3], s[4], s[5] != 0, s[6] != 0
+        )
+
+
+@inlined
+def _pack(u, like):
+    """Pack the rows of W, and the columns that they are of its transpose, for products."""
+    W = matrix(u.W, u.d, u.h, like)
+    if u.packed != 0:
+        packed = vector(u.packed, (u.h + tile_columns(W)) * u.d, like)
+        pack_panels(W[u.top : u.bottom], packed, u.top, u.d, 0, panels(W, u.h))
+    if u.transposed != 0:
+        transposed = vector(u.transposed, (u.d + tile_columns(W)) * u.h, like)
+        last = (u.bottom + tile_columns(W) - 1) // tile_columns(W)
+        pack_transposed(W, transposed, u.top // tile_columns(W), last)

@@ -1,0 +1,1 @@
+"""One thread pool, and how work is cut and shared."""

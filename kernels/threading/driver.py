@@ -1,0 +1,71 @@
+"""How a serial kernel becomes a parallel one: the cut, and the thin driver.
+
+A kernel is written once, as a serial loop over a range of its outputs::
+
+    @kernel("x.size")
+    def relu(x, out, start, stop):
+        ...
+
+and is called as ``relu(x, out, chunks)``. The driver around it cuts ``range(x.size)`` into
+``chunks`` pieces, which depend on nothing but the two numbers, and shares them out among the
+threads. Outputs are cut, never sums, so the result has the same bits for any number of chunks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from fastnn.kernels.codegen import atomics, simd
+from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.threading import pool
+
+# Neighbouring chunks of a flat array meet at a multiple of this many elements: a cache line
+# of the smallest type, so that no two threads write to one line.
+LINE = 64
+
+# The names of its own begin with an underscore, which no kernel's argument does.
+_DRIVER = """
+def {name}({args}, chunks):
+    _n = {size}
+    _length = (_n + chunks * {unit} - 1) // (chunks * {unit}) * {unit}
+    _mode = _flush_denormals()
+    _function, _data, _failed = _job(_body, ({args},), _n, _length)
+    _share(_function, _data, chunks, _everyone)
+    _restore_denormals(_mode)
+    if _load(_failed):
+        raise MemoryError
+"""
+
+
+def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
+    """Make a kernel of a serial function whose last arguments are ``start, stop``.
+
+    Parameters
+    ----------
+    size : str
+        The length of the range to cut, as an expression of the function's arguments.
+    unit : int
+        Chunks begin at multiples of this.
+    """
+
+    def decorate(function: Callable[..., None]) -> Any:
+        args = list(inspect.signature(function).parameters)[:-2]
+        source = _DRIVER.format(name=function.__name__, args=", ".join(args), size=size, unit=unit)
+        names = {
+            "_body": serial(function),
+            "_job": atomics.job,
+            "_share": pool.share,
+            "_everyone": pool.MOST_CHUNKS,
+            "_load": atomics.load,
+            "_flush_denormals": simd.flush_denormals,
+            "_restore_denormals": simd.restore_denormals,
+        }
+        exec(compile(source, f"<driver of {function.__name__}>", "exec"), names)
+        driver = names[function.__name__]
+        driver.__doc__ = function.__doc__
+        driver.__module__ = function.__module__
+        return entry(driver)
+
+    return decorate
