@@ -12,10 +12,10 @@ import numpy as np
 from fastnn._utils import html
 from fastnn._utils.types import Array
 from fastnn.diagnostics._measurements import Distribution
-from fastnn.diagnostics._monitor import Monitor
 from fastnn.layers.parameters import is_weight_name
 
 if TYPE_CHECKING:
+    from fastnn.diagnostics._monitor import Monitor
     from fastnn.training.history import History
 
 TARGET = 1e-3  # update-to-weight ratio

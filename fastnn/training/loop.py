@@ -11,7 +11,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import layers, ops, schedules
+from fastnn import layers, ops
 from fastnn._messages import compiling
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
@@ -19,6 +19,7 @@ from fastnn._utils.types import Float64s, Int64s, Samples
 from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
 from fastnn.program.executor import Route, StepSettings
+from fastnn.training import schedules
 from fastnn.training.callbacks import Callback, Checkpoint
 from fastnn.training.choice import choose
 from fastnn.training.data import Pair, not_finite, samples, split

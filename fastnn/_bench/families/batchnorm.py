@@ -10,6 +10,7 @@ import numpy as np
 
 from fastnn import reference
 from fastnn._bench.case import Arrays, Case
+from fastnn._bench.problems import EPS
 
 TITLE = "batch normalisation, forward + backward"
 NOTES = (
@@ -17,7 +18,6 @@ NOTES = (
     "and 5 backward (dout and x for their sums, dout, x, dx)",
 )
 
-EPS = 1e-6
 QUICK = [(128, 100), (256, 1024), (64, 32, 28, 28)]
 SHAPES = [(32, 100), (128, 100), (256, 1024), (1024, 4096), (8192, 1024), (64, 32, 28, 28)]
 PASSES, ARRAYS = 8, 4

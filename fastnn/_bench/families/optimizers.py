@@ -11,6 +11,7 @@ import numpy as np
 
 from fastnn import reference
 from fastnn._bench.case import Arrays, Case
+from fastnn._bench.problems import Update
 
 TITLE = "optimizers, one update"
 NOTES = (
@@ -47,16 +48,6 @@ WIDTHS = (784, 100, 100, 100, 100, 10)
 NETWORK = [shape for pair in pairwise(WIDTHS) for shape in (pair, pair[1:])]
 
 
-class Problem(NamedTuple):
-    """What an optimizer is given; implementations copy the arrays that they change."""
-
-    rule: str
-    settings: dict[str, float]
-    params: list[np.ndarray[Any, Any]]
-    grads: list[np.ndarray[Any, Any]]
-    state: float  # value that all of the state has at the start
-
-
 def _problem(rule: str, shapes: list[Any], dtype: str, denormal: bool) -> tuple[Any, ...]:
     rng = np.random.default_rng(0)
     params = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
@@ -64,10 +55,10 @@ def _problem(rule: str, shapes: list[Any], dtype: str, denormal: bool) -> tuple[
         np.zeros_like(p) if denormal else rng.standard_normal(p.shape).astype(dtype) for p in params
     ]
     tiny = float(np.finfo(dtype).smallest_normal) / 100
-    return (Problem(rule, RULES[rule].settings, params, grads, tiny if denormal else 0.0),)
+    return (Update(rule, RULES[rule].settings, params, grads, tiny if denormal else 0.0),)
 
 
-def _expected(problem: Problem) -> Arrays:
+def _expected(problem: Update) -> Arrays:
     rule = RULES[problem.rule]
     params = [p.astype(np.float64) for p in problem.params]
     for p, g in zip(params, problem.grads, strict=True):

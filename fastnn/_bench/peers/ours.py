@@ -11,9 +11,8 @@ import numpy as np
 
 from fastnn import ops, optimizers
 from fastnn._bench.case import Variant
-from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers.process import starting
+from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem, results_of
 from fastnn._bench.training.with_fastnn import Training
 

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from fastnn._bench.case import Variant
-from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers.process import starting
+from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem, in_epochs, results_of
 from fastnn._bench.training.spec import NotMeasuredError
 from fastnn._bench.training.with_jax import OPTIMIZERS, Training

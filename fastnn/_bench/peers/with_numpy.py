@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from fastnn._bench.case import Variant
-from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers import ours
 from fastnn._bench.peers.process import starting
+from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem
 
 session: Callable[[], AbstractContextManager[Any]] = partial(np.errstate, all="ignore")

@@ -12,9 +12,8 @@ import torch
 from torch.nn import functional
 
 from fastnn._bench.case import Variant
-from fastnn._bench.families.batchnorm import EPS
-from fastnn._bench.families.optimizers import Problem as Update
 from fastnn._bench.peers.process import starting
+from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem, in_epochs
 from fastnn._bench.training.with_torch import Training
 
