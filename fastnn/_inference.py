@@ -18,7 +18,7 @@ from fastnn._parameters import known_layers
 from fastnn._plan import Plan, Sizes
 from fastnn._route import Unsupported
 from fastnn._source import Samples, as_used, samples
-from fastnn._tables import Tables
+from fastnn._tables import Tables, expect_known
 from fastnn._types import Array
 from fastnn.kernels import threads
 from fastnn.kernels.program import run
@@ -75,6 +75,7 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     helpers = min(sizes.threads, -(-n // UNIT)) - 1
     with interrupts.held(), threads.awake(helpers):
         run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
+    expect_known(tables.program)
     return out
 
 

@@ -14,7 +14,7 @@ from fastnn import layers
 from fastnn._layer_parameters import parameters_of
 from fastnn._plan import Buffer, Plan, Sizes
 from fastnn._source import KINDS
-from fastnn._tables import Tables
+from fastnn._tables import Tables, expect_known
 from fastnn._types import Array, Labels
 from fastnn._workspace import Layout
 from fastnn.kernels import program_tables as kinds
@@ -158,3 +158,4 @@ class Passes:
         share(self._tables)
         with threads.awake(max(int(p["row_threads"]), int(p["update_threads"])) - 1):
             run(self._tables.program, segments, *self._nothing)
+        expect_known(self._tables.program)

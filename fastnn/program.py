@@ -21,7 +21,7 @@ from fastnn._parameters import Parameters, known_layers
 from fastnn._plan import Buffer, Plan, Sizes
 from fastnn._route import Float64s, Int64s, StepSettings, Unsupported
 from fastnn._source import as_used, samples, targets
-from fastnn._tables import Tables
+from fastnn._tables import Tables, expect_known
 from fastnn.kernels import program_tables as kinds
 from fastnn.kernels import threads
 from fastnn.kernels.compile import address
@@ -216,6 +216,7 @@ class Program:
                 self._optimizer.iter = int(p["iteration"])
             for _, layer in tables.dropouts:
                 layer.step += self.done
+        expect_known(tables.program)
 
     def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
         """Return a copy of the rows, which nobody can change after it was checked."""

@@ -6,12 +6,21 @@ from fastnn.kernels.compile import serial
 from fastnn.kernels.dropout import draw, drop_each
 from fastnn.kernels.memory import typed, vector
 from fastnn.kernels.philox import WORDS
-from fastnn.kernels.program_tables import DROPOUT, place
+from fastnn.kernels.program_tables import (
+    DROPOUT,
+    DROPOUT_SLOPE,
+    UNKNOWN_STEP,
+    place,
+    refuse,
+)
 
 
 @serial
 def dropout(p, s, first, count, worker, like):
     """Drop elements of some rows, or their gradients."""
+    if s.kind != DROPOUT and s.kind != DROPOUT_SLOPE:
+        refuse(p, UNKNOWN_STEP, s.kind)
+        return
     size, own = like.itemsize, worker * p.block
     source = place(s.source, s.source_local, first, own, s.d * size)
     target = place(s.target, s.target_local, first, own, s.d * size)
