@@ -8,6 +8,7 @@ those of the product itself: each weight is rounded once more.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,9 @@ def _folded(found: list[tuple[str, Any]], real: np.dtype[Any]) -> list[tuple[str
             if any(type(p) is not np.ndarray or p.dtype != real for p in (layer.W, layer.b)):
                 raise Unsupported(f"{name} has parameters that are not arrays of {real}")
             W = layer.W if factor == 1 else layer.W * real.type(factor)
-            result.append((name, kind(np.ascontiguousarray(W), np.ascontiguousarray(layer.b))))
+            folded = copy.copy(layer)
+            folded.W, folded.b = np.ascontiguousarray(W), np.ascontiguousarray(layer.b)
+            result.append((name, folded))
             factor = 1.0
         elif factor != 1:
             raise Unsupported(f"{name} follows dropout")
@@ -100,7 +103,7 @@ def _folded(found: list[tuple[str, Any]], real: np.dtype[Any]) -> list[tuple[str
                 raise Unsupported(f"{name} does not follow an affine layer")
             result[-1] = result[-1][0], _normalised(result[-1][1], layer)
         else:
-            result.append((name, kind()))
+            result.append((name, layer))
     if factor != 1:
         raise Unsupported("dropout is the last layer")
     return result

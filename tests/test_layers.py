@@ -234,6 +234,20 @@ def test_passes_can_be_repeated(case):
         np.testing.assert_array_equal(again[name], once[name], err_msg=name)
 
 
+@table(CASES)
+def test_what_no_pass_replaces_is_lasting(case):
+    """Each attribute lasts, or is another after each pass."""
+    params, x, t = case.draw(np.random.default_rng(19), np.float64)
+    layer = case.build(**params)
+    before = {}
+    for n in (len(x), len(x) - 1):  # the first may make running statistics
+        before = dict(vars(layer))
+        y = case.forward(layer, x[:n].copy(), None if t is None else t[:n].copy())
+        layer.backward() if case.target else layer.backward(np.ones_like(y))
+    replaced = {name for name, value in vars(layer).items() if value is not before[name]}
+    assert layers.lasting(layer).keys() == vars(layer).keys() - replaced
+
+
 @table([case for case in INNER if not case.name.startswith(("BatchNorm", "Dropout"))])
 def test_training_flag_does_not_matter(case):
     params, x, _ = case.draw(np.random.default_rng(15), np.float64)
