@@ -139,7 +139,7 @@ shell = SimpleNamespace(config={"IPKernelApp": {}})
 sys.modules["IPython"] = SimpleNamespace(get_ipython=lambda: shell)
 sys.modules["ipykernel.zmqshell"] = SimpleNamespace()
 sys.modules["IPython.display"] = sys.modules["ipywidgets"] = None
-from fastnn._bars import Progress
+from fastnn._messages.bars import Progress
 with Progress(10, " steps") as progress:
     progress.advance(10)
 """

@@ -180,6 +180,21 @@ def test_shapes_of_a_norm_that_do_not_fit():
         net.predict(data())
 
 
+def test_settings_of_layers_come_along():
+    """Those of an activation, or of a layer whose weights take in what stands beside it."""
+    rng = np.random.default_rng(931)
+    affine = layers.Affine(rng.normal(size=(D, C)), rng.normal(size=C))
+    relu, last = layers.Relu(), layers.AffineRelu(rng.normal(size=(C, C)), rng.normal(size=C))
+    given = {"dropout": layers.Dropout(0.5), "affine": affine, "relu": relu, "last": last}
+    for i, layer in enumerate(given.values()):
+        layer.slope = i
+    found = dict(_inference._folded([*given.items()], np.dtype("float64")))
+    assert {name: layer.slope for name, layer in found.items()} == {
+        "affine": 1, "relu": 2, "last": 3,
+    }  # fmt: skip
+    np.testing.assert_array_equal(found["affine"].W, affine.W * 0.5)
+
+
 def test_layers_keep_nothing_for_a_backward_pass():
     net = network(use_batchnorm=True, use_dropout=True)
     net.gradient(data(), np.arange(500) % C)

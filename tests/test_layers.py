@@ -9,6 +9,7 @@ import rounding
 
 from fastnn import layers, ops
 from fastnn.config import use_backend
+from fastnn.layers.state import lasting
 
 EPS = np.finfo(np.float64).eps
 
@@ -232,6 +233,20 @@ def test_passes_can_be_repeated(case):
     once = backward(case, case.build(**params), x, t, dout)
     for name in once:
         np.testing.assert_array_equal(again[name], once[name], err_msg=name)
+
+
+@table(CASES)
+def test_what_no_pass_replaces_is_lasting(case):
+    """Each attribute lasts, or is another after each pass."""
+    params, x, t = case.draw(np.random.default_rng(19), np.float64)
+    layer = case.build(**params)
+    before = {}
+    for n in (len(x), len(x) - 1):  # the first may make running statistics
+        before = dict(vars(layer))
+        y = case.forward(layer, x[:n].copy(), None if t is None else t[:n].copy())
+        layer.backward() if case.target else layer.backward(np.ones_like(y))
+    replaced = {name for name, value in vars(layer).items() if value is not before[name]}
+    assert lasting(layer).keys() == vars(layer).keys() - replaced
 
 
 @table([case for case in INNER if not case.name.startswith(("BatchNorm", "Dropout"))])

@@ -7,11 +7,19 @@ import pytest
 import rounding
 
 from fastnn import MultiLayerNetExtend, optimizers
+from fastnn import layers as layers_module
+from fastnn.kernels.program import tables as program_tables
+from fastnn.kernels.program.dropout import dropout
+from fastnn.kernels.program.norms import finish_norm, norm
 from fastnn.kernels.program.parts import _PARTS, addresses
 from fastnn.layers import BatchNormalization, Dropout
 from fastnn.layers.state import layer_state
 from fastnn.program import Program
-from fastnn.program.executor import StepSettings
+from fastnn.program import inference as _inference
+from fastnn.program import passes as _passes
+from fastnn.program import plan as _plan
+from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.program.tables import Tables, expect_known
 from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH = 150, 5, 3, 12
@@ -382,3 +390,128 @@ def test_functions_of_each_type_have_symbols_of_their_own():
     assert len(names) == 10
     # The name as the linker sees it, without the number of the compilation in its process.
     assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == 10
+
+
+UNKNOWN = [-1, program_tables.FINISH_SUMS + 1, 1 << 40]
+
+
+def planted(plant, kind="relu norm", steps=3, n=N, batch=BATCH):
+    """Train with a table in which `plant` has put something else; return what changed, and why."""
+    net, opt = network(kind), optimizer("adam")
+    x, t = data(n)
+    program = Program(net, opt, x, t, batch, StepSettings(clip_norm=1.0, ema=0.9))
+    before = {key: p.copy() for key, p in net.params.items()}
+    averages = {key: average.copy() for key, average in program.averages.items()}
+    plant(program._tables(gathered=True))
+    losses, hits = np.zeros(steps), np.zeros(steps, np.int64)
+    with pytest.raises(RuntimeError) as caught:
+        program.run(rows(steps, batch, n=n), batch, rates(steps), losses, hits)
+    assert program.done == 0
+    assert opt.iter == 0
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(p, before[key])
+        np.testing.assert_array_equal(program.averages[key], averages[key])
+        for state in (opt.m, opt.v):
+            assert not state[key].any()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("number", UNKNOWN)
+@pytest.mark.parametrize("which", ["first", "loss", "last", "finish"])
+def test_nothing_else_is_done_for_an_unknown_step(number, which):
+    def plant(tables):
+        last = int(np.flatnonzero(tables.steps["kind"] == program_tables.CROSS_ENTROPY)[0])
+        finish = int(tables.segments["finish"].max())
+        places = {"first": 0, "loss": last, "last": -1, "finish": finish}
+        tables.steps["kind"][places[which]] = number
+
+    assert f"got a step of kind {number};" in planted(plant)
+
+
+@pytest.mark.parametrize("number", UNKNOWN)
+@pytest.mark.parametrize("batch", [BATCH, 256])
+def test_nothing_else_is_done_for_an_unknown_rule(number, batch):
+    def plant(tables):
+        tables.program["rule"] = number
+
+    assert f"got the rule {number};" in planted(plant, n=batch, batch=batch)
+
+
+@pytest.mark.parametrize("number", UNKNOWN)
+def test_nothing_else_is_done_for_an_unknown_update(number):
+    def plant(tables):
+        tables.updates["kind"][-1] = number
+
+    assert f"got an update of kind {number};" in planted(plant)
+
+
+@pytest.mark.parametrize("number", UNKNOWN)
+def test_nothing_else_is_read_for_an_unknown_kind_of_data(number):
+    def plant(tables):
+        tables.program["data_kind"] = number
+
+    assert f"got data of kind {number};" in planted(plant)
+
+
+class Planted(Tables):
+    """With a last step of a kind that there is not."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.steps["kind"][-1] = 99
+
+
+def test_passes_stop_at_an_unknown_step(monkeypatch):
+    monkeypatch.setattr(_passes, "Tables", Planted)
+    net, (x, t) = network(), data()
+    passes = _passes.Passes([*net.layers.items()], D, N, net.dtype, training=True)
+    with pytest.raises(RuntimeError, match="got a step of kind 99;"):
+        passes.backward(x, t)
+
+
+def test_inference_stops_at_an_unknown_step(monkeypatch):
+    monkeypatch.setattr(_inference, "WORTH", 0)
+    net, (x, _) = network(), data()
+    assert _inference.scores(net, x) is not None
+    monkeypatch.setattr(_inference, "Tables", Planted)
+    with pytest.raises(RuntimeError, match="got a step of kind 99;"):
+        _inference.scores(net, x)
+
+
+@pytest.mark.parametrize("where", ["rows", "batch"])
+def test_tables_refuse_an_unknown_kind_of_step(monkeypatch, where):
+    number = program_tables.FINISH_SUMS + 1
+    if where == "rows":
+        kinds = {layers_module.Tanh: (number, program_tables.TANH_SLOPE)}
+        monkeypatch.setattr(_plan, "_ACTIVATIONS", kinds)
+    else:
+        monkeypatch.setattr(program_tables, "FINISH_MOMENTS", number)
+    net, (x, t) = network("tanh norm"), data()
+    program = Program(net, optimizer(), x, t, BATCH, StepSettings())
+    with pytest.raises(ValueError, match=rf"step: expected a kind from \d+ to \d+, got {number}"):
+        program.run(rows(1), BATCH, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
+
+
+def test_there_is_no_program_for_an_unknown_rule(monkeypatch):
+    monkeypatch.setattr(optimizers.SGD, "_rule", "lion_")
+    net, (x, t) = network(), data()
+    with pytest.raises(Unsupported, match="the optimizer's rule, lion_, is none of"):
+        Program(net, optimizer(), x, t, BATCH, StepSettings())
+
+
+@pytest.mark.parametrize("function", [dropout, norm, finish_norm])
+def test_parts_of_a_program_refuse_the_steps_of_others(function):
+    import numba
+
+    @numba.njit
+    def call(program, steps, like):
+        if function is finish_norm:
+            finish_norm(program[0], steps[0], like)
+        else:
+            function(program[0], steps[0], 0, 0, 0, like)
+
+    program, steps = np.zeros(1, program_tables.PROGRAM), np.zeros(1, program_tables.STEP)
+    steps["kind"] = program_tables.CROSS_ENTROPY
+    call(program, steps, np.zeros(0, np.float32))
+    with pytest.raises(RuntimeError, match=f"a step of kind {program_tables.CROSS_ENTROPY};"):
+        expect_known(program)

@@ -5,6 +5,7 @@ import pytest
 import rounding
 
 from fastnn import MultiLayerNetExtend, Trainer, layers, optimizers
+from fastnn.layers.state import lasting
 from fastnn.program import Program
 from fastnn.program.executor import StepSettings, Unsupported
 from fastnn.training.layerwise import LayerSteps
@@ -320,6 +321,47 @@ def test_settings_that_change_between_runs(change):
         )
     ]
     assert any(changed)
+
+
+def test_whatever_is_set_in_a_layer_makes_new_tables():
+    net = network(use_batchnorm=True, use_dropout=True)
+    for layer in (*net.layers.values(), net.last_layer):
+        layer.slope = 0.5  # of an activation that there may be one day
+    route = program(net)
+    run(route)
+    tables = route._tables(gathered=True)
+    for layer in (*net.layers.values(), net.last_layer):
+        for name, value in lasting(layer).items():
+            assert route._tables(gathered=True) is tables, name
+            setattr(layer, name, value.copy() if isinstance(value, np.ndarray) else value + 0.25)
+            for key, p in net.params.items():
+                if p is value:
+                    net.params[key] = getattr(layer, name)
+            before, tables = tables, route._tables(gathered=True)
+            assert tables is not before, (type(layer).__name__, name)
+
+
+def test_passes_make_no_new_tables():
+    net, x, t = network(use_batchnorm=True, use_dropout=True), data(), labels()
+    route = program(net)
+    run(route)
+    tables = route._tables(gathered=True)
+    for _ in range(2):
+        net.gradient(x, t)
+        net.predict(x)
+        net.loss(x, t)
+        assert route._tables(gathered=True) is tables
+
+
+def test_another_loss_is_refused():
+    net = network()
+    route = program(net)
+    run(route)
+    net.last_layer = layers.IdentityWithLoss()
+    with pytest.raises(ValueError, match="^last_layer: it is of another type"):
+        run(route)
+    net.last_layer = layers.SoftmaxWithLoss()
+    run(route)
 
 
 # --- what it declines ---------------------------------------------------------------------

@@ -47,10 +47,25 @@ def set_layer_state(network: Any, state: LayerState) -> None:
             setattr(layer, attribute, value.copy() if isinstance(value, np.ndarray) else value)
 
 
+# What layers keep of a forward pass for the backward pass, but for the mask of dropout: that of
+# others is computed when asked for.
+_KEPT = ("x", "original_x_shape", "_y", "out", "_saved", "argmax")
+# All that passes leave in layers.
+_OF_PASSES = {
+    *_KEPT, "mask", "step", "input_shape", "batch_size", "_shape",
+    "dW", "db", "dgamma", "dbeta", "loss", "t", "_dx",
+}  # fmt: skip
+
+
 def forget(layer: Any) -> None:
-    """Drop what a layer of this module has kept of its last forward pass."""
-    for name in ("x", "original_x_shape", "_y", "out", "_saved", "argmax"):
+    """Drop what a layer of :mod:`fastnn.layers` has kept of its last forward pass."""
+    for name in _KEPT:
         if hasattr(layer, name):
             setattr(layer, name, None)
     if isinstance(layer, Dropout):
         layer.mask = None
+
+
+def lasting(layer: Any) -> dict[str, Any]:
+    """Return what a layer of :mod:`fastnn.layers` has that no pass replaces: arrays, settings."""
+    return {name: value for name, value in vars(layer).items() if name not in _OF_PASSES}

@@ -8,6 +8,7 @@ those of the product itself: each weight is rounded once more.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from fastnn.program.data import Samples, as_used, samples
 from fastnn.program.executor import Unsupported
 from fastnn.program.parameters import known_layers
 from fastnn.program.plan import Plan, Sizes
-from fastnn.program.tables import Tables
+from fastnn.program.tables import Tables, expect_known
 
 # Operations from which on a call is worth its plan, which takes half a millisecond.
 WORTH = 1e8
@@ -76,6 +77,7 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     helpers = min(sizes.threads, -(-n // UNIT)) - 1
     with interrupts.held(), threads.awake(helpers):
         run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
+    expect_known(tables.program)
     return out
 
 
@@ -91,7 +93,9 @@ def _folded(found: list[tuple[str, Any]], real: np.dtype[Any]) -> list[tuple[str
             if any(type(p) is not np.ndarray or p.dtype != real for p in (layer.W, layer.b)):
                 raise Unsupported(f"{name} has parameters that are not arrays of {real}")
             W = layer.W if factor == 1 else layer.W * real.type(factor)
-            result.append((name, kind(np.ascontiguousarray(W), np.ascontiguousarray(layer.b))))
+            folded = copy.copy(layer)
+            folded.W, folded.b = np.ascontiguousarray(W), np.ascontiguousarray(layer.b)
+            result.append((name, folded))
             factor = 1.0
         elif factor != 1:
             raise Unsupported(f"{name} follows dropout")
@@ -100,7 +104,7 @@ def _folded(found: list[tuple[str, Any]], real: np.dtype[Any]) -> list[tuple[str
                 raise Unsupported(f"{name} does not follow an affine layer")
             result[-1] = result[-1][0], _normalised(result[-1][1], layer)
         else:
-            result.append((name, kind()))
+            result.append((name, layer))
     if factor != 1:
         raise Unsupported("dropout is the last layer")
     return result

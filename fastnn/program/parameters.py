@@ -112,6 +112,8 @@ class Parameters:
             raise Unsupported(f"the optimizer is of type {type(optimizer).__name__}")
         if "update" in vars(optimizer):
             raise Unsupported("the optimizer has a method update of its own")
+        if optimizer._rule not in RULES:
+            raise Unsupported(f"the optimizer's rule, {optimizer._rule}, is none of a program's")
         self._optimizer = optimizer
         self._real = network.dtype
         self._layout: Layout[str] = Layout(network.params)

@@ -19,7 +19,7 @@ from fastnn.layers.parameters import parameters_of
 from fastnn.program.data import KINDS
 from fastnn.program.memory import Layout
 from fastnn.program.plan import Buffer, Plan, Sizes
-from fastnn.program.tables import Tables, share
+from fastnn.program.tables import Tables, expect_known, share
 
 
 class _Gradients:
@@ -157,3 +157,4 @@ class Passes:
         share(self._tables)
         with threads.awake(max(int(p["row_threads"]), int(p["update_threads"])) - 1):
             run(self._tables.program, segments, *self._nothing)
+        expect_known(self._tables.program)

@@ -22,21 +22,15 @@ from fastnn.kernels.program import tables as kinds
 from fastnn.kernels.program.parts import addresses, missing
 from fastnn.kernels.program.run import prepare, run
 from fastnn.kernels.threading import threads
+from fastnn.layers.state import lasting
 from fastnn.program.data import as_used, samples, targets
 from fastnn.program.executor import StepSettings, Unsupported
 from fastnn.program.explain import explain
 from fastnn.program.parameters import Parameters, known_layers
 from fastnn.program.plan import Buffer, Plan, Sizes
-from fastnn.program.tables import Tables, share
+from fastnn.program.tables import Tables, expect_known, share
 
 __all__ = ["Program"]
-
-
-# What tables take from layers.
-_FACTS = {
-    "W", "b", "gamma", "beta", "running_mean", "running_var", "momentum", "eps", "dropout_ratio",
-    "inverted", "seed",
-}  # fmt: skip
 
 
 class Program:
@@ -76,7 +70,8 @@ class Program:
         self._samples = samples(x, network.input_scale, network.dtype)
         self._n, self._features = self._samples.array.shape
         self._batch_size = batch_size
-        self._dense = type(network.last_layer) is layers.IdentityWithLoss
+        self._loss = type(network.last_layer)
+        self._dense = self._loss is layers.IdentityWithLoss
         self._classes = self._plan(gathered=True).widths[-1]
         self._targets = targets(t, self._n, self._classes, network.dtype, self._dense)
         self._whole_plan(gathered=True)  # to see that there is one
@@ -110,6 +105,8 @@ class Program:
         if tables is None or not same(before, self._facts()):
             if list(self._network.layers.values()) != [layer for _, layer in self._layers]:
                 raise ValueError("layers: they are others than when training began")
+            if type(self._network.last_layer) is not self._loss:
+                raise ValueError("last_layer: it is of another type than when training began")
             shapes = {key: p.shape for key, p in self._network.params.items()}
             if shapes != self._shapes:
                 raise ValueError("params: arrays have other shapes than when training began")
@@ -131,9 +128,9 @@ class Program:
         stand where they stood.
         """
         facts: list[Any] = [threads.get_num_threads(), float(self._network.input_scale)]
-        for layer in self._network.layers.values():
+        for layer in (*self._network.layers.values(), self._network.last_layer):
             facts.append(layer)
-            facts += [value for name, value in vars(layer).items() if name in _FACTS]
+            facts += lasting(layer).values()
         facts += self._network.params.values()
         for name in self._optimizer._state_names:
             facts += (getattr(self._optimizer, name) or {}).values()
@@ -213,6 +210,7 @@ class Program:
                 self._optimizer.iter = int(p["iteration"])
             for _, layer in tables.dropouts:
                 layer.step += self.done
+        expect_known(tables.program)
 
     def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
         """Return a copy of the rows, which nobody can change after it was checked."""

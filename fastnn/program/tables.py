@@ -29,6 +29,14 @@ _WORTH = 4000
 _NS_PER_FLOP, _NS_PER_PARAMETER = 1 / 100, 0.5
 
 
+_UNKNOWN = {
+    kinds.UNKNOWN_STEP: "a step of kind",
+    kinds.UNKNOWN_UPDATE: "an update of kind",
+    kinds.UNKNOWN_RULE: "the rule",
+    kinds.UNKNOWN_DATA: "data of kind",
+}
+
+
 class Updated(Protocol):
     """What is updated; see :class:`fastnn.program.parameters.Parameters`."""
 
@@ -140,7 +148,10 @@ class Tables:
     def _steps(self) -> NDArray[Any]:
         records = []
         for segment in self.plan.segments:
-            records += [*segment.steps, *([segment.finish] if segment.finish else [])]
+            finish = [segment.finish] if segment.finish else []
+            _expect_kinds(segment.steps, kinds.OF_ROWS)
+            _expect_kinds(finish, kinds.OF_BATCH)
+            records += [*segment.steps, *finish]
         table = np.zeros(len(records), kinds.STEP)
         self.dropouts = []
         for row, record in zip(table, records, strict=True):
@@ -256,6 +267,24 @@ class Tables:
         share = total // (_SHARES * self.plan.sizes.threads)
         wanted = min(_UPDATE_BYTES // row_bytes, share // array.shape[1])
         return int(max(1, wanted // unit) * unit)
+
+
+def expect_known(program: NDArray[Any]) -> None:
+    """Raise RuntimeError if a run of a program has stopped at what compiled code does not know."""
+    p = program[0]
+    if p["unknown"]:
+        raise RuntimeError(
+            f"training program: expected what its compiled code knows, got "
+            f"{_UNKNOWN[int(p['unknown'])]} {p['unknown_number']}; it has stopped there"
+        )
+
+
+def _expect_kinds(steps: list[dict[str, Any]], known: range) -> None:
+    for step in steps:
+        if step["kind"] not in known:
+            raise ValueError(
+                f"step: expected a kind from {known.start} to {known.stop - 1}, got {step['kind']}"
+            )
 
 
 def _table(records: list[dict[str, Any]]) -> NDArray[Any]:

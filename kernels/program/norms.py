@@ -16,11 +16,15 @@ from fastnn.kernels.layers.batchnorm import (
 from fastnn.kernels.layers.moments import finish
 from fastnn.kernels.program.tables import (
     FINISH_MOMENTS,
+    FINISH_SUMS,
+    GRADIENT_SUMS,
     MOMENTS,
     NORM_GRADIENT,
     NORMALISE,
     UNIT,
+    UNKNOWN_STEP,
     place,
+    refuse,
 )
 
 
@@ -39,7 +43,7 @@ def norm(p, s, first, count, worker, like):
     elif s.kind == NORM_GRADIENT:
         dgamma, dbeta = vector(s.dgamma, d, like), vector(s.dbeta, d, like)
         gradient_rows(target, other, y, masked, gamma, mean, rstd, target, dgamma, dbeta, p.n)
-    else:
+    elif s.kind == MOMENTS or s.kind == GRADIENT_SUMS:
         pivot = vector(s.running_mean, d, like)
         for low in range(0, count, UNIT):
             unit = slice(low, min(count, low + UNIT))
@@ -50,6 +54,8 @@ def norm(p, s, first, count, worker, like):
                 add_gradients(
                     target[unit], other[unit], y[unit], masked, mean, rstd, sums[0], sums[1]
                 )
+    else:
+        refuse(p, UNKNOWN_STEP, s.kind)
 
 
 @serial
@@ -65,5 +71,7 @@ def finish_norm(p, s, like):
             p.n, running_mean, running_mean, vector(s.running_var, d, like), s.momentum, s.eps,
             mean, rstd,
         )  # fmt: skip
-    else:
+    elif s.kind == FINISH_SUMS:
         join_gradients(partial, vector(s.dgamma, d, like), vector(s.dbeta, d, like))
+    else:
+        refuse(p, UNKNOWN_STEP, s.kind)

@@ -42,6 +42,9 @@ PIECES = 2
 def run(program, segments, rates, losses, hits):
     """Take as many steps as there are rates; leave a loss and a number of right answers of each.
 
+    It stops at what is unknown, such as a rule, without updates of that step: `unknown` of the
+    program then says what it was, and its number.
+
     Parameters
     ----------
     program : array of PROGRAM, shape (1,)
@@ -52,7 +55,7 @@ def run(program, segments, rates, losses, hits):
     p, data = program[0], np.int64(program.ctypes.data)
     mode = flush_denormals()
     threads = max(p.row_threads, p.update_threads)
-    p.first, resting = 0, False
+    p.first, p.unknown, resting = 0, 0, False
     p.stage = PACK
     _update_each(p, data, threads > 1)
     for i in range(rates.size):
@@ -73,8 +76,12 @@ def run(program, segments, rates, losses, hits):
         for j in range(len(segments)):
             p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
             _share(p, p.on_rows, data, streams)
-            if p.finish >= 0:
+            if p.finish >= 0 and p.unknown == 0:
                 call(p.on_norm, (data, p.finish, 0, 0, 0))
+            if p.unknown != 0:
+                break
+        if p.unknown != 0:
+            break
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
         hits[i] = typed(p.hit_sums, units, np.int64).sum()
         if p.training == UPDATED:
@@ -84,6 +91,9 @@ def run(program, segments, rates, losses, hits):
         elif p.training == GRADIENTS:
             p.stage = COMPUTE
             _update_each(p, data, shared)
+        if p.unknown != 0:
+            p.iteration -= 1 if p.training == UPDATED else 0
+            break
         p.passes += 1
         p.first += p.n
         p.done = i + 1

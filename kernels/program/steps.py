@@ -32,10 +32,12 @@ from fastnn.kernels.layers.losses import (
 from fastnn.kernels.program.tables import (
     AFFINE,
     CROSS_ENTROPY,
+    DENSE_CROSS_ENTROPY,
     DROPOUT_SLOPE,
     FLOAT32,
     FLOAT64,
     GATHER,
+    INPUT_GRADIENT,
     NORM_GRADIENT,
     PACK_ROWS,
     RELU,
@@ -45,10 +47,14 @@ from fastnn.kernels.program.tables import (
     SQUARED_ERROR,
     TANH,
     TANH_SLOPE,
+    UINT8,
     UNIT,
+    UNKNOWN_DATA,
+    UNKNOWN_STEP,
     WEIGHT_GRADIENT,
     claim,
     place,
+    refuse,
 )
 
 
@@ -90,13 +96,15 @@ def _step(p, data, s, index, first, count, slot, fresh, worker, like):
         packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
         pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
     elif kind <= TANH_SLOPE:
-        _activate(kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
+        _activate(p, kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
     elif kind <= DROPOUT_SLOPE:
         call(p.on_dropout, (data, index, first, count, worker))
     elif kind <= NORM_GRADIENT:
         call(p.on_norm, (data, index, first, count, worker))
-    else:
+    elif kind <= SQUARED_ERROR:
         _evaluate(p, s, source, target, first, count, like)
+    else:
+        refuse(p, UNKNOWN_STEP, kind)
 
 
 @inlined
@@ -133,6 +141,8 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
             p.multiply,
             (source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags, 0, s.d, scratch),
         )
+    elif s.kind != INPUT_GRADIENT:
+        refuse(p, UNKNOWN_STEP, s.kind)
     elif s.packed != 0:
         call(
             p.multiply,
@@ -160,8 +170,10 @@ def _gather(p, first, count, target, like):
             _scale(typed(address, d, np.float32), p.data_scale, out)
         elif p.data_kind == FLOAT64:
             _scale(typed(address, d, np.float64), p.data_scale, out)
-        else:
+        elif p.data_kind == UINT8:
             _scale(typed(address, d, np.uint8), p.data_scale, out)
+        else:
+            refuse(p, UNKNOWN_DATA, p.data_kind)
 
 
 @serial
@@ -173,7 +185,7 @@ def _scale(row, scale, out):
 
 
 @inlined
-def _activate(kind, x, y):
+def _activate(p, kind, x, y):
     """Apply an activation to x, or its slope at the output y."""
     if kind == RELU:
         relu_each(x, x)
@@ -187,6 +199,8 @@ def _activate(kind, x, y):
         sigmoid_slope(x, y, x)
     elif kind == TANH_SLOPE:
         tanh_slope(x, y, x)
+    else:
+        refuse(p, UNKNOWN_STEP, kind)
 
 
 @inlined
@@ -215,9 +229,11 @@ def _evaluate(p, s, source, target, first, count, like):
                 labels[i] = typed(p.targets, sample + 1, np.int64)[sample]
         if s.kind == CROSS_ENTROPY:
             cross_entropy_rows(x, labels, losses, dx, n)
-        else:
+        elif s.kind == DENSE_CROSS_ENTROPY:
             for i in range(count):
                 losses[i] = dense_cross_entropy_row(x[i], goal[i], dx[i], n)
+        else:
+            refuse(p, UNKNOWN_STEP, s.kind)
     for low in range(0, count, UNIT):
         high, hits = min(count, low + UNIT), 0
         unit = typed(p.loss_sums + (first + low) // UNIT * 8, 1, np.float64)

@@ -26,6 +26,8 @@ MOMENTS, NORMALISE, GRADIENT_SUMS, NORM_GRADIENT = range(13, 17)
 CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR = range(17, 20)
 # Of the whole batch, after a segment.
 FINISH_MOMENTS, FINISH_SUMS = range(20, 22)
+# The kinds that there are, of rows and of the whole batch.
+OF_ROWS, OF_BATCH = range(AFFINE, FINISH_MOMENTS), range(FINISH_MOMENTS, FINISH_SUMS + 1)
 
 _INTEGERS = [
     "kind",
@@ -79,6 +81,9 @@ FORWARD, UPDATED, GRADIENTS = 0, 1, 2
 # How a row of the data set is kept.
 FLOAT32, FLOAT64, UINT8 = 0, 1, 2
 
+# What a number is of that compiled code has nothing to do for.
+UNKNOWN_STEP, UNKNOWN_UPDATE, UNKNOWN_RULE, UNKNOWN_DATA = 1, 2, 3, 4
+
 # Rules, by name.
 RULES: dict[str, int] = {
     "sgd_": 0,
@@ -118,6 +123,8 @@ _FIXED = [
     # Steps so far that could be shared; nanoseconds that one takes alone, and that sharing has
     # cost; until when to go on alone, for how long that is, and when it last ended.
     "taken", "alone", "lost", "alone_until", "rest", "resumed",
+    # What was met that is unknown, 0 for nothing, and its number.
+    "unknown", "unknown_number",
 ]  # fmt: skip
 PROGRAM = np.dtype(
     [(name, np.int64) for name in _FIXED]
@@ -128,6 +135,12 @@ PROGRAM = np.dtype(
 )
 
 SEGMENT = np.dtype([("begin", np.int64), ("end", np.int64), ("finish", np.int64)])
+
+
+@serial
+def refuse(p, what, number):
+    """Note what is unknown: the run stops before anything more is done."""
+    p.unknown, p.unknown_number = what, number
 
 
 @serial

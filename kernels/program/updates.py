@@ -17,17 +17,32 @@ from fastnn.kernels.gemm.multiply import (
     tile_columns,
 )
 from fastnn.kernels.layers.affine import add_columns
-from fastnn.kernels.program.tables import APPLY, BIAS, COMPUTE, PACK, RULES, SETTINGS, WEIGHTS
+from fastnn.kernels.program.tables import (
+    APPLY,
+    BIAS,
+    COMPUTE,
+    NORM,
+    PACK,
+    RULES,
+    SETTINGS,
+    UNKNOWN_RULE,
+    UNKNOWN_UPDATE,
+    WEIGHTS,
+    refuse,
+)
 from fastnn.kernels.updates import rules as optimizers
 
-_SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP = (
-    RULES[f"{name}_"] for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop")
+_SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP, _ADAM = (
+    RULES[f"{name}_"] for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 )
 
 
 @serial
 def update(p, u, like, worker):
     """Do the present stages of an update."""
+    if u.kind != WEIGHTS and u.kind != BIAS and u.kind != NORM:
+        refuse(p, UNKNOWN_UPDATE, u.kind)
+        return
     numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
     if p.stage & COMPUTE:
         if p.slots_now == 0 and u.kind == WEIGHTS:
@@ -53,8 +68,9 @@ def update(p, u, like, worker):
             _shrink(gradient, p.shrink)
         state1, state2 = vector(u.state1, u.size, like), vector(u.state2, u.size, like)
         settings = typed(p.settings, SETTINGS, np.float64)
-        _apply(p.rule, numbers, gradient, state1, state2, p.iteration, p.rate, settings)
-        if u.average != 0:
+        if not _apply(p.rule, numbers, gradient, state1, state2, p.iteration, p.rate, settings):
+            refuse(p, UNKNOWN_RULE, p.rule)
+        elif u.average != 0:
             _follow(vector(u.average, u.size, like), numbers, p.decay)
     if p.stage & PACK and u.kind == WEIGHTS:
         _pack(u, like)
@@ -109,6 +125,8 @@ def _follow(average, p, decay):
 
 @inlined
 def _apply(rule, p, g, state1, state2, iteration, lr, s):
+    """Update numbers by a rule; return whether it is known."""
+    known = True
     if rule == _SGD:
         optimizers.sgd_step(p, g, lr, s[1])
     elif rule == _MOMENTUM:
@@ -119,10 +137,13 @@ def _apply(rule, p, g, state1, state2, iteration, lr, s):
         optimizers.adagrad_step(p, g, state1, lr, s[1], s[2])
     elif rule == _RMSPROP:
         optimizers.rmsprop_step(p, g, state1, lr, s[1], s[2], s[3])
-    else:
+    elif rule == _ADAM:
         optimizers.adam_step(
             p, g, state1, state2, iteration, lr, s[1], s[2], s[3], s[4], s[5] != 0, s[6] != 0
         )
+    else:
+        known = False
+    return known
 
 
 @inlined
