@@ -708,7 +708,7 @@ def test_without_optuna(monkeypatch, tmp_path):
 
 def test_optuna_is_imported_by_searches_alone():
     code = "import sys, fastnn, fastnn.search; sys.exit('optuna' in sys.modules)"
-    folder = Path(__file__).parent.parent
+    folder = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=folder).returncode == 0
 
 
