@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from routes import by_layers, replace_program
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, _engine, layers, ops, optimizers
-from fastnn._layerwise import LayerSteps
+from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
 from fastnn.callbacks import Callback
 from fastnn.diagnostics import (
     Distribution,
@@ -202,7 +202,7 @@ def test_ratio_of_an_sgd_step_is_rate_times_gradient():
 @pytest.fixture(params=["program", "layers"])
 def route(request, monkeypatch):
     if request.param == "layers":
-        monkeypatch.setattr(_engine, "Program", lambda *args: LayerSteps(*args, "asked for"))
+        replace_program(monkeypatch, by_layers)
     return request.param
 
 

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rounding
-from states import everything, expect_same
+from states import everything, expect_same, of_layers
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
-from fastnn._state import layer_state
 from fastnn.datasets import load_mnist
 from fastnn.ensembles import (
     DistillationLoss,
@@ -333,7 +332,7 @@ def test_statistics_belong_to_the_average():
     # After NaN, which a batch of large numbers leaves, too.
     net.layers["BatchNorm1"].running_mean[...] = np.nan
     again = averaged(net, history.averages, x)
-    expect_same(layer_state(again), layer_state(smooth))
+    expect_same(of_layers(again), of_layers(smooth))
 
 
 def test_bad_averages():

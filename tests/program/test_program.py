@@ -5,11 +5,10 @@ import re
 import numpy as np
 import pytest
 import rounding
+from routes import StepSettings, by_layers
+from states import of_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
-from fastnn._layerwise import LayerSteps
-from fastnn._route import StepSettings
-from fastnn._state import layer_state
 from fastnn.kernels.program_parts import _PARTS, addresses
 from fastnn.layers import BatchNormalization, Dropout
 from fastnn.program import Program
@@ -85,14 +84,10 @@ class Trained:
             found |= {f"{name} {key}": p for key, p in getattr(self.opt, name).items()}
         for key, average in (self.route.averages or {}).items():
             found[f"average {key}"] = average
-        for key, value in layer_state(self.net).items():
+        for key, value in of_layers(self.net).items():
             found[key] = np.asarray(value)  # running statistics, seeds and steps of dropout
         found["iter"] = np.asarray(getattr(self.opt, "iter", 0))
         return found
-
-
-def by_layers(*args):
-    return LayerSteps(*args, "test")
 
 
 def both(

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
+from routes import StepSettings
 from states import expect_same
 
 from fastnn import (
@@ -25,7 +26,6 @@ from fastnn import (
     set_num_threads,
 )
 from fastnn import program as program_module
-from fastnn._route import StepSettings
 from fastnn.kernels import threads
 from fastnn.kernels.program import FIRST
 from fastnn.layers import Dropout

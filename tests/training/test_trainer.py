@@ -2,13 +2,15 @@
 
 import math
 import re
+import sys
 import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from routes import replace_program
 
-from fastnn import _bars, _engine, config, ops, optimizers
+from fastnn import config, ops, optimizers
 from fastnn.layers import Affine, SoftmaxWithLoss
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS, Trainer
@@ -225,9 +227,7 @@ class InOneStep:
 
 def test_steps_are_taken_in_stretches(monkeypatch):
     routes = []
-    monkeypatch.setattr(
-        _engine, "Program", lambda *args: routes.append(InOneStep(*args)) or routes[-1]
-    )
+    replace_program(monkeypatch, lambda *args: routes.append(InOneStep(*args)) or routes[-1])
     run = trainer(n=2000, epochs=2, mini_batch_size=10)
     run.train()
     (route,) = routes
@@ -242,9 +242,7 @@ def test_steps_are_taken_in_stretches(monkeypatch):
 
 def test_interrupted_and_continued(monkeypatch):
     routes = []
-    monkeypatch.setattr(
-        _engine, "Program", lambda *args: routes.append(InOneStep(*args)) or routes[-1]
-    )
+    replace_program(monkeypatch, lambda *args: routes.append(InOneStep(*args)) or routes[-1])
     run = trainer(n=2000, epochs=2, mini_batch_size=10)
     run.train_step()
     routes[0].fail = True
@@ -345,7 +343,7 @@ def test_silence(capsys):
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_it_says(capsys, monkeypatch, terminal):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(_bars, "_in_terminal", lambda: terminal)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     run = trainer(verbose=True)
     run.train()
     out, err = capsys.readouterr()

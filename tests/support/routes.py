@@ -1,0 +1,32 @@
+"""Routes of a training: through the layers, the program, or what a test puts in its place."""
+
+from fastnn import _engine
+from fastnn._engine import STRETCH, choose
+from fastnn._layerwise import LayerSteps
+from fastnn._route import StepSettings, Unsupported, rate_of
+
+__all__ = [
+    "STRETCH",
+    "StepSettings",
+    "Unsupported",
+    "by_layers",
+    "choose",
+    "rate_of",
+    "replace_program",
+    "set_stretch",
+]
+
+
+def by_layers(*args):
+    """Return the route through the layers, with the arguments of a program."""
+    return LayerSteps(*args, "asked for")
+
+
+def replace_program(monkeypatch, make):
+    """Let trainings ask `make` for a route where they would ask for a program."""
+    monkeypatch.setattr(_engine, "Program", make)
+
+
+def set_stretch(monkeypatch, seconds):
+    """Let trainings take as many steps at once as take so long."""
+    monkeypatch.setattr(_engine, "STRETCH", seconds)
