@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from routes import by_layers, replace_program
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
@@ -27,8 +28,6 @@ from fastnn.diagnostics import (
     weight_images,
 )
 from fastnn.fit import History
-from fastnn.training import runner as _engine
-from fastnn.training.layerwise import LayerSteps
 
 D, C = 9, 3
 EPS = np.finfo(np.float32).eps
@@ -203,7 +202,7 @@ def test_ratio_of_an_sgd_step_is_rate_times_gradient():
 @pytest.fixture(params=["program", "layers"])
 def route(request, monkeypatch):
     if request.param == "layers":
-        monkeypatch.setattr(_engine, "Program", lambda *args: LayerSteps(*args, "asked for"))
+        replace_program(monkeypatch, by_layers)
     return request.param
 
 

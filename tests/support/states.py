@@ -5,9 +5,14 @@ import numpy as np
 from fastnn.layers.state import layer_state
 
 
+def of_layers(net):
+    """Return copies of running statistics, and seeds and steps of dropout."""
+    return layer_state(net)
+
+
 def everything(net):
     """Return copies of the parameters, and running statistics and states of dropout."""
-    return {key: p.copy() for key, p in net.params.items()} | layer_state(net)
+    return {key: p.copy() for key, p in net.params.items()} | of_layers(net)
 
 
 def expect_same(got, expected):

@@ -11,12 +11,10 @@ import pytest
 
 from fastnn import MultiLayerNet
 from fastnn._utils import html as _html
-from fastnn.diagnostics import Monitor, dashboard, diagnose, sanity_checks
-from fastnn.diagnostics._verdict import Finding, Verdict
+from fastnn.diagnostics import Finding, Monitor, Verdict, dashboard, diagnose, sanity_checks
 from fastnn.fit import History
 from fastnn.gradient_check import gradient_check
-from fastnn.search._ranges import Log
-from fastnn.search._result import FinishedTrial, SearchResult
+from fastnn.search import FinishedTrial, Log, SearchResult
 from fastnn.second_order import Minimization
 
 EVIL = '<script>alert("&")</script>'

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import rounding
+from routes import StepSettings, Unsupported, by_layers
 
 from fastnn import MultiLayerNetExtend, Trainer, layers, optimizers
 from fastnn.layers.state import lasting
 from fastnn.program import Program
-from fastnn.program.executor import StepSettings, Unsupported
-from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH, STEPS = 60, 12, 4, 16, 5
 ROWS = np.random.default_rng(940).integers(N, size=STEPS * BATCH)
@@ -85,7 +84,7 @@ def test_data_of_any_kind(layout, kind, dtype):
     x = (data() * 40 + 100).astype(kind)
     expected = network(dtype=dtype, input_scale=1 / 128)
     real = np.ascontiguousarray(x, dtype)
-    run(LayerSteps(expected, optimizers.SGD(), real, labels(), BATCH, StepSettings(), ""))
+    run(by_layers(expected, optimizers.SGD(), real, labels(), BATCH, StepSettings()))
     expect_same(trained(network(dtype=dtype, input_scale=1 / 128), LAYOUTS[layout](x)), expected)
 
 
@@ -108,18 +107,18 @@ def test_numbers_that_are_not_finite_come_out_as_from_the_layers(bad, norm):
     ours = network(use_batchnorm=norm)
     losses = run(program(ours, x=x))
 
-    def by_layers(seed=None):
+    def reference(seed=None):
         net = network(use_batchnorm=norm)
         if seed is not None:
             rounding.moving(net, seed)
-        route = LayerSteps(net, optimizers.SGD(), x, labels(), BATCH, StepSettings(), "")
+        route = by_layers(net, optimizers.SGD(), x, labels(), BATCH, StepSettings())
         with np.errstate(all="ignore"):
             return net, run(route)
 
-    theirs, expected = by_layers()
+    theirs, expected = reference()
     np.testing.assert_array_equal(np.isnan(expected), [False, False, True, True, True])
     np.testing.assert_array_equal(np.isnan(losses), np.isnan(expected))
-    limit = rounding.limits({"": expected[:2]}, lambda seed: {"": by_layers(seed)[1][:2]})[""]
+    limit = rounding.limits({"": expected[:2]}, lambda seed: {"": reference(seed)[1][:2]})[""]
     np.testing.assert_allclose(losses[:2], expected[:2], rtol=0, atol=limit)
     for key, p in theirs.params.items():
         np.testing.assert_array_equal(np.isnan(ours.params[key]), np.isnan(p), err_msg=key)
@@ -167,11 +166,11 @@ def test_batches_larger_than_the_data_set():
         run(make(net, optimizers.SGD(), x, t, 700, StepSettings()), rows, 1, 700)
         return net.params
 
-    def by_layers(seed=None):
-        return params(lambda *args: LayerSteps(*args, ""), seed)
+    def reference(seed=None):
+        return params(by_layers, seed)
 
-    ours, theirs = params(Program), by_layers()
-    for key, limit in rounding.limits(theirs, by_layers).items():
+    ours, theirs = params(Program), reference()
+    for key, limit in rounding.limits(theirs, reference).items():
         np.testing.assert_allclose(ours[key], theirs[key], rtol=0, atol=limit, err_msg=key)
     trainer = Trainer(network(), x[:5], t[:5], x, t, epochs=2, mini_batch_size=300, verbose=False)
     trainer.train()

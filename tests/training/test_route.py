@@ -7,14 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from routes import StepSettings, Unsupported, by_layers, choose, rate_of, replace_program
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, config, optimizers
-from fastnn._utils import interrupts
-from fastnn.optimizers.updater import rate_of
-from fastnn.program.executor import StepSettings, Unsupported
-from fastnn.training import runner as _engine
-from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH = 40, 5, 3, 12
 
@@ -32,7 +28,7 @@ def network(**settings):
 
 
 def steps(net, optimizer, settings=None, xt=None):
-    return LayerSteps(net, optimizer, *(xt or data()), BATCH, settings or StepSettings(), "test")
+    return by_layers(net, optimizer, *(xt or data()), BATCH, settings or StepSettings())
 
 
 ROWS = np.random.default_rng(701).integers(
@@ -163,7 +159,7 @@ def test_clipping_leaves_the_arrays_of_the_network_alone():
     net = SimpleNamespace(
         params={"W": np.ones(3)}, last_layer=SimpleNamespace(loss=1.0), gradient=lambda x, t: grads
     )
-    run(LayerSteps(net, optimizers.SGD(), *data(), BATCH, StepSettings(1, 1), ""))
+    run(by_layers(net, optimizers.SGD(), *data(), BATCH, StepSettings(1, 1)))
     np.testing.assert_array_equal(grads["W"], 5.0)
     assert (net.params["W"] < 1).all()
 
@@ -282,27 +278,6 @@ def test_where_the_signal_is_not_handled_in_python(handler):
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("ctrl_c")
-def test_nested_holds_wait_for_the_outermost():
-    done = []
-    with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
-        with interrupts.held():
-            with interrupts.held():
-                signal.raise_signal(signal.SIGINT)
-                done.append("inner")
-            done.append("outer")
-    assert done == ["inner", "outer"]
-
-
-@pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_comes_through_beside_an_error():
-    with pytest.raises(KeyboardInterrupt) as found:  # noqa: SIM117
-        with interrupts.held():
-            signal.raise_signal(signal.SIGINT)
-            raise ValueError("no")
-    assert str(found.value.__context__) == "no"
-
-
 def test_other_threads_train_too():
     results = []
     thread = threading.Thread(
@@ -316,15 +291,15 @@ def test_other_threads_train_too():
 # --- the choice --------------------------------------------------------------------------
 
 
-def choose(net=None):
-    return _engine.choose(net or network(), optimizers.Adam(), *data(), BATCH, StepSettings())
+def chosen(net=None):
+    return choose(net or network(), optimizers.Adam(), *data(), BATCH, StepSettings())
 
 
 def test_the_program_is_chosen_where_there_is_one(monkeypatch):
     asked = []
-    monkeypatch.setattr(_engine, "Program", lambda *args: asked.append(args) or "the program")
+    replace_program(monkeypatch, lambda *args: asked.append(args) or "the program")
     net = network()
-    assert choose(net) == "the program"
+    assert chosen(net) == "the program"
     assert asked[0][0] is net and asked[0][4:] == (BATCH, StepSettings())
 
 
@@ -332,20 +307,20 @@ def test_the_layers_are_chosen_where_it_declines(monkeypatch):
     def decline(*args):
         raise Unsupported("the layer Swish is not known")
 
-    monkeypatch.setattr(_engine, "Program", decline)
-    route = choose()
+    replace_program(monkeypatch, decline)
+    route = chosen()
     assert (route.name, route.reason) == ("layers", "the layer Swish is not known")
 
 
 def test_the_layers_are_chosen_on_the_numpy_backend(monkeypatch):
-    monkeypatch.setattr(_engine, "Program", None)  # must not be asked
+    replace_program(monkeypatch, None)  # must not be asked
     with config.use_backend("numpy"):
-        assert (choose().name, choose().reason) == ("layers", "the backend is numpy")
+        assert (chosen().name, chosen().reason) == ("layers", "the backend is numpy")
 
 
 def test_description():
     text = steps(network(), optimizers.Adam()).describe()
-    assert "layer by layer (test)" in text
+    assert "layer by layer (asked for)" in text
     assert "BatchNorm2: BatchNormRelu" in text and "Dropout1: Dropout" in text
     size = sum(p.size for p in network().params.values())
     assert f"{size:,} in 10 arrays, {8 * size:,} bytes" in text

@@ -4,22 +4,21 @@ import copy
 import math
 import re
 import signal
+import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
+from routes import STRETCH, StepSettings, by_layers, replace_program
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, ops, optimizers, schedules
-from fastnn._messages import bars as _bars
-from fastnn._messages import compiling
 from fastnn.callbacks import Callback
 from fastnn.fit import History
-from fastnn.training import runner as _engine
-from fastnn.training.layerwise import LayerSteps
 
 D, C = 5, 3
 
@@ -51,7 +50,7 @@ def fit(net=None, xt=None, epochs=2, batch_size=16, **settings):
 @pytest.fixture
 def layerwise(monkeypatch):
     """Train layer by layer, whatever else there is."""
-    monkeypatch.setattr(_engine, "Program", lambda *args: LayerSteps(*args, "asked for"))
+    replace_program(monkeypatch, by_layers)
 
 
 class Fake:
@@ -92,7 +91,7 @@ class Fake:
 def fake(monkeypatch):
     def install(**settings):
         route = Fake(**settings)
-        monkeypatch.setattr(_engine, "Program", route)
+        replace_program(monkeypatch, route)
         return route
 
     return install
@@ -350,7 +349,7 @@ def test_no_epochs():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_it_says(capsys, monkeypatch, terminal):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(_bars, "_in_terminal", lambda: terminal)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     history = fit(verbose=True, validation=0.5)
     out, err = capsys.readouterr()
     lines = [line for line in out.splitlines() if line.strip()]
@@ -379,7 +378,7 @@ def fake_clock(monkeypatch, step):
 def test_stretches_are_short_but_not_too_short(step, monkeypatch, fake):
     route = fake(after_step=fake_clock(monkeypatch, step))
     fit(xt=data(4096), batch_size=1, epochs=4 if step < 0.1 else 1)
-    longest = max(1, _engine.STRETCH / step)
+    longest = max(1, STRETCH / step)
     assert max(route.sizes) <= longest
     assert sum(route.sizes) == len(route.rows)
     if step == 1e-3:  # once the length is found, all but the last of an epoch have it
@@ -396,9 +395,10 @@ def test_compiling_does_not_count(monkeypatch, fake):
 
     now = SimpleNamespace(time=0.0)
     monkeypatch.setattr(time, "perf_counter", lambda: now.time)
-    monkeypatch.setattr(compiling._local, "spent", 0.0)  # so that no difference is rounded
     route = fake(after_step=after_step)
-    history = fit(xt=data(4096), batch_size=16, epochs=4)
+    # A thread that has not compiled yet, so that no difference is rounded.
+    with ThreadPoolExecutor(1) as pool:
+        history = pool.submit(fit, xt=data(4096), batch_size=16, epochs=4).result()
     assert history.seconds == [0.25] * 4 and history.elapsed == 0.0
     assert history.line(1).endswith("0.25 s, 16,384 samples/s")
     sizes = list(route.sizes)
@@ -461,7 +461,7 @@ def test_a_schedule_that_does_not_fit(schedule, text):
 def test_settings_reach_the_route(fake):
     route = fake()
     fit(clip_value=1, clip_norm=2, ema=0.5)
-    assert route.settings == _engine.StepSettings(1.0, 2.0, 0.5)
+    assert route.settings == StepSettings(1.0, 2.0, 0.5)
 
 
 def test_averages():

@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 import rounding
+from routes import StepSettings, by_layers
+from states import of_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
 from fastnn import layers as layers_module
@@ -13,14 +15,12 @@ from fastnn.kernels.program.dropout import dropout
 from fastnn.kernels.program.norms import finish_norm, norm
 from fastnn.kernels.program.parts import _PARTS, addresses
 from fastnn.layers import BatchNormalization, Dropout
-from fastnn.layers.state import layer_state
 from fastnn.program import Program
 from fastnn.program import inference as _inference
 from fastnn.program import passes as _passes
 from fastnn.program import plan as _plan
-from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.program.executor import Unsupported
 from fastnn.program.tables import Tables, expect_known
-from fastnn.training.layerwise import LayerSteps
 
 N, D, C, BATCH = 150, 5, 3, 12
 STEPS = 200
@@ -93,14 +93,10 @@ class Trained:
             found |= {f"{name} {key}": p for key, p in getattr(self.opt, name).items()}
         for key, average in (self.route.averages or {}).items():
             found[f"average {key}"] = average
-        for key, value in layer_state(self.net).items():
+        for key, value in of_layers(self.net).items():
             found[key] = np.asarray(value)  # running statistics, seeds and steps of dropout
         found["iter"] = np.asarray(getattr(self.opt, "iter", 0))
         return found
-
-
-def by_layers(*args):
-    return LayerSteps(*args, "test")
 
 
 def both(

@@ -2,18 +2,18 @@
 
 import math
 import re
+import sys
 import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from routes import replace_program
 
 from fastnn import config, ops, optimizers
-from fastnn._messages import bars as _bars
 from fastnn.layers import Affine, SoftmaxWithLoss
 from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 from fastnn.trainer import OPTIMIZERS, Trainer
-from fastnn.training import runner as _engine
 
 
 def blobs(seed, n=120):
@@ -227,9 +227,7 @@ class InOneStep:
 
 def test_steps_are_taken_in_stretches(monkeypatch):
     routes = []
-    monkeypatch.setattr(
-        _engine, "Program", lambda *args: routes.append(InOneStep(*args)) or routes[-1]
-    )
+    replace_program(monkeypatch, lambda *args: routes.append(InOneStep(*args)) or routes[-1])
     run = trainer(n=2000, epochs=2, mini_batch_size=10)
     run.train()
     (route,) = routes
@@ -244,9 +242,7 @@ def test_steps_are_taken_in_stretches(monkeypatch):
 
 def test_interrupted_and_continued(monkeypatch):
     routes = []
-    monkeypatch.setattr(
-        _engine, "Program", lambda *args: routes.append(InOneStep(*args)) or routes[-1]
-    )
+    replace_program(monkeypatch, lambda *args: routes.append(InOneStep(*args)) or routes[-1])
     run = trainer(n=2000, epochs=2, mini_batch_size=10)
     run.train_step()
     routes[0].fail = True
@@ -347,7 +343,7 @@ def test_silence(capsys):
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_it_says(capsys, monkeypatch, terminal):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(_bars, "_in_terminal", lambda: terminal)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     run = trainer(verbose=True)
     run.train()
     out, err = capsys.readouterr()

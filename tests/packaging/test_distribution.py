@@ -8,7 +8,7 @@ import pytest
 import fastnn
 from fastnn._utils import distribution as _distribution
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from routes import set_stretch
 
 from fastnn import MultiLayerNet, Trainer, ops
 from fastnn.diagnostics import sanity_checks
 from fastnn.ensembles import soft_targets
 from fastnn.gradient_check import gradient_check
 from fastnn.optimizers import SGD
-from fastnn.training import runner as _engine
 
 N, D, C = 30, 4, 3
 X = np.random.default_rng(0).normal(size=(N, D))
@@ -248,7 +248,7 @@ def test_a_validation_loss_that_is_not_finite_is_told_once(tmp_path, wrong):
 @pytest.mark.parametrize("stretch", [0, 100], ids=["steps by themselves", "all steps at once"])
 def test_infinity_shows_a_step_later(tmp_path, batch_size, stretch, monkeypatch):
     """tanh of infinity is 1; the gradient of the weights is not finite."""
-    monkeypatch.setattr(_engine, "STRETCH", stretch)
+    set_stretch(monkeypatch, stretch)
     x = X.copy()
     x[17, 2] = np.inf
     net = MultiLayerNet(D, [5], C, "tanh", seed=0)

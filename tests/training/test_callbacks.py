@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from states import everything, expect_same
+from routes import by_layers, replace_program
+from states import everything, expect_same, of_layers
 
 import fastnn.fit
 from fastnn import MultiLayerNet, MultiLayerNetExtend, callbacks, optimizers, schedules
-from fastnn._utils import archive as _archive
 from fastnn.callbacks import (
     Callback,
     Checkpoint,
@@ -23,9 +23,6 @@ from fastnn.callbacks import (
     ReduceLROnPlateau,
     load_checkpoint,
 )
-from fastnn.layers.state import layer_state
-from fastnn.training import runner as _engine
-from fastnn.training.layerwise import LayerSteps
 
 D, C = 5, 3
 
@@ -98,7 +95,7 @@ def test_early_stopping(losses, settings, epochs, best, script):
     kept = networks[best - 1] if best else networks[-1]
     for key, p in net.params.items():
         np.testing.assert_array_equal(p, kept[key], err_msg=key)
-    for key, value in layer_state(net).items():
+    for key, value in of_layers(net).items():
         expected = kept[key] if key.startswith("BatchNorm") else networks[-1][key]
         np.testing.assert_array_equal(value, expected, err_msg=key)
 
@@ -297,7 +294,7 @@ def test_a_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(_archive.np, "savez", fail)
+    monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="no space left"):
         fit(network(), 1, callbacks=[Checkpoint(path)])
     assert path.read_bytes() == content
@@ -452,7 +449,7 @@ class AtSteps(Recorder):
 @pytest.fixture(params=["program", "layers"])
 def route(request, monkeypatch):
     if request.param == "layers":
-        monkeypatch.setattr(_engine, "Program", lambda *args: LayerSteps(*args, "asked for"))
+        replace_program(monkeypatch, by_layers)
     return request.param
 
 

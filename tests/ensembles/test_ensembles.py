@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rounding
-from states import everything, expect_same
+from states import everything, expect_same, of_layers
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, layers, ops, optimizers
 from fastnn.datasets import load_mnist
@@ -20,7 +20,6 @@ from fastnn.ensembles import (
     distill,
     soft_targets,
 )
-from fastnn.layers.state import layer_state
 
 D, C = 5, 3
 EPS = np.finfo(np.float64).eps
@@ -333,7 +332,7 @@ def test_statistics_belong_to_the_average():
     # After NaN, which a batch of large numbers leaves, too.
     net.layers["BatchNorm1"].running_mean[...] = np.nan
     again = averaged(net, history.averages, x)
-    expect_same(layer_state(again), layer_state(smooth))
+    expect_same(of_layers(again), of_layers(smooth))
 
 
 def test_bad_averages():

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
+from routes import StepSettings
 from states import expect_same
 
 from fastnn import MultiLayerNetExtend, get_num_threads, ops, optimizers, set_num_threads
 from fastnn import program as program_module
-from fastnn.kernels.program.run import FIRST
+from fastnn.kernels.program import FIRST
 from fastnn.kernels.threading import threads
 from fastnn.layers import Dropout
 from fastnn.program import Program
 from fastnn.program import memory as _workspace
-from fastnn.program.executor import StepSettings
 
 NOTHING = 1e-9  # nanoseconds of work: all steps are shared
 CLIPPED = StepSettings(clip_norm=0.5, ema=0.9)
