@@ -44,15 +44,25 @@ from fastnn.kernels.layers.losses import (
 from fastnn.kernels.layers.patches import col2im, im2col
 from fastnn.kernels.layers.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.kernels.random.sampling import choices, permutation
-from fastnn.kernels.updates.rules import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+from fastnn.kernels.updates.adagrad import adagrad_
+from fastnn.kernels.updates.adam import adam_
+from fastnn.kernels.updates.adamax import adamax_
+from fastnn.kernels.updates.amsgrad import amsgrad_
+from fastnn.kernels.updates.lion import lion_
+from fastnn.kernels.updates.momentum import momentum_, nesterov_
+from fastnn.kernels.updates.nadam import nadam_
+from fastnn.kernels.updates.rmsprop import rmsprop_
+from fastnn.kernels.updates.sgd import sgd_
 
 __all__ = [
     "adagrad_",
     "adam_",
+    "adamax_",
     "affine",
     "affine_backward",
     "affine_relu",
     "affine_relu_backward",
+    "amsgrad_",
     "batchnorm",
     "batchnorm_backward",
     "batchnorm_inference",
@@ -75,11 +85,13 @@ __all__ = [
     "im2col",
     "layernorm",
     "layernorm_backward",
+    "lion_",
     "max_pool",
     "max_pool_backward",
     "max_pool_backward_shared",
     "mean_squared_error",
     "momentum_",
+    "nadam_",
     "nesterov_",
     "permutation",
     "relu",

@@ -113,18 +113,19 @@ def _dropout(name: str, dtype: str) -> None:
 
 
 def _update(name: str, dtype: str) -> None:
-    states = {"sgd_": 0, "adam_": 2}.get(name, 1)
-    step = {"step": 1} if name == "adam_" else {}
-    getattr(ops, name)(*(_array(6, dtype) for _ in range(2 + states)), **step)
+    rule = _RULES[name]
+    arrays = (_array(6, dtype) for _ in range(2 + len(rule.states)))
+    getattr(ops, name)(*arrays, **dict.fromkeys(rule.counters, 1))
 
 
 def _random(name: str, dtype: str) -> None:
     getattr(ops, name)(*([9, 9] if name == "choices" else [9]), seed=1)
 
 
+_RULES = {kind.rule.name: kind.rule for kind in OPTIMIZERS.values()}
+
 _CALLS: dict[str, Callable[[str, str], None]] = {
-    "adagrad_": _update,
-    "adam_": _update,
+    **dict.fromkeys(_RULES, _update),
     "affine": _affine,
     "affine_backward": _affine_backward,
     "affine_relu": _affine,
@@ -149,13 +150,9 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "layernorm": _layernorm,
     "layernorm_backward": _layernorm,
     "mean_squared_error": _loss,
-    "momentum_": _update,
-    "nesterov_": _update,
     "permutation": _random,
     "relu": _elementwise,
     "relu_backward": _elementwise,
-    "rmsprop_": _update,
-    "sgd_": _update,
     "sigmoid": _elementwise,
     "sigmoid_backward": _elementwise,
     "softmax": _elementwise,
@@ -171,10 +168,10 @@ def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) 
         6, [5, 5], 4, activation, use_batchnorm=use_batchnorm, use_dropout=use_dropout, dtype=dtype
     )
     x, t = _array((8, 6), dtype), np.arange(8) % 4
-    for optimizer in OPTIMIZERS.values():
+    for name, optimizer in OPTIMIZERS.items():
         optimizer(lr=0.01).update(network.params, network.gradient(x, t))
+        network.fit(x, t, 1, 8, name, verbose=False)
     network.accuracy(x, t)
-    network.fit(x, t, 1, 8, verbose=False)
 
 
 def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:

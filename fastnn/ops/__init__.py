@@ -27,18 +27,28 @@ from fastnn.ops.convolution import convolution, convolution_backward
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.ops.layernorm import layernorm, layernorm_backward
 from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
-from fastnn.ops.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
 from fastnn.ops.patches import col2im, im2col
 from fastnn.ops.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.ops.random import choices, permutation
+from fastnn.ops.updates.adagrad import adagrad_
+from fastnn.ops.updates.adam import adam_
+from fastnn.ops.updates.adamax import adamax_
+from fastnn.ops.updates.amsgrad import amsgrad_
+from fastnn.ops.updates.lion import lion_
+from fastnn.ops.updates.momentum import momentum_, nesterov_
+from fastnn.ops.updates.nadam import nadam_
+from fastnn.ops.updates.rmsprop import rmsprop_
+from fastnn.ops.updates.sgd import sgd_
 
 __all__ = [
     "adagrad_",
     "adam_",
+    "adamax_",
     "affine",
     "affine_backward",
     "affine_relu",
     "affine_relu_backward",
+    "amsgrad_",
     "batchnorm",
     "batchnorm_backward",
     "batchnorm_inference",
@@ -55,11 +65,13 @@ __all__ = [
     "im2col",
     "layernorm",
     "layernorm_backward",
+    "lion_",
     "max_pool",
     "max_pool_backward",
     "max_pool_backward_shared",
     "mean_squared_error",
     "momentum_",
+    "nadam_",
     "nesterov_",
     "permutation",
     "relu",

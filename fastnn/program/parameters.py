@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnn import layers, optimizers
-from fastnn._utils.types import Array
-from fastnn.kernels.program.tables import RULES, SETTINGS
+from fastnn._utils.types import Array, Float64s
 from fastnn.layers.adoption import is_ours
 from fastnn.layers.parameters import parameters_of
 from fastnn.program.executor import Unsupported
@@ -103,6 +103,8 @@ class Parameters:
     states : dict of str to dict of str to ndarray
         The optimizer's, by its names for them.
     averages : dict of str to ndarray, or None
+    rule : str
+        Name of the optimizer's rule.
     """
 
     def __init__(
@@ -112,9 +114,8 @@ class Parameters:
             raise Unsupported(f"the optimizer is of type {type(optimizer).__name__}")
         if "update" in vars(optimizer):
             raise Unsupported("the optimizer has a method update of its own")
-        if optimizer._rule not in RULES:
-            raise Unsupported(f"the optimizer's rule, {optimizer._rule}, is none of a program's")
         self._optimizer = optimizer
+        self.rule: str = optimizer.rule.name
         self._real = network.dtype
         self._layout: Layout[str] = Layout(network.params)
         self.begins, self.size = self._layout.begins, self._layout.size
@@ -130,7 +131,7 @@ class Parameters:
         self.arrays: dict[str, Array] = network.params
         self.keys = parameter_keys(network, found)
         self.states: dict[str, dict[str, Array]] = {}
-        for name in self._optimizer._state_names:
+        for name in self._optimizer.rule.states:
             self.states[name] = self._state(getattr(self._optimizer, name) or {})
         arrays = [self.arrays, *self.states.values()]
         _expect_apart([state[key] for state in arrays for key in self.begins])
@@ -155,15 +156,10 @@ class Parameters:
         for name, state in self.states.items():
             setattr(self._optimizer, name, state)
 
-    def rule(self) -> int:
-        """Return the number of the optimizer's rule."""
-        return int(RULES[self._optimizer._rule])
-
-    def settings(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the settings of the rule, checked, without the number of the step."""
-        values = self._optimizer._settings()
-        if hasattr(self._optimizer, "iter"):
-            values = values[1:]
-        settings = np.zeros(SETTINGS)
-        settings[: len(values)] = values
+    def settings(self, rates: Float64s) -> NDArray[np.float64]:
+        """Return a row of the rule's settings, in the kernel's order, for each of these rates."""
+        optimizer = self._optimizer
+        settings = np.tile(np.array(optimizer._settings(), np.float64), (rates.size, 1))
+        for name, values in {"lr": rates, **optimizer._counters(rates.size)}.items():
+            settings[:, list(optimizer.rule.settings).index(name)] = values
         return settings

@@ -26,6 +26,7 @@ class _Gradients:
     """Where gradients stand in one flat buffer; see :class:`fastnn.program.tables.Updated`."""
 
     def __init__(self, found: list[tuple[str, Any]]) -> None:
+        self.rule = ""
         self.states: dict[str, dict[str, Array]] = {}
         self.averages: dict[str, Array] | None = None
         self.keys: dict[tuple[str, str], str] = {}
@@ -121,7 +122,7 @@ class Passes:
         p = self._tables.program[0]
         p["data_scale"], p["features"] = 1.0, features
         p["batch"] = p["rows"] = n
-        self._nothing = np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
+        self._nothing = np.zeros((1, 0)), np.zeros(1), np.zeros(1, np.int64)
 
     def array(self, name: str, kind: str) -> Array:
         """Return what a layer has taken (``"input"``) or given (``"output"``) in the last pass."""

@@ -132,7 +132,7 @@ class Program:
             facts.append(layer)
             facts += lasting(layer).values()
         facts += self._network.params.values()
-        for name in self._optimizer._state_names:
+        for name in self._optimizer.rule.states:
             facts += (getattr(self._optimizer, name) or {}).values()
         return facts
 
@@ -156,7 +156,6 @@ class Program:
             p["goals"] = tables.workspace.take(
                 "targets", (plan.sizes.batch, scores.columns), plan.sizes.real
             )
-        p["rule"] = self._parameters.rule()
         p["clip_value"] = self._settings.clip_value or 0
         p["clip_norm"] = self._settings.clip_norm or 0
         p["decay"] = self._settings.ema or 0
@@ -165,7 +164,7 @@ class Program:
     def prepare(self) -> None:
         """Compile or load ahead what the first step would. Ctrl-C comes through between parts."""
         plan = self._plan(gathered=True)
-        kind = self._network.dtype, plan.norms, plan.dropouts
+        kind = self._network.dtype, plan.norms, plan.dropouts, self._parameters.rule
         parts = missing(*kind)
         with compiling.task("the training program", len(parts)), held() as interrupt:
             for part in parts:
@@ -193,21 +192,18 @@ class Program:
         else:
             p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
         p["penalty"] = self._network.weight_decay_lambda
-        p["iteration"] = getattr(self._optimizer, "iter", 0)
         p["passes"], p["done"] = 0, 0
         for step, layer in tables.dropouts:
             step["calls"] = layer.step
-        settings = self._parameters.settings()
-        p["settings"] = settings.ctypes.data
+        settings = self._parameters.settings(rates)
         share(tables)
         helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
         try:
             with threads.awake(helpers):
-                run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
+                run(tables.program, tables.segments, settings, losses, hits)
         finally:
             self.done = int(p["done"])
-            if hasattr(self._optimizer, "iter"):
-                self._optimizer.iter = int(p["iteration"])
+            self._optimizer._advance(self.done)
             for _, layer in tables.dropouts:
                 layer.step += self.done
         expect_known(tables.program)

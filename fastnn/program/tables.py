@@ -32,7 +32,6 @@ _NS_PER_FLOP, _NS_PER_PARAMETER = 1 / 100, 0.5
 _UNKNOWN = {
     kinds.UNKNOWN_STEP: "a step of kind",
     kinds.UNKNOWN_UPDATE: "an update of kind",
-    kinds.UNKNOWN_RULE: "the rule",
     kinds.UNKNOWN_DATA: "data of kind",
 }
 
@@ -40,6 +39,7 @@ _UNKNOWN = {
 class Updated(Protocol):
     """What is updated; see :class:`fastnn.program.parameters.Parameters`."""
 
+    rule: str  # empty if gradients alone are computed
     keys: dict[tuple[str, str], str]
     begins: dict[str, int]
     size: int
@@ -86,9 +86,15 @@ class Tables:
             self._prepare(name, layer, units, parameters is not None)
         self.steps = self._steps()
         self.segments = self._segments()
-        self.updates = _table(self._updates(parameters) if parameters else self._packings())
-        p["training"] = kinds.FORWARD if parameters is None else kinds.UPDATED
-        for name, address in addresses(self._real, plan.norms, plan.dropouts)._asdict().items():
+        updates = self._updates(parameters) if parameters else self._packings()
+        self.arrays = np.array([u.pop("arrays", []) for u in updates], np.int64)
+        self.updates = _table(updates)
+        if self.arrays.size:
+            self.updates["arrays"] = [row.ctypes.data for row in self.arrays]
+        rule = parameters.rule if parameters else ""
+        p["training"] = kinds.UPDATED if rule else kinds.FORWARD
+        parts = addresses(self._real, plan.norms, plan.dropouts, rule)
+        for name, address in parts._asdict().items():
             p[name] = address
         p["steps"], p["updates"] = self.steps.ctypes.data, self.updates.ctypes.data
         p["n_updates"] = len(self.updates)
@@ -231,8 +237,7 @@ class Tables:
                     "p": array.ctypes.data,
                     "g": self._gradients[name, attribute],
                 }
-                for i, state in enumerate(parameters.states.values(), 1):
-                    arrays[f"state{i}"] = state[key].ctypes.data
+                states = [state[key].ctypes.data for state in parameters.states.values()]
                 if parameters.averages is not None:
                     arrays["average"] = parameters.averages[key].ctypes.data
                 step = self._rows_of_update(array, record, total)
@@ -241,7 +246,7 @@ class Tables:
                 record["square_size"] = array.size if attribute != "W" else ROWS * array.shape[1]
                 self._squares += -(-array.size // record["square_size"])
                 for top in range(0, max(1, array.shape[0] if attribute == "W" else 1), step):
-                    rows.append(_part(record, arrays, array, top, step, self._real.itemsize))
+                    rows.append(_part(record, arrays, states, array, top, step))
         rows.sort(key=lambda record: -record["size"])
         return rows
 
@@ -296,17 +301,25 @@ def _table(records: list[dict[str, Any]]) -> NDArray[Any]:
 
 
 def _part(
-    record: dict[str, Any], arrays: dict[str, int], array: Array, top: int, step: int, size: int
+    record: dict[str, Any],
+    arrays: dict[str, int],
+    states: list[int],
+    array: Array,
+    top: int,
+    step: int,
 ) -> dict[str, Any]:
     """Return the update of some rows of a parameter."""
+    taken = [arrays["p"], arrays["g"], *states]
     if record["kind"] != kinds.WEIGHTS:
-        return record | arrays
+        return record | arrays | {"arrays": taken}
     bottom, columns = min(array.shape[0], top + step), array.shape[1]
-    shifted = {name: address + top * columns * size for name, address in arrays.items()}
+    shift = top * columns * array.itemsize
+    shifted = {name: address + shift for name, address in arrays.items()}
     return (
         record
         | shifted
         | {
+            "arrays": [address + shift for address in taken],
             "top": top,
             "bottom": bottom,
             "size": (bottom - top) * columns,

@@ -38,7 +38,18 @@ from fastnn.reference.losses import (
     softmax_cross_entropy,
     softmax_cross_entropy_dense,
 )
-from fastnn.reference.optimizers import adagrad_, adam_, momentum_, nesterov_, rmsprop_, sgd_
+from fastnn.reference.optimizers import (
+    adagrad_,
+    adam_,
+    adamax_,
+    amsgrad_,
+    lion_,
+    momentum_,
+    nadam_,
+    nesterov_,
+    rmsprop_,
+    sgd_,
+)
 from fastnn.reference.patches import col2im, im2col
 from fastnn.reference.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.reference.random import choices, permutation
@@ -46,10 +57,12 @@ from fastnn.reference.random import choices, permutation
 __all__ = [
     "adagrad_",
     "adam_",
+    "adamax_",
     "affine",
     "affine_backward",
     "affine_relu",
     "affine_relu_backward",
+    "amsgrad_",
     "batchnorm",
     "batchnorm_backward",
     "batchnorm_inference",
@@ -72,11 +85,13 @@ __all__ = [
     "im2col",
     "layernorm",
     "layernorm_backward",
+    "lion_",
     "max_pool",
     "max_pool_backward",
     "max_pool_backward_shared",
     "mean_squared_error",
     "momentum_",
+    "nadam_",
     "nesterov_",
     "permutation",
     "relu",

@@ -85,3 +85,91 @@ def adam_(
         p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
     else:
         p -= lr * math.sqrt(c2) / c1 * m / (np.sqrt(v) + eps)
+
+
+def nadam_(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    mu_product: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    momentum_decay: float,
+    weight_decay: float,
+) -> None:
+    """NAdam (Dozat, 2016), with PyTorch's eps.
+
+    m and v as Adam's; mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), P_t = mu_product mu_t;
+    p -= lr ((1 - mu_t) / (1 - P_t) g + mu_t+1 / (1 - P_t mu_t+1) m) / (sqrt(v / c2) + eps).
+    """
+    g = _decayed(g, p, weight_decay)
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
+    product = mu_product * now
+    of_g, of_m = (1 - now) / (1 - product), ahead / (1 - product * ahead)
+    p -= lr * (of_g * g + of_m * m) / (np.sqrt(v / (1 - beta2**step)) + eps)
+
+
+def adamax_(
+    p: Array,
+    g: Array,
+    m: Array,
+    u: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """Adamax (Kingma and Ba, 2015, algorithm 2), with PyTorch's eps.
+
+    m += (1 - beta1) (g - m); u = max(beta2 u, |g| + eps); p -= lr / (1 - beta1^step) m / u.
+    """
+    g = _decayed(g, p, weight_decay)
+    m += (1 - beta1) * (g - m)
+    u[...] = np.maximum(beta2 * u, np.abs(g) + eps)
+    p -= lr / (1 - beta1**step) * m / u
+
+
+def amsgrad_(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    v_max: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """AMSGrad (Reddi, Kale and Kumar, 2018), with PyTorch's corrections and eps.
+
+    m and v as Adam's; v_max = max(v_max, v); p -= lr (m / c1) / (sqrt(v_max / c2) + eps).
+    """
+    g = _decayed(g, p, weight_decay)
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    v_max[...] = np.maximum(v_max, v)
+    c1, c2 = 1 - beta1**step, 1 - beta2**step
+    p -= lr * (m / c1) / (np.sqrt(v_max / c2) + eps)
+
+
+def lion_(
+    p: Array, g: Array, m: Array, lr: float, beta1: float, beta2: float, weight_decay: float
+) -> None:
+    """Lion (Chen et al., 2023, algorithm 2).
+
+    p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p); m = beta2 m + (1 - beta2) g.
+    """
+    p *= 1 - lr * weight_decay
+    p -= lr * np.sign(beta1 * m + (1 - beta1) * g)
+    m *= beta2
+    m += (1 - beta2) * g

@@ -160,8 +160,10 @@ class LayerSteps:
         lines += [f"  {key}: {type(layer).__name__}" for key, layer in _named(network)]
         lines.append(f"  {type(network.last_layer).__name__}")
         kind = type(self._optimizer).__name__
-        states = len(getattr(self._optimizer, "_state_names", ()))
-        if not isinstance(self._optimizer, optimizers.Optimizer):
+        states = 0
+        if isinstance(self._optimizer, optimizers.Optimizer):
+            states = len(self._optimizer.rule.states)
+        else:
             kind += " (its memory is not known)"
         size, nbytes = sum(p.size for p in params.values()), sum(p.nbytes for p in params.values())
         lines.append(f"  {kind}")

@@ -22,6 +22,7 @@ from fastnn.kernels.program.norms import finish_norm, norm
 from fastnn.kernels.program.steps import rows
 from fastnn.kernels.program.tables import COMPUTE, PROGRAM, STEP, UPDATE, claim
 from fastnn.kernels.program.updates import sum_slots, update
+from fastnn.kernels.updates.rule import part_of
 
 
 class Addresses(NamedTuple):
@@ -32,6 +33,7 @@ class Addresses(NamedTuple):
     multiply: int
     on_norm: int
     on_dropout: int
+    on_rule: int
 
 
 def _make(real: Any) -> tuple[Any, ...]:
@@ -96,20 +98,25 @@ def _make(real: Any) -> tuple[Any, ...]:
 _PARTS = {np.dtype(real): _make(real) for real in (np.float32, np.float64)}
 
 
-def _needed(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
+def _needed(dtype: DTypeLike, norms: bool, dropouts: bool, rule: str) -> list[Any]:
     """Return the functions for a type of numbers, None for those that are not needed."""
     always, (on_norm, on_dropout) = _PARTS[np.dtype(dtype)][:3], _PARTS[np.dtype(dtype)][3:]
-    return [*always, on_norm if norms else None, on_dropout if dropouts else None]
+    return [
+        *always,
+        on_norm if norms else None,
+        on_dropout if dropouts else None,
+        part_of(rule, np.dtype(dtype)) if rule else None,
+    ]
 
 
-def missing(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
+def missing(dtype: DTypeLike, norms: bool, dropouts: bool, rule: str) -> list[Any]:
     """Return the functions of a program that were not compiled before."""
-    needed = _needed(dtype, norms, dropouts)
+    needed = _needed(dtype, norms, dropouts, rule)
     return [part for part in needed if part is not None and not is_ready(part)]
 
 
 @functools.cache
-def addresses(dtype: DTypeLike, norms: bool, dropouts: bool) -> Addresses:
+def addresses(dtype: DTypeLike, norms: bool, dropouts: bool, rule: str) -> Addresses:
     """Return the addresses of a program's functions, compiled if need be, 0 if not needed.
 
     Parameters
@@ -117,6 +124,8 @@ def addresses(dtype: DTypeLike, norms: bool, dropouts: bool) -> Addresses:
     dtype : dtype
     norms, dropouts : bool
         Whether it has batch normalisation, and dropout.
+    rule : str
+        By which parameters are updated, such as ``"adam_"``; empty if they are not.
     """
-    needed = _needed(dtype, norms, dropouts)
+    needed = _needed(dtype, norms, dropouts, rule)
     return Addresses(*(0 if part is None else address(part) for part in needed))

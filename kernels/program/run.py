@@ -39,17 +39,19 @@ PIECES = 2
 
 
 @entry
-def run(program, segments, rates, losses, hits):
-    """Take as many steps as there are rates; leave a loss and a number of right answers of each.
+def run(program, segments, settings, losses, hits):
+    """Take as many steps as there are settings; leave a loss and a number of right answers of each.
 
-    It stops at what is unknown, such as a rule, without updates of that step: `unknown` of the
-    program then says what it was, and its number.
+    It stops at what is unknown, such as a kind of step, without updates of that step: `unknown` of
+    the program then says what it was, and its number.
 
     Parameters
     ----------
     program : array of PROGRAM, shape (1,)
     segments : array of SEGMENT
-    rates, losses : arrays of float64
+    settings : array of float64, shape (steps, S)
+        Of each step, those that the update rule takes.
+    losses : array of float64
     hits : array of int64
     """
     p, data = program[0], np.int64(program.ctypes.data)
@@ -58,7 +60,7 @@ def run(program, segments, rates, losses, hits):
     p.first, p.unknown, resting = 0, 0, False
     p.stage = PACK
     _update_each(p, data, threads > 1)
-    for i in range(rates.size):
+    for i in range(len(settings)):
         start = now()
         if (threads > 1 and start < p.alone_until) != resting:
             resting = not resting
@@ -85,14 +87,12 @@ def run(program, segments, rates, losses, hits):
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
         hits[i] = typed(p.hit_sums, units, np.int64).sum()
         if p.training == UPDATED:
-            p.iteration += 1
-            p.rate = rates[i]
+            p.settings = np.int64(settings.ctypes.data) + i * settings.strides[0]
             _update_all(p, data, shared)
         elif p.training == GRADIENTS:
             p.stage = COMPUTE
             _update_each(p, data, shared)
         if p.unknown != 0:
-            p.iteration -= 1 if p.training == UPDATED else 0
             break
         p.passes += 1
         p.first += p.n
@@ -108,8 +108,8 @@ def prepare():
     """Compile :func:`run`, if need be, ahead of its first call."""
     if getattr(run, "signatures", ()):
         return
-    arguments = (np.zeros(1, kind) for kind in (PROGRAM, SEGMENT, np.float64, np.float64, np.int64))
-    run.compile(tuple(map(numba.typeof, arguments)))
+    kinds = (1, PROGRAM), (1, SEGMENT), ((1, 1), np.float64), (1, np.float64), (1, np.int64)
+    run.compile(tuple(numba.typeof(np.zeros(shape, kind)) for shape, kind in kinds))
 
 
 @serial

@@ -47,8 +47,6 @@ STEP = np.dtype(
     + [(name, np.float64) for name in ("ratio", "scale", "low", "momentum", "eps")]
 )
 
-SETTINGS = 7  # that a rule has at most, without the number of the step
-
 # Kinds of updates: of rows of a weight matrix, of a bias, of a parameter of batch norm.
 WEIGHTS, BIAS, NORM = 0, 1, 2
 UPDATE = np.dtype(
@@ -59,7 +57,8 @@ UPDATE = np.dtype(
             # What the gradient is computed from: x (n, d) and dz (n, h); the rows of W.
             "source", "dz", "dz_packed", "d", "h", "top", "bottom", "W", "dW",
             # Where the numbers to update begin, and how many they are; 0 for what there is not.
-            "p", "g", "state1", "state2", "average", "size",
+            # `arrays` is where the addresses stand that the rule takes: p, g and its states.
+            "p", "g", "arrays", "average", "size",
             "penalised", "packed", "transposed",
             # Which sum of squares is its first: there is one for each so many numbers.
             "square", "square_size",
@@ -82,22 +81,13 @@ FORWARD, UPDATED, GRADIENTS = 0, 1, 2
 FLOAT32, FLOAT64, UINT8 = 0, 1, 2
 
 # What a number is of that compiled code has nothing to do for.
-UNKNOWN_STEP, UNKNOWN_UPDATE, UNKNOWN_RULE, UNKNOWN_DATA = 1, 2, 3, 4
-
-# Rules, by name.
-RULES: dict[str, int] = {
-    "sgd_": 0,
-    "momentum_": 1,
-    "nesterov_": 2,
-    "adagrad_": 3,
-    "rmsprop_": 4,
-    "adam_": 5,
-}
+UNKNOWN_STEP, UNKNOWN_UPDATE, UNKNOWN_DATA = 1, 2, 3
 
 _FIXED = [
-    # The tables, and the addresses of compiled functions.
+    # The tables, the settings of the rule in the present step, and the addresses of compiled
+    # functions.
     "steps", "updates", "n_updates", "settings",
-    "on_rows", "on_norm", "on_dropout", "on_updates", "multiply",
+    "on_rows", "on_norm", "on_dropout", "on_updates", "on_rule", "multiply",
     # The data set, and what is right for it: labels, or rows of `classes` numbers.
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.
@@ -113,8 +103,8 @@ _FIXED = [
     "losses", "labels", "goals",
     # Sums over units: of losses, of right answers. Sums of squared gradients.
     "loss_sums", "hit_sums", "squares", "n_squares",
-    # What is done about parameters; by which rule they are updated.
-    "training", "rule", "iteration", "passes", "done",
+    # What is done about parameters.
+    "training", "passes", "done",
     # How many threads there is memory for, and how many work on rows and on updates.
     "workers", "row_threads", "update_threads",
     # Of the present step: streams, the addresses of what was claimed of them, pieces and slots of
@@ -130,7 +120,7 @@ PROGRAM = np.dtype(
     [(name, np.int64) for name in _FIXED]
     + [
         (name, np.float64)
-        for name in ("data_scale", "penalty", "clip_value", "clip_norm", "decay", "rate", "shrink")
+        for name in ("data_scale", "penalty", "clip_value", "clip_norm", "decay", "shrink")
     ]
 )
 

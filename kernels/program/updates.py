@@ -23,17 +23,9 @@ from fastnn.kernels.program.tables import (
     COMPUTE,
     NORM,
     PACK,
-    RULES,
-    SETTINGS,
-    UNKNOWN_RULE,
     UNKNOWN_UPDATE,
     WEIGHTS,
     refuse,
-)
-from fastnn.kernels.updates import rules as optimizers
-
-_SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _RMSPROP, _ADAM = (
-    RULES[f"{name}_"] for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 )
 
 
@@ -66,11 +58,8 @@ def update(p, u, like, worker):
     if p.stage & APPLY:
         if p.shrink != 1:
             _shrink(gradient, p.shrink)
-        state1, state2 = vector(u.state1, u.size, like), vector(u.state2, u.size, like)
-        settings = typed(p.settings, SETTINGS, np.float64)
-        if not _apply(p.rule, numbers, gradient, state1, state2, p.iteration, p.rate, settings):
-            refuse(p, UNKNOWN_RULE, p.rule)
-        elif u.average != 0:
+        call(p.on_rule, (u.arrays, u.size, p.settings))
+        if u.average != 0:
             _follow(vector(u.average, u.size, like), numbers, p.decay)
     if p.stage & PACK and u.kind == WEIGHTS:
         _pack(u, like)
@@ -121,29 +110,6 @@ def _follow(average, p, decay):
     old, new = p.dtype.type(decay), p.dtype.type(1 - decay)
     for i in range(p.size):
         average[i] = old * average[i] + new * p[i]
-
-
-@inlined
-def _apply(rule, p, g, state1, state2, iteration, lr, s):
-    """Update numbers by a rule; return whether it is known."""
-    known = True
-    if rule == _SGD:
-        optimizers.sgd_step(p, g, lr, s[1])
-    elif rule == _MOMENTUM:
-        optimizers.momentum_step(p, g, state1, lr, s[1], s[2])
-    elif rule == _NESTEROV:
-        optimizers.nesterov_step(p, g, state1, lr, s[1], s[2])
-    elif rule == _ADAGRAD:
-        optimizers.adagrad_step(p, g, state1, lr, s[1], s[2])
-    elif rule == _RMSPROP:
-        optimizers.rmsprop_step(p, g, state1, lr, s[1], s[2], s[3])
-    elif rule == _ADAM:
-        optimizers.adam_step(
-            p, g, state1, state2, iteration, lr, s[1], s[2], s[3], s[4], s[5] != 0, s[6] != 0
-        )
-    else:
-        known = False
-    return known
 
 
 @inlined

@@ -21,11 +21,10 @@ from fastnn.kernels.codegen.memory import typed, vector
 from fastnn.kernels.codegen.simd import I64, declare
 from fastnn.kernels.threading.driver import LINE
 
-# A row stands for up to four arrays of one size, a parameter, its gradient and its states:
-# where they begin in the range that a kernel cuts, their size, their addresses. Rows begin at
-# multiples of LINE, so that a cut comes at the same places as in an array on its own.
+# A row stands for arrays of one size, a parameter, its gradient and its states: where they begin
+# in the range that a kernel cuts, their size, their addresses. Rows begin at multiples of LINE, so
+# that a cut comes at the same places as in an array on its own.
 BEGIN, SIZE, ADDRESSES = 0, 1, 2
-COLUMNS = ADDRESSES + 4
 
 # The length of that range, as an expression of a kernel's argument `table`.
 RANGE = f"table[-1, {BEGIN}] + table[-1, {SIZE}]"
@@ -175,7 +174,6 @@ def _fill(objects, kinds, ndarray, scalar, itemsize, table):
             if size > 0:
                 starts[filled], ends[filled] = array.data, array.data + size * itemsize
                 filled += 1
-        table[row, ADDRESSES + kinds :] = 0
         table[row, BEGIN], table[row, SIZE] = begin, size
         begin += (size + LINE - 1) // LINE * LINE
         total += size
@@ -200,7 +198,7 @@ def tabulate(arrays: tuple[Any, ...], kinds: int) -> tuple[Any, Any, int] | None
     arrays : tuple
         All parameters, then as many gradients in the same order, then states.
     kinds : int
-        Number of arrays to a parameter, itself included: 2 to 4.
+        Number of arrays to a parameter, itself included: at least 2.
 
     Returns
     -------
@@ -213,24 +211,14 @@ def tabulate(arrays: tuple[Any, ...], kinds: int) -> tuple[Any, Any, int] | None
     like, facts = _REALS.get(getattr(arrays[0], "dtype", None), _NONE)
     if like is None:
         return None
-    table = np.empty((len(arrays) // kinds, COLUMNS), np.int64)
+    table = np.empty((len(arrays) // kinds, ADDRESSES + kinds), np.int64)
     total = _fill(id(arrays), kinds, *facts, table)
     return (table, like, total) if total >= 0 else None
 
 
 @serial
-def parts(table, row, start, stop, like):
-    """Return what lies in [start, stop) of the arrays of a row: always four, unused ones last."""
+def part(table, row, kind, start, stop, like):
+    """Return what lies in [start, stop) of a row's array: 0 is the parameter, 1 its gradient."""
     begin, size = table[row, BEGIN], table[row, SIZE]
     low, high = max(start - begin, 0), max(min(stop - begin, size), 0)
-    return (
-        _part(table[row, ADDRESSES], low, high, like),
-        _part(table[row, ADDRESSES + 1], low, high, like),
-        _part(table[row, ADDRESSES + 2], low, high, like),
-        _part(table[row, ADDRESSES + 3], low, high, like),
-    )
-
-
-@serial
-def _part(address, low, high, like):
-    return vector(address, high, like)[low:high]
+    return vector(table[row, ADDRESSES + kind], high, like)[low:high]

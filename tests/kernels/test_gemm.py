@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fastnn import kernels, ops
 from fastnn.kernels.codegen import simd
 from fastnn.kernels.gemm import microkernel
-from fastnn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
+from fastnn.optimizers import OPTIMIZERS
 
 FEW = sys.modules["fastnn.kernels.layers.affine"].FEW
 ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
@@ -198,13 +198,13 @@ def guarded_updates():
     memory = Guarded()
     shapes = [(1,), (13, 5), (), (0, 3), (33,), (37, 129)]
     for dtype in ("float32", "float64"):
-        for kind in (SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam):
+        for kind in OPTIMIZERS.values():
             optimizer = kind()
             params, grads, *states = (
                 {i: memory.array(np.ones(shape, dtype)) for i, shape in enumerate(shapes)}
-                for _ in range(4)
+                for _ in range(2 + len(kind.rule.states))
             )
-            for name, state in zip(kind._state_names, states, strict=False):
+            for name, state in zip(kind.rule.states, states, strict=True):
                 setattr(optimizer, name, state)
             optimizer.update(params, grads)
 

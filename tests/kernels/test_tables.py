@@ -19,6 +19,10 @@ RULES = {
     "adagrad_": (3, (0.1, 1e-7, 0.01)),
     "rmsprop_": (3, (0.1, 0.99, 1e-7, 0.01)),
     "adam_": (4, (3, 0.1, 0.9, 0.999, 1e-7, 0.01, False, True)),
+    "nadam_": (4, (3, 0.2, 0.1, 0.9, 0.999, 1e-8, 0.004, 0.01)),
+    "adamax_": (4, (3, 0.1, 0.9, 0.999, 1e-8, 0.01)),
+    "amsgrad_": (5, (3, 0.1, 0.9, 0.999, 1e-8, 0.01)),
+    "lion_": (3, (0.1, 0.9, 0.99, 0.01)),
 }
 DTYPES = ["float32", "float64"]
 
@@ -188,7 +192,7 @@ def test_arrays_that_cannot_be_looked_into():
 
 def test_one_compiled_form_reads_all_tables():
     for dtype in DTYPES:
-        for kinds in (2, 3, 4):
+        for kinds in (2, 3, 4, 5, 9):
             for shapes in ([(3,)], [(), (2, 3), (1, 2, 3)]):
                 assert tables.tabulate(draw(0, shapes, kinds, dtype), kinds) is not None
     assert len(tables._fill.signatures) == 1

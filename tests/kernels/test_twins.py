@@ -424,14 +424,61 @@ def random(draw, *first):
     return named | {"seed": keys[0], "step": keys[1], "out": out}
 
 
-def update(state, **settings_):
+POSITIVE = "h", "v2", "u", "v_max"
+
+
+def adam_like(args):
+    """Return the sizes of a gradient, and of a rule's moving averages of it and of its square."""
+    g = np.abs(args["g"]) + args["weight_decay"] * np.abs(args["p"])
+    return g, np.abs(args["m"]) + g, args.get("v", 0) + g * g
+
+
+def nadam_size(args, exact):
+    g, m, v = adam_like(args)
+    beta1, decay, step = args["beta1"], args["momentum_decay"], args["step"]
+    now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (t * decay)) for t in (step, step + 1))
+    product = args["mu_product"] * now
+    root = np.sqrt(exact["v"] / (1 - args["beta2"] ** step)) + args["eps"]
+    way = (1 - now) / (1 - product) * g + ahead / (1 - product * ahead) * m
+    # A product near 1 leaves little of what is rounded; the root halves the relative error of v.
+    worse = 1 + 1 / (1 - product) + v / (2 * np.maximum(exact["v"], 1e-300))
+    return {"m": m, "v": v, "p": np.abs(args["p"]) + worse * args["lr"] * way / root}
+
+
+def adamax_size(args, exact):
+    g, m, _ = adam_like(args)
+    u = args["u"] + g + args["eps"]
+    rate = args["lr"] / (1 - args["beta1"] ** args["step"])
+    worse = 1 + u / exact["u"]  # large where a gradient cancels its penalty
+    return {"m": m, "u": u, "p": np.abs(args["p"]) + worse * rate * m / exact["u"]}
+
+
+def amsgrad_size(args, exact):
+    _, m, v = adam_like(args)
+    v_max = args["v_max"] + v
+    c1, c2 = 1 - args["beta1"] ** args["step"], 1 - args["beta2"] ** args["step"]
+    step = args["lr"] / c1 * m / (np.sqrt(exact["v_max"] / c2) + args["eps"])
+    worse = 1 + v_max / (2 * np.maximum(exact["v_max"], 1e-300))
+    return {"m": m, "v": v, "v_max": v_max, "p": np.abs(args["p"]) + worse * step}
+
+
+def lion_size(args, exact):
+    g, m = np.abs(args["g"]), np.abs(args["m"])
+    c = args["beta1"] * args["m"] + (1 - args["beta1"]) * args["g"]
+    eps = np.finfo(np.float32 if c.dtype == np.float64 else np.float64).eps
+    # Where it cancels, rounding decides on the sign.
+    either = np.abs(c) <= 4 * eps * (args["beta1"] * m + (1 - args["beta1"]) * g)
+    return {"m": m + g, "p": np.abs(args["p"]) + args["lr"] * np.where(either, 1 / eps, 1)}
+
+
+def update(state, size=None, **settings_):
     """Return the case of an optimizer; settings are ranges, or strings for the odd ones."""
 
     def make(draw):
         n = draw.n * draw.d
         args = {"p": draw.values(n), "g": draw.values(n)}
         for name in state:
-            args[name] = draw.positive(n) if name in ("h", "v2") else draw.values(n)
+            args[name] = draw.positive(n) if name in POSITIVE else draw.values(n)
         args = {("v" if k == "v2" else k): a for k, a in args.items()}
         for name, (low, high) in settings_.items():
             whole = isinstance(low, int)
@@ -462,7 +509,7 @@ def update(state, **settings_):
         return {"v": v, "p": p + v + pull}
 
     written = ("p", *("v" if s == "v2" else s for s in state))
-    return Case(make, written, magnitude, arguments=in_table)
+    return Case(make, written, size or magnitude, arguments=in_table)
 
 
 RATE, SHARE, EPS, DECAY = (1e-3, 0.5), (0.0, 0.999), (1e-8, 1e-2), (0.0, 0.1)
@@ -554,6 +601,39 @@ CASES = {
         decoupled=(0, 2),
         explicit=(0, 2),
     ),
+    "nadam_": update(
+        ["m", "v2"],
+        nadam_size,
+        step=(1, 1000),
+        mu_product=(0.0, 1.0),
+        lr=RATE,
+        beta1=SHARE,
+        beta2=SHARE,
+        eps=EPS,
+        momentum_decay=(0.0, 0.1),
+        weight_decay=DECAY,
+    ),
+    "adamax_": update(
+        ["m", "u"],
+        adamax_size,
+        step=(1, 1000),
+        lr=RATE,
+        beta1=SHARE,
+        beta2=SHARE,
+        eps=EPS,
+        weight_decay=DECAY,
+    ),
+    "amsgrad_": update(
+        ["m", "v2", "v_max"],
+        amsgrad_size,
+        step=(1, 1000),
+        lr=RATE,
+        beta1=SHARE,
+        beta2=SHARE,
+        eps=EPS,
+        weight_decay=DECAY,
+    ),
+    "lion_": update(["m"], lion_size, lr=RATE, beta1=SHARE, beta2=SHARE, weight_decay=DECAY),
 }
 for _suffix, _images in (("", False), ("_nchw", True)):
     for _relu in ("", "_relu"):

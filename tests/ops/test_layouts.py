@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fastnn import config, kernels, ops
 from fastnn.kernels.codegen import cache
+from fastnn.optimizers import OPTIMIZERS
 
 N, D, H = 6, 5, 4
 PLACES = np.arange(36, dtype=np.int32).reshape(2, 3, 3, 2) % 4
@@ -152,12 +153,14 @@ READ = {
     "dropout_inference": (lambda a: [ops.dropout_inference(*a, 0.4)], [(N, D)]),
 }
 
-STATES = {"sgd_": 0, "momentum_": 1, "nesterov_": 1, "adagrad_": 1, "rmsprop_": 1, "adam_": 2}
+RULES = {kind.rule.name: kind.rule for kind in OPTIMIZERS.values()}
+STATES = {name: len(rule.states) for name, rule in RULES.items()}
 
 
 def update(name, p, g, *state, lr=0.1):
-    step = (3,) if name == "adam_" else ()
-    getattr(ops, name)(p, g, *state, *step, lr=lr, weight_decay=0.01)
+    counters = {"step": 3, "mu_product": 0.2}
+    counters = {key: counters[key] for key in RULES[name].counters}
+    getattr(ops, name)(p, g, *state, **counters, lr=lr, weight_decay=0.01)
 
 
 # Take no arrays but those for their results.

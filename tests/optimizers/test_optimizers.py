@@ -16,7 +16,20 @@ from fastnn import optimizers
 from fastnn.config import use_backend
 from fastnn.kernels.threading import threads
 from fastnn.kernels.updates import tables
-from fastnn.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSProp
+from fastnn.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    AdaGrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    Momentum,
+    NAdam,
+    Nesterov,
+    RMSProp,
+)
 
 
 @pytest.fixture(params=["numba", "numpy"])
@@ -28,8 +41,9 @@ def backend(request):
 both_backends = pytest.mark.usefixtures("backend")
 
 
-# The formulas of the book (common/optimizer.py) and, for Nesterov, of CS231n (neural
-# networks 3), on a parameter p, a gradient g, the state s and the number t of the update.
+# The formulas of the book (common/optimizer.py), for Nesterov of CS231n (neural networks 3), and
+# for the last four of the papers and PyTorch's documentation, on a parameter p, a gradient g, the
+# state s and the number t of the update.
 
 
 def sgd(p, g, s, t, lr):
@@ -69,6 +83,37 @@ def adam(p, g, s, t, lr, beta1=0.9, beta2=0.999, eps=1e-7, bias_correction="fold
         p -= lr * m_hat / (np.sqrt(v_hat) + eps)
 
 
+def nadam(p, g, s, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, momentum_decay=4e-3):
+    def momentum_of(step):
+        return beta1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))
+
+    s["m"][...] = beta1 * s["m"] + (1 - beta1) * g
+    s["v"][...] = beta2 * s["v"] + (1 - beta2) * g**2
+    product = math.prod(map(momentum_of, range(1, t + 1)))
+    ahead = momentum_of(t + 1)
+    m_hat = ahead * s["m"] / (1 - product * ahead) + (1 - momentum_of(t)) * g / (1 - product)
+    p -= lr * m_hat / (np.sqrt(s["v"] / (1 - beta2**t)) + eps)
+
+
+def adamax(p, g, s, t, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    s["m"][...] = beta1 * s["m"] + (1 - beta1) * g
+    s["u"][...] = np.maximum(beta2 * s["u"], np.abs(g) + eps)
+    p -= lr / (1 - beta1**t) * s["m"] / s["u"]
+
+
+def amsgrad(p, g, s, t, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    s["m"][...] = beta1 * s["m"] + (1 - beta1) * g
+    s["v"][...] = beta2 * s["v"] + (1 - beta2) * g**2
+    s["v_max"][...] = np.maximum(s["v_max"], s["v"])
+    m_hat, v_hat = s["m"] / (1 - beta1**t), s["v_max"] / (1 - beta2**t)
+    p -= lr * m_hat / (np.sqrt(v_hat) + eps)
+
+
+def lion(p, g, s, t, lr, beta1=0.9, beta2=0.99):
+    p -= lr * np.sign(beta1 * s["m"] + (1 - beta1) * g)
+    s["m"][...] = beta2 * s["m"] + (1 - beta2) * g
+
+
 @dataclass(frozen=True)
 class Case:
     """An optimizer with settings, its formula, and settings that suit two landscapes."""
@@ -91,8 +136,8 @@ class Case:
     def decay(self, p, g):
         """Apply weight decay to p or g as the optimizer's description says."""
         decay = self.settings.get("weight_decay", 0)
-        if self.kind is AdamW:
-            decay = self.settings.get("weight_decay", 0.01)
+        if self.kind in DECOUPLED:
+            decay = self.settings.get("weight_decay", DECOUPLED[self.kind])
             return p - self.settings["lr"] * decay * p, g
         return p, g + decay * p
 
@@ -102,6 +147,8 @@ class Case:
         self.formula(p, g, s, t, **settings)
 
 
+# Those whose weight decay bypasses the gradient, with their defaults.
+DECOUPLED = {AdamW: 0.01, Lion: 0.0}
 EXPLICIT = {"bias_correction": "explicit"}
 FAST_FORGETTING = {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3}
 CASES = [
@@ -123,6 +170,28 @@ CASES = [
     Case(Adam, adam, ("m", "v"), {"lr": 0.01}, {"lr": 0.05}, {"lr": 0.05}),
     Case(Adam, adam, ("m", "v"), {"lr": 0.01} | FAST_FORGETTING, {"lr": 0.05}, {"lr": 0.01}),
     Case(Adam, adam, ("m", "v"), {"lr": 0.01} | EXPLICIT, {"lr": 0.05}, {"lr": 0.05}),
+    Case(NAdam, nadam, ("m", "v"), {"lr": 0.01}, {"lr": 0.05}, {"lr": 0.05}),
+    Case(
+        NAdam,
+        nadam,
+        ("m", "v"),
+        {"lr": 0.01, "momentum_decay": 0.1} | FAST_FORGETTING,
+        {"lr": 0.05},
+        {"lr": 0.01},
+    ),
+    Case(Adamax, adamax, ("m", "u"), {"lr": 0.01}, {"lr": 0.05}, {"lr": 0.05}),
+    Case(Adamax, adamax, ("m", "u"), {"lr": 0.01} | FAST_FORGETTING, {"lr": 0.05}, {"lr": 0.01}),
+    Case(AMSGrad, amsgrad, ("m", "v", "v_max"), {"lr": 0.01}, {"lr": 0.05}, {"lr": 0.2}),
+    Case(
+        AMSGrad,
+        amsgrad,
+        ("m", "v", "v_max"),
+        {"lr": 0.01} | FAST_FORGETTING,
+        {"lr": 0.05},
+        {"lr": 0.2},
+    ),
+    Case(Lion, lion, ("m",), {"lr": 0.01}, {"lr": 0.005}, {"lr": 2e-3}),
+    Case(Lion, lion, ("m",), {"lr": 0.01, "beta1": 0.5, "beta2": 0.9}, {"lr": 0.005}, {"lr": 2e-3}),
 ]
 CASES += [
     Case(c.kind, c.formula, c.state, c.settings | {"weight_decay": 0.1}, c.bowl) for c in CASES
@@ -140,7 +209,7 @@ CASES += [
     ),
 ]
 # One of each class, for contracts that do not depend on the settings.
-KINDS = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW]
+KINDS = list(OPTIMIZERS.values())
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -160,6 +229,10 @@ def draw_gradients(rng, dtype=np.float64, shapes=SHAPES):
         g *= 10.0 ** rng.integers(-3, 2, size=g.shape)
         g *= rng.random(size=g.shape) > 0.1
     return grads
+
+
+def counts(kind):
+    return "step" in kind.rule.settings
 
 
 def state_of(optimizer):
@@ -245,6 +318,14 @@ def test_one_step_by_the_formula(case, dtype):
         (Adam, {"beta1": 0.5, "beta2": 0.75, "eps": 0.5}, [0.75]),
         (Adam, {"beta1": 0.5, "beta2": 0.75, "eps": 1} | EXPLICIT, [0.75]),
         (AdamW, {"beta1": 0.5, "beta2": 0.75, "eps": 0, "weight_decay": 0.5}, [0.25]),
+        (NAdam, {"beta1": 0, "beta2": 0.75, "eps": 0}, [0.5]),
+        (NAdam, {"beta1": 0, "beta2": 0.75, "eps": 1}, [0.75]),
+        (Adamax, {"beta1": 0.5, "beta2": 0.75, "eps": 0}, [0.5, 0.0]),
+        (Adamax, {"beta1": 0.5, "beta2": 0.75, "eps": 1}, [0.75, 0.5]),
+        (AMSGrad, {"beta1": 0.5, "beta2": 0.75, "eps": 0}, [0.5]),
+        (AMSGrad, {"beta1": 0.5, "beta2": 0.75, "eps": 1}, [0.75]),
+        (Lion, {}, [0.5, 0.0, -0.5]),
+        (Lion, {"weight_decay": 0.5}, [0.25, -0.3125]),
     ],
 )
 def test_first_steps_by_hand(kind, settings, expected, dtype):
@@ -256,7 +337,7 @@ def test_first_steps_by_hand(kind, settings, expected, dtype):
 
 
 @every_kind
-def test_defaults_are_those_of_the_book(kind):
+def test_defaults_are_those_of_the_book_or_of_pytorch(kind):
     expected = {
         SGD: {"lr": 0.01},
         Momentum: {"lr": 0.01, "momentum": 0.9},
@@ -265,6 +346,10 @@ def test_defaults_are_those_of_the_book(kind):
         RMSProp: {"lr": 0.01, "decay_rate": 0.99, "eps": 1e-7},
         Adam: {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7},
         AdamW: {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "weight_decay": 0.01},
+        NAdam: {"lr": 0.002, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 0.004},
+        Adamax: {"lr": 0.002, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        AMSGrad: {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        Lion: {"lr": 1e-4, "beta1": 0.9, "beta2": 0.99},  # of the paper
     }
     settings = vars(kind())
     for name, value in ({"weight_decay": 0.0} | expected[kind]).items():
@@ -298,12 +383,12 @@ def test_learning_rate_may_change_between_updates(kind):
 @both_backends
 @every_case
 def test_converges_on_a_bowl(case):
-    # Minimum of the penalised bowl: each optimizer but AdamW adds weight_decay / 2 x^2; that
-    # of AdamW moves with its rate, so it runs without.
+    # Minimum of the penalised bowl: each optimizer but the decoupled ones adds
+    # weight_decay / 2 x^2; that of those moves with their rate, so they run without.
     slopes, centre = np.array([1.0, 4.0]), np.array([3.0, -2.0])
     settings = dict(case.bowl)
     decay = case.settings.get("weight_decay", 0)
-    if case.kind is AdamW:
+    if case.kind in DECOUPLED:
         settings["weight_decay"] = decay = 0
     target = slopes * centre / (slopes + decay)
     x, optimizer = {"x": np.zeros(2)}, case.build(**settings)
@@ -369,12 +454,12 @@ def test_state(case, dtype):
             for key, p in params.items():
                 assert state[key].shape == p.shape and state[key].dtype == dtype
                 assert not np.shares_memory(state[key], p)
-        if issubclass(case.kind, Adam):
+        if counts(case.kind):
             assert optimizer.iter == step
-    others = {"m", "v", "h", "iter"} - {*case.state}
-    if issubclass(case.kind, Adam):
-        others -= {"iter"}
-    assert not others & vars(optimizer).keys()
+    expected = {*case.kind.rule.given, *case.state} - {"decoupled"}
+    expected |= {"iter"} if counts(case.kind) else set()
+    expected |= {"mu_product"} if case.kind is NAdam else set()
+    assert vars(optimizer).keys() == expected
 
 
 @every_kind
@@ -434,13 +519,10 @@ def calls(monkeypatch):
 
 def one_by_one(optimizer, params, grads):
     """Update each array by a call of its own; equal to one call for all."""
-    count = getattr(optimizer, "iter", 0)
+    before = {k: v for k, v in vars(optimizer).items() if k in ("iter", "mu_product")}
     for key, p in params.items():
+        vars(optimizer).update(before)
         optimizer.update({key: p}, {key: grads[key]})
-        if isinstance(optimizer, Adam):
-            optimizer.iter = count
-    if isinstance(optimizer, Adam):
-        optimizer.iter = count + 1
 
 
 def assert_equal_to_one_by_one(kind, change, calls, count):
@@ -735,10 +817,11 @@ NUMBERS = {
     "lr": ([0, -0.1, math.nan, math.inf], KINDS),
     "weight_decay": ([-1, math.nan, math.inf], KINDS),
     "momentum": ([1, 1.5, -0.1, math.nan], [Momentum, Nesterov]),
+    "momentum_decay": ([-1, math.nan, math.inf], [NAdam]),
     "decay_rate": ([1.0, -0.1, math.nan], [RMSProp]),
-    "eps": ([-1, math.nan, math.inf], [AdaGrad, RMSProp, Adam, AdamW]),
-    "beta1": ([1.0, -0.1, math.nan], [Adam, AdamW]),
-    "beta2": ([1.0, -0.1, math.nan], [Adam, AdamW]),
+    "eps": ([-1, math.nan, math.inf], [AdaGrad, RMSProp, Adam, AdamW, NAdam, Adamax, AMSGrad]),
+    "beta1": ([1.0, -0.1, math.nan], [Adam, AdamW, NAdam, Adamax, AMSGrad, Lion]),
+    "beta2": ([1.0, -0.1, math.nan], [Adam, AdamW, NAdam, Adamax, AMSGrad, Lion]),
 }
 OUT_OF_RANGE = [
     pytest.param(kind, name, value, id=f"{kind.__name__}-{name}={value}")
@@ -813,11 +896,12 @@ def test_denormal_state_leaves_the_mode_of_the_caller_alone(kind, size):
     p, g = np.ones(size, np.float32), np.full(size, 1e-39, np.float32)
     optimizer = kind()
     optimizer.update({"p": p}, {"p": np.zeros(size, np.float32)})
-    for name in ("m", "v", "h"):
-        if isinstance(getattr(optimizer, name, None), dict):
-            getattr(optimizer, name)["p"][...] = 1e-39
+    for name in kind.rule.states:
+        getattr(optimizer, name)["p"][...] = 1e-39
     for _ in range(3):
         optimizer.update({"p": p}, {"p": g})
     assert_denormals_work()
-    # What the tiny numbers may do to p: AdamW's decay, or a step that eps = 1e-7 keeps tiny.
-    assert np.all(np.abs(p - 1) <= (1e-4 if kind is AdamW else np.finfo(np.float32).eps))
+    # What the tiny numbers may do to p: AdamW's decay, a sign of theirs in each of three updates,
+    # or a step that eps keeps tiny.
+    moved = {AdamW: 1e-4, Lion: 3.1e-4}
+    assert np.all(np.abs(p - 1) <= moved.get(kind, np.finfo(np.float32).eps))

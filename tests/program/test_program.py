@@ -1,6 +1,7 @@
 """The training program gives the numbers of the layers, whatever is trained with whatever."""
 
 import re
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -10,16 +11,18 @@ from states import of_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
 from fastnn import layers as layers_module
+from fastnn.kernels.program import parts as _parts
 from fastnn.kernels.program import tables as program_tables
 from fastnn.kernels.program.dropout import dropout
 from fastnn.kernels.program.norms import finish_norm, norm
 from fastnn.kernels.program.parts import _PARTS, addresses
+from fastnn.kernels.updates.rule import part_of
 from fastnn.layers import BatchNormalization, Dropout
 from fastnn.program import Program
 from fastnn.program import inference as _inference
 from fastnn.program import passes as _passes
 from fastnn.program import plan as _plan
-from fastnn.program.executor import Unsupported
+from fastnn.program import tables as _tables
 from fastnn.program.tables import Tables, expect_known
 
 N, D, C, BATCH = 150, 5, 3, 12
@@ -89,7 +92,7 @@ class Trained:
 
     def arrays(self):
         found = {f"params {key}": p for key, p in self.net.params.items()}
-        for name in self.opt._state_names:
+        for name in self.opt.rule.states:
             found |= {f"{name} {key}": p for key, p in getattr(self.opt, name).items()}
         for key, average in (self.route.averages or {}).items():
             found[f"average {key}"] = average
@@ -174,9 +177,9 @@ def test_optimizers_have_the_same_bits(name):
 
 
 # A bias before batch normalisation does nothing, so its gradient is rounding noise. Rules that
-# divide by the root of its square make steps of it, and with a penalty on the bias each makes the
+# divide by its size make steps of it, and with a penalty on the bias each makes the
 # next one larger. Nothing depends on them but the running means.
-DIVIDES = re.compile("ada|rms")
+DIVIDES = re.compile("ada|rms|ams|lion")
 NOISE = " b1", " b2", "running_mean"
 
 
@@ -375,17 +378,41 @@ def test_layers_that_users_put_together():
 
 def test_functions_of_each_type_have_symbols_of_their_own():
     """Two of one name, kept on disk by two processes, would be taken for each other."""
-    for dtype in _PARTS:
-        addresses(dtype, True, True)
+    rules = {kind.rule.name for kind in optimizers.OPTIMIZERS.values()}
+    for dtype, rule in product(_PARTS, rules):
+        addresses(dtype, True, True, rule)
+    parts = [*chain(*_PARTS.values()), *(part_of(rule, d) for d in _PARTS for rule in rules)]
     names = [
         result.fndesc.llvm_cfunc_wrapper_name
-        for parts in _PARTS.values()
         for part in parts
         for result in part.overloads.values()
     ]
-    assert len(names) == 10
+    assert len(names) == len(parts) == 2 * (5 + len(rules))
     # The name as the linker sees it, without the number of the compilation in its process.
-    assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == 10
+    assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == len(names)
+
+
+def test_each_rule_has_a_function_of_its_own():
+    """Programs call it by its address, so none runs another's, or one that is not known."""
+    rules = {kind.rule.name for kind in optimizers.OPTIMIZERS.values()}
+    found = {addresses(dtype, False, False, rule).on_rule for dtype, rule in product(_PARTS, rules)}
+    assert len(found) == 2 * len(rules) and 0 not in found
+    with pytest.raises(KeyError, match="newton_"):
+        addresses(np.dtype("f"), False, False, "newton_")
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_no_rule_is_compiled_but_the_one_that_is_asked_for(name, monkeypatch):
+    asked = []
+
+    def note(rule, dtype):
+        asked.append((rule, dtype))
+        return part_of(rule, dtype)
+
+    monkeypatch.setattr(_parts, "part_of", note)
+    monkeypatch.setattr(_tables, "addresses", _parts.addresses.__wrapped__)
+    both(name=name, steps=1)
+    assert set(asked) == {(optimizers.OPTIMIZERS[name].rule.name, np.dtype(np.float64))}
 
 
 UNKNOWN = [-1, program_tables.FINISH_SUMS + 1, 1 << 40]
@@ -422,15 +449,6 @@ def test_nothing_else_is_done_for_an_unknown_step(number, which):
         tables.steps["kind"][places[which]] = number
 
     assert f"got a step of kind {number};" in planted(plant)
-
-
-@pytest.mark.parametrize("number", UNKNOWN)
-@pytest.mark.parametrize("batch", [BATCH, 256])
-def test_nothing_else_is_done_for_an_unknown_rule(number, batch):
-    def plant(tables):
-        tables.program["rule"] = number
-
-    assert f"got the rule {number};" in planted(plant, n=batch, batch=batch)
 
 
 @pytest.mark.parametrize("number", UNKNOWN)
@@ -488,11 +506,12 @@ def test_tables_refuse_an_unknown_kind_of_step(monkeypatch, where):
         program.run(rows(1), BATCH, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
 
 
-def test_there_is_no_program_for_an_unknown_rule(monkeypatch):
-    monkeypatch.setattr(optimizers.SGD, "_rule", "lion_")
-    net, (x, t) = network(), data()
-    with pytest.raises(Unsupported, match="the optimizer's rule, lion_, is none of"):
-        Program(net, optimizer(), x, t, BATCH, StepSettings())
+def test_passes_have_no_rule():
+    """They compute gradients alone: there is nothing that could change a parameter."""
+    net = network()
+    passes = _passes.Passes([*net.layers.items()], D, N, net.dtype, training=True)
+    assert passes._tables.program[0]["on_rule"] == 0
+    assert passes._tables.program[0]["training"] == program_tables.FORWARD
 
 
 @pytest.mark.parametrize("function", [dropout, norm, finish_norm])

@@ -166,7 +166,9 @@ def test_reduction_needs_a_rate():
 # --- checkpoints -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sgd", "momentum", "adagrad", "adamw"])
+@pytest.mark.parametrize(
+    "name", ["sgd", "momentum", "adagrad", "adamw", "nadam", "amsgrad", "lion"]
+)
 def test_a_resumed_training_has_the_same_bits(name, tmp_path):
     make, path = optimizers.OPTIMIZERS[name], tmp_path / "checkpoint.npz"
 
@@ -188,7 +190,7 @@ def test_a_resumed_training_has_the_same_bits(name, tmp_path):
 
     expect_same(everything(other), everything(whole))
     assert vars(its).keys() == vars(optimizer).keys() and its.lr == optimizer.lr < 0.05
-    for state in its._state_names:
+    for state in its.rule.states:
         expect_same(getattr(its, state), getattr(optimizer, state))
     expect_same(history.averages, expected.averages)
     for kept in (*expected.metrics, "lr", "step_losses", "step_hits", "seed"):

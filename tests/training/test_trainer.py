@@ -69,6 +69,7 @@ def record(losses=(), **settings):
         ("SGD", 0.1), ("sgd", 0.1), ("Sgd", 0.1), ("Momentum", 0.02), ("momentum", 0.02),
         ("Nesterov", 0.02), ("NESTEROV", 0.02), ("AdaGrad", 0.1), ("adagrad", 0.1),
         ("RMSProp", 0.01), ("RMSprop", 0.01), ("Adam", 0.02), ("adam", 0.02), ("AdamW", 0.02),
+        ("NAdam", 0.02), ("Adamax", 0.02), ("AMSGrad", 0.02), ("Lion", 0.01),
     ],
 )  # fmt: skip
 def test_learns_separable_data_with_each_optimizer(name, lr):
@@ -83,7 +84,8 @@ def test_learns_separable_data_with_each_optimizer(name, lr):
 
 def test_every_optimizer_has_a_name():
     kinds = [optimizers.SGD, optimizers.Momentum, optimizers.Nesterov, optimizers.AdaGrad]
-    kinds += [optimizers.RMSProp, optimizers.Adam, optimizers.AdamW]
+    kinds += [optimizers.RMSProp, optimizers.Adam, optimizers.AdamW, optimizers.NAdam]
+    kinds += [optimizers.Adamax, optimizers.AMSGrad, optimizers.Lion]
     assert dict(OPTIMIZERS) == {kind.__name__.lower(): kind for kind in kinds}
 
 
@@ -412,7 +414,7 @@ def test_no_divergence_no_warning():
 def test_unknown_optimizer(name):
     with pytest.raises(ValueError, match="^optimizer: ") as error:
         trainer(optimizer=name)
-    for known in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"):
+    for known in OPTIMIZERS:
         assert re.search(rf"\b{known}\b", str(error.value))
     assert repr(name) in str(error.value)
 

@@ -77,7 +77,7 @@ def update(problem: Update) -> list[Variant]:
     optimizer = getattr(optimizers, problem.rule)(**settings)
     params = {str(i): p.copy() for i, p in enumerate(problem.params)}
     grads = {str(i): g for i, g in enumerate(problem.grads)}
-    for name in optimizer._state_names:
+    for name in optimizer.rule.states:
         state = {key: np.full_like(p, problem.state) for key, p in params.items()}
         setattr(optimizer, name, state)
 

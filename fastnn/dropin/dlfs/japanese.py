@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from fastnn import optimizers
 from fastnn.dropin.dlfs import functions, optimizer, trainer
 
 __all__ = ["Nesterov", "Trainer", "softmax", "softmax_loss", "sum_squared_error"]
@@ -24,7 +25,7 @@ def softmax_loss(X: Any, t: Any) -> Any:
 class Nesterov(optimizer.Nesterov):
     """Nesterov's momentum: v = momentum v - lr g; p += momentum v - lr g."""
 
-    _rule = "nesterov_"
+    _rule = optimizers.Nesterov.rule
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         params[key] += self.momentum * self.momentum * self.v[key]

@@ -6,11 +6,14 @@ the formula in NumPy, one after the other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from fastnn.ops import _updates as updates
+from fastnn import optimizers
+from fastnn._utils.validation import Range
+from fastnn.ops.updates.arrays import update_dicts
+from fastnn.ops.updates.rule import Rule
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop", "np"]
 
@@ -20,7 +23,7 @@ _NO_DECAY = 0.0
 class _Optimizer:
     """What all share: arrays by the kernel of a rule, or each entry by the formula in NumPy."""
 
-    _rule: str | None  # its name; None if no kernel has it
+    _rule: Rule | None  # None if no kernel has it
     _numbers: tuple[str, ...]  # the attributes that the kernel takes, in its order
     _states: tuple[str, ...] = ()
 
@@ -41,14 +44,14 @@ class _Optimizer:
         settings = []
         for name in self._numbers:
             value = getattr(self, name)
-            low, high, _ = updates.RANGES[name]
+            low, high, _ = cast("Range", self._rule.settings[name])
             if not isinstance(value, (int, float)) or not low <= value < high:
                 return False
             if isinstance(value, np.float64) and not all(map(_is_double, params.values())):
                 return False  # it makes other numbers double
             settings.append(float(value))
         states = {name: getattr(self, name) for name in self._states}
-        return updates.update_dicts(self._rule, params, grads, states, self._settings(settings))
+        return update_dicts(self._rule, params, grads, states, self._settings(settings))
 
     def _settings(self, numbers: list[float]) -> tuple[Any, ...]:
         return (*numbers, _NO_DECAY)
@@ -67,7 +70,7 @@ def _is_double(array: Any) -> bool:
 class SGD(_Optimizer):
     """Gradient descent: p -= lr g."""
 
-    _rule = "sgd_"
+    _rule = optimizers.SGD.rule
     _numbers = ("lr",)
 
     def __init__(self, lr: Any = 0.01) -> None:
@@ -90,7 +93,7 @@ class _WithVelocity(_Optimizer):
 class Momentum(_WithVelocity):
     """Momentum: v = momentum v - lr g; p += v."""
 
-    _rule = "momentum_"
+    _rule = optimizers.Momentum.rule
 
     def _at_once(self, params: Any, grads: Any) -> bool:
         for key, v in self.v.items():  # scripts may keep the velocities of a step
@@ -109,7 +112,7 @@ class Nesterov(_WithVelocity):
     v = momentum v - lr g; p += momentum^2 v - (1 + momentum) lr g.
     """
 
-    _rule: str | None = None
+    _rule: Rule | None = None
 
     def _each(self, params: Any, grads: Any, key: Any) -> None:
         self.v[key] *= self.momentum
@@ -121,7 +124,7 @@ class Nesterov(_WithVelocity):
 class AdaGrad(_Optimizer):
     """AdaGrad: h += g^2; p -= lr g / (sqrt(h) + 1e-7)."""
 
-    _rule = "adagrad_"
+    _rule = optimizers.AdaGrad.rule
     _numbers = ("lr", "eps")
     _states = ("h",)
     eps = 1e-7
@@ -138,7 +141,7 @@ class AdaGrad(_Optimizer):
 class RMSprop(_Optimizer):
     """RMSProp: h = decay_rate h + (1 - decay_rate) g^2; p -= lr g / (sqrt(h) + 1e-7)."""
 
-    _rule = "rmsprop_"
+    _rule = optimizers.RMSProp.rule
     _numbers = ("lr", "decay_rate", "eps")
     _states = ("h",)
     eps = 1e-7
@@ -157,7 +160,7 @@ class RMSprop(_Optimizer):
 class Adam(_Optimizer):
     """Adam, its bias correction folded into the rate, as at the end of section 2 of the paper."""
 
-    _rule = "adam_"
+    _rule = optimizers.Adam.rule
     _numbers = ("lr", "beta1", "beta2", "eps")
     _states = ("m", "v")
     eps = 1e-7

@@ -1,4 +1,4 @@
-"""Parameter updates between the checked functions and the kernels: settings, arrays, dicts."""
+"""Parameter updates between the checked functions and the kernels: arrays, and dicts of them."""
 
 from __future__ import annotations
 
@@ -8,77 +8,36 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.kernels.updates.tables import tabulate
 from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
 from fastnn.ops._dispatch import compiled, run_kernel, run_twin
-
-# Cost of an element against that of a cheap loop.
-_WORK = {"sgd_": 1, "momentum_": 1, "nesterov_": 1, "adagrad_": 4, "rmsprop_": 4, "adam_": 4}
-
-# The settings that are numbers, whatever the rule.
-RANGES = {
-    "lr": numbers.POSITIVE,
-    "momentum": numbers.BELOW_ONE,
-    "decay_rate": numbers.BELOW_ONE,
-    "beta1": numbers.BELOW_ONE,
-    "beta2": numbers.BELOW_ONE,
-    "eps": numbers.NOT_NEGATIVE,
-    "weight_decay": numbers.NOT_NEGATIVE,
-}
-
-BIAS_CORRECTIONS = ("folded", "explicit")
+from fastnn.ops.updates.rule import Rule
 
 
-def settings(**values: Any) -> tuple[float, ...]:
-    """Return settings as numbers, checked, in the order in which they are given.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one is no number or out of its range.
-    """
-    for name, value in values.items():
-        low, high, _ = RANGES[name]
-        if type(value) is not float or not low <= value < high:
-            return tuple(numbers.number(name, v, RANGES[name]) for name, v in values.items())
-    return tuple(values.values())
-
-
-def adam_settings(
-    step: Any, numbers_: tuple[float, ...], decoupled: bool, bias_correction: str
-) -> tuple[Any, ...]:
-    """Return the settings of :func:`adam_`, checked; the numbers have been."""
-    explicit = numbers.one_of("bias_correction", bias_correction, BIAS_CORRECTIONS) == "explicit"
-    return numbers.whole("step", step, 1), *numbers_, bool(decoupled), explicit
-
-
-def update(
-    rule: str, names: tuple[str, ...], arrays: tuple[Any, ...], settings: tuple[Any, ...]
-) -> None:
+def update(rule: Rule, arrays: tuple[Any, ...], **settings: Any) -> None:
     """Update one parameter.
 
     Parameters
     ----------
-    rule : str
-        Name of the kernel and its twin, such as ``"adam_"``.
-    names, arrays : tuple
-        Parameter, gradient and states, and what errors call them.
-    settings : tuple
-        The rule's other arguments, checked.
+    rule : Rule
+    arrays : tuple
+        Parameter, gradient and states.
+    **settings
+        The rule's.
 
     Raises
     ------
     TypeError, ValueError
-        If an array does not fit; nothing has been written then.
+        If an array or a setting does not fit; nothing has been written then.
     """
-    if not _at_once(rule, arrays, len(arrays), settings):
-        _apply(rule, _check(names, *arrays), settings)
+    checked = rule.checked(settings)
+    if not _at_once(rule, arrays, len(arrays), checked):
+        _apply(rule, _check(("p", "g", *rule.states), *arrays), checked)
 
 
 def update_dicts(
-    rule: str,
+    rule: Rule,
     params: Mapping[str, Array],
     grads: Mapping[str, ArrayLike],
     states: Mapping[str, Mapping[str, Array]],
@@ -88,12 +47,12 @@ def update_dicts(
 
     Parameters
     ----------
-    rule : str
-        As in :func:`update`, like `settings`.
+    rule : Rule
     params, grads : mapping of str to ndarray
     states : mapping of str to mapping of str to ndarray
         For each state of the rule, by name and in its order, an array for each parameter.
     settings : tuple
+        The rule's, as :meth:`fastnn.ops.updates.rule.Rule.checked` returns them.
 
     Returns
     -------
@@ -108,7 +67,7 @@ def update_dicts(
 
 
 def update_each(
-    rule: str,
+    rule: Rule,
     params: Mapping[str, Array],
     grads: Mapping[str, ArrayLike],
     states: Mapping[str, Mapping[str, Array]],
@@ -138,7 +97,7 @@ def update_each(
         _apply(rule, each, settings)
 
 
-def _at_once(rule: str, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any, ...]) -> bool:
+def _at_once(rule: Rule, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any, ...]) -> bool:
     """Update all parameters by one call of the kernel, if the arrays are as it takes them.
 
     `arrays` and `kinds` are as in :func:`tabulate`. Returns whether it was done.
@@ -146,7 +105,7 @@ def _at_once(rule: str, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any
     if not arrays or not compiled() or (tabulated := tabulate(arrays, kinds)) is None:
         return False
     table, like, total = tabulated
-    run_kernel(rule, _WORK[rule] * total, (table, like, *settings))
+    run_kernel(rule.name, rule.cost * total, (table, like, *settings))
     return True
 
 
@@ -182,7 +141,7 @@ def _check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Up
     return _Update((p, *state), tuple(buffers), gradient)
 
 
-def _apply(rule: str, update: _Update, settings: tuple[Any, ...]) -> None:
+def _apply(rule: Rule, update: _Update, settings: tuple[Any, ...]) -> None:
     # Since the check an update before this one may have changed an array that shares memory.
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         if array is not buffer:
@@ -190,6 +149,6 @@ def _apply(rule: str, update: _Update, settings: tuple[Any, ...]) -> None:
     p, *state = update.buffers
     arrays = (p, update.g, *state)
     if not _at_once(rule, arrays, len(arrays), settings):
-        run_twin(rule, *arrays, *settings)
+        run_twin(rule.name, *arrays, *settings)
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         deliver(array, buffer)

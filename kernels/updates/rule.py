@@ -1,0 +1,112 @@
+"""What is made of the step of an update rule: a kernel, and a function that programs call.
+
+The step alone is written, in a file of its own: a loop over a parameter `p`, its gradient `g` and
+its states, which are flat arrays of one length. After them it takes its settings, numbers, in the
+order of its record (:class:`fastnn.ops.updates.rule.Rule`)::
+
+    @rule(states=1)
+    def momentum_(p, g, v, lr, momentum, weight_decay):
+        ...
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastnn.kernels.codegen.compile import part, serial
+from fastnn.kernels.codegen.memory import pointer, typed, vector
+from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.updates import tables
+
+# The kernel takes a table of arrays (see :func:`tables.tabulate`), and so updates any number of
+# parameters. The names of its own begin with an underscore.
+_KERNEL = """
+def {name}(table, like, {settings}, start, stop):
+    for _row in range(len(table)):
+        _step({arrays}, {settings})
+"""
+
+# A program gives the addresses of an array of addresses and of one of float64, the settings.
+_PART = """
+def {name}(arrays, size, settings):
+    _like = _carray(_pointer(0), 0, _real)
+    _a, _s = _typed(arrays, {n_arrays}, _int64), _typed(settings, {n_settings}, _float64)
+    _step({arrays}, {settings})
+"""
+
+
+class _Step(NamedTuple):
+    function: Any
+    arrays: int
+    settings: list[str]
+
+
+_STEPS: dict[str, _Step] = {}
+
+
+def rule(states: int) -> Callable[[Callable[..., None]], Any]:
+    """Make a kernel of the step of a rule with so many states."""
+
+    def decorate(function: Callable[..., None]) -> Any:
+        name, arrays = function.__name__, 2 + states
+        settings = list(inspect.signature(function).parameters)[arrays:]
+        _STEPS[name] = _Step(serial(function), arrays, settings)
+        source = _KERNEL.format(
+            name=name,
+            settings=", ".join(settings),
+            arrays=", ".join(f"_part(table, _row, {i}, start, stop, like)" for i in range(arrays)),
+        )
+        loop = _function(name, source, _step=_STEPS[name].function, _part=tables.part)
+        loop.__module__, loop.__doc__ = function.__module__, function.__doc__
+        return kernel(tables.RANGE, LINE)(loop)
+
+    return decorate
+
+
+@functools.cache
+def part_of(name: str, dtype: DTypeLike) -> Any:
+    """Return the function of a rule that programs call, for float32 or float64.
+
+    Each has its own, so that no rule is compiled that nobody asks for.
+    """
+    step, real = _STEPS[name], np.dtype(dtype)
+    # Programs keep all numbers as float64; a power of an integer is another than one of a float.
+    settings = (
+        f"_int64(_s[{i}])" if setting == "step" else f"_s[{i}]"
+        for i, setting in enumerate(step.settings)
+    )
+    # Kept on disk, and known to the linker, under a name of its own.
+    own = f"{name}{real.itemsize * 8}"
+    source = _PART.format(
+        name=own,
+        n_arrays=step.arrays,
+        n_settings=len(step.settings),
+        arrays=", ".join(f"_vector(_a[{i}], size, _like)" for i in range(step.arrays)),
+        settings=", ".join(settings),
+    )
+    function = _function(
+        own, source, _step=step.function, _real=real.type, _carray=numba.carray,
+        _pointer=pointer, _typed=typed, _vector=vector, _int64=np.int64, _float64=np.float64,
+    )  # fmt: skip
+    function.__module__ = __name__
+    return part(function)
+
+
+def _function(name: str, source: str, **names: Any) -> Any:
+    exec(compile(source, f"<made of {name}>", "exec"), names)
+    return names[name]
+
+
+@serial
+def decayed(g, p, weight_decay):  # type: ignore[no-untyped-def]
+    """Return the gradient of the loss with the penalty weight_decay / 2 p^2 added."""
+    # The test keeps an infinite parameter from turning 0 * inf into NaN; it does not
+    # depend on the element and leaves the loop.
+    return g + weight_decay * p if weight_decay != 0 else g
