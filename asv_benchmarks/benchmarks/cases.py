@@ -58,7 +58,10 @@ def _passes(count):
 
 
 # p and g are read, p is written, and each state is read and written.
-_UPDATE = {"SGD": 3, "Momentum": 5, "Nesterov": 5, "AdaGrad": 5, "RMSProp": 5, "Adam": 7}
+_UPDATE = {
+    "SGD": 3, "Momentum": 5, "Nesterov": 5, "AdaGrad": 5, "RMSProp": 5, "Adam": 7,
+    "NAdam": 7, "Adamax": 7, "AMSGrad": 9, "Lion": 5,
+}  # fmt: skip
 
 
 def _epoch(optimizer, normalization):

@@ -485,8 +485,8 @@ class MultiLayerNetExtend:
             Samples a step.
         optimizer : Optimizer or str, optional
             Anything with ``update(params, grads)`` that changes arrays in place, or a name in any
-            case: "SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW". By default
-            the one of the history to resume, else Adam.
+            case: "SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW", "NAdam",
+            "Adamax", "AMSGrad", "Lion". By default the one of the history to resume, else Adam.
         validation : (x, t) or float, optional
             Data to evaluate on after each epoch, or which share of the samples to hold out for
             that: the last ones, in the order in which they come.

@@ -57,7 +57,7 @@ class Trainer:
         Samples per step, drawn with replacement, as in the book.
     optimizer : str or Optimizer
         Name in any case ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam",
-        "AdamW"), or an optimizer: anything with ``update(params, grads)``.
+        "AdamW", "NAdam", "Adamax", "AMSGrad", "Lion"), or an optimizer: anything with ``update(params, grads)``.
     optimizer_param : mapping
         Settings of the optimizer that is named; not used for one that is given.
     evaluate_sample_num_per_epoch : int, optional

@@ -215,9 +215,9 @@ for dtype in ("float32", "float64"):
     call("permutation", 1000, 2**64 - 1, 3), call("permutation", np.int32(1), 0)
     call("choices", 2**63 - 1, 1000, 1), call("choices", 1, 0, 1)
     for shape in ((3,), (300, 1000)):
-        call("sgd_", a(*shape), a(*shape), 1, weight_decay=1)
-        for name in ("momentum_", "nesterov_", "adagrad_", "rmsprop_"):
-            call(name, a(*shape), a(*shape), a(*shape), 1, 0, weight_decay=1)
+        for rule in (kind.rule for kind in OPTIMIZERS.values()):
+            arrays = (a(*shape) for _ in range(2 + len(rule.states)))
+            call(rule.name, *arrays, **dict.fromkeys(rule.counters, np.int32(1)), weight_decay=1)
         call("adam_", *(a(*shape) for _ in range(4)), np.int32(3), 1, 0, 0, 0,
              decoupled=True, bias_correction="explicit")
     assert done == set(ops.__all__), done ^ set(ops.__all__)

@@ -52,15 +52,49 @@ OPTIMIZERS = {
         lambda p, lr, decay: torch.optim.AdamW(p, lr, eps=1e-8, weight_decay=decay),
         {"m": lambda state, lr: state["exp_avg"], "v": lambda state, lr: state["exp_avg_sq"]},
     ),
+    "NAdam": (
+        lambda lr, decay: optimizers.NAdam(lr, 0.8, 0.9, weight_decay=decay),
+        lambda p, lr, decay: torch.optim.NAdam(p, lr, (0.8, 0.9), weight_decay=decay),
+        {"m": lambda state, lr: state["exp_avg"], "v": lambda state, lr: state["exp_avg_sq"]},
+    ),
+    "NAdam, fast": (
+        lambda lr, decay: optimizers.NAdam(lr, momentum_decay=0.5, weight_decay=decay),
+        lambda p, lr, decay: torch.optim.NAdam(p, lr, momentum_decay=0.5, weight_decay=decay),
+        {"m": lambda state, lr: state["exp_avg"], "v": lambda state, lr: state["exp_avg_sq"]},
+    ),
+    "Adamax": (
+        lambda lr, decay: optimizers.Adamax(lr, weight_decay=decay),
+        lambda p, lr, decay: torch.optim.Adamax(p, lr, weight_decay=decay),
+        {"m": lambda state, lr: state["exp_avg"], "u": lambda state, lr: state["exp_inf"]},
+    ),
+    "AMSGrad": (
+        lambda lr, decay: optimizers.AMSGrad(lr, 0.8, 0.9, weight_decay=decay),
+        lambda p, lr, decay: torch.optim.Adam(p, lr, (0.8, 0.9), weight_decay=decay, amsgrad=True),
+        {
+            "m": lambda state, lr: state["exp_avg"],
+            "v": lambda state, lr: state["exp_avg_sq"],
+            "v_max": lambda state, lr: state["max_exp_avg_sq"],
+        },
+    ),
 }
 
 
+@pytest.fixture
+def double():
+    """Let PyTorch keep the numbers of its own, such as NAdam's product, in double precision."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @dtypes
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("steps", [15, 150])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("lr", [0.01, 10.0])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizer(name, lr, decay, dtype):
-    steps, eps = 15, np.finfo(dtype).eps
+def test_optimizer(name, lr, decay, steps, dtype):
+    eps = np.finfo(dtype).eps
     rng = np.random.default_rng(200)
     ours, theirs, state = OPTIMIZERS[name]
     params = {str(i): rng.normal(size=shape).astype(dtype) for i, shape in enumerate(SHAPES)}
@@ -91,6 +125,32 @@ def test_optimizer(name, lr, decay, dtype):
             way = decay * path[key].max() * max(1, lr)
             limit = 4 * steps * eps * (np.abs(expected).max() + way + way**2)
             np.testing.assert_allclose(actual, expected, rtol=0, atol=limit, err_msg=attribute)
+
+
+@dtypes
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradients_that_are_not_finite(name, dtype):
+    rng = np.random.default_rng(206)
+    ours, theirs, _ = OPTIMIZERS[name]
+    p = rng.normal(size=12).astype(dtype)
+    tensor = torch.tensor(p, requires_grad=True)
+    mine, peer = ours(0.01, 0.1), theirs([tensor], 0.01, 0.1)
+    for step in range(5):
+        g = rng.normal(size=12).astype(dtype)
+        if step in (1, 3):
+            g[:3] = np.nan, np.inf, -np.inf
+        if step == 4:
+            g[3:6] = -np.inf, np.nan, np.inf
+        tensor.grad = torch.tensor(g)
+        mine.update({"p": p}, {"p": g})
+        peer.step()
+        expected = tensor.detach().numpy()
+        finite = np.isfinite(expected)
+        assert finite[6:].all()
+        np.testing.assert_array_equal(p[~finite], expected[~finite])
+        limit = 32 * np.finfo(dtype).eps
+        np.testing.assert_allclose(p[finite], expected[finite], rtol=limit, atol=limit)
 
 
 def test_folded_adam_is_theirs_with_another_eps():

@@ -43,6 +43,19 @@ def adam(**changes):
     return good | {"step": 1} | changes
 
 
+def averages(*names, **others):
+    """Return what makes good arguments of an update, changed, with these states."""
+
+    def make(**changes):
+        return {name: np.ones(3) for name in ("p", "g", *names)} | {"step": 1} | others | changes
+
+    return make
+
+
+nadam, adamax = averages("m", "v", mu_product=1.0), averages("m", "u")
+amsgrad = averages("m", "v", "v_max")
+
+
 def conv(**changes):
     """Return good arguments of convolution, changed."""
     return {"x": values(2, 3, 6, 5), "W": values(4, 3, 2, 3), "b": values(4)} | changes
@@ -151,6 +164,9 @@ BAD = [
      r"mask: expected shape \(6,\) like dout, got \(3,\)"),
     (ops.adam_, adam(g=values(D, N)), ValueError, r"g: expected shape \(6, 5\) like p"),
     (ops.adam_, adam(v=np.zeros(N)), ValueError, r"v: expected shape \(6, 5\) like p, got \(6,\)"),
+    (ops.lion_, {"p": np.ones(3), "g": np.ones(3), "m": np.ones(4)}, ValueError,
+     r"m: expected shape \(3,\) like p, got \(4,\)"),
+    (ops.amsgrad_, amsgrad(v_max=np.zeros(2)), ValueError, r"v_max: expected shape \(3,\) like p"),
     # Dtypes.
     (ops.relu, {"x": np.ones(3, complex)}, TypeError, r"x: .*real numbers, got dtype complex128"),
     (ops.relu, {"x": np.array(["a"])}, TypeError, r"x: expected an array of real numbers, got"),
@@ -198,6 +214,13 @@ BAD = [
     (ops.adam_, adam(lr=np.complex128(1)), TypeError, r"lr: expected a number above 0, got"),
     (ops.adam_, adam(lr=10**400), ValueError, r"lr: expected a number above 0, got 1000"),
     (ops.adam_, adam(lr=None), TypeError, r"lr: expected a number above 0, got None"),
+    (ops.amsgrad_, amsgrad(step=0), ValueError, r"step: expected a whole number from 1 "),
+    (ops.adamax_, adamax(eps=np.nan), ValueError, r"eps: expected a number from 0 up, got nan"),
+    (ops.nadam_, nadam(mu_product=1.1), ValueError, r"mu_product: expected a number in \[0, 1\]"),
+    (ops.nadam_, nadam(mu_product=None), TypeError, r"mu_product: expected a number in \[0, 1\]"),
+    (ops.nadam_, nadam(momentum_decay=-1), ValueError, r"momentum_decay: expected a number from 0"),
+    (ops.lion_, {"p": np.ones(3), "g": np.ones(3), "m": np.ones(3), "beta2": 1.0}, ValueError,
+     r"beta2: expected a number in \[0, 1\), got 1.0"),
     (ops.adam_, adam(beta1=1), ValueError, r"beta1: expected a number in \[0, 1\), got 1"),
     (ops.adam_, adam(beta2=-0.1), ValueError, r"beta2: expected a number in \[0, 1\), got -0.1"),
     (ops.adam_, adam(eps=-1e-8), ValueError, r"eps: expected a number from 0 up, got -1e-08"),
@@ -242,6 +265,8 @@ BAD = [
     (ops.sgd_, {"p": read_only(3), "g": np.ones(3)}, ValueError,
      r"p: expected an array that can be written, got a read-only one"),
     (ops.adam_, adam(v=read_only(N, D)), ValueError, r"v: expected an array that can be written"),
+    (ops.amsgrad_, amsgrad(v_max=read_only(3)), ValueError,
+     r"v_max: expected an array that can be written"),
     (ops.batchnorm, bn(running_mean=read_only(D)), ValueError, r"running_mean: .*can be written"),
     (ops.relu, {"x": values(3), "out": read_only(3)}, ValueError, r"out: .*can be written"),
     (ops.relu, {"x": values(3), "out": np.zeros(4)}, ValueError,

@@ -456,9 +456,8 @@ def test_state(case, dtype):
                 assert not np.shares_memory(state[key], p)
         if counts(case.kind):
             assert optimizer.iter == step
-    expected = {*case.kind.rule.given, *case.state} - {"decoupled"}
+    expected = {*case.kind.rule.attributes, *case.state} - {"decoupled"}
     expected |= {"iter"} if counts(case.kind) else set()
-    expected |= {"mu_product"} if case.kind is NAdam else set()
     assert vars(optimizer).keys() == expected
 
 

@@ -31,7 +31,7 @@ def update(rule: Rule, arrays: tuple[Any, ...], **settings: Any) -> None:
     TypeError, ValueError
         If an array or a setting does not fit; nothing has been written then.
     """
-    checked = rule.checked(settings)
+    checked = rule.checked([settings[name] for name in rule.settings])
     if not _at_once(rule, arrays, len(arrays), checked):
         _apply(rule, _check(("p", "g", *rule.states), *arrays), checked)
 

@@ -80,10 +80,8 @@ class Optimizer:
 
     def _settings(self) -> tuple[Any, ...]:
         """Return the settings of the next update as the kernel takes them, checked."""
-        values = {name: getattr(self, name) for name in self.rule.given}
-        if self.rule.counters:
-            values |= {name: ahead[0] for name, ahead in self._counters(1).items()}
-        return self.rule.checked(values)
+        values = [getattr(self, name) for name in self.rule.attributes]
+        return self.rule.checked([self.iter + 1, *values] if self.rule.counters else values)
 
     def _counters(self, steps: int) -> dict[str, list[Any]]:
         """Return the rule's counters at each of the next so many updates."""

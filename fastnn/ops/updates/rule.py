@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -17,7 +17,7 @@ Check = Callable[[str, Any], Any]
 
 def count(name: str, value: Any) -> int:
     """Return the number of an update, an integer of at least 1."""
-    return numbers.whole(name, value, 1)
+    return value if type(value) is int and 0 < value < 1 << 63 else numbers.whole(name, value, 1)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -27,9 +27,10 @@ def flag(name: str, value: Any) -> bool:
 
 def choice(**of: Any) -> Check:
     """Return a check for one of some names; the kernel gets what is given for it here."""
+    names = tuple(of)
 
     def check(name: str, value: Any) -> Any:
-        return of[numbers.one_of(name, value, tuple(of))]
+        return of[numbers.one_of(name, value, names)]
 
     return check
 
@@ -51,10 +52,11 @@ class Rule:
     cost : int
         Of an element, counted in elements of a cheap elementwise loop.
     counters : tuple of str
-        Those of the settings that go on from update to update by themselves, such as
-        ``"step"``; see :meth:`fastnn.optimizers.Optimizer._counters`.
-    given : tuple of str
-        The other settings: attributes of the rule's optimizer.
+        Those of the settings that go on from update to update by themselves, the first ones:
+        ``"step"``, the number of the update, and others after it; see
+        :meth:`fastnn.optimizers.Optimizer._counters`.
+    attributes : tuple of str
+        The settings but ``"step"``: so the rule's optimizer calls them too.
     """
 
     name: str
@@ -62,34 +64,34 @@ class Rule:
     settings: Mapping[str, Range | Check]
     cost: int
     counters: tuple[str, ...] = ()
-    given: tuple[str, ...] = field(init=False, repr=False)
+    attributes: tuple[str, ...] = field(init=False, repr=False)
     _checks: tuple[tuple[str, float, float, Check], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         checks = tuple((name, *_check(kind)) for name, kind in self.settings.items())
         object.__setattr__(self, "_checks", checks)
-        given = tuple(name for name in self.settings if name not in self.counters)
-        object.__setattr__(self, "given", given)
+        attributes = tuple(name for name in self.settings if name != "step")
+        object.__setattr__(self, "attributes", attributes)
 
     def check(self, name: str, value: Any) -> Any:
         """Return one setting as the kernel takes it, checked."""
         return _check(self.settings[name])[2](name, value)
 
-    def checked(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return settings in the kernel's order, checked.
+    def checked(self, values: Iterable[Any]) -> tuple[Any, ...]:
+        """Return the settings, which are given in the kernel's order, as it takes them.
 
         Raises
         ------
         TypeError, ValueError
             If one is of another type, or out of its range.
         """
-        result = []
-        for name, low, high, check in self._checks:
-            value = values[name]
-            if not (type(value) is float and low <= value < high):
-                value = check(name, value)
-            result.append(value)
-        return tuple(result)
+        checks = zip(self._checks, values, strict=True)
+        return tuple(
+            [
+                value if type(value) is float and low <= value < high else check(name, value)
+                for (name, low, high, check), value in checks
+            ]
+        )
 
 
 def _check(kind: Range | Check) -> tuple[float, float, Check]:
