@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +26,7 @@ from fastnn._route import (
     rate_of,
 )
 from fastnn._samples import not_finite
+from fastnn._warnings import warn
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.program import Program
@@ -95,8 +95,6 @@ class Runner:
     batch_size, steps_per_epoch : int
     record : function of (losses, hits)
         Called after each stretch, also one that an exception ended, with what its steps gave.
-    stacklevel : int
-        Of warnings, so that they point to the user's line.
     data : dict of str to ndarray
         Samples and targets, by what a warning calls them.
     """
@@ -108,7 +106,6 @@ class Runner:
         batch_size: int,
         steps_per_epoch: int,
         record: Callable[[Float64s, Int64s], None],
-        stacklevel: int,
         data: dict[str, Samples],
     ) -> None:
         self.route = route
@@ -118,7 +115,6 @@ class Runner:
         self._batch_size = batch_size
         self._steps_per_epoch = steps_per_epoch
         self._record = record
-        self._stacklevel = stacklevel
         self._length = 1
         self._diverged = False
 
@@ -177,11 +173,10 @@ class Runner:
             return
         self._diverged = True
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        warnings.warn(
+        warn(
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
             f"step {first + i + 1}; {self._cause(i, first + i, rates[i], batch)}",
             RuntimeWarning,
-            stacklevel=self._stacklevel,
         )
 
     def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> str:

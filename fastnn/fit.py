@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from fastnn._layerwise import hits_of
 from fastnn._route import Float64s, Int64s, Route, Samples, StepSettings, Updater, rate_of
 from fastnn._samples import Pair, not_finite, samples, split
 from fastnn._types import Array
+from fastnn._warnings import warn
 from fastnn.callbacks import Callback, Checkpoint
 from fastnn.optimizers import Adam
 
@@ -274,7 +274,7 @@ def _run(
             },
         )
 
-    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7, data)
+    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, data)
     done = min(len(history.step_losses) * history.batch_size, epochs * history.samples)
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
     whole, told = history.steps_per_epoch == 1, False
@@ -312,10 +312,9 @@ def _warn_of_validation(loss: float, held_out: Pair, epoch: int) -> None:
     for name, array in zip("xt", held_out, strict=True):
         where = not_finite(f"validation {name}", array)
         if where:
-            warnings.warn(
+            warn(
                 f"the validation loss became {loss} in epoch {epoch}; there is {where}",
                 RuntimeWarning,
-                stacklevel=5,
             )
             return
 
@@ -354,11 +353,10 @@ def _warn_of_rest(schedule: Schedule, begin: int, end: int) -> None:
     steps = np.unique(np.linspace(begin, end - 1, _LOOKS).astype(np.int64))
     rest = np.flatnonzero(np.asarray(schedule(steps)) <= _REST) if begin < end else steps[:0]
     if 2 * rest.size > steps.size:
-        warnings.warn(
+        warn(
             "schedule: expected factors that let the network learn, got 0, or as good as 0, from "
             f"about step {steps[rest[0]]} of {end} on; lengths are steps unless given as epochs=",
             RuntimeWarning,
-            stacklevel=5,
         )
 
 

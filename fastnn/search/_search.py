@@ -15,6 +15,7 @@ from fastnn import _distribution
 from fastnn import _interrupts as interrupts
 from fastnn import _numbers as numbers
 from fastnn._bars import Progress
+from fastnn._warnings import warn
 from fastnn.search._ranges import Range, checked
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._trial import Trial
@@ -167,7 +168,7 @@ def search(
 
 def _warn(result: SearchResult) -> None:
     for border in result.border:
-        warnings.warn(str(border), BorderWarning, stacklevel=3)
+        warn(str(border), BorderWarning)
 
 
 def _checked_stage(
