@@ -67,14 +67,14 @@ def record(path, files, load):
     """Write the recording of all cases."""
     from threadpoolctl import threadpool_limits
 
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    print(f"recording {Path(import_module('fastnn').__file__).resolve().parent}")
     recording = {}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = Path(load or files or folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in SECTIONS:
-            section = import_module(f"support.recorded.{name}")
+            section = import_module(f"recorded.{name}")
             start, before = time.perf_counter(), len(recording)
             with threadpool_limits(1):  # the number of threads may change NumPy's products
                 given = (folder, load is None) if name == "files" else ()
@@ -96,8 +96,10 @@ def compare(path, other):
     for what, found in (("differs", differing), ("missing", missing), ("new", new)):
         for case in found:
             print(f"{what}: {case}")
-            if what == "differs" and before[case]["of"] != after[case]["of"]:
-                print(f"    {before[case]['of']}\n    {after[case]['of']}")
+    for case in differing:
+        was, became = (set(each[case]["of"].split("; ")) for each in (before, after))
+        if was != became:
+            print(f"{case} had {sorted(was - became)}, has {sorted(became - was)}")
     print(
         f"{len(before)} cases: {len(differing)} differ, {len(missing)} are missing, "
         f"{len(new)} are new"

@@ -4,9 +4,9 @@ import itertools
 from importlib import import_module
 
 import numpy as np
+from recorded.settings import SETTINGS, running
 
 from fastnn import dropin
-from support.recorded.settings import SETTINGS, running
 
 IMAGES = 5, 3, 8, 8
 
@@ -41,6 +41,7 @@ def _book():
         yield f"{name}, {optimizer}", [
             network.params, losses, network.predict(x_test), network.gradient(x_test, t_test)
         ]  # fmt: skip
+    yield from _book_functions()
     x, _ = _data(4, shape=IMAGES[1:])
     rng = np.random.default_rng(5)
     W, b = rng.standard_normal((7, 3, 3, 3)), rng.standard_normal(7)
@@ -51,6 +52,26 @@ def _book():
     }.items():
         y = layer.forward(x, True) if name == "BatchNormalization" else layer.forward(x)
         yield name, [y, layer.backward(rng.standard_normal(y.shape))]
+
+
+def _book_functions():
+    """Yield the book's functions, of numbers that kernels take and of others."""
+    functions = import_module("common.functions")
+    squared_error = getattr(functions, "mean_squared_error", None) or functions.sum_squared_error
+    gradient, util = import_module("common.gradient"), import_module("common.util")
+    x, t = _data(10, n=9)
+    images, _ = _data(11, n=2, shape=IMAGES[1:])
+    for kind in ("float64", "float32", "int64"):
+        given = (3 * x).astype(kind)
+        names = "sigmoid", "sigmoid_grad", "relu", "relu_grad", "step_function", "softmax"
+        found = {name: getattr(functions, name)(given) for name in names}
+        y = functions.softmax(given)
+        losses = functions.cross_entropy_error(y, t), functions.softmax_loss(given, t)
+        yield f"functions/{kind}", [found, losses, squared_error(y, given)]
+        col = util.im2col((3 * images).astype(kind), 3, 3, 1, 1)
+        yield f"util/{kind}", [col, util.col2im(col, images.shape, 3, 3, 1, 1)]
+    found = gradient.numerical_gradient(lambda p: (p**3).sum(), x.copy())
+    yield "gradient, smooth_curve", [found, util.smooth_curve(x[:, 0])]
 
 
 def _course():
@@ -91,10 +112,42 @@ def _course():
         for _ in range(3):
             w, settings = getattr(optim, name)(w, random(23, 7), settings)
         yield name, [w, settings]
+    yield from _course_functions()
     yield from _course_trainings()
 
 
+def _course_functions():
+    utilities, patches = import_module("cs231n.layer_utils"), import_module("cs231n.im2col")
+    check = import_module("cs231n.gradient_check")
+    rng = np.random.default_rng(12)
+    x, w, b = rng.standard_normal(IMAGES), rng.standard_normal((7, 3, 3, 3)), np.arange(7.0)
+    pool = {"pool_height": 2, "pool_width": 2, "stride": 2}
+    for name, args in {
+        "conv_relu": (w, b, {"stride": 1, "pad": 1}),
+        "conv_bn_relu": (w, b, b + 1, b, {"stride": 1, "pad": 1}, {"mode": "train"}),
+        "conv_relu_pool": (w, b, {"stride": 1, "pad": 1}, pool),
+    }.items():
+        out, cache = getattr(utilities, f"{name}_forward")(x, *args)
+        yield name, [out, getattr(utilities, f"{name}_backward")(np.cos(out), cache)]
+    col = patches.im2col_indices(x, 3, 3, 1, 1)
+    yield "im2col", [col, patches.col2im_indices(col, x.shape, 3, 3, 1, 1)]
+    yield "gradient", check.eval_numerical_gradient(lambda p: (p**3).sum(), b, verbose=False)
+
+
 def _course_trainings():
+    x, t = _data(13)
+    for module, name in (
+        ("linear_classifier", "LinearSVM"),
+        ("linear_classifier", "Softmax"),
+    ):
+        np.random.seed(3)  # which the course draws from  # noqa: NPY002
+        model = getattr(import_module(f"cs231n.classifiers.{module}"), name)()
+        losses = model.train(x, t, 0.1, 1e-3, 20, 32)
+        yield f"trained, {name}", [model.W, losses, model.predict(x)]
+    np.random.seed(3)  # noqa: NPY002
+    model = import_module("cs231n.classifiers.neural_net").TwoLayerNet(23, 31, 5)
+    history = model.train(x, t, x, t, 0.1, num_iters=20, batch_size=32)
+    yield "trained, TwoLayerNet", [model.params, history]
     net = import_module("cs231n.classifiers.fc_net").FullyConnectedNet
     images = import_module("cs231n.classifiers.cnn").ThreeLayerConvNet
     solver = import_module("cs231n.solver").Solver
@@ -121,7 +174,7 @@ def _course_trainings():
 def cases():
     """Yield names and results."""
     for setting in SETTINGS:
-        for name, section in (("dlfs", _book), ("cs231n", _course)):
+        for name, section in (("dlfs", _book), ("dlfs-ja", _book), ("cs231n", _course)):
             with running(*setting), dropin.installed(name):
                 for case, value in section():
                     yield "/".join([name, case, *map(str, setting)]), value

@@ -2,10 +2,8 @@
 
 import itertools
 
-import fastnn
-from fastnn import callbacks, networks
-from support.recorded.settings import DTYPES, running
-from support.recorded.trainings import (
+from recorded.settings import DTYPES, running
+from recorded.trainings import (
     OPTIONS,
     SIZES,
     Case,
@@ -14,6 +12,9 @@ from support.recorded.trainings import (
     results,
     samples_of,
 )
+
+import fastnn
+from fastnn import callbacks, networks
 
 CASES = [
     Case(),

@@ -5,9 +5,9 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from recorded.settings import DTYPES, running
 
 from fastnn import functional, networks, optimizers, schedules, trainer
-from support.recorded.settings import DTYPES, running
 
 # The route, by what there is to make it the one; its backend and threads.
 ROUTES = {
