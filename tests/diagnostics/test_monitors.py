@@ -568,6 +568,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_dashboards(name):
     settings = {"rate": 0.1, "epochs": 2, "batch_size": 16, "validation": 0.2} | DRAWN[name]
@@ -603,6 +604,7 @@ def test_dashboards(name):
     )
 
 
+@pytest.mark.slow
 def test_a_dashboard_of_many_layers():
     x, t = data()
     net = MultiLayerNet(D, [8] * 14, C, weight_init_std=0.01, seed=0)

@@ -13,6 +13,8 @@ from fastnn._route import StepSettings
 from fastnn.kernels.program import FIRST
 from fastnn.program import Program
 
+pytestmark = pytest.mark.slow
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 
 SCRIPT = """

@@ -38,6 +38,7 @@ def test_import_loads_nothing_yet():
     assert not loaded & {"numpy", "numba", *(f"fastnn.{name}" for name in SUBMODULES)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SUBMODULES, *NAMES])
 def test_first_use(name):
     shown = run(f"import fastnn, sys\nprint(fastnn.{name}.__name__, 'fastnn._cli' in sys.modules)")
@@ -81,10 +82,12 @@ def test_pickle():
     assert done.stdout.split() == [b"<class", b"'fastnn.networks.MultiLayerNet'>"]
 
 
+@pytest.mark.slow
 def test_readme_way_of_installing_the_book():
     run("import fastnn; fastnn.dropin.install('dlfs'); from common.functions import softmax")
 
 
+@pytest.mark.slow
 def test_a_clone_beside_an_ordinary_install(tmp_path):
     # Python finds the package of the clone first, and there the kernels stand beside it.
     (package,) = fastnn.__path__
