@@ -467,6 +467,7 @@ SICK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SICK)
 def test_planted_sicknesses_are_named(name):
     sickness, settings, evidence = SICK[name]

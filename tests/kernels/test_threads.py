@@ -293,6 +293,7 @@ def test_forked_child_has_helpers_of_its_own(others):
     works(FORK, str(others))
 
 
+@pytest.mark.slow
 def test_python_threads_at_once():
     works(PYTHON_THREADS)
 

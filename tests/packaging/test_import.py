@@ -53,6 +53,7 @@ def test_all_of_it_is_listed():
         assert getattr(fastnn, name).__module__ == home
 
 
+@pytest.mark.slow
 def test_star():
     # Of what is optional, nothing is needed.
     code = "import sys\nfor name in 'optuna', 'scipy', 'matplotlib': sys.modules[name] = None\n"
@@ -72,6 +73,7 @@ def test_name_that_is_not_there():
     assert not hasattr(fastnn, "_nothing")
 
 
+@pytest.mark.slow
 def test_pickle():
     assert pickle.loads(pickle.dumps(fastnn.MultiLayerNet)) is fastnn.networks.MultiLayerNet
     network = fastnn.MultiLayerNet(2, [3], 2, seed=0)
