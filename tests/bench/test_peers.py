@@ -37,6 +37,7 @@ def peer(request):
         yield module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CASES))
 def test_results(peer, name):
     case = CASES[name]

@@ -16,6 +16,8 @@ from fastnn.program import memory as _workspace
 from fastnn.program import parameters as _parameters
 from fastnn.program.executor import StepSettings
 
+pytestmark = pytest.mark.slow
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 
 SCRIPT = """

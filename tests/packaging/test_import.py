@@ -38,6 +38,7 @@ def test_import_loads_nothing_yet():
     assert not loaded & {"numpy", "numba", *(f"fastnn.{name}" for name in SUBMODULES)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SUBMODULES, *NAMES])
 def test_first_use(name):
     shown = run(
@@ -54,6 +55,7 @@ def test_all_of_it_is_listed():
         assert getattr(fastnn, name).__module__ == home
 
 
+@pytest.mark.slow
 def test_star():
     # Of what is optional, nothing is needed.
     code = "import sys\nfor name in 'optuna', 'scipy', 'matplotlib': sys.modules[name] = None\n"
@@ -73,6 +75,7 @@ def test_name_that_is_not_there():
     assert not hasattr(fastnn, "_nothing")
 
 
+@pytest.mark.slow
 def test_pickle():
     assert pickle.loads(pickle.dumps(fastnn.MultiLayerNet)) is fastnn.networks.MultiLayerNet
     network = fastnn.MultiLayerNet(2, [3], 2, seed=0)
@@ -83,10 +86,12 @@ def test_pickle():
     assert done.stdout.split() == [b"<class", b"'fastnn.networks.MultiLayerNet'>"]
 
 
+@pytest.mark.slow
 def test_readme_way_of_installing_the_book():
     run("import fastnn; fastnn.dropin.install('dlfs'); from common.functions import softmax")
 
 
+@pytest.mark.slow
 def test_a_clone_beside_an_ordinary_install(tmp_path):
     # Python finds the package of the clone first, and there the kernels stand beside it.
     (package,) = fastnn.__path__

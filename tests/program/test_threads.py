@@ -239,6 +239,7 @@ def memory(training):
     return peak, (after.alloc - before.alloc, after.mi_alloc - before.mi_alloc)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet", "counted")
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_take_no_memory(mode):
