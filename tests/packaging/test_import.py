@@ -15,12 +15,12 @@ SUBMODULES = [
     module.name for module in pkgutil.iter_modules(fastnn.__path__) if module.name[0] != "_"
 ]
 NAMES = {
-    "MultiLayerNet": "fastnn.networks",
-    "MultiLayerNetExtend": "fastnn.networks",
-    "Trainer": "fastnn.trainer",
-    "TwoLayerNet": "fastnn.networks",
+    "MultiLayerNet": "fastnn.networks.builders",
+    "MultiLayerNetExtend": "fastnn.networks.network",
+    "Trainer": "fastnn.training.trainer",
+    "TwoLayerNet": "fastnn.networks.builders",
     "get_num_threads": "fastnn.kernels.threading.threads",
-    "load": "fastnn.files",
+    "load": "fastnn.networks.files",
     "set_num_threads": "fastnn.kernels.threading.threads",
 }
 
@@ -83,7 +83,7 @@ def test_pickle():
     done = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(network), capture_output=True, check=True
     )
-    assert done.stdout.split() == [b"<class", b"'fastnn.networks.MultiLayerNet'>"]
+    assert done.stdout.split() == [b"<class", b"'fastnn.networks.builders.MultiLayerNet'>"]
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_lengths_in_epochs(epochs, steps):
     ],
 )
 def test_files_of_before_epochs_are_read(described, expected):
-    np.testing.assert_array_equal(_checkpoint._build(described)(STEPS), expected(STEPS))
+    np.testing.assert_array_equal(schedules.build(described)(STEPS), expected(STEPS))
     assert _checkpoint.describe(expected) == described
 
 

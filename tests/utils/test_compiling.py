@@ -18,12 +18,14 @@ from fastnn.kernels.codegen import cache
 
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 ops.relu(np.ones(3))
 """
 IN_A_THREAD = """
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 worker = threading.Thread(target=ops.relu, args=(np.ones(3),))
 worker.start()
@@ -31,7 +33,8 @@ worker.join()
 """
 IN_A_CHILD = """
 import os
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 child = os.fork()
 if not child:
@@ -187,7 +190,7 @@ def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
             now.time += 2.0
             speaker.on_end(event(name, "fastnn.kernels.program.parts"))
     found = list(dict.fromkeys(lines.said))
-    assert found[0].endswith("; now affine.layer")
+    assert found[0].endswith("; now layers.affine.layer")
     part = "compiling the training program, part {} of 2 (program_parts.{}); {} done, {}"
     for expected in (part.format(1, "on_rows_32", 1, "5 s"), part.format(2, "on_updates_32", 2, 7)):
         assert any(line.startswith(expected) for line in found)
@@ -214,8 +217,8 @@ def test_another_kernel_is_spoken_of_sooner_than_the_same(lines, now, monkeypatc
     speaker.on_start(event())
     assert lines.come()
     begin = now.time
-    assert speaker._due("affine.layer") == begin + compiling.EVERY
-    assert speaker._due("affine.other") == begin + compiling.BETWEEN
+    assert speaker._due("layers.affine.layer") == begin + compiling.EVERY
+    assert speaker._due("layers.affine.other") == begin + compiling.BETWEEN
     speaker.on_end(event())
 
 
