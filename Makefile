@@ -33,7 +33,7 @@ gallery: $(VENV)/$(EXTRAS).stamp
 perf-check: $(VENV)/dev.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m perf_check --base $(BASE) $(PERF_CHECK)
 
-# What takes a minute or so once kernels are compiled; `make test` runs the tests marked slow too.
+# What takes a minute or two once kernels are compiled; `make test` runs the tests marked slow too.
 check: $(VENV)/dev.stamp lint
 	$(BIN)/python -m pytest -m "not slow"
 

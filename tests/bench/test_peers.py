@@ -67,6 +67,7 @@ def test_wrong_results_are_found(name):
         verify(case, Variant("wrong", wrong), expected)
 
 
+@pytest.mark.slow
 def test_every_library_has_every_operation():
     operations = {
         case.operation for module in FAMILIES.values() for case in module.cases("float32")

@@ -139,6 +139,7 @@ def test_a_wrong_update_is_found(changed, monkeypatch):
         verify(case, variant, expected)
 
 
+@pytest.mark.slow
 def test_nothing_is_allowed_but_rounding():
     for dtype in ("float32", "float64"):
         (given,) = of_chapter("SGD", dtype).trial()
@@ -231,6 +232,7 @@ def test_a_library_that_cannot_is_left_out_with_its_reason():
     assert "short list" in calls.left_out["torch.compile"]
 
 
+@pytest.mark.slow
 def test_torch_compile_says_why_it_fails():
     pytest.importorskip("torch")
     from fastnn._bench.training import with_compile
