@@ -171,7 +171,8 @@ def test_info_as_json(tmp_path):
 EVERYTHING = """
 import itertools
 import numpy as np
-from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, _inference, ops
+from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, ops
+from fastnn.program import inference as _inference
 from fastnn.trainer import OPTIMIZERS
 
 _inference.WORTH = 1e6

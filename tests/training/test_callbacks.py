@@ -14,7 +14,7 @@ from routes import by_layers, replace_program
 from states import everything, expect_same, of_layers
 
 import fastnn
-from fastnn import MultiLayerNet, MultiLayerNetExtend, callbacks, optimizers, schedules
+from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers, schedules
 from fastnn.callbacks import (
     Callback,
     Checkpoint,
@@ -23,6 +23,7 @@ from fastnn.callbacks import (
     ReduceLROnPlateau,
     load_checkpoint,
 )
+from fastnn.training import callbacks as callbacks_module
 from fastnn.training import loop
 
 D, C = 5, 3
@@ -314,7 +315,7 @@ def test_when_a_checkpoint_is_written(settings, epochs, script, tmp_path, monkey
     def save(path, net, optimizer, history):
         written.append(history.epochs)
 
-    monkeypatch.setattr(callbacks, "save_checkpoint", save)
+    monkeypatch.setattr(callbacks_module, "save_checkpoint", save)
     fit(network(), 5, validation=0.2, callbacks=[Checkpoint(tmp_path / "c.npz", **settings)])
     assert written == epochs
 
