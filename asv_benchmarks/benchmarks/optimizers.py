@@ -7,7 +7,8 @@ from fastnn import MultiLayerNet, optimizers
 from .common import DTYPES, IMPLS, Timed, arrays, ready
 
 OPTIMIZERS = [
-    "SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "NAdam", "Adamax", "AMSGrad", "Lion"
+    "SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "NAdam", "Adamax", "AMSGrad",
+    "Lion",
 ]  # fmt: skip
 SIZES = [1_000, 1_000_000]
 

@@ -57,7 +57,8 @@ class Trainer:
         Samples per step, drawn with replacement, as in the book.
     optimizer : str or Optimizer
         Name in any case ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam",
-        "AdamW", "NAdam", "Adamax", "AMSGrad", "Lion"), or an optimizer: anything with ``update(params, grads)``.
+        "AdamW", "NAdam", "Adamax", "AMSGrad", "Lion"), or an optimizer: anything with
+        ``update(params, grads)``.
     optimizer_param : mapping
         Settings of the optimizer that is named; not used for one that is given.
     evaluate_sample_num_per_epoch : int, optional
@@ -180,7 +181,7 @@ class Trainer:
         self.route, self.reason = route.name, route.reason
         data = {"x_train": self.x_train, "t_train": self.t_train}
         return Runner(
-            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, 5, data
+            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
         )
 
     def _record(self, losses: Float64s, hits: Int64s) -> None:
