@@ -1,8 +1,12 @@
 """Optimizers: state around the in-place updates of :mod:`fastnn.ops`.
 
 The interface is that of *Deep Learning from Scratch*: ``update(params, grads)`` takes two
-dicts of arrays with the same keys and changes the arrays in `params` in place.
+dicts of arrays with the same keys and changes the arrays in `params` in place. The classes stand
+with the records and the functions of their rules in :mod:`fastnn.ops.updates`.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from fastnn.ops.updates.adagrad import AdaGrad
 from fastnn.ops.updates.adam import Adam, AdamW
@@ -14,7 +18,6 @@ from fastnn.ops.updates.nadam import NAdam
 from fastnn.ops.updates.optimizer import Optimizer
 from fastnn.ops.updates.rmsprop import RMSProp, RMSprop
 from fastnn.ops.updates.sgd import SGD
-from fastnn.optimizers.names import OPTIMIZERS
 
 __all__ = [
     "OPTIMIZERS",
@@ -32,3 +35,12 @@ __all__ = [
     "RMSProp",
     "RMSprop",
 ]
+
+_ALL: tuple[type[Optimizer], ...] = (
+    SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW, NAdam, Adamax, AMSGrad, Lion,
+)  # fmt: skip
+
+# By their names in lower case, which `fit`, `Trainer` and checkpoints take.
+OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
+    {kind.__name__.lower(): kind for kind in _ALL}
+)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
-from fastnn.optimizers.names import OPTIMIZERS
+from fastnn.optimizers import OPTIMIZERS
 
 
 class Updater(Protocol):

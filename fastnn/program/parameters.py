@@ -159,7 +159,9 @@ class Parameters:
     def settings(self, rates: Float64s) -> NDArray[np.float64]:
         """Return a row of the rule's settings, in the kernel's order, for each of these rates."""
         optimizer = self._optimizer
-        settings = np.tile(np.array(optimizer._settings(), np.float64), (rates.size, 1))
+        now = optimizer.rule.settings_of(optimizer)
+        settings = np.empty((rates.size, len(now)))
+        settings[...] = now
         for name, values in {"lr": rates, **optimizer._counters(rates.size)}.items():
             settings[:, list(optimizer.rule.settings).index(name)] = values
         return settings

@@ -16,6 +16,7 @@ from fastnn import optimizers
 from fastnn.config import use_backend
 from fastnn.kernels.threading import threads
 from fastnn.kernels.updates import tables
+from fastnn.kernels.updates.rule import _STEPS
 from fastnn.ops.updates import arrays as updates
 from fastnn.optimizers import (
     OPTIMIZERS,
@@ -376,6 +377,16 @@ def test_learning_rate_may_change_between_updates(kind):
     np.testing.assert_array_equal(p, q)
     other.update({"p": q}, {"p": g})
     assert not np.array_equal(p, q)
+
+
+@every_kind
+def test_records_are_of_the_kernels_that_they_name(kind):
+    """The kernel trusts the record: as many arrays, and these settings in this order."""
+    step, rule = _STEPS[kind.rule.name], kind.rule
+    assert step.arrays == 2 + len(rule.states)
+    named = {"bias_correction": "explicit"}
+    assert step.settings == [named.get(name, name) for name in rule.settings]
+    assert step.settings[: len(rule.counters)] == list(rule.counters)
 
 
 # --- convergence ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import re
 import pytest
 
 import fastnn
+from fastnn import ops
 
 MODULES = [
     name
@@ -58,7 +59,15 @@ def test_docstring(name):
     assert sorted(names) == sorted(parameters)
 
 
-@pytest.mark.parametrize("name", [n for n in sorted(PUBLIC) if n.startswith("fastnn.ops.")])
+# Update rules stand in `ops` with the records, and the optimizers, that are made around them.
+ON_ARRAYS = [
+    name
+    for name, value in sorted(PUBLIC.items())
+    if name.startswith("fastnn.ops.") and value.__name__ in ops.__all__
+]
+
+
+@pytest.mark.parametrize("name", ON_ARRAYS)
 def test_functions_on_arrays_say_what_they_take_return_and_raise(name):
     text = inspect.getdoc(PUBLIC[name])
     assert documented(text) is not None

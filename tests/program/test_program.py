@@ -98,7 +98,8 @@ class Trained:
             found[f"average {key}"] = average
         for key, value in of_layers(self.net).items():
             found[key] = np.asarray(value)  # running statistics, seeds and steps of dropout
-        found["iter"] = np.asarray(getattr(self.opt, "iter", 0))
+        for name in ("iter", "mu_product"):
+            found[name] = np.asarray(getattr(self.opt, name, 0))
         return found
 
 

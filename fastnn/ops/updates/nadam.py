@@ -142,12 +142,12 @@ class NAdam(Optimizer):
     def _products(self, steps: int) -> list[float]:
         """Return `mu_product` as it is, and after each of the next so many updates."""
         products = [self.mu_product]
-        for step in super()._counters(steps)["step"]:
+        for step in range(self.iter + 1, self.iter + 1 + steps):
             momentum = self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
             products.append(products[-1] * momentum)
         return products
 
-    def _counters(self, steps: int) -> dict[str, list[Any]]:
+    def _counters(self, steps: int) -> dict[str, Any]:
         return super()._counters(steps) | {"mu_product": self._products(steps)[:-1]}
 
     def _advance(self, steps: int) -> None:

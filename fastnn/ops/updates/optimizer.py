@@ -69,23 +69,22 @@ class Optimizer:
             If shapes differ, an array cannot be updated, or a setting is out of its range.
             No parameter has been changed when an error is raised.
         """
-        settings = self._settings()
-        states: dict[str, State] = {name: getattr(self, name) or {} for name in self.rule.states}
-        if not update_dicts(self.rule, params, grads, states, settings):
+        rule = self.rule
+        settings = rule.settings_of(self)
+        states: dict[str, State] = {name: getattr(self, name) or {} for name in rule.states}
+        if not update_dicts(rule, params, grads, states, settings):
             states = {name: _complete(state, params) for name, state in states.items()}
-            update_each(self.rule, params, grads, states, settings)
+            update_each(rule, params, grads, states, settings)
             for name, state in states.items():
                 setattr(self, name, state)
-        self._advance(1)
+        if rule.counters:
+            self._advance(1)
 
-    def _settings(self) -> tuple[Any, ...]:
-        """Return the settings of the next update as the kernel takes them, checked."""
-        values = [getattr(self, name) for name in self.rule.attributes]
-        return self.rule.checked([self.iter + 1, *values] if self.rule.counters else values)
-
-    def _counters(self, steps: int) -> dict[str, list[Any]]:
-        """Return the rule's counters at each of the next so many updates."""
-        return {"step": [self.iter + 1 + i for i in range(steps)]} if self.rule.counters else {}
+    def _counters(self, steps: int) -> dict[str, Any]:
+        """Return the rule's counters at each of the next so many updates, by name."""
+        if not self.rule.counters:
+            return {}
+        return {"step": np.arange(self.iter + 1, self.iter + 1 + steps)}
 
     def _advance(self, steps: int) -> None:
         """Bring the counters to where they are after so many updates more."""

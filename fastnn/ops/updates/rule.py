@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from operator import attrgetter
 from typing import Any
 
 from fastnn._utils import validation as numbers
@@ -65,6 +66,7 @@ class Rule:
     cost: int
     counters: tuple[str, ...] = ()
     attributes: tuple[str, ...] = field(init=False, repr=False)
+    _read: Callable[[Any], tuple[Any, ...]] = field(init=False, repr=False)
     _checks: tuple[tuple[str, float, float, Check], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,10 +74,16 @@ class Rule:
         object.__setattr__(self, "_checks", checks)
         attributes = tuple(name for name in self.settings if name != "step")
         object.__setattr__(self, "attributes", attributes)
+        object.__setattr__(self, "_read", attrgetter(*attributes))
 
     def check(self, name: str, value: Any) -> Any:
         """Return one setting as the kernel takes it, checked."""
         return _check(self.settings[name])[2](name, value)
+
+    def settings_of(self, optimizer: Any) -> tuple[Any, ...]:
+        """Return the settings of an optimizer's next update; see :meth:`checked`."""
+        values = self._read(optimizer)
+        return self.checked((optimizer.iter + 1, *values) if self.counters else values)
 
     def checked(self, values: Iterable[Any]) -> tuple[Any, ...]:
         """Return the settings, which are given in the kernel's order, as it takes them.
@@ -85,11 +93,10 @@ class Rule:
         TypeError, ValueError
             If one is of another type, or out of its range.
         """
-        checks = zip(self._checks, values, strict=True)
         return tuple(
             [
                 value if type(value) is float and low <= value < high else check(name, value)
-                for (name, low, high, check), value in checks
+                for value, (name, low, high, check) in zip(values, self._checks)  # noqa: B905 (strict takes time)
             ]
         )
 
