@@ -87,7 +87,9 @@ def _norm(name, images):
 
 
 def _update(name, states, *numbers, **settings):
-    op = getattr(ops, name)
+    op = getattr(ops, name, None)
+    if op is None:  # there are older commits to compare with
+        return {}
 
     def case(**settings):
         return lambda a, n, d: _changed(
@@ -164,6 +166,10 @@ OPS = {
     **_update("rmsprop_", 1, decay_rate=0.9),
     **_update("adam_", 2, 3, bias_correction="explicit"),
     "adam_: decoupled": _update("adam_", 2, 3, decoupled=True)["adam_: settings"],
+    **_update("nadam_", 2, 3, 0.2, momentum_decay=0.1),
+    **_update("adamax_", 2, 3, beta2=0.9),
+    **_update("amsgrad_", 3, 3, beta2=0.9),
+    **_update("lion_", 1, beta1=0.8),
     "softmax": lambda a, n, d: ops.softmax(a(n, d)),
     "softmax_cross_entropy": _cross_entropy,
     "softmax_cross_entropy: column": lambda *given: _cross_entropy(*given, "column"),
