@@ -37,6 +37,7 @@ from fastnn.training.choice import choose
 from fastnn.training.history import History
 from fastnn.training.loop import fit
 from fastnn.training.schedules import Schedule
+from fastnn.training.settings import FitSettings
 
 LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
     "cross_entropy": layers.SoftmaxWithLoss,
@@ -537,16 +538,13 @@ class MultiLayerNetExtend:
         >>> history.loss[-1] < 0.5 * history.loss[0]
         True
         """
-        return fit(
-            self,
-            x,
-            t,
-            epochs,
-            batch_size,
-            optimizer,
-            validation,
-            callbacks,
-            verbose,
+        settings = FitSettings.from_arguments(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation=validation,
+            callbacks=callbacks,
+            verbose=verbose,
             schedule=schedule,
             clip_value=clip_value,
             clip_norm=clip_norm,
@@ -555,6 +553,7 @@ class MultiLayerNetExtend:
             seed=seed,
             resume=resume,
         )
+        return fit(self, x, t, settings)
 
     def save(self, path: Path_) -> None:
         """Write the network to a file, from which :func:`fastnn.load` makes it again.

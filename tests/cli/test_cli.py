@@ -257,8 +257,8 @@ for dtype in ("float32", "float64"):
 # Kernels are looked for on disk at their first call in a process. They may be there: to compile all
 # of them once more, into a folder of its own, would take minutes.
 WARMED = """
-from fastnn import _warmup
-from fastnn.kernels import cache
+from fastnn._cli import warmup as _warmup
+from fastnn.kernels.codegen import cache
 
 used = set()
 load = cache._KernelCache.load_overload
