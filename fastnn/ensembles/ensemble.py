@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import layers, ops
 from fastnn._utils.types import Array
-from fastnn.ensembles.averaging import expect_alike, mean_of, soft_targets, tiles
+from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
 from fastnn.layers.losses import hits_of
 from fastnn.networks import MultiLayerNetExtend
 from fastnn.networks.copies import expect_network
@@ -97,7 +97,7 @@ class Ensemble:
         ndarray, shape (N, output_size)
         """
         if self._classifies:
-            return soft_targets(self, x, 1)
+            return mean_of(self.networks, x, ops.softmax)
         return mean_of(self.networks, x, np.asarray)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:

@@ -5,7 +5,6 @@ import math
 import os
 import pickle
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +13,7 @@ from routes import by_layers, replace_program
 from states import everything, expect_same, of_layers
 
 import fastnn
-from fastnn import MultiLayerNet, MultiLayerNetExtend, callbacks, optimizers, schedules
+from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers, schedules
 from fastnn.callbacks import (
     Callback,
     Checkpoint,
@@ -23,6 +22,8 @@ from fastnn.callbacks import (
     ReduceLROnPlateau,
     load_checkpoint,
 )
+from fastnn.fit import History
+from fastnn.training import callbacks as _callbacks
 from fastnn.training import epochs as _epochs
 
 D, C = 5, 3
@@ -221,7 +222,7 @@ def test_a_training_from_its_file_alone(lengths, tmp_path):
     expect_same(history.averages, expected.averages)
     expect_same(history.optimizer.v, expected.optimizer.v)
     timed = {"seconds": [], "elapsed": 0.0}
-    assert replace(history, **timed) == replace(expected, **timed)
+    assert History(**history.facts() | timed) == History(**expected.facts() | timed)
 
 
 def test_a_schedule_that_a_file_cannot_hold(tmp_path):
@@ -314,7 +315,7 @@ def test_when_a_checkpoint_is_written(settings, epochs, script, tmp_path, monkey
     def save(path, net, optimizer, history):
         written.append(history.epochs)
 
-    monkeypatch.setattr(callbacks, "save_checkpoint", save)
+    monkeypatch.setattr(_callbacks, "save_checkpoint", save)
     fit(network(), 5, validation=0.2, callbacks=[Checkpoint(tmp_path / "c.npz", **settings)])
     assert written == epochs
 

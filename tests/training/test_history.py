@@ -125,7 +125,7 @@ def test_settings_stay_as_they_are():
     before = history.settings
     fit_again = network()
     fit_again.params["W1"][...] = 0
-    with pytest.raises(ValueError, match="^resume: expected a history with samples"):
+    with pytest.raises(ValueError, match="^resume: expected a history with metrics"):
         fit_again.fit(np.ones((3, 2)), [0, 1, 2], 9, 5, ema=0.5, resume=history)
     assert history.settings is before
     fit(fit_again, 3, ema=0.5, resume=history)
