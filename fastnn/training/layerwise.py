@@ -12,8 +12,8 @@ from fastnn import layers, optimizers
 from fastnn._utils import interrupts
 from fastnn._utils.types import Array, Float64s, Int64s, Samples
 from fastnn.layers.adoption import is_ours
-from fastnn.layers.losses import hits_of
 from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Network, StepSettings
 
@@ -103,7 +103,7 @@ class LayerSteps:
                 raise ValueError("params: there are others than when training began")
             last = network.last_layer
             loss = _number(last)
-            correct = hits_of(last.x, t) if self._classes else 0
+            correct = count_correct(last.x, t) if self._classes else 0
             self._update(self._clipped(grads))
         except BaseException:
             set_layer_state(network, before)
