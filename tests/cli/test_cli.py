@@ -165,10 +165,11 @@ def test_info_as_json(tmp_path):
 EVERYTHING = """
 import itertools
 import numpy as np
-from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, _inference, ops
+from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, ops
+from fastnn.program import inference
 from fastnn.trainer import OPTIMIZERS
 
-_inference.WORTH = 1e6
+inference.WORTH = 1e6
 
 for dtype in ("float32", "float64"):
     def a(*shape):
@@ -250,7 +251,7 @@ for dtype in ("float32", "float64"):
             Trainer(network, x, t, x, t, 1, 70, optimizer, verbose=False).train()
             network.fit(x, t, 1, 40, optimizer, (x, t), verbose=False, clip_norm=1, ema=0.9)
             assert network.history.route == "program"
-        assert _inference.scores(network, np.tile(x, (2000, 1))) is not None
+        assert inference.scores(network, np.tile(x, (2000, 1))) is not None
 """
 
 

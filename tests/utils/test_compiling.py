@@ -18,12 +18,14 @@ from fastnn.kernels.codegen import cache
 
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 ops.relu(np.ones(3))
 """
 IN_A_THREAD = """
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 worker = threading.Thread(target=ops.relu, args=(np.ones(3),))
 worker.start()
@@ -31,7 +33,8 @@ worker.join()
 """
 IN_A_CHILD = """
 import os
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 child = os.fork()
 if not child:
