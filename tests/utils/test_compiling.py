@@ -12,9 +12,10 @@ import pytest
 from numba.core.compiler_lock import global_compiler_lock
 from processes import environment
 
-from fastnn import MultiLayerNet, program
+from fastnn import MultiLayerNet
 from fastnn._messages import compiling
 from fastnn.kernels.codegen import cache
+from fastnn.program import program
 
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
@@ -61,7 +62,7 @@ def expect_line(text, folder, begin="fastnn: "):
     (made,) = (folder / "kernels").iterdir()
     assert text == (
         f"{begin}compiling kernels for this machine, once: they are kept in {made}; "
-        "now activations.relu\n"
+        "now layers.activations.relu\n"
     )
 
 
@@ -122,7 +123,7 @@ def test_it_is_said_that_nothing_can_be_kept(tmp_path):
     assert lines[0] == (
         f"fastnn: compiling kernels for this machine, in each process anew, as {file}/kernels/"
         f"{cache.folder().name} cannot be used: set FASTNN_CACHE_DIR to a folder that can be "
-        "written; now activations.relu"
+        "written; now layers.activations.relu"
     )
 
 
@@ -182,7 +183,7 @@ def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
             now.time += 2.0
             speaker.on_end(event(name, "fastnn.kernels.program.parts"))
     found = list(dict.fromkeys(lines.said))
-    assert found[0].endswith("; now affine.layer")
+    assert found[0].endswith("; now layers.affine.layer")
     part = "compiling the training program, part {} of 2 (program_parts.{}); {} done, {}"
     for expected in (part.format(1, "on_rows_32", 1, "5 s"), part.format(2, "on_updates_32", 2, 7)):
         assert any(line.startswith(expected) for line in found)
@@ -209,8 +210,8 @@ def test_another_kernel_is_spoken_of_sooner_than_the_same(lines, now, monkeypatc
     speaker.on_start(event())
     assert lines.come()
     begin = now.time
-    assert speaker._due("affine.layer") == begin + compiling.EVERY
-    assert speaker._due("affine.other") == begin + compiling.BETWEEN
+    assert speaker._due("layers.affine.layer") == begin + compiling.EVERY
+    assert speaker._due("layers.affine.other") == begin + compiling.BETWEEN
     speaker.on_end(event())
 
 
@@ -272,7 +273,7 @@ def test_the_clock_runs_while_another_thread_compiles(now):
 # What a process compiles or, as here, finds on disk: the order is the same.
 PREPARED = """
 from fastnn import MultiLayerNetExtend
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 from fastnn.program import Program
 
 seen, during, load, run = [], [], cache._KernelCache.load_overload, Program.run
