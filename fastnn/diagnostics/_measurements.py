@@ -139,7 +139,13 @@ def _histogram(values: Array, low: float, high: float) -> tuple[Array, Array]:
 
 
 class Measurements:
-    """What was measured of a training; attributes as :class:`~fastnn.diagnostics.Monitor` says."""
+    """What was measured of a training; lists have an entry for each time.
+
+    Attributes
+    ----------
+    steps, ratios, activations, gradients, dead, saturated, chance
+        See :class:`fastnn.diagnostics.Monitor`.
+    """
 
     def _clear(self) -> None:
         self.steps: list[int] = []

@@ -68,8 +68,7 @@ def test_functions_on_arrays_say_what_they_take_return_and_raise(name):
 
 def modules_with_examples():
     """Return the public modules, and the private ones where what they show is defined."""
-    homes = {"fastnn", *MODULES, *(value.__module__ for value in PUBLIC.values())}
-    return sorted(homes)
+    return sorted({"fastnn", *MODULES, *(value.__module__ for value in PUBLIC.values())})
 
 
 @pytest.mark.parametrize("name", modules_with_examples())

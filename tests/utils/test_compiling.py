@@ -66,6 +66,7 @@ def expect_line(text, folder, begin="fastnn: "):
     )
 
 
+@pytest.mark.slow
 def test_it_is_said_once_and_no_more_when_all_is_compiled(tmp_path):
     expect_line(printed(tmp_path), tmp_path)
     assert printed(tmp_path) == ""
@@ -76,21 +77,25 @@ if not hasattr(os, "fork"):
     del scripts["child"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", scripts.values(), ids=scripts)
 def test_it_is_said_of_threads_and_forked_children_too(tmp_path, script):
     expect_line(printed(tmp_path, script), tmp_path)
 
 
+@pytest.mark.slow
 def test_whoever_calls_a_kernel_has_imported_what_speaks(tmp_path):
     script = "import sys, fastnn.ops\nassert 'fastnn._messages.compiling' in sys.modules"
     assert printed(tmp_path, script) == ""
 
 
+@pytest.mark.slow
 def test_short_compiling_is_not_spoken_of(tmp_path):
     assert printed(tmp_path, RELU.replace("= 0,", "= 1e6,")) == ""
     assert list(tmp_path.glob("kernels/*/*.bin"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "variables"),
     [
@@ -104,11 +109,13 @@ def test_quiet(tmp_path, script, variables):
     assert printed(tmp_path, script, **variables) == ""
 
 
+@pytest.mark.slow
 def test_handlers_of_the_program_get_the_line_instead(tmp_path):
     script = f"logging.basicConfig(format='mine: %(name)s: %(message)s'){RELU}"
     expect_line(printed(tmp_path, script), tmp_path, "mine: fastnn: ")
 
 
+@pytest.mark.slow
 def test_a_log_file_gets_the_line_too(tmp_path):
     script = f"logging.basicConfig(filename={str(tmp_path / 'log')!r}, format='%(message)s'){RELU}"
     folder = tmp_path / "cache"
@@ -116,6 +123,7 @@ def test_a_log_file_gets_the_line_too(tmp_path):
     expect_line((tmp_path / "log").read_text(), folder, "")
 
 
+@pytest.mark.slow
 def test_it_is_said_that_nothing_can_be_kept(tmp_path):
     file = tmp_path / "file"
     file.touch()
@@ -184,7 +192,7 @@ def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
             speaker.on_end(event(name, "fastnn.kernels.program.parts"))
     found = list(dict.fromkeys(lines.said))
     assert found[0].endswith("; now layers.affine.layer")
-    part = "compiling the training program, part {} of 2 (program_parts.{}); {} done, {}"
+    part = "compiling the training program, part {} of 2 (program.parts.{}); {} done, {}"
     for expected in (part.format(1, "on_rows_32", 1, "5 s"), part.format(2, "on_updates_32", 2, 7)):
         assert any(line.startswith(expected) for line in found)
 
@@ -296,6 +304,7 @@ assert not any(name.startswith("fastnn.kernels.program") for name in during[0]),
 """
 
 
+@pytest.mark.slow
 def test_the_program_is_compiled_before_its_first_step():
     assert printed(cache.folder().parents[1], PREPARED, FASTNN_QUIET="1") == ""
 
