@@ -108,8 +108,8 @@ class History(TrainingLog):
     route, reason : str
         "program" or "layers", and why it was not the program.
     settings : TrainingSettings
-        What the training goes by; a training that resumes this one takes it from here. Each of
-        the settings is an attribute of the history, too: the next five.
+        What the training goes by; a training that resumes this one takes it from here. Its
+        attributes are the history's, too: those from `samples` to `scheduled`.
     samples, batch_size, seed : int
         Size of the training set, samples a step, what chose the order of samples.
     shuffle : bool
@@ -120,7 +120,7 @@ class History(TrainingLog):
     scheduled : bool
         Whether there is a schedule.
     state : ResumeState
-        What the training needs to go on; attributes of the history, too, are all three:
+        What the training needs to go on. Its attributes are the history's, too: those below.
     elapsed : float
         Seconds spent on an epoch that is not whole yet, counted like `seconds`.
     averages : dict of str to ndarray, or None
