@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from fastnn import layers, ops
 from fastnn._utils.types import Array
-from fastnn.ensembles.averaging import expect_alike, mean_of, soft_targets, tiles
-from fastnn.layers.losses import hits_of
+from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
 from fastnn.networks import MultiLayerNetExtend
 from fastnn.networks.copies import expect_network
+from fastnn.ops._targets import count_correct
 from fastnn.training.data import samples
 
 
@@ -97,7 +97,7 @@ class Ensemble:
         ndarray, shape (N, output_size)
         """
         if self._classifies:
-            return soft_targets(self, x, 1)
+            return mean_of(self.networks, x, ops.softmax)
         return mean_of(self.networks, x, np.asarray)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
@@ -121,7 +121,7 @@ class Ensemble:
         if self.output_size < 2:
             raise ValueError("accuracy: expected networks of several outputs, got one output")
         x, t = samples(self.networks[0], x, t)
-        return hits_of(self.predict(x), t) / len(x)
+        return count_correct(self.predict(x), t) / len(x)
 
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the mean loss of the averaged predictions, without weight penalties.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import ops
-from fastnn._utils.types import Array, Samples
+from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
 
 
@@ -69,9 +68,3 @@ class IdentityWithLoss(_WithLoss):
         self.x, self.t = x, t
         self.loss, self._dx = ops.mean_squared_error(x, t)
         return self.loss
-
-
-def hits_of(scores: Array, t: Samples) -> int:
-    """Return how many largest scores are the targets'."""
-    labels = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
-    return int(np.count_nonzero(scores.argmax(axis=1) == labels))

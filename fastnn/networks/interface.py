@@ -17,6 +17,7 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Int64s
 from fastnn.layers.adoption import refresh
 from fastnn.layers.state import layer_state, named_layers, set_layer_state
+from fastnn.ops._targets import are_rows, largest
 from fastnn.training.data import expect_finite
 
 PENALTY = "weight_decay_lambda"  # the attribute with its strength, in the book
@@ -132,9 +133,8 @@ def is_regression(network: Any) -> bool:
 
 def labels_of(t: Array) -> Int64s | None:
     """Return labels from labels or one-hot targets; None if they are neither."""
-    if t.ndim == 2 and t.shape[1] > 1:
-        return np.asarray(t.argmax(axis=1))
-    return t.reshape(-1) if t.size == len(t) and t.dtype.kind in "iu" else None
+    known = are_rows(t) or (t.size == len(t) and t.dtype.kind in "iu")
+    return largest(t) if known else None
 
 
 def batches(n: int, batch_size: int, steps: int, seed: int) -> Iterator[Int64s]:

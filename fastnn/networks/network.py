@@ -27,7 +27,7 @@ from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import saved
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
-from fastnn.ops._targets import expect_comparable, expect_range, whole_numbers
+from fastnn.ops._targets import classes_of, count_correct, whole_numbers
 from fastnn.optimizers.updater import optimizer_of
 from fastnn.program.executor import StepSettings
 from fastnn.program.inference import scores
@@ -37,6 +37,7 @@ from fastnn.training.choice import choose
 from fastnn.training.history import History
 from fastnn.training.loop import fit
 from fastnn.training.schedules import Schedule
+from fastnn.training.settings import FitSettings
 
 LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
     "cross_entropy": layers.SoftmaxWithLoss,
@@ -357,16 +358,9 @@ class MultiLayerNetExtend:
                 "accuracy: with the mean squared error it compares the largest of several outputs "
                 f"with the largest target, so t must have shape (N, C), C > 1, got {t.shape}"
             )
-        expect_comparable(t)
-        labels = t.argmax(axis=1) if t.ndim == 2 and t.shape[1] > 1 else t.reshape(-1)
-        predicted = self.predict(x).argmax(axis=1)
-        if labels.size == 0 or labels.shape != predicted.shape:
-            raise ValueError(
-                f"t: expected targets for {predicted.size} samples, at least one, "
-                f"got shape {t.shape}"
-            )
-        expect_range(labels, self.output_size)
-        return float(np.mean(predicted == labels))
+        scores = self.predict(x)
+        labels = classes_of(t, len(scores), self.output_size)
+        return count_correct(scores, labels) / len(scores)
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradients of the training loss by backpropagation.
@@ -537,16 +531,13 @@ class MultiLayerNetExtend:
         >>> history.loss[-1] < 0.5 * history.loss[0]
         True
         """
-        return fit(
-            self,
-            x,
-            t,
-            epochs,
-            batch_size,
-            optimizer,
-            validation,
-            callbacks,
-            verbose,
+        settings = FitSettings.from_arguments(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation=validation,
+            callbacks=callbacks,
+            verbose=verbose,
             schedule=schedule,
             clip_value=clip_value,
             clip_norm=clip_norm,
@@ -555,6 +546,7 @@ class MultiLayerNetExtend:
             seed=seed,
             resume=resume,
         )
+        return fit(self, x, t, settings)
 
     def save(self, path: Path_) -> None:
         """Write the network to a file, from which :func:`fastnn.load` makes it again.

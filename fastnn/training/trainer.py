@@ -170,7 +170,7 @@ class Trainer:
         return self._runner
 
     def _new_runner(self) -> Runner:
-        route = choose(
+        executor = choose(
             self.network,
             self.optimizer,
             self.x_train,
@@ -178,13 +178,13 @@ class Trainer:
             self.batch_size,
             StepSettings(),
         )
-        self.route, self.reason = route.name, route.reason
+        self.route, self.reason = executor.name, executor.reason
         data = {"x_train": self.x_train, "t_train": self.t_train}
         return Runner(
-            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
+            executor, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
         )
 
-    def _record(self, losses: Float64s, hits: Int64s) -> None:
+    def _record(self, losses: Float64s, correct: Int64s) -> None:
         self.train_loss_list += losses.tolist()
         self.current_iter += losses.size
 
@@ -202,9 +202,9 @@ class Trainer:
         if self.current_iter == self.max_iter:
             return
         size = self.batch_size
-        route = self._current_runner().route
+        executor = self._current_runner().executor
         total, done = self.max_iter * size, self.current_iter * size
-        with samples_bar(route, total, done, self.verbose) as progress:
+        with samples_bar(executor, total, done, self.verbose) as progress:
 
             def after(samples: int) -> None:
                 progress.advance(samples, self._facts)
