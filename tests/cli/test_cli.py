@@ -243,7 +243,7 @@ for dtype in ("float32", "float64"):
 # of them once more, into a folder of its own, would take minutes.
 WARMED = """
 from fastnn import _warmup
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 
 used = set()
 load = cache._KernelCache.load_overload

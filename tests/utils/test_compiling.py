@@ -269,7 +269,7 @@ def test_the_clock_runs_while_another_thread_compiles(now):
 # What a process compiles or, as here, finds on disk: the order is the same.
 PREPARED = """
 from fastnn import MultiLayerNetExtend
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 from fastnn.program import Program
 
 seen, during, load, run = [], [], cache._KernelCache.load_overload, Program.run
