@@ -73,18 +73,19 @@ def _width(widest, columns, lanes):
 def _multiply_tile(a, b, lists, k, bias, c, i0, i, j, rows, width, flags):
     """Compute a tile of C, of at most so many rows; return how many it has.
 
-    The arguments are those of :func:`_multiply_block`; i and j are the tile's place.
+    The arguments are those of :func:`_multiply_block`, but b is the tile's first element of B and
+    the step to the next row; i and j are the tile's place. To find that element here, for each
+    tile, took 5 % more of 256 x 512 x 512: it takes two divisions.
     """
     size, height = c.itemsize, _HEIGHT[min(rows, ROWS)]
     numbers, length = 0, k
     if lists != 0 and height == ROWS:
         numbers = lists + i // ROWS * list_bytes(_block_k(size))
         length = listed(k, numbers)
-    columns = tile_columns(c)
     tile(
         length, numbers,
         a[0] + i // ROWS * a[3] + i % ROWS * a[1], a[1], a[2],
-        b[0] + j // columns * b[2] + j % columns * size, b[1],
+        b[0], b[1],
         c.ctypes.data + (i0 + i) * c.strides[0] + j * size, c.strides[0],
         c.shape[1] - j,
         bias + j * size if bias != 0 else 0,
@@ -117,7 +118,8 @@ def _multiply_block(a, b, lists, k, bias, c, i0, rows, left, right, few, flags):
     flags : int
         Of a tile.
     """
-    lanes = tile_columns(c) // VECTORS
+    columns, size = tile_columns(c), c.itemsize
+    lanes = columns // VECTORS
     above = 0
     while above < rows:
         below = above + _HEIGHT[rows - above] if few else rows
@@ -125,9 +127,10 @@ def _multiply_block(a, b, lists, k, bias, c, i0, rows, left, right, few, flags):
         j = left
         while j < right:
             width = _width(widest, right - j, lanes)
+            b_tile = b[0] + j // columns * b[2] + j % columns * size, b[1]
             i = above
             while i < below:
-                i += _multiply_tile(a, b, lists, k, bias, c, i0, i, j, below - i, width, flags)
+                i += _multiply_tile(a, b_tile, lists, k, bias, c, i0, i, j, below - i, width, flags)
             j += width * lanes // 2
         above = below
 
