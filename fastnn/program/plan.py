@@ -17,9 +17,11 @@ import numpy as np
 from fastnn import layers
 from fastnn._utils.types import Array
 from fastnn.kernels.gemm.microkernel import RELU, ROWS
-from fastnn.kernels.gemm.multiply import packs_b, scratch_size
+from fastnn.kernels.gemm.multiply import scratch_size
+from fastnn.kernels.gemm.packing import packs_b
 from fastnn.kernels.program import tables
 from fastnn.kernels.random.philox import WORDS
+from fastnn.kernels.tuning import COMMON
 from fastnn.layers.parameters import parameters_of
 from fastnn.program.executor import Unsupported
 from fastnn.program.memory import Workspace
@@ -33,10 +35,10 @@ _AFFINE = (layers.Affine, layers.AffineRelu)
 _NORMS = (layers.BatchNormalization, layers.BatchNormRelu)
 KNOWN = (*_ACTIVATIONS, *_AFFINE, *_NORMS, layers.Dropout)
 
-SLOTS = 16
+SLOTS = COMMON.program_slots
 
 # Bytes that the rows of a block may take in the second-level cache.
-_BLOCK_BYTES = 192 << 10
+_BLOCK_BYTES = COMMON.program_block_bytes
 _BLOCK_ROWS = math.lcm(tables.UNIT, ROWS) * 2
 
 
@@ -228,7 +230,7 @@ class Plan:
         if self.slots:
             self.flops += 2 * self.sizes.batch * W.size
             self.add(tables.WEIGHT_GRADIENT, source=x, target=d, other=d, of=name)
-        elif packs_b(W.shape[0], self.sizes.batch, W.shape[1]):
+        elif packs_b(W.shape[0], self.sizes.batch, W.shape[1], W.itemsize):
             self.add(tables.PACK_ROWS, source=d, of=name)
         if not input_gradient:
             return d
@@ -255,13 +257,13 @@ class Plan:
     def scratch_size(self) -> int:
         """Return how many elements each thread packs into."""
         sizes = [WORDS]
-        n = self.sizes.batch
+        n, itemsize = self.sizes.batch, self.sizes.real.itemsize
         for name, layer in self.layers:
             if type(layer) in _AFFINE:
                 d, h = layer.W.shape
-                sizes += [scratch_size(n, d, h), scratch_size(d, n, h)]
+                sizes += [scratch_size(n, d, h, itemsize), scratch_size(d, n, h, itemsize)]
                 if name in self.transposed:
-                    sizes.append(scratch_size(n, h, d))
+                    sizes.append(scratch_size(n, h, d, itemsize))
         return int(max(sizes))
 
 
