@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
+from fastnn.layers.sizes import Shape
+from fastnn.ops._windows import places, window
 
 
 class MaxPool:
@@ -40,6 +42,13 @@ class MaxPool:
         self.stride = stride
         self.argmax: NDArray[np.int32] | None = None
         self._shape: tuple[int, ...] = ()
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for an image of a shape; raise if it does not fit."""
+        if len(shape) != 3:
+            raise ValueError(f"expected images of shape (C, H, W), got shape {shape}")
+        height, width, stride = window(self.pool_h, self.pool_w, self.stride)
+        return (shape[0], *places("input", (1, *shape), height, width, stride))
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return the largest elements, shape (N, C, OH, OW)."""
