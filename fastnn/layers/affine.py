@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils.types import Array, Mask
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class Affine:
@@ -99,3 +102,25 @@ class AffineRelu(Affine):
                 dout, after_forward(self, self.x), self.W, y, input_gradient=self.input_gradient
             )
         )
+
+
+_AFFINE = Record(
+    Affine,
+    "affine",
+    parameters=("W", "b"),
+    decayed=("W",),
+    kept=("x", "original_x_shape"),
+    smooth=True,
+)
+register(_AFFINE)
+register(
+    replace(
+        _AFFINE,
+        kind=AffineRelu,
+        label="affine + ReLU",
+        kept=(*_AFFINE.kept, "_y"),
+        activation="relu",
+        can_die=True,
+        smooth=False,
+    )
+)

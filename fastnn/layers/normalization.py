@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class BatchNormalization:
@@ -135,3 +137,27 @@ class BatchNormRelu(BatchNormalization):
         y: Array = after_forward(self, self._y)
         dout, x, gamma, mean, rstd = given
         return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
+
+
+_NORM = Record(
+    BatchNormalization,
+    "batch normalisation",
+    parameters=("gamma", "beta"),
+    settings=("momentum", "eps"),
+    statistics=("running_mean", "running_var"),
+    kept=("_saved",),
+    left=("input_shape", "batch_size"),
+    smooth=True,
+)
+register(_NORM)
+register(
+    replace(
+        _NORM,
+        kind=BatchNormRelu,
+        label="batch normalisation + ReLU",
+        kept=(*_NORM.kept, "_y"),
+        activation="relu",
+        can_die=True,
+        smooth=False,
+    )
+)
