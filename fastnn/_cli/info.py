@@ -16,6 +16,7 @@ from fastnn import config
 from fastnn._utils import distribution as _distribution
 from fastnn.kernels.codegen import cache, simd
 from fastnn.kernels.threading import cpus, threads
+from fastnn.ops import _updates as updates
 
 PACKAGES = ("numpy", "numba", "llvmlite")
 PEERS = ("torch", "jax", "optax", "scikit-learn")
@@ -73,6 +74,10 @@ def info() -> dict[str, Any]:
         "vector_bits": simd.vector_bits(),
         "threads": {"current": threads.get_num_threads(), "available": cpus.available()},
         "backend": config.get_backend(),
+        "optimizers": {
+            "backend": "numpy" if updates.unreadable() else config.get_backend(),
+            "reason": updates.unreadable(),
+        },
         "cache": {
             "folder": str(folder),
             "files": files,
@@ -96,7 +101,7 @@ def info() -> dict[str, Any]:
 def lines(facts: dict[str, Any]) -> list[str]:
     """Return the facts as aligned text."""
     cpu, stored, running = facts["cpu"], facts["cache"], facts["threads"]
-    installed = facts["installation"]
+    installed, updated = facts["installation"], facts["optimizers"]
     rows = {
         "platform": facts["platform"],
         "CPU": f"{cpu['name']} ({cpu['llvm_name']}), {cpu['count']} logical",
@@ -104,6 +109,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "vector width": f"{facts['vector_bits']} bits",
         "threads": f"{running['current']} of {running['available']}",
         "backend": facts["backend"],
+        "optimizers": updated["backend"] + (updated["reason"] and f": {updated['reason']}"),
         "installed in": installed["folder"],
         "mixed with": ", ".join(installed["mixed_with"]) or "nothing",
         "changed files": ", ".join(installed["changed_files"]) or "none",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
+
+from fastnn._utils.warnings import warn
 
 NAME = "fastnn-kernels"  # `fastnn` on the package index is another project
 
@@ -64,10 +65,9 @@ def changed() -> list[str]:
 def warn_of_others(package: str) -> None:
     """Warn, on behalf of the module that imports this package, if there are :func:`others`."""
     if found := others(package):
-        warnings.warn(
+        warn(
             f"{found[0]} is of another project, or of {NAME} before it was called so: files of "
             f"both are mixed. To have this one: pip uninstall fastnn {NAME}, then install {NAME} "
             "again",
             RuntimeWarning,
-            stacklevel=3,
         )

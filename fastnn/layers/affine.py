@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 from fastnn.layers.sizes import (
     Init,
     Shape,
@@ -176,3 +178,26 @@ class AffineRelu(Affine):
                 dout, after_forward(self, self.x), self.W, y, input_gradient=self.input_gradient
             )
         )
+
+
+_AFFINE = Record(
+    Affine,
+    "affine",
+    parameters=("W", "b"),
+    decayed=("W",),
+    kept=("x", "original_x_shape"),
+    smooth=True,
+)
+register(_AFFINE)
+register(
+    replace(
+        _AFFINE,
+        kind=AffineRelu,
+        label="affine + ReLU",
+        kept=(*_AFFINE.kept, "_y"),
+        activation="relu",
+        initial="he",
+        can_die=True,
+        smooth=False,
+    )
+)

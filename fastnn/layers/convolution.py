@@ -12,6 +12,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 from fastnn.layers.sizes import (
     Init,
     Shape,
@@ -153,3 +154,16 @@ def _window(given: Any) -> tuple[int, int]:
             f"{numbers.brief(given)}"
         )
     return size("b", pair[0]), size("b", pair[1])
+
+
+register(
+    Record(
+        Convolution,
+        "convolution",
+        parameters=("W", "b"),
+        decayed=("W",),
+        form=("stride", "pad"),
+        kept=("x",),
+        smooth=True,
+    )
+)

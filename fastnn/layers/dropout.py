@@ -11,6 +11,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class Dropout:
@@ -74,3 +75,16 @@ class Dropout:
         """Return dout for the kept elements (scaled in the inverted form), else 0."""
         mask = after_forward(self, self.mask)
         return ops.dropout_backward(dout, mask, self.dropout_ratio, inverted=self.inverted)
+
+
+register(
+    Record(
+        Dropout,
+        "dropout",
+        settings=("dropout_ratio", "inverted"),
+        draws=("seed", "step"),
+        kept=("mask",),
+        left=("step",),
+        smooth=True,
+    )
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
 
 
@@ -176,3 +178,29 @@ class BatchNormRelu(BatchNormalization):
         y: Array = after_forward(self, self._y)
         dout, x, gamma, mean, rstd = given
         return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
+
+
+_NORM = Record(
+    BatchNormalization,
+    "batch normalisation",
+    parameters=("gamma", "beta"),
+    settings=("momentum", "eps"),
+    form=("per_pixel",),
+    statistics=("running_mean", "running_var"),
+    kept=("_saved",),
+    left=("input_shape", "batch_size"),
+    smooth=True,
+)
+register(_NORM)
+register(
+    replace(
+        _NORM,
+        kind=BatchNormRelu,
+        label="batch normalisation + ReLU",
+        kept=(*_NORM.kept, "_y"),
+        activation="relu",
+        initial="he",
+        can_die=True,
+        smooth=False,
+    )
+)

@@ -72,6 +72,6 @@ def initial_weights(init: Init, shape: Shape, rng: np.random.Generator, dtype: A
 def without_sizes(layer: Any, method: str) -> RuntimeError:
     """Return the error of a layer that is used before it is built."""
     return RuntimeError(
-        f"{type(layer).__name__}.{method}: expected a layer whose sizes are known, got one that has "
-        "not been built: put it into a Network, or call build(shape) with the shape of a sample"
+        f"{type(layer).__name__}.{method}: expected a layer whose sizes are known, got one that "
+        "has not been built: put it into a Network, or call build(shape) with the shape of a sample"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
-from fastnn.kernels.updates.tables import tabulate
+from fastnn._utils.warnings import warn
+from fastnn.kernels.updates import tables
 from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
 from fastnn.ops._dispatch import compiled, run_kernel, run_twin
 
@@ -141,13 +143,33 @@ def update_each(
 def _at_once(rule: str, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any, ...]) -> bool:
     """Update all parameters by one call of the kernel, if the arrays are as it takes them.
 
-    `arrays` and `kinds` are as in :func:`tabulate`. Returns whether it was done.
+    `arrays` and `kinds` are as in :func:`tables.tabulate`. Returns whether it was done.
     """
-    if not arrays or not compiled() or (tabulated := tabulate(arrays, kinds)) is None:
+    if not arrays or not compiled():
+        return False
+    if (tabulated := tables.tabulate(arrays, kinds)) is None:
+        if not tables.is_readable():
+            _warn_once()
         return False
     table, like, total = tabulated
     run_kernel(rule, _WORK[rule] * total, (table, like, *settings))
     return True
+
+
+def unreadable() -> str:
+    """Return why updates run on NumPy even where kernels are compiled; "" if they do not."""
+    if tables.is_readable():
+        return ""
+    return f"NumPy {np.__version__} keeps arrays in memory in another way than fastnn reads them"
+
+
+@functools.cache
+def _warn_once() -> None:
+    warn(
+        f"optimizers run on NumPy, which is slower: {unreadable()}; the training programs of fit "
+        "and Trainer stay compiled",
+        RuntimeWarning,
+    )
 
 
 class _Update(NamedTuple):

@@ -15,6 +15,7 @@ from fastnn._messages.bars import Progress
 from fastnn._utils import distribution as _distribution
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
+from fastnn._utils.warnings import warn
 from fastnn.search._ranges import Range, checked
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._trial import Trial
@@ -167,7 +168,7 @@ def search(
 
 def _warn(result: SearchResult) -> None:
     for border in result.border:
-        warnings.warn(str(border), BorderWarning, stacklevel=3)
+        warn(str(border), BorderWarning)
 
 
 def _checked_stage(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from fastnn._utils.types import Float64s
+from fastnn._utils.warnings import warn
 from fastnn.training.schedules import Schedule
 
 _OF_ONE_STEP = "np.vectorize(function, otypes=[float]) makes one of a function of a single step"
@@ -24,11 +23,10 @@ def warn_of_rest(schedule: Schedule, begin: int, end: int) -> None:
     steps = np.unique(np.linspace(begin, end - 1, _LOOKS).astype(np.int64))
     rest = np.flatnonzero(np.asarray(schedule(steps)) <= _REST) if begin < end else steps[:0]
     if 2 * rest.size > steps.size:
-        warnings.warn(
+        warn(
             "schedule: expected factors that let the network learn, got 0, or as good as 0, from "
             f"about step {steps[rest[0]]} of {end} on; lengths are steps unless given as epochs=",
             RuntimeWarning,
-            stacklevel=5,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, SupportsFloat, SupportsIndex
@@ -16,6 +15,7 @@ from fastnn._messages import compiling
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s, Int64s, Samples
+from fastnn._utils.warnings import warn
 from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
 from fastnn.program.executor import Route, StepSettings
@@ -151,7 +151,7 @@ def _run(
             },
         )
 
-    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, 7, data)
+    runner = Runner(route, optimizer, history.batch_size, history.steps_per_epoch, record, data)
     done = min(len(history.step_losses) * history.batch_size, epochs * history.samples)
     # A step on all samples takes them as they stand: their order changes rounding errors alone.
     whole, told = history.steps_per_epoch == 1, False
@@ -189,10 +189,9 @@ def _warn_of_validation(loss: float, held_out: Pair, epoch: int) -> None:
     for name, array in zip("xt", held_out, strict=True):
         where = not_finite(f"validation {name}", array)
         if where:
-            warnings.warn(
+            warn(
                 f"the validation loss became {loss} in epoch {epoch}; there is {where}",
                 RuntimeWarning,
-                stacklevel=5,
             )
             return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from fastnn._messages import compiling
 from fastnn._utils import interrupts
 from fastnn._utils.types import Float64s, Int64s, Samples
+from fastnn._utils.warnings import warn
 from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Route
 from fastnn.training.data import not_finite
@@ -33,8 +33,6 @@ class Runner:
     batch_size, steps_per_epoch : int
     record : function of (losses, hits)
         Called after each stretch, also one that an exception ended, with what its steps gave.
-    stacklevel : int
-        Of warnings, so that they point to the user's line.
     data : dict of str to ndarray
         Samples and targets, by what a warning calls them.
     """
@@ -46,7 +44,6 @@ class Runner:
         batch_size: int,
         steps_per_epoch: int,
         record: Callable[[Float64s, Int64s], None],
-        stacklevel: int,
         data: dict[str, Samples],
     ) -> None:
         self.route = route
@@ -56,7 +53,6 @@ class Runner:
         self._batch_size = batch_size
         self._steps_per_epoch = steps_per_epoch
         self._record = record
-        self._stacklevel = stacklevel
         self._length = 1
         self._diverged = False
 
@@ -115,11 +111,10 @@ class Runner:
             return
         self._diverged = True
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        warnings.warn(
+        warn(
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
             f"step {first + i + 1}; {self._cause(i, first + i, rates[i], batch)}",
             RuntimeWarning,
-            stacklevel=self._stacklevel,
         )
 
     def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> str:

@@ -180,7 +180,7 @@ class Trainer:
         self.route, self.reason = route.name, route.reason
         data = {"x_train": self.x_train, "t_train": self.t_train}
         return Runner(
-            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, 5, data
+            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
         )
 
     def _record(self, losses: Float64s, hits: Int64s) -> None:

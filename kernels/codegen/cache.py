@@ -18,7 +18,6 @@ import importlib.metadata
 import os
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from pickle import loads
 from typing import Any
@@ -30,6 +29,7 @@ from numba.core.compiler import CompileResult
 from numba.core.errors import NumbaWarning
 
 from fastnn._utils.paths import cache_dir
+from fastnn._utils.warnings import warn
 from fastnn.kernels.codegen.simd import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
@@ -65,11 +65,10 @@ def keeps() -> bool:
 
 @functools.cache
 def _warn_once(reason: str) -> None:
-    warnings.warn(
+    warn(
         f"compiled kernels are not kept on disk, so each process compiles its own: {reason}; "
         "set FASTNN_CACHE_DIR to a folder that can be written",
         RuntimeWarning,
-        stacklevel=2,
     )
 
 
@@ -140,7 +139,7 @@ class _KernelCache(_Cache):
         if not self._enabled:
             return
         if data.library.has_dynamic_globals or any(not x.can_cache for x in data.lifted):
-            warnings.warn(f"cannot cache kernel {self._name}", NumbaWarning, stacklevel=2)
+            warn(f"cannot cache kernel {self._name}", NumbaWarning)
             return
         payload = serialize.dumps(data._reduce())
         path = self._path(sig, data.codegen)

@@ -1,6 +1,6 @@
 """A training program: many steps of mini-batch training in one call.
 
-What is to be done stands in tables (:mod:`fastnn.kernels.program.run.tables`), so that nothing is
+What is to be done stands in tables (:mod:`fastnn.kernels.program.tables`), so that nothing is
 compiled for a network. A step of training goes through the segments, each the work of all threads
 on rows of the batch, and then through the updates of all parameters. Between them threads wait
 for each other, and nowhere else.

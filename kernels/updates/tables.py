@@ -192,6 +192,11 @@ _REALS: dict[Any, tuple[Any, tuple[int, int, int]]] = {
 _NONE = (None, ())
 
 
+def is_readable() -> bool:
+    """Say whether compiled code can look into the arrays of this NumPy."""
+    return bool(_REALS)
+
+
 def tabulate(arrays: tuple[Any, ...], kinds: int) -> tuple[Any, Any, int] | None:
     """Return a table of arrays, if they are as kernels take them.
 

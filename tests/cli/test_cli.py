@@ -8,11 +8,14 @@ import subprocess
 import sys
 import sysconfig
 
+import numpy as np
 import pytest
 
 import fastnn
+from fastnn._cli import info as _info
 from fastnn._cli import warmup as _warmup
 from fastnn.kernels.codegen import cache
+from fastnn.kernels.updates import tables
 
 
 def run(*arguments, **variables):
@@ -104,11 +107,22 @@ def test_info(tmp_path):
     rows = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert rows["vector"] == "width       128 bits"
     assert rows["threads"].startswith("1 of ")
+    assert rows["optimizers"] == "numba"
     assert str(tmp_path) in rows["cache"]
     assert rows["fastnn"] == fastnn.__version__
     starts = {len(line) - len(line[19:].lstrip()) for line in done.stdout.splitlines()}
     assert starts == {19}, "not aligned"
     assert not list(tmp_path.iterdir())
+
+
+def test_info_says_that_arrays_cannot_be_read(monkeypatch):
+    monkeypatch.setattr(tables, "_REALS", {})
+    facts = _info.info()
+    reason = f"NumPy {np.__version__} keeps arrays in memory in another way than fastnn reads them"
+    assert facts["backend"] == "numba"
+    assert facts["optimizers"] == {"backend": "numpy", "reason": reason}
+    (line,) = (line for line in _info.lines(facts) if line.startswith("optimizers"))
+    assert line.split(None, 1)[1] == f"numpy: {reason}"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -143,6 +157,7 @@ def test_info_as_json(tmp_path):
         "bytes_of_other_versions": 3,
     }
     assert facts["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts["optimizers"] == {"backend": "numba", "reason": ""}
     assert 1 <= facts["threads"]["current"] <= facts["threads"]["available"]
 
 

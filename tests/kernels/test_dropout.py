@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastnn import kernels, ops
-from fastnn.reference.dropout import _philox
+from fastnn.reference.dropout import philox
 
 # Known answers of Philox4x32-10 from the authors' Random123 library (kat_vectors):
 # counter (4 words), key (2 words), result (4 words).
@@ -26,7 +26,7 @@ def words(text):
 def test_known_answers(counter, key, result):
     c, k = words(counter), words(key)
     block = np.array([c[0] | c[1] << 32], np.uint64)
-    got = _philox(block, c[2] | c[3] << 32, k[0] | k[1] << 32)
+    got = philox(block, c[2] | c[3] << 32, k[0] | k[1] << 32)
     assert got.tolist() == [words(result)]
 
 

@@ -19,7 +19,7 @@ from states import expect_same
 
 from fastnn import MultiLayerNetExtend, get_num_threads, ops, optimizers, set_num_threads
 from fastnn import program as program_module
-from fastnn.kernels.program import FIRST
+from fastnn.kernels.program.run import FIRST
 from fastnn.kernels.threading import threads
 from fastnn.layers import Dropout
 from fastnn.program import Program
