@@ -118,7 +118,7 @@ def activations(network: Any, x: ArrayLike) -> dict[str, Array]:
 
     Parameters
     ----------
-    network : MultiLayerNetExtend, or another with `layers`
+    network : Network, or another with `layers`
         ReLU, sigmoid and tanh layers are known, the book's too.
     x : array_like, shape (N, D) or (N, ...)
 
@@ -153,7 +153,7 @@ def activation_gradients(network: Any, x: ArrayLike, t: ArrayLike) -> dict[str, 
 
     Parameters
     ----------
-    network : MultiLayerNetExtend, or another with `layers` and `last_layer`
+    network : Network, or another with `layers` and `last_layer`
     x : array_like, shape (N, D) or (N, ...)
     t : array_like, shape (N,) or (N, C)
         Labels or targets.

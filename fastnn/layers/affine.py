@@ -72,6 +72,10 @@ class Affine:
         self.db: Array | None = None
         self.input_gradient = True
 
+    def __repr__(self) -> str:
+        """Return what it is: kind and units."""
+        return f"{type(self).__name__}({self._units if self.W is None else np.shape(self.W)[-1]})"
+
     def build(
         self,
         shape: Shape,
@@ -103,7 +107,7 @@ class Affine:
             sizes = math.prod(shape), self._units
             self.W = initial_weights(rule, sizes, np.random.default_rng(rng), dtype)
             self.b = np.zeros(self._units, dtype)
-            vars(self).pop("_init")  # a function that pickle may not take
+            del self._units, self._init  # which may be a function that pickle does not take
         return after
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -82,6 +82,14 @@ class Convolution:
         self.db: Array | None = None
         self.input_gradient = True
 
+    def __repr__(self) -> str:
+        """Return what it is: kind, filters, their size, stride and padding."""
+        filters, window = self._filters, self._window
+        if self.W is not None:
+            filters, _, *window = np.shape(self.W)
+        size = window[0] if window[0] == window[1] else tuple(window)
+        return f"{type(self).__name__}({filters}, {size}, stride={self.stride}, pad={self.pad})"
+
     def build(
         self,
         shape: Shape,
@@ -113,7 +121,7 @@ class Convolution:
             sizes = self._filters, shape[0], *self._window
             self.W = initial_weights(rule, sizes, np.random.default_rng(rng), dtype)
             self.b = np.zeros(self._filters, dtype)
-            vars(self).pop("_init")  # a function that pickle may not take
+            del self._filters, self._window, self._init  # a function that pickle may not take
         return after
 
     def output_shape(self, shape: Shape) -> Shape:

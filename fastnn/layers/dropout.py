@@ -55,6 +55,11 @@ class Dropout:
         self.step = 0
         self.mask: Mask | None = None
 
+    def __repr__(self) -> str:
+        """Return what it is: kind and ratio."""
+        form = ", inverted=True" if self.inverted else ""
+        return f"{type(self).__name__}({self.dropout_ratio:g}{form})"
+
     def reseed(self, rng: np.random.Generator) -> None:
         """Draw the seed from a generator, unless it was given or masks have been drawn by it."""
         if not self._seeded and self.step == 0:

@@ -73,6 +73,10 @@ class BatchNormalization:
         self.dbeta: Array | None = None
         self._saved: tuple[Array, Array, Array] | None = None
 
+    def __repr__(self) -> str:
+        """Return what it is: its kind."""
+        return f"{type(self).__name__}({'per_pixel=True' if self.per_pixel else ''})"
+
     def build(
         self, shape: Shape, rng: object = None, dtype: DTypeLike = np.float32, init: object = None
     ) -> Shape:

@@ -44,6 +44,11 @@ class MaxPool:
         self.argmax: NDArray[np.int32] | None = None
         self._shape: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return what it is: kind, size of windows, stride."""
+        stride = "" if self.stride is None else f", stride={self.stride}"
+        return f"{type(self).__name__}({self.pool_h}, {self.pool_w}{stride})"
+
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of the output for an image of a shape; raise if it does not fit."""
         if len(shape) != 3:

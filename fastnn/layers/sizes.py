@@ -13,6 +13,7 @@ import numpy as np
 from fastnn import initializers
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
+from fastnn.layers.record import nearest_record
 
 Shape = tuple[int, ...]
 Init = str | SupportsFloat | Callable[..., Any]
@@ -75,3 +76,14 @@ def without_sizes(layer: Any, method: str) -> RuntimeError:
         f"{type(layer).__name__}.{method}: expected a layer whose sizes are known, got one that "
         "has not been built: put it into a Network, or call build(shape) with the shape of a sample"
     )
+
+
+def is_built(layer: Any) -> bool:
+    """Say whether a layer has all arrays that it is to have.
+
+    One of the user's own has a method `build`, and no `params` before that is called.
+    """
+    record = nearest_record(layer)
+    if record is not None:
+        return all(getattr(layer, name) is not None for name in record.parameters)
+    return getattr(layer, "params", None) is not None or not callable(getattr(layer, "build", None))

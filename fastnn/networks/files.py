@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastnn._utils import archive
 from fastnn._utils.archive import Path_
 from fastnn.networks import saved
-from fastnn.networks.builders import MultiLayerNet, TwoLayerNet
-from fastnn.networks.network import LOSSES, MultiLayerNetExtend
+from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+from fastnn.networks.building import LOSSES
 
 __all__ = ["load"]
 
