@@ -153,7 +153,7 @@ def distill(
     True
     """
     members = members_of(teacher)
-    expect_alike("student", expect_network("student", student), "the teacher", members[0])
+    expect_alike("student", expect_network("student", student, x), "the teacher", members[0])
     if alpha is None:
         alpha = 1.0 if t is None else 0.9
     loss = DistillationLoss(temperature, alpha)

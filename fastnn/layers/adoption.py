@@ -198,9 +198,14 @@ def is_ours(network: Any) -> bool:
     return not isinstance(network, type) and isinstance(getattr(network, "_adopted", None), Adopted)
 
 
-def refresh(network: Any) -> None:
-    """Call :func:`adopt` for one of our networks; those of other classes are left alone."""
+def refresh(network: Any, x: Any = None) -> None:
+    """Call :func:`adopt` for one of our networks; those of other classes are left alone.
+
+    One without sizes takes those of samples `x`, where there are any.
+    """
     if is_ours(network):
+        if x is not None:
+            network._take_size(x)
         adopt(network)
 
 

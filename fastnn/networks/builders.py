@@ -86,6 +86,18 @@ class MultiLayerNetExtend(Network):
     True
     """
 
+    _SETTINGS = (
+        "input_size",
+        "hidden_size_list",
+        "output_size",
+        "activation",
+        "weight_decay_lambda",
+        "use_dropout",
+        "dropout_ration",
+        "use_batchnorm",
+        "input_scale",
+    )
+
     def __init__(
         self,
         input_size: int,

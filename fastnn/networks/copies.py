@@ -8,17 +8,17 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn.layers.adoption import adopt
+from fastnn.layers.adoption import refresh
 from fastnn.layers.record import nearest_record
 from fastnn.layers.state import forget, layer_state, set_layer_state, statistics_of
 from fastnn.networks import Network
 
 
-def expect_network(name: str, value: Any) -> Network:
-    """Return the value; raise TypeError if it is no network."""
+def expect_network(name: str, value: Any, x: ArrayLike | None = None) -> Network:
+    """Return the value, with the sizes of samples if it has none; TypeError if it is no network."""
     if not isinstance(value, Network):
         raise TypeError(f"{name}: expected a network of fastnn.networks, got {value!r}")
-    adopt(value)
+    refresh(value, x)
     return value
 
 

@@ -148,6 +148,9 @@ class Network:
     (2, 3)
     """
 
+    # What a file has of the network's own attributes.
+    _SETTINGS: tuple[str, ...] = "input_size", "output_size", "weight_decay_lambda", "input_scale"
+
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
 
     layers: OrderedDict[str, Any]
@@ -224,6 +227,11 @@ class Network:
         if last is not None:
             self.output_size = last[0] if len(last) == 1 else last
 
+    def _take_size(self, x: ArrayLike) -> None:
+        """Take sizes from samples where there are none yet."""
+        with self._sized(x):
+            pass
+
     @contextmanager
     def _sized(self, x: ArrayLike) -> Iterator[None]:
         """Take sizes from samples; undo that if there is an error before training begins."""
@@ -237,10 +245,19 @@ class Network:
                 f"input_size yet, got {shape}"
             )
         flat = building.flattens(self.layers.values())
+        with self._sized_as(math.prod(shape[1:]) if flat else shape[1:]):
+            yield
+
+    @contextmanager
+    def _sized_as(self, size: Any) -> Iterator[None]:
+        """Take a size where there is none yet; undo that after an error before training begins."""
+        if self.input_size is not None or size is None:
+            yield
+            return
         before, params, history = dict(vars(self)), dict(self.params), self.history
         with building.undone(self.layers, self._rng, lambda: self.history is history):
             try:
-                self.input_size = _size("x", math.prod(shape[1:]) if flat else shape[1:])
+                self.input_size = _size("input_size", size)
                 self._build()
                 self._begin()
                 yield
@@ -280,7 +297,8 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         relink(self, self.__dict__.pop("_places", []))
-        with suppress(TypeError, ValueError):  # which come again when the network is used
+        # Errors come again when the network is used; that there are no sizes yet is none.
+        with suppress(TypeError, ValueError, RuntimeError):
             self._join()
 
     def _has_own(self, method: str) -> bool:
