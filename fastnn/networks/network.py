@@ -137,13 +137,13 @@ class Network:
     ...     [Affine(8), BatchNormalization(), Relu(), Dropout(0.2), Affine(3)], input_size=4, seed=0
     ... )
     >>> print(net.summary())
-    layer                kind                  output   parameters
-    Affine1              Affine(8)             (N, 8)           40
-    BatchNormalization1  BatchNormalization()  (N, 8)           16
-    Relu1                Relu()                (N, 8)            0
-    Dropout1             Dropout(0.2)          (N, 8)            0
-    Affine2              Affine(3)             (N, 3)           27
-    total                                                       83
+    layer                kind                  output  parameters
+    Affine1              Affine(8)             (N, 8)          40
+    BatchNormalization1  BatchNormalization()  (N, 8)          16
+    Relu1                Relu()                (N, 8)           0
+    Dropout1             Dropout(0.2)          (N, 8)           0
+    Affine2              Affine(3)             (N, 3)          27
+    total                                                      83
     >>> net.predict(np.ones((2, 4))).shape
     (2, 3)
     """
