@@ -9,14 +9,12 @@ from numpy.typing import ArrayLike
 
 from fastnn import layers
 from fastnn._utils.types import Array
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 
 _TILE = 2**20  # numbers
 
 
-def expect_alike(
-    name: str, network: MultiLayerNetExtend, other: str, first: MultiLayerNetExtend
-) -> None:
+def expect_alike(name: str, network: Network, other: str, first: Network) -> None:
     """Raise ValueError unless two networks take the same samples and give the same outputs."""
     for attribute in ("input_size", "output_size", "input_scale"):
         ours, theirs = getattr(network, attribute), getattr(first, attribute)
@@ -29,9 +27,7 @@ def expect_alike(
         raise ValueError(f"{name}: expected the same kind of loss as that of {other}")
 
 
-def mean_of(
-    networks: Sequence[MultiLayerNetExtend], x: ArrayLike, function: Callable[[Array], Array]
-) -> Array:
+def mean_of(networks: Sequence[Network], x: ArrayLike, function: Callable[[Array], Array]) -> Array:
     """Return the mean over networks of a function of the rows of their scores.
 
     Beside the result there is one network's scores in memory, not those of all.

@@ -12,7 +12,7 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, mean_of
 from fastnn.ensembles.ensemble import Ensemble
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import labels
 from fastnn.training.data import samples
@@ -20,7 +20,7 @@ from fastnn.training.history import History
 
 
 def soft_targets(
-    teacher: MultiLayerNetExtend | Ensemble, x: ArrayLike, temperature: SupportsFloat = 1.0
+    teacher: Network | Ensemble, x: ArrayLike, temperature: SupportsFloat = 1.0
 ) -> Array:
     """Return probabilities at a temperature: softmax(z / T) of the scores z.
 
@@ -29,7 +29,7 @@ def soft_targets(
 
     Parameters
     ----------
-    teacher : MultiLayerNetExtend or Ensemble
+    teacher : Network or Ensemble
         An ensemble gives the mean of its members' softmax(z / T).
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
     temperature : float
@@ -133,8 +133,8 @@ class DistillationLoss(layers.SoftmaxWithLoss):
 
 
 def distill(
-    student: MultiLayerNetExtend,
-    teacher: MultiLayerNetExtend | Ensemble,
+    student: Network,
+    teacher: Network | Ensemble,
     x: ArrayLike,
     t: ArrayLike | None = None,
     *,
@@ -150,9 +150,9 @@ def distill(
 
     Parameters
     ----------
-    student : MultiLayerNetExtend
+    student : Network
         With softmax and cross-entropy, like the teacher; afterwards its loss is that again.
-    teacher : MultiLayerNetExtend or Ensemble
+    teacher : Network or Ensemble
         It stays as it is.
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
         They need no labels, and need not be those that the teacher was trained on.
@@ -164,7 +164,7 @@ def distill(
         Weight of the teacher's loss, in [0, 1]; the rest is that of labels. 0.9 by default, or 1
         without labels.
     **settings
-        Of :meth:`MultiLayerNetExtend.fit`: epochs, batch_size, optimizer and so on. Labels given
+        Of :meth:`Network.fit`: epochs, batch_size, optimizer and so on. Labels given
         as `validation` are compared by the ordinary loss; a share that is held out, by this one.
 
     Returns
@@ -193,7 +193,7 @@ def distill(
     True
     """
     members = _members_of(teacher)
-    expect_alike("student", expect_network("student", student), "the teacher", members[0])
+    expect_alike("student", expect_network("student", student, x), "the teacher", members[0])
     if alpha is None:
         alpha = 1.0 if t is None else 0.9
     loss = DistillationLoss(temperature, alpha)
@@ -210,10 +210,10 @@ def distill(
         student.last_layer = ordinary
 
 
-def _members_of(teacher: Any) -> list[MultiLayerNetExtend]:
+def _members_of(teacher: Any) -> list[Network]:
     """Return the networks of a teacher: of an ensemble, or the one that it is."""
     members = getattr(teacher, "networks", [teacher])
-    if not members or not all(isinstance(net, MultiLayerNetExtend) for net in members):
+    if not members or not all(isinstance(net, Network) for net in members):
         raise TypeError(f"teacher: expected a network or an Ensemble, got {teacher!r}")
     if not isinstance(members[0].last_layer, layers.SoftmaxWithLoss):
         raise ValueError("teacher: expected softmax and cross-entropy as the loss")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class _WithLoss:
@@ -68,3 +71,15 @@ class IdentityWithLoss(_WithLoss):
         self.x, self.t = x, t
         self.loss, self._dx = ops.mean_squared_error(x, t)
         return self.loss
+
+
+_LOSS = Record(
+    SoftmaxWithLoss,
+    "softmax with cross-entropy",
+    kept=("x", "t", "_dx"),
+    left=("loss",),
+    smooth=True,
+    is_loss=True,
+)
+register(_LOSS)
+register(replace(_LOSS, kind=IdentityWithLoss, label="squared error"))

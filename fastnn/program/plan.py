@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ _ACTIVATIONS = {
     layers.Tanh: (tables.TANH, tables.TANH_SLOPE),
 }
 _AFFINE = (layers.Affine, layers.AffineRelu)
+_WITH_RELU = (layers.Affine, layers.BatchNormalization)  # whose steps may end with it
 _NORMS = (layers.BatchNormalization, layers.BatchNormRelu)
 KNOWN = (*_ACTIVATIONS, *_AFFINE, *_NORMS, layers.Dropout)
 
@@ -116,6 +118,12 @@ class Plan:
         ):
             self.slots = min(SLOTS, units)
         self.local = not training or (self.slots > 0 and not self.norms)
+        # ReLUs that are part of the step before: the layers before and the ReLUs themselves.
+        self.before_relu, self.in_step = set[str](), set[str]()
+        for (before, layer), (name, following) in pairwise(found):
+            if not whole and type(layer) in _WITH_RELU and type(following) is layers.Relu:
+                self.before_relu.add(before)
+                self.in_step.add(name)
         self.segments = [Segment()]
         self.buffers: list[Buffer] = []
         self.gathered = gathered
@@ -152,7 +160,8 @@ class Plan:
             self.add(tables.GATHER, target=current)
         for name, layer in self.layers:
             self.inputs[name] = current
-            current = self._forward(name, layer, current)
+            if name not in self.in_step:
+                current = self._forward(name, layer, current)
             self.outputs[name] = current
         return current
 
@@ -175,16 +184,18 @@ class Plan:
             )  # fmt: skip
             return y
         if kind in _NORMS:
-            low = 0.0 if kind is layers.BatchNormRelu else -np.inf
+            relu = kind is layers.BatchNormRelu or name in self.before_relu
+            low = 0.0 if relu else -np.inf
             y = self.buffer(f"{name} output", x.columns)
-            y.needed = y.zeros = kind is layers.BatchNormRelu
+            y.needed = y.zeros = relu
             self.add(tables.MOMENTS, source=x, norm=name)
             self.end_segment(
                 tables.FINISH_MOMENTS, source=x, norm=name, momentum=layer.momentum, eps=layer.eps
             )
             self.add(tables.NORMALISE, source=x, target=y, norm=name, low=low)
             return y
-        return self.affine(name, layer.W, layer.b, kind is layers.AffineRelu, x)
+        relu = kind is layers.AffineRelu or name in self.before_relu
+        return self.affine(name, layer.W, layer.b, relu, x)
 
     def affine(self, name: str, W: Array, b: Array, relu: bool, x: Buffer) -> Buffer:
         """Add an affine layer."""

@@ -17,7 +17,7 @@ from fastnn.kernels.program import tables as kinds
 from fastnn.kernels.program.parts import addresses
 from fastnn.kernels.threading import threads
 from fastnn.kernels.tuning import COMMON
-from fastnn.layers.parameters import is_weight, parameters_of
+from fastnn.layers.parameters import is_decayed, parameters_of
 from fastnn.program.memory import Workspace
 from fastnn.program.plan import Buffer, Plan
 
@@ -220,7 +220,8 @@ class Tables:
         for name, layer in self.plan.layers:
             for attribute, array in parameters_of(layer).items():
                 key = parameters.keys[name, attribute]
-                record = {"kind": kinds.NORM, "penalised": is_weight(key, array), "d": 1, "h": 1}
+                penalised = is_decayed(key, layer, attribute, array)
+                record = {"kind": kinds.NORM, "penalised": penalised, "d": 1, "h": 1}
                 record["size"] = array.size
                 if attribute == "b":
                     record |= self._of_gradient(name, kinds.BIAS)

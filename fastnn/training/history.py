@@ -115,8 +115,8 @@ class History(TrainingLog):
     shuffle : bool
     clip_value, clip_norm, ema : float or None
     schedule : function or None
-        As :meth:`~fastnn.networks.MultiLayerNetExtend.fit` got them. Files and pickles hold
-        schedules of :mod:`fastnn.schedules` only.
+        As :meth:`~fastnn.networks.Network.fit` got them. Files and pickles hold schedules of
+        :mod:`fastnn.schedules` only.
     scheduled : bool
         Whether there is a schedule.
     state : ResumeState
