@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     )
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import load
-    from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+    from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, Network, TwoLayerNet
     from fastnn.trainer import Trainer
 
     __version__: str
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MultiLayerNet",
     "MultiLayerNetExtend",
+    "Network",
     "Trainer",
     "TwoLayerNet",
     "callbacks",
@@ -102,6 +103,7 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
     _HOMES = {
         "MultiLayerNet": "networks",
         "MultiLayerNetExtend": "networks",
+        "Network": "networks",
         "Trainer": "trainer",
         "TwoLayerNet": "networks",
         "get_num_threads": "config",

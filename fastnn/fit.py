@@ -1,7 +1,8 @@
-"""``network.fit``: the record that it keeps, and the type of its schedules."""
+"""``network.fit``: its settings, the record that it keeps, and the type of its schedules."""
 
 from fastnn.training.history import History
 from fastnn.training.loop import fit
 from fastnn.training.schedules import Schedule
+from fastnn.training.settings import FitSettings
 
-__all__ = ["History", "Schedule", "fit"]
+__all__ = ["FitSettings", "History", "Schedule", "fit"]

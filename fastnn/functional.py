@@ -12,6 +12,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.ops import relu, sigmoid
+from fastnn.ops._targets import labels
 
 __all__ = [
     "cross_entropy_error",
@@ -72,16 +73,12 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
     y, t = np.atleast_2d(y), np.asarray(t)
     if y.ndim != 2:
         raise ValueError(f"y: expected shape (C,) or (N, C), got {y.shape}")
-    rows = np.atleast_2d(t)
-    labels = rows.argmax(axis=1) if rows.shape == y.shape else t.reshape(-1)
     n, classes = y.shape
-    if n == 0 or labels.shape != (n,):
-        raise ValueError(f"t: expected labels for y of shape {y.shape}, got shape {t.shape}")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"t: expected labels of a whole-number dtype, got {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"t: expected labels from 0 to {classes - 1}, got {t}")
-    return float(-np.mean(np.log(y[np.arange(n), labels] + 1e-7)))
+    if n == 0:
+        raise ValueError(f"t: expected labels of at least one sample, got y of shape {y.shape}")
+    rows = np.atleast_2d(t)
+    found = rows.argmax(axis=1) if rows.shape == y.shape else labels(t.reshape(-1), n, classes)
+    return float(-np.mean(np.log(y[np.arange(n), found] + 1e-7)))
 
 
 def numerical_gradient(

@@ -1,10 +1,15 @@
 """Numba kernels: the compiled arithmetic of fastnn, installed as ``fastnn.kernels``.
 
-Each public function has a twin of the same name in :mod:`fastnn.reference` that says in
-plain NumPy what it computes. A kernel takes its twin's arguments (an optimizer's, in place of
-the arrays, a table of many: see :mod:`fastnn.kernels.updates.tables`) and, last, ``chunks``: the
+Each public function has a reference of the same name in :mod:`fastnn.reference` that says in plain
+NumPy what it computes. A kernel takes its reference's arguments (an optimizer's, in place of the
+arrays, a table of many: see :mod:`fastnn.kernels.updates.tables`) and, last, ``chunks``: the
 number of pieces into which the work is cut (1 runs on the calling thread alone). Kernels trust
 their input: :mod:`fastnn.ops` checks it.
+
+From bottom to top: `codegen` makes machine code, `tuning` has all numbers that decide how fast it
+is, `threading` cuts and shares work, `gemm` multiplies matrices and `random` draws numbers;
+`layers` and `updates` are what networks consist of, and `program` puts them together to whole
+trainings. `limits` has loops at the limits of the machine, to compare with.
 """
 
 from fastnn.kernels.layers.activations import (

@@ -1,6 +1,6 @@
 """Loops at the limits of the machine, for benchmarks to compare with.
 
-They are cut and run by the same threads as the kernels, and have no twins: what they compute
+They are cut and run by the same threads as the kernels, and have no reference: what they compute
 is of no use.
 """
 
@@ -9,9 +9,9 @@ import platform
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.threading.driver import LINE, kernel
 
 # Registers that do not wait for each other: more than the latency of the instruction (4 cycles)
@@ -20,19 +20,19 @@ REGISTERS = 24 if simd.vector_bits() == 512 or platform.machine() in ("aarch64",
 
 
 @intrinsic
-def _multiply_add(typingctx, rounds, value):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def _multiply_add(typingctx, rounds, value):
+    def codegen(context, builder, signature, args):
         real = signature.return_type
         v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
         factor = v.splat(args[1])
         # Values of their own, or they would be computed once for all.
         starts = [ir.Constant(v.type, [float(i)] * v.lanes) for i in range(REGISTERS)]
-        with simd.loop(builder, args[0], starts) as carried:
+        with flow.loop(builder, args[0], starts) as carried:
             carried[:] = [v.multiply_add(x, factor, factor) for x in carried]
         total = carried[0]
         for x in carried[1:]:
             total = builder.fadd(total, x)
-        return builder.extract_element(total, simd.I32(0))
+        return builder.extract_element(total, flow.I32(0))
 
     return value(types.int64, value), codegen
 
@@ -52,8 +52,8 @@ def flops(rounds, out):
 
 
 @intrinsic
-def _copy_bytes(typingctx, target, source, count):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def _copy_bytes(typingctx, target, source, count):
+    def codegen(context, builder, signature, args):
         byte = ir.IntType(8).as_pointer()
         to, origin = (builder.inttoptr(address, byte) for address in args[:2])
         cgutils.raw_memcpy(builder, to, origin, args[2], 1)

@@ -1,8 +1,8 @@
 """What ``python -m fastnn warmup`` does: call everything once, so that all code is on disk.
 
 Which kernels a call reaches, and in which signatures, is the kernels' own business; here
-stands only what users can call. Each function of :mod:`fastnn.ops` has an entry in `_CALLS`,
-and small networks stand for the layers and optimizers.
+stands only what users can call. The functions of each module of :mod:`fastnn.ops` have an entry in
+`_CALLS`, and small networks stand for the layers and optimizers.
 """
 
 from __future__ import annotations
@@ -41,29 +41,23 @@ def _elementwise(name: str, dtype: str) -> None:
 
 def _affine(name: str, dtype: str) -> None:
     for n, d, h in SHAPES:
-        getattr(ops, name)(_array((n, d), dtype), _array((d, h), dtype), _array(h, dtype))
-
-
-def _affine_backward(name: str, dtype: str) -> None:
-    for n, d, h in SHAPES:
-        y = [_array((n, h), dtype)] if name == "affine_relu_backward" else []
+        x, W, b, y = (_array(shape, dtype) for shape in ((n, d), (d, h), h, (n, h)))
+        if not name.endswith("_backward"):
+            getattr(ops, name)(x, W, b)
+            continue
+        outputs = [y] if name == "affine_relu_backward" else []
         for input_gradient in (True, False):
-            getattr(ops, name)(
-                _array((n, h), dtype), _array((n, d), dtype), _array((d, h), dtype), *y,
-                input_gradient=input_gradient,
-            )  # fmt: skip
+            getattr(ops, name)(y, x, W, *outputs, input_gradient=input_gradient)
 
 
 def _batchnorm(name: str, dtype: str) -> None:
     for shape in BATCHES:
-        getattr(ops, name)(_array(shape, dtype), *(_array(shape[1], dtype) for _ in range(4)))
-
-
-def _batchnorm_backward(name: str, dtype: str) -> None:
-    for shape in BATCHES:
-        x = _array(shape, dtype)
-        y = [x] if name == "batchnorm_relu_backward" else []
-        getattr(ops, name)(x, x, *(_array(shape[1], dtype) for _ in range(3)), *y)
+        x, columns = _array(shape, dtype), [_array(shape[1], dtype) for _ in range(4)]
+        if not name.endswith("_backward"):
+            getattr(ops, name)(x, *columns)
+        else:
+            y = [x] if name == "batchnorm_relu_backward" else []
+            getattr(ops, name)(x, x, *columns[:3], *y)
 
 
 def _patches(name: str, dtype: str) -> None:
@@ -124,42 +118,25 @@ def _random(name: str, dtype: str) -> None:
 
 _RULES = {kind.rule.name: kind.rule for kind in OPTIMIZERS.values()}
 
+# By the module of `ops` that a function is of.
 _CALLS: dict[str, Callable[[str, str], None]] = {
-    **dict.fromkeys(_RULES, _update),
+    "activations": _elementwise,
     "affine": _affine,
-    "affine_backward": _affine_backward,
-    "affine_relu": _affine,
-    "affine_relu_backward": _affine_backward,
     "batchnorm": _batchnorm,
-    "batchnorm_backward": _batchnorm_backward,
-    "batchnorm_inference": _batchnorm,
-    "batchnorm_relu": _batchnorm,
-    "batchnorm_relu_backward": _batchnorm_backward,
-    "batchnorm_relu_inference": _batchnorm,
-    "choices": _random,
-    "col2im": _patches,
     "convolution": _convolution,
-    "convolution_backward": _convolution,
     "dropout": _dropout,
-    "dropout_backward": _dropout,
-    "dropout_inference": _dropout,
-    "im2col": _patches,
-    "max_pool": _max_pool,
-    "max_pool_backward": _max_pool,
-    "max_pool_backward_shared": _max_pool,
     "layernorm": _layernorm,
-    "layernorm_backward": _layernorm,
-    "mean_squared_error": _loss,
-    "permutation": _random,
-    "relu": _elementwise,
-    "relu_backward": _elementwise,
-    "sigmoid": _elementwise,
-    "sigmoid_backward": _elementwise,
-    "softmax": _elementwise,
-    "softmax_cross_entropy": _loss,
-    "tanh": _elementwise,
-    "tanh_backward": _elementwise,
+    "losses": _loss,
+    "patches": _patches,
+    "pooling": _max_pool,
+    "random": _random,
 }
+
+
+def _call(name: str, dtype: str) -> None:
+    """Call a function of `ops` in all ways that other code is compiled for."""
+    module = getattr(ops, name).__module__.rpartition(".")[2]
+    (_update if name in _RULES else _CALLS[module])(name, dtype)
 
 
 def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) -> None:
@@ -178,7 +155,7 @@ def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what to show and what to call for each thing to compile, for one dtype."""
     yield "threads", threads.prepare
     for name in ops.__all__:
-        yield f"{name} {dtype}", partial(_CALLS[name], name, dtype)
+        yield f"{name} {dtype}", partial(_call, name, dtype)
     kinds = product(("relu", "sigmoid", "tanh"), (False, True), (False, True))
     for activation, use_batchnorm, use_dropout in kinds:
         train = partial(_train, activation, use_batchnorm, use_dropout, dtype)

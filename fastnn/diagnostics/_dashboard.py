@@ -16,12 +16,11 @@ from fastnn._utils.types import Array
 from fastnn.diagnostics._measurements import Distribution
 from fastnn.diagnostics._monitor import Monitor
 from fastnn.diagnostics._verdict import TARGET, Verdict, diagnose, weights
+from fastnn.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from fastnn.training.history import History
 
 _START, _TRAIN, _VALIDATION = "0.6", "tab:blue", "tab:orange"
 _POINTS = 300  # of a curve
@@ -54,7 +53,7 @@ def dashboard(
         Of ``network.fit``.
     monitor : Monitor
         Of the same training.
-    network : MultiLayerNetExtend, or another with `params`
+    network : Network, or another with `params`
         As it is at the end; W1 is drawn.
     image_shape : sequence of int, optional
         Of the samples: see :func:`weight_images`. Without it, images are drawn where samples

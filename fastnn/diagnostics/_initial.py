@@ -25,6 +25,7 @@ from fastnn.networks.interface import (
     training_loss,
     without_penalty,
 )
+from fastnn.ops._targets import are_rows
 
 _SHRINK = 1e-3  # of the weights, for scores near zero
 _TOLERANCE = 0.01  # of the loss at chance: scores of 1e-3 move it by less
@@ -176,7 +177,7 @@ def chance(network: Any, t: Array) -> tuple[float, str, float]:
     classes = getattr(network, "output_size", None)
     labels = labels_of(t)
     if classes is None and labels is not None:
-        classes = t.shape[1] if t.ndim == 2 and t.shape[1] > 1 else int(labels.max()) + 1
+        classes = t.shape[1] if are_rows(t) else int(labels.max()) + 1
     if classes is None:
         raise ValueError("expected: needed, as the targets are no classes")
     return math.log(classes), f"ln {classes}", _BLOWN_UP * math.log(classes)

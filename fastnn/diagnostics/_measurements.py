@@ -1,4 +1,4 @@
-"""What one measures of arrays during a training."""
+"""What one measures during a training, and what was measured."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from numpy.typing import ArrayLike
 from fastnn._utils.types import Array
 
 _BINS = 40
-
-
 _NARROW = 1e-13  # range of numbers of size 1 that has no room for so many bins
-
-
 _MOST = 10_000
-
-
 _LEVELS = 0.05, 0.25, 0.5, 0.75, 0.95
 
 
@@ -153,7 +147,7 @@ class Measurements:
         See :class:`fastnn.diagnostics.Monitor`.
     """
 
-    def __init__(self) -> None:
+    def _clear(self) -> None:
         self.steps: list[int] = []
         self.ratios: dict[str, list[float]] = {}
         self.activations: dict[str, list[Distribution]] = {}

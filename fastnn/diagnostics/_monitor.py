@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,11 +15,9 @@ from fastnn._utils.types import Array
 from fastnn.diagnostics._initial import chance
 from fastnn.diagnostics._layers import passes
 from fastnn.diagnostics._measurements import Distribution, Measurements, update_ratio
+from fastnn.diagnostics._verdict import Verdict, diagnose
 from fastnn.training.callbacks import Callback
 from fastnn.training.data import samples
-
-if TYPE_CHECKING:
-    from fastnn.diagnostics._verdict import Verdict
 
 
 class Monitor(Measurements, Callback):
@@ -95,7 +93,7 @@ class Monitor(Measurements, Callback):
         self._clear()
 
     def _clear(self) -> None:
-        super().__init__()
+        super()._clear()
         self._before: dict[str, Array] | None = None
 
     def __repr__(self) -> str:
@@ -109,7 +107,7 @@ class Monitor(Measurements, Callback):
 
         Parameters
         ----------
-        network : MultiLayerNetExtend, or another with `layers`, `last_layer` and `params`
+        network : Network, or another with `layers`, `last_layer` and `params`
         step : int
             Steps that have been done, more than at the measurement before.
         before : dict of str to ndarray, optional
@@ -195,8 +193,6 @@ class Monitor(Measurements, Callback):
         RuntimeError
             If it has not been in a training of ``network.fit``.
         """
-        from fastnn.diagnostics._verdict import diagnose
-
         if not hasattr(self, "history"):
             raise RuntimeError(
                 "Monitor.report: it has no history, which network.fit gives to its callbacks; "

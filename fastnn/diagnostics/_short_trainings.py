@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.diagnostics._check import Check
-from fastnn.layers.losses import hits_of
 from fastnn.networks.interface import (
     PENALTY,
     batches,
@@ -26,6 +25,7 @@ from fastnn.networks.interface import (
     turn_off_dropout,
     without_penalty,
 )
+from fastnn.ops._targets import count_correct
 from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import optimizer_of
 
@@ -211,4 +211,4 @@ def _copy_of(optimizer: Any) -> Any:
 def _accuracy(scores: Array, t: Array) -> float:
     """Return the share of samples whose largest score is the label's; NaN without classes."""
     labels = labels_of(t)
-    return math.nan if labels is None else hits_of(np.asarray(scores), labels) / len(labels)
+    return math.nan if labels is None else count_correct(np.asarray(scores), labels) / len(labels)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from fastnn._utils import html
 from fastnn._utils.types import Array
 from fastnn.diagnostics._measurements import Distribution, Measurements
 from fastnn.layers.parameters import is_weight_name
-
-if TYPE_CHECKING:
-    from fastnn.training.history import History
+from fastnn.training.history import History
 
 TARGET = 1e-3  # update-to-weight ratio
 _FAR = 10.0  # times the target, or below it, is suspicious

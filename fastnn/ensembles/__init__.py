@@ -33,8 +33,7 @@ Four ways to several networks (CS231n notes, "Neural networks 3", model ensemble
 :func:`distill` trains one network to predict what an ensemble does.
 """
 
-from fastnn.ensembles.averaging import soft_targets
-from fastnn.ensembles.distillation import DistillationLoss, distill
+from fastnn.ensembles.distillation import DistillationLoss, distill, soft_targets
 from fastnn.ensembles.ensemble import Ensemble
 from fastnn.ensembles.snapshots import Snapshots, averaged
 

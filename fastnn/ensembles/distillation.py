@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,15 +10,53 @@ from numpy.typing import ArrayLike
 from fastnn import layers, ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
-from fastnn.ensembles.averaging import expect_alike, members_of, soft_targets
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.ensembles.averaging import expect_alike, mean_of
+from fastnn.ensembles.ensemble import Ensemble
+from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import labels
 from fastnn.training.data import samples
 from fastnn.training.history import History
 
-if TYPE_CHECKING:
-    from fastnn.ensembles.ensemble import Ensemble
+
+def soft_targets(
+    teacher: Network | Ensemble, x: ArrayLike, temperature: SupportsFloat = 1.0
+) -> Array:
+    """Return probabilities at a temperature: softmax(z / T) of the scores z.
+
+    Section 2 of Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015.
+    A high temperature brings out which wrong classes are the less wrong ones.
+
+    Parameters
+    ----------
+    teacher : Network or Ensemble
+        An ensemble gives the mean of its members' softmax(z / T).
+    x : array_like, shape (N, D), or (N, ...) with D elements a sample
+    temperature : float
+        T, above 0.
+
+    Returns
+    -------
+    ndarray, shape (N, output_size)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the teacher is no classifier, or a number is out of its range.
+
+    Examples
+    --------
+    >>> from fastnn import MultiLayerNet
+    >>> from fastnn.ensembles import soft_targets
+    >>> net = MultiLayerNet(2, [], 3, dtype="float64")
+    >>> net.params["W1"][...] = [[0, 3, 6], [0, 0, 0]]
+    >>> soft_targets(net, [[1, 0]]).round(3)
+    array([[0.002, 0.047, 0.95 ]])
+    >>> soft_targets(net, [[1, 0]], temperature=5).round(3)
+    array([[0.163, 0.297, 0.541]])
+    """
+    temperature = numbers.positive("temperature", temperature)
+    return mean_of(_members_of(teacher), x, lambda scores: ops.softmax(scores / temperature))
 
 
 class DistillationLoss(layers.SoftmaxWithLoss):
@@ -95,8 +133,8 @@ class DistillationLoss(layers.SoftmaxWithLoss):
 
 
 def distill(
-    student: MultiLayerNetExtend,
-    teacher: MultiLayerNetExtend | Ensemble,
+    student: Network,
+    teacher: Network | Ensemble,
     x: ArrayLike,
     t: ArrayLike | None = None,
     *,
@@ -112,9 +150,9 @@ def distill(
 
     Parameters
     ----------
-    student : MultiLayerNetExtend
+    student : Network
         With softmax and cross-entropy, like the teacher; afterwards its loss is that again.
-    teacher : MultiLayerNetExtend or Ensemble
+    teacher : Network or Ensemble
         It stays as it is.
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
         They need no labels, and need not be those that the teacher was trained on.
@@ -126,7 +164,7 @@ def distill(
         Weight of the teacher's loss, in [0, 1]; the rest is that of labels. 0.9 by default, or 1
         without labels.
     **settings
-        Of :meth:`MultiLayerNetExtend.fit`: epochs, batch_size, optimizer and so on. Labels given
+        Of :meth:`Network.fit`: epochs, batch_size, optimizer and so on. Labels given
         as `validation` are compared by the ordinary loss; a share that is held out, by this one.
 
     Returns
@@ -154,8 +192,8 @@ def distill(
     >>> history.accuracy[-1] > 0.95
     True
     """
-    members = members_of(teacher)
-    expect_alike("student", expect_network("student", student), "the teacher", members[0])
+    members = _members_of(teacher)
+    expect_alike("student", expect_network("student", student, x), "the teacher", members[0])
     if alpha is None:
         alpha = 1.0 if t is None else 0.9
     loss = DistillationLoss(temperature, alpha)
@@ -170,3 +208,13 @@ def distill(
         return student.fit(x, loss.targets(soft, t), **settings)
     finally:
         student.last_layer = ordinary
+
+
+def _members_of(teacher: Any) -> list[Network]:
+    """Return the networks of a teacher: of an ensemble, or the one that it is."""
+    members = getattr(teacher, "networks", [teacher])
+    if not members or not all(isinstance(net, Network) for net in members):
+        raise TypeError(f"teacher: expected a network or an Ensemble, got {teacher!r}")
+    if not isinstance(members[0].last_layer, layers.SoftmaxWithLoss):
+        raise ValueError("teacher: expected softmax and cross-entropy as the loss")
+    return list(members)

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from fastnn import layers, ops
 from fastnn._utils.types import Array
-from fastnn.ensembles.averaging import expect_alike, mean_of, soft_targets, tiles
-from fastnn.layers.losses import hits_of
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
+from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
+from fastnn.ops._targets import count_correct
 from fastnn.training.data import samples
 
 
@@ -25,13 +25,13 @@ class Ensemble:
 
     Parameters
     ----------
-    networks : iterable of MultiLayerNetExtend
+    networks : iterable of Network
         At least one, all different, with the same inputs, outputs, kind of loss and
         `input_scale`. Hidden layers, settings and dtypes may differ. They are not copied.
 
     Attributes
     ----------
-    networks : list of MultiLayerNetExtend
+    networks : list of Network
     input_size, output_size : int
 
     Raises
@@ -51,7 +51,7 @@ class Ensemble:
     array([1., 1.], dtype=float32)
     """
 
-    def __init__(self, networks: Iterable[MultiLayerNetExtend]) -> None:
+    def __init__(self, networks: Iterable[Network]) -> None:
         if not isinstance(networks, Iterable):
             raise TypeError(f"networks: expected a list of networks, got {networks!r}")
         self.networks = [
@@ -97,7 +97,7 @@ class Ensemble:
         ndarray, shape (N, output_size)
         """
         if self._classifies:
-            return soft_targets(self, x, 1)
+            return mean_of(self.networks, x, ops.softmax)
         return mean_of(self.networks, x, np.asarray)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
@@ -121,7 +121,7 @@ class Ensemble:
         if self.output_size < 2:
             raise ValueError("accuracy: expected networks of several outputs, got one output")
         x, t = samples(self.networks[0], x, t)
-        return hits_of(self.predict(x), t) / len(x)
+        return count_correct(self.predict(x), t) / len(x)
 
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the mean loss of the averaged predictions, without weight penalties.

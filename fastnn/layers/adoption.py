@@ -13,14 +13,18 @@ import numpy as np
 
 from fastnn._utils.types import Array
 from fastnn.layers.parameters import (
-    OURS,
     Parameter,
     all_layers,
+    decayed_of,
+    is_decayed,
+    is_weight,
     items,
     parameters_of,
     place_of,
     where_of,
 )
+from fastnn.layers.record import record_of
+from fastnn.layers.sizes import is_built
 from fastnn.layers.undeclared import undeclared
 
 _USUAL = ("W", "b", "gamma", "beta")
@@ -51,11 +55,12 @@ NOTHING = Adopted([], [], [], [])
 
 def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, Array], bool]:
     """Return what a layer names as its parameters, and whether it does so in `params`."""
-    found = None if type(layer) in OURS else items(layer, "params")
+    ours = record_of(layer) is not None
+    found = None if ours else items(layer, "params")
     declared = found is not None
     if found is None:
         found = parameters_of(layer)
-        for key in () if type(layer) in OURS else (*getattr(layer, "__dict__", {}), *_USUAL):
+        for key in () if ours else (*getattr(layer, "__dict__", {}), *_USUAL):
             value: Any = getattr(layer, key, None)
             if id(value) in known:
                 found[key] = value
@@ -66,7 +71,28 @@ def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, A
                 f"{place_of(name, key, 'params' if declared else '')}: expected an array of a "
                 f"floating dtype, got {kind}"
             )
+    others = [name for name in decayed_of(layer) or () if name not in found]
+    if others:
+        raise ValueError(
+            f"{where_of(name)}.decayed: expected names of parameters, {[*found]}, got {others}"
+        )
     return found, declared
+
+
+def weights_of(network: Any) -> dict[str, Array]:
+    """Return the parameters that weight decay acts on, by key, as of the last :func:`adopt`.
+
+    What no layer names goes by its key.
+    """
+    said: dict[str, bool] = {}
+    for p in network._adopted.parameters:
+        found = is_decayed(p.key, p.owner, p.name, p.array)
+        said[p.key] = found or said.get(p.key, False)
+    return {
+        key: array
+        for key, array in network.params.items()
+        if said.get(key, key not in said and is_weight(key, array))
+    }
 
 
 def adopt(network: Any, trained: bool = True) -> list[Parameter]:
@@ -88,7 +114,9 @@ def adopt(network: Any, trained: bool = True) -> list[Parameter]:
     last: Adopted = network._adopted
     before: dict[str, Parameter] = {p.key: p for p in (*last.parameters, *last.left_out)}
     places = {(p.layer, p.name): p.key for p in before.values()}
-    _expect_layers(network)
+    expect_layers(network)
+    if not all(map(is_built, network.layers.values())):
+        network._build()
     known = {id(array): key for key, array in params.items()}
     found: list[Parameter] = []
     for name, layer in all_layers(network):
@@ -120,7 +148,7 @@ def adopt(network: Any, trained: bool = True) -> list[Parameter]:
         params.update(of_layers)
     _ask_for_gradients(network)
     objects = [layer for _, layer in all_layers(network)]
-    ours = all(type(layer) in OURS for layer in objects)
+    ours = all(map(record_of, objects))
     network._adopted = Adopted(found, [*network.layers], objects if ours else [], left_out)
     return found
 
@@ -170,9 +198,14 @@ def is_ours(network: Any) -> bool:
     return not isinstance(network, type) and isinstance(getattr(network, "_adopted", None), Adopted)
 
 
-def refresh(network: Any) -> None:
-    """Call :func:`adopt` for one of our networks; those of other classes are left alone."""
+def refresh(network: Any, x: Any = None) -> None:
+    """Call :func:`adopt` for one of our networks; those of other classes are left alone.
+
+    One without sizes takes those of samples `x`, where there are any.
+    """
     if is_ours(network):
+        if x is not None:
+            network._take_size(x)
         adopt(network)
 
 
@@ -226,7 +259,8 @@ def _expect_gone(network: Any, key: str, before: Mapping[str, Parameter]) -> Non
         )
 
 
-def _expect_layers(network: Any) -> None:
+def expect_layers(network: Any) -> None:
+    """Raise TypeError or ValueError unless layers are objects by name, each there once."""
     names: dict[int, str] = {}
     if not isinstance(network.layers, Mapping):
         raise TypeError(f"layers: expected a dict of names and layers, got {network.layers!r}")

@@ -13,10 +13,18 @@ class Layer(Protocol):
     A layer of your own with parameters names them, and training changes these arrays in place:
 
     - `params`: a dict of names and arrays, or a list of arrays, float32 or float64. Their keys in
-      ``network.params`` are ``"<layer>.<name>"``, or ``"<layer>.0"`` and so on for a list. Weight
-      decay of the network applies to those whose name begins with W, and in a list to those of
-      two and more axes.
+      ``network.params`` are ``"<layer>.<name>"``, or ``"<layer>.0"`` and so on for a list.
     - `grads`: from `backward` on, a gradient for each, by the same names or in the same order.
+    - `decayed`, if you like: the names of those that weight decay of the network acts on, in a list
+      or tuple; ``decayed = ()`` for none. Without it these are the ones whose name begins with W,
+      and in a list those of two and more axes.
+
+    A :class:`fastnn.Network` also asks for the sizes of what layers give:
+
+    - ``output_shape(shape)``: the shape of the output for a sample of this shape. Without it, a
+      copy of the layer is shown one sample of zeros.
+    - ``build(shape, rng, dtype)``: sets `params`, which is None before, for samples of this shape,
+      with random numbers from a :class:`numpy.random.Generator`. Not needed if `params` is there.
 
     A layer with arrays that have gradients beside them (`W` and `dW`) and without `params` is
     refused; ``params = {}`` says that they are not to be trained. So is a layer around another

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
 
 from fastnn import ops
-from fastnn._utils.types import Array, Samples
+from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class _WithLoss:
@@ -71,7 +73,13 @@ class IdentityWithLoss(_WithLoss):
         return self.loss
 
 
-def hits_of(scores: Array, t: Samples) -> int:
-    """Return how many largest scores are the targets'."""
-    labels = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
-    return int(np.count_nonzero(scores.argmax(axis=1) == labels))
+_LOSS = Record(
+    SoftmaxWithLoss,
+    "softmax with cross-entropy",
+    kept=("x", "t", "_dx"),
+    left=("loss",),
+    smooth=True,
+    is_loss=True,
+)
+register(_LOSS)
+register(replace(_LOSS, kind=IdentityWithLoss, label="squared error"))

@@ -8,21 +8,21 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn import layers
-from fastnn.layers.adoption import adopt
-from fastnn.layers.state import forget, layer_state, set_layer_state
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.layers.adoption import refresh
+from fastnn.layers.record import nearest_record
+from fastnn.layers.state import forget, layer_state, set_layer_state, statistics_of
+from fastnn.networks import Network
 
 
-def expect_network(name: str, value: Any) -> MultiLayerNetExtend:
-    """Return the value; raise TypeError if it is no network."""
-    if not isinstance(value, MultiLayerNetExtend):
+def expect_network(name: str, value: Any, x: ArrayLike | None = None) -> Network:
+    """Return the value, with the sizes of samples if it has none; TypeError if it is no network."""
+    if not isinstance(value, Network):
         raise TypeError(f"{name}: expected a network of fastnn.networks, got {value!r}")
-    adopt(value)
+    refresh(value, x)
     return value
 
 
-def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
+def copy_of(network: Network) -> Network:
     """Return a network with copies of all arrays, without what training has left in it.
 
     Its last layer is an ordinary one of the kind.
@@ -30,9 +30,9 @@ def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
     light = object.__new__(type(network))  # copy.copy may move parameters, also ours
     light.__dict__.update(vars(network))
     light.history = None
-    for kind in (layers.SoftmaxWithLoss, layers.IdentityWithLoss):
-        if isinstance(network.last_layer, kind):
-            light.last_layer = kind()
+    record = nearest_record(network.last_layer)
+    if record is not None and record.is_loss:
+        light.last_layer = record.kind()
     light.layers = OrderedDict()
     for name, layer in network.layers.items():
         light.layers[name] = copy.copy(layer)
@@ -40,13 +40,12 @@ def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
     return copy.deepcopy(light)
 
 
-def normalised(network: MultiLayerNetExtend) -> list[layers.BatchNormalization]:
+def normalised(network: Network) -> list[Any]:
     """Return the layers that have running statistics."""
-    found = network.layers.values()
-    return [layer for layer in found if isinstance(layer, layers.BatchNormalization)]
+    return [layer for layer in network.layers.values() if statistics_of(layer)]
 
 
-def set_statistics(network: MultiLayerNetExtend, x: ArrayLike) -> None:
+def set_statistics(network: Network, x: ArrayLike) -> None:
     """Set running statistics to those of the samples, all in one batch, as in training.
 
     Dropout takes part; the number of its next pass stays.
@@ -55,18 +54,19 @@ def set_statistics(network: MultiLayerNetExtend, x: ArrayLike) -> None:
     if not norms:
         return
     before = layer_state(network)
+    found = [(name, nearest_record(layer)) for name, layer in network.layers.items()]
+    draws = [f"{name}.{draw}" for name, record in found if record for draw in record.draws]
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:
             norm.momentum = 0.0
-            for statistic in (norm.running_mean, norm.running_var):
+            for statistic in statistics_of(norm).values():
                 if statistic is not None:
                     statistic[...] = 0  # 0 times NaN would be NaN
         network.predict(x, train_flg=True)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        steps = {key: value for key, value in before.items() if key.endswith(".step")}
-        set_layer_state(network, steps)
+        set_layer_state(network, {key: before[key] for key in draws})
         for layer in network.layers.values():
             forget(layer)

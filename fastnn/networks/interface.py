@@ -17,6 +17,7 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Int64s
 from fastnn.layers.adoption import refresh
 from fastnn.layers.state import layer_state, named_layers, set_layer_state
+from fastnn.ops._targets import are_rows, largest
 from fastnn.training.data import expect_finite
 
 PENALTY = "weight_decay_lambda"  # the attribute with its strength, in the book
@@ -24,9 +25,9 @@ PENALTY = "weight_decay_lambda"  # the attribute with its strength, in the book
 _SEED = 20141  # of NumPy's global generator, for layers that draw from it
 
 
-def expect_trainable(network: Any) -> None:
-    """Raise TypeError if it is no network."""
-    refresh(network)
+def expect_trainable(network: Any, x: ArrayLike) -> None:
+    """Raise TypeError if it is no network; give it the sizes of samples if it has none."""
+    refresh(network, x)
     params = getattr(network, "params", None)
     arrays = isinstance(params, Mapping) and all(
         isinstance(p, np.ndarray) and p.dtype.kind == "f" for p in params.values()
@@ -54,7 +55,7 @@ def expect(
     network: Any, x: ArrayLike, t: ArrayLike, samples: SupportsIndex | None
 ) -> tuple[Array, Array]:
     """Return the first samples and their targets, all if `samples` is None."""
-    expect_trainable(network)
+    expect_trainable(network, x)
     if not callable(getattr(network, "predict", None)):
         raise TypeError(f"network: expected an object with predict(x), got {network!r}")
     x, t = expect_samples(x, t)
@@ -132,9 +133,8 @@ def is_regression(network: Any) -> bool:
 
 def labels_of(t: Array) -> Int64s | None:
     """Return labels from labels or one-hot targets; None if they are neither."""
-    if t.ndim == 2 and t.shape[1] > 1:
-        return np.asarray(t.argmax(axis=1))
-    return t.reshape(-1) if t.size == len(t) and t.dtype.kind in "iu" else None
+    known = are_rows(t) or (t.size == len(t) and t.dtype.kind in "iu")
+    return largest(t) if known else None
 
 
 def batches(n: int, batch_size: int, steps: int, seed: int) -> Iterator[Int64s]:

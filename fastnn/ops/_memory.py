@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 
 from fastnn._utils.types import Array
+from fastnn.kernels.codegen.memory import CACHE_LINE, aligned
+from fastnn.kernels.tuning import COMMON
 
-# Smaller arrays the C library keeps for the next one itself.
-LARGE = 4 << 20
-# Bytes of buffers that nobody uses, at most, before the oldest go.
-KEPT = 256 << 20
-
-_LINE = 64
+# Bytes from which on results are large, and of buffers that nobody uses before the oldest go.
+LARGE, KEPT = COMMON.large_result, COMMON.results_kept
 
 
 class Buffers:
@@ -49,9 +47,8 @@ class Buffers:
         """Return an array of any content, which begins on a cache line."""
         size = math.prod(shape) * dtype.itemsize
         with self._lock:
-            buffer = self._take(size + _LINE)
-            start = -buffer.ctypes.data % _LINE
-            array: Array = buffer[start : start + size].view(dtype).reshape(shape)
+            buffer = self._take(size + CACHE_LINE)
+            array: Array = aligned(buffer, size).view(dtype).reshape(shape)
         return array
 
     def _take(self, size: int) -> Any:

@@ -49,14 +49,43 @@ def expect_range(given: NDArray[Any], classes: int, name: str = "t") -> None:
         )
 
 
-def expect_comparable(given: NDArray[Any], name: str = "t") -> None:
-    """Raise TypeError unless targets can be compared with classes: labels are whole numbers."""
-    one_hot = given.ndim == 2 and given.shape[1] > 1
-    if given.dtype.kind in "iub" or (given.dtype.kind == "f" and (one_hot or _are_whole(given))):
-        return
-    raise TypeError(
-        f"{name}: expected labels that are whole numbers, got {given.dtype}; {_hint(given)}"
-    )
+def are_rows(given: NDArray[Any]) -> bool:
+    """Say whether targets are rows, with a number for each class, and no labels."""
+    return given.ndim == 2 and given.shape[1] > 1
+
+
+def largest(given: NDArray[Any]) -> NDArray[Any]:
+    """Return n labels: those that are given, or of each row the class with the largest number."""
+    return given.argmax(axis=1) if are_rows(given) else given.reshape(-1)
+
+
+def classes_of(given: NDArray[Any], n: int, classes: int, name: str = "t") -> NDArray[Any]:
+    """Return n labels to compare with classes, checked: labels may be of any dtype of numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not n of them, at least one, or no whole numbers, or out of range.
+    """
+    if given.dtype.kind not in "iub" and not (
+        given.dtype.kind == "f" and (are_rows(given) or _are_whole(given))
+    ):
+        raise TypeError(
+            f"{name}: expected labels that are whole numbers, got {given.dtype}; {_hint(given)}"
+        )
+    found = largest(given)
+    if n == 0 or found.shape != (n,):
+        raise ValueError(
+            f"{name}: expected targets for {n} samples, at least one, got shape {given.shape}"
+        )
+    expect_range(found, classes, name)
+    return found
+
+
+def count_correct(scores: NDArray[Any], t: NDArray[Any]) -> int:
+    """Return how many largest scores are the targets'; both are rows where shapes are the same."""
+    found = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
+    return int(np.count_nonzero(scores.argmax(axis=1) == found))
 
 
 def whole_numbers(given: NDArray[Any]) -> NDArray[Any]:

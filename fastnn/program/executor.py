@@ -14,7 +14,7 @@ from fastnn._utils.types import Array, Float64s, Int64s, Samples
 
 
 class Unsupported(Exception):
-    """Raised by a route for a network, optimizer or data that it is not made for.
+    """Raised by an executor for a network, optimizer or data that it is not made for.
 
     Its text says why, in words for users.
     """
@@ -56,7 +56,7 @@ class StepSettings:
     ema: float | None = None
 
 
-class Route(Protocol):
+class Executor(Protocol):
     """Something that carries out steps.
 
     Attributes
@@ -81,7 +81,12 @@ class Route(Protocol):
         ...
 
     def run(
-        self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+        self,
+        rows: Int64s | None,
+        batch_size: int,
+        rates: Float64s,
+        losses: Float64s,
+        correct: Int64s,
     ) -> None:
         """Carry out steps. An exception leaves network and optimizer as after a whole step.
 
@@ -95,7 +100,7 @@ class Route(Protocol):
             Learning rates. 0 is allowed.
         losses : ndarray of float64, shape (steps,)
             Filled with the mean loss of each batch before its update, without weight penalty.
-        hits : ndarray of int64, shape (steps,)
+        correct : ndarray of int64, shape (steps,)
             Filled with the number of samples in each batch whose largest score is the
             target's, before the update; 0 for the mean squared error.
         """

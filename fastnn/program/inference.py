@@ -19,6 +19,7 @@ from fastnn._utils.types import Array
 from fastnn.kernels.program.run import run
 from fastnn.kernels.program.tables import UNIT
 from fastnn.kernels.threading import threads
+from fastnn.kernels.tuning import COMMON
 from fastnn.layers.state import forget
 from fastnn.program.data import Samples, as_used, samples
 from fastnn.program.executor import Unsupported
@@ -27,7 +28,7 @@ from fastnn.program.plan import Plan, Sizes
 from fastnn.program.tables import Tables, expect_known
 
 # Operations from which on a call is worth its plan, which takes half a millisecond.
-WORTH = 1e8
+WORTH = COMMON.scores_worth
 
 # As the number of steps that were taken, and as the nanoseconds that one takes alone: the only
 # step there is is then shared.

@@ -9,18 +9,16 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastnn.kernels.codegen import memory
 from fastnn.kernels.threading.driver import LINE
-
-_LINE = 64  # bytes
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Return zeros that begin on a cache line."""
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    memory = np.zeros(size + _LINE, np.uint8)
-    start = -memory.ctypes.data % _LINE
-    return memory[start : start + size].view(kind).reshape(shape)
+    buffer = np.zeros(size + memory.CACHE_LINE, np.uint8)
+    return memory.aligned(buffer, size).view(kind).reshape(shape)
 
 
 Key = TypeVar("Key")

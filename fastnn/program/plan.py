@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ import numpy as np
 from fastnn import layers
 from fastnn._utils.types import Array
 from fastnn.kernels.gemm.microkernel import RELU, ROWS
-from fastnn.kernels.gemm.multiply import packs_b, scratch_size
+from fastnn.kernels.gemm.multiply import scratch_size
+from fastnn.kernels.gemm.packing import packs_b
 from fastnn.kernels.program import tables
 from fastnn.kernels.random.philox import WORDS
+from fastnn.kernels.tuning import COMMON
 from fastnn.layers.parameters import parameters_of
 from fastnn.program.executor import Unsupported
 from fastnn.program.memory import Workspace
@@ -30,13 +33,14 @@ _ACTIVATIONS = {
     layers.Tanh: (tables.TANH, tables.TANH_SLOPE),
 }
 _AFFINE = (layers.Affine, layers.AffineRelu)
+_WITH_RELU = (layers.Affine, layers.BatchNormalization)  # whose steps may end with it
 _NORMS = (layers.BatchNormalization, layers.BatchNormRelu)
 KNOWN = (*_ACTIVATIONS, *_AFFINE, *_NORMS, layers.Dropout)
 
-SLOTS = 16
+SLOTS = COMMON.program_slots
 
 # Bytes that the rows of a block may take in the second-level cache.
-_BLOCK_BYTES = 192 << 10
+_BLOCK_BYTES = COMMON.program_block_bytes
 _BLOCK_ROWS = math.lcm(tables.UNIT, ROWS) * 2
 
 
@@ -114,6 +118,12 @@ class Plan:
         ):
             self.slots = min(SLOTS, units)
         self.local = not training or (self.slots > 0 and not self.norms)
+        # ReLUs that are part of the step before: the layers before and the ReLUs themselves.
+        self.before_relu, self.in_step = set[str](), set[str]()
+        for (before, layer), (name, following) in pairwise(found):
+            if not whole and type(layer) in _WITH_RELU and type(following) is layers.Relu:
+                self.before_relu.add(before)
+                self.in_step.add(name)
         self.segments = [Segment()]
         self.buffers: list[Buffer] = []
         self.gathered = gathered
@@ -150,7 +160,8 @@ class Plan:
             self.add(tables.GATHER, target=current)
         for name, layer in self.layers:
             self.inputs[name] = current
-            current = self._forward(name, layer, current)
+            if name not in self.in_step:
+                current = self._forward(name, layer, current)
             self.outputs[name] = current
         return current
 
@@ -173,16 +184,18 @@ class Plan:
             )  # fmt: skip
             return y
         if kind in _NORMS:
-            low = 0.0 if kind is layers.BatchNormRelu else -np.inf
+            relu = kind is layers.BatchNormRelu or name in self.before_relu
+            low = 0.0 if relu else -np.inf
             y = self.buffer(f"{name} output", x.columns)
-            y.needed = y.zeros = kind is layers.BatchNormRelu
+            y.needed = y.zeros = relu
             self.add(tables.MOMENTS, source=x, norm=name)
             self.end_segment(
                 tables.FINISH_MOMENTS, source=x, norm=name, momentum=layer.momentum, eps=layer.eps
             )
             self.add(tables.NORMALISE, source=x, target=y, norm=name, low=low)
             return y
-        return self.affine(name, layer.W, layer.b, kind is layers.AffineRelu, x)
+        relu = kind is layers.AffineRelu or name in self.before_relu
+        return self.affine(name, layer.W, layer.b, relu, x)
 
     def affine(self, name: str, W: Array, b: Array, relu: bool, x: Buffer) -> Buffer:
         """Add an affine layer."""
@@ -228,7 +241,7 @@ class Plan:
         if self.slots:
             self.flops += 2 * self.sizes.batch * W.size
             self.add(tables.WEIGHT_GRADIENT, source=x, target=d, other=d, of=name)
-        elif packs_b(W.shape[0], self.sizes.batch, W.shape[1]):
+        elif packs_b(W.shape[0], self.sizes.batch, W.shape[1], W.itemsize):
             self.add(tables.PACK_ROWS, source=d, of=name)
         if not input_gradient:
             return d
@@ -255,13 +268,13 @@ class Plan:
     def scratch_size(self) -> int:
         """Return how many elements each thread packs into."""
         sizes = [WORDS]
-        n = self.sizes.batch
+        n, itemsize = self.sizes.batch, self.sizes.real.itemsize
         for name, layer in self.layers:
             if type(layer) in _AFFINE:
                 d, h = layer.W.shape
-                sizes += [scratch_size(n, d, h), scratch_size(d, n, h)]
+                sizes += [scratch_size(n, d, h, itemsize), scratch_size(d, n, h, itemsize)]
                 if name in self.transposed:
-                    sizes.append(scratch_size(n, h, d))
+                    sizes.append(scratch_size(n, h, d, itemsize))
         return int(max(sizes))
 
 

@@ -34,11 +34,11 @@ __all__ = ["Program"]
 
 
 class Program:
-    """A route that trains in compiled code; see :class:`fastnn.program.executor.Route`.
+    """An executor that trains in compiled code; see :class:`fastnn.program.executor.Executor`.
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     optimizer : Optimizer
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
         float32, float64 and uint8 are read where they lie, others converted now.
@@ -176,7 +176,7 @@ class Program:
     def run(
         self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
     ) -> None:
-        """Carry out steps; see :class:`fastnn.program.executor.Route`.
+        """Carry out steps; see :class:`fastnn.program.executor.Executor`.
 
         Without `rows`, every step takes all samples, in the order in which they stand.
         """

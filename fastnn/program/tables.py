@@ -11,22 +11,23 @@ from numpy.typing import NDArray
 from fastnn import layers
 from fastnn._utils.types import Array
 from fastnn.kernels.gemm.microkernel import COLUMNS32, COLUMNS64, ROWS
-from fastnn.kernels.gemm.multiply import packed_size, packs_b
+from fastnn.kernels.gemm.packing import packed_size, packs_b
 from fastnn.kernels.layers.affine import is_few
 from fastnn.kernels.program import tables as kinds
 from fastnn.kernels.program.parts import addresses
 from fastnn.kernels.threading import threads
-from fastnn.layers.parameters import is_weight, parameters_of
+from fastnn.kernels.tuning import COMMON
+from fastnn.layers.parameters import is_decayed, parameters_of
 from fastnn.program.memory import Workspace
 from fastnn.program.plan import Buffer, Plan
 
 # Bytes of a weight's rows, their gradient and states that one update goes through, and how many
 # updates there should be for each thread, so that none waits long for the last one.
-_UPDATE_BYTES, _SHARES = 256 << 10, 8
+_UPDATE_BYTES, _SHARES = COMMON.update_bytes, COMMON.update_shares
 
 # What a thread's share must be, in nanoseconds, lest waiting for it takes longer.
-_WORTH = 4000
-_NS_PER_FLOP, _NS_PER_PARAMETER = 1 / 100, 0.5
+_WORTH = COMMON.share_ns
+_NS_PER_FLOP, _NS_PER_PARAMETER = COMMON.ns_per_flop, COMMON.ns_per_parameter
 
 
 _UNKNOWN = {
@@ -119,15 +120,15 @@ class Tables:
         take, real, n = self.workspace.take, self._real, self.plan.sizes.batch
         if isinstance(layer, layers.Affine):
             d, h = layer.W.shape
-            if packs_b(n, d, h):
+            if packs_b(n, d, h, real.itemsize):
                 size = packed_size(d, h, real.itemsize)
                 self._packed[name, kinds.AFFINE] = take(f"{name} W packed", (size,), real)
             if not training:
                 return
-            if name in self.plan.transposed and not is_few(n, h):
+            if name in self.plan.transposed and not is_few(n, h, real.itemsize):
                 size = packed_size(h, d, real.itemsize)
                 self._packed[name, kinds.INPUT_GRADIENT] = take(f"{name} W^T packed", (size,), real)
-            if not self.plan.slots and packs_b(d, n, h):
+            if not self.plan.slots and packs_b(d, n, h, real.itemsize):
                 size = packed_size(n, h, real.itemsize)
                 self._packed[name, kinds.PACK_ROWS] = take(f"{name} dz packed", (size,), real)
         elif isinstance(layer, layers.BatchNormalization):
@@ -219,7 +220,8 @@ class Tables:
         for name, layer in self.plan.layers:
             for attribute, array in parameters_of(layer).items():
                 key = parameters.keys[name, attribute]
-                record = {"kind": kinds.NORM, "penalised": is_weight(key, array), "d": 1, "h": 1}
+                penalised = is_decayed(key, layer, attribute, array)
+                record = {"kind": kinds.NORM, "penalised": penalised, "d": 1, "h": 1}
                 record["size"] = array.size
                 if attribute == "b":
                     record |= self._of_gradient(name, kinds.BIAS)

@@ -1,7 +1,7 @@
 """Every kernel again, in plain NumPy: the oracle, the baseline and the fallback.
 
 Written to be read: the formula, nothing else. Each function writes to the arrays that it is
-given for its results, like its twin of the same name in :mod:`fastnn.kernels`.
+given for its results, like the kernel of the same name in :mod:`fastnn.kernels`.
 """
 
 from fastnn.reference.activations import (

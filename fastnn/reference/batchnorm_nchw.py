@@ -5,114 +5,47 @@ The formulas are those of :mod:`fastnn.reference.batchnorm`, on one row per pixe
 
 from __future__ import annotations
 
-import numpy as np
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, cast
 
-from fastnn._utils.types import Array
-from fastnn.reference.activations import relu, relu_backward
-from fastnn.reference.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
+from fastnn.reference.batchnorm import (
+    batchnorm,
+    batchnorm_backward,
+    batchnorm_inference,
+    batchnorm_relu,
+    batchnorm_relu_backward,
+    batchnorm_relu_inference,
+)
 
-
-def _rows(x: Array) -> Array:
-    return x.transpose(0, 2, 1).reshape(-1, x.shape[1])
-
-
-def _images(y: Array, like: Array) -> Array:
-    n, c, s = like.shape
-    return y.reshape(n, s, c).transpose(0, 2, 1)
-
-
-def batchnorm_nchw(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    momentum: float,
-    eps: float,
-    y: Array,
-    mean: Array,
-    rstd: Array,
-) -> None:
-    """As :func:`fastnn.reference.batchnorm.batchnorm`, over N and S."""
-    flat = _rows(x)
-    batchnorm(flat, gamma, beta, running_mean, running_var, momentum, eps, flat, mean, rstd)
-    y[...] = _images(flat, x)
+_P = ParamSpec("_P")
 
 
-def batchnorm_nchw_inference(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    eps: float,
-    y: Array,
-) -> None:
-    """As :func:`fastnn.reference.batchnorm.batchnorm_inference`, per channel."""
-    flat = _rows(x)
-    batchnorm_inference(flat, gamma, beta, running_mean, running_var, eps, flat)
-    y[...] = _images(flat, x)
+def _of_images(function: Callable[_P, None], written: str) -> Callable[_P, None]:
+    """Return what does the same to images; `written` is the result that is shaped like them."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def on_images(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        arrays = signature.bind(*args, **kwargs).arguments
+        n, c, s = arrays["x"].shape
+        flat = {
+            name: a.transpose(0, 2, 1).reshape(n * s, c) if getattr(a, "ndim", 0) == 3 else a
+            for name, a in arrays.items()
+        }
+        cast(Any, function)(**flat)
+        arrays[written][...] = flat[written].reshape(n, s, c).transpose(0, 2, 1)
+
+    on_images.__module__ = __name__
+    on_images.__name__ = on_images.__qualname__ = function.__name__.replace("norm", "norm_nchw")
+    on_images.__doc__ = f"As :func:`fastnn.reference.batchnorm.{function.__name__}`, over N and S."
+    return on_images
 
 
-def batchnorm_nchw_backward(
-    dout: Array,
-    x: Array,
-    gamma: Array,
-    mean: Array,
-    rstd: Array,
-    dx: Array,
-    dgamma: Array,
-    dbeta: Array,
-) -> None:
-    """As :func:`fastnn.reference.batchnorm.batchnorm_backward`, over N and S."""
-    flat = _rows(x)
-    batchnorm_backward(_rows(dout), flat, gamma, mean, rstd, flat, dgamma, dbeta)
-    dx[...] = _images(flat, x)
-
-
-def batchnorm_nchw_relu(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    momentum: float,
-    eps: float,
-    y: Array,
-    mean: Array,
-    rstd: Array,
-) -> None:
-    """As :func:`batchnorm_nchw`, then y = max(y, 0)."""
-    batchnorm_nchw(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd)
-    relu(y, y)
-
-
-def batchnorm_nchw_relu_inference(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    eps: float,
-    y: Array,
-) -> None:
-    """As :func:`batchnorm_nchw_inference`, then y = max(y, 0)."""
-    batchnorm_nchw_inference(x, gamma, beta, running_mean, running_var, eps, y)
-    relu(y, y)
-
-
-def batchnorm_nchw_relu_backward(
-    dout: Array,
-    x: Array,
-    gamma: Array,
-    mean: Array,
-    rstd: Array,
-    y: Array,
-    dx: Array,
-    dgamma: Array,
-    dbeta: Array,
-) -> None:
-    """As :func:`batchnorm_nchw_backward`, with dout where y > 0."""
-    dz = np.empty_like(dout)
-    relu_backward(dout, y, dz)
-    batchnorm_nchw_backward(dz, x, gamma, mean, rstd, dx, dgamma, dbeta)
+batchnorm_nchw = _of_images(batchnorm, "y")
+batchnorm_nchw_inference = _of_images(batchnorm_inference, "y")
+batchnorm_nchw_backward = _of_images(batchnorm_backward, "dx")
+batchnorm_nchw_relu = _of_images(batchnorm_relu, "y")
+batchnorm_nchw_relu_inference = _of_images(batchnorm_relu_inference, "y")
+batchnorm_nchw_relu_backward = _of_images(batchnorm_relu_backward, "dx")

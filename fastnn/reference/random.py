@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn._utils.types import Labels
-from fastnn.reference.dropout import philox
+from fastnn.reference._philox import philox
 
 
 def _numbers(count: int, seed: int, step: int) -> list[int]:

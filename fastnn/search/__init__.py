@@ -13,7 +13,8 @@ values, share the work, and go on to the next stage together.
 
 from fastnn.search._ranges import Choice, Int, Log, Range, Uniform
 from fastnn.search._result import Border, BorderWarning, FinishedTrial, SearchResult
-from fastnn.search._search import Stage, coarse_to_fine, load, search
+from fastnn.search._search import load, search
+from fastnn.search._stages import Stage, coarse_to_fine
 from fastnn.search._trial import Trial
 
 __all__ = [

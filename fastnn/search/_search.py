@@ -1,11 +1,10 @@
-"""Searching, once or in stages."""
+"""One search: what it checks, and its loop over trials."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
@@ -23,13 +22,12 @@ from fastnn.search._trial import Trial
 if TYPE_CHECKING:
     from fastnn.search._study import Study
 
-__all__ = ["Stage", "coarse_to_fine", "load", "search"]
-
 Train = Callable[[Trial], SupportsFloat | None]
 _SAMPLERS, _PRUNERS, _SCORES = ("random", "tpe"), ("median", "halving"), ("last", "best")
 
 
-def _backend() -> Any:
+def optuna_side() -> Any:
+    """Return the module that needs Optuna; raise ImportError if that is not installed."""
     try:
         import optuna  # noqa: F401
     except ImportError as error:
@@ -146,7 +144,7 @@ def search(
     for key, text in (("metric", metric), ("name", name)):
         if not isinstance(text, str):
             raise TypeError(f"{key}: expected a string, got {text!r}")
-    trials, epochs = _checked_stage(trials, epochs, sampler, pruner)
+    trials, epochs = checked_stage(trials, epochs, sampler, pruner)
     min_epochs = numbers.whole("min_epochs", min_epochs, 1)
     settings = {
         "metric": metric,
@@ -155,25 +153,27 @@ def search(
         "epochs": epochs,
         "ranges": checked(ranges),
     }
-    seed = _seed(seed)
-    backend = _backend()
+    seed = seed_of(seed)
+    backend = optuna_side()
     with backend.quiet():
         study = backend.Study(backend.open_storage(storage), name, settings)
-        study.begin(sampler, seed, backend.pruner(pruner, min_epochs))
+        study.begin(sampler, seed, pruner, min_epochs)
         _run(train, study, trials, min_epochs, verbose)
         result: SearchResult = study.result()
-    _warn(result)
+    warn_of_borders(result)
     return result
 
 
-def _warn(result: SearchResult) -> None:
+def warn_of_borders(result: SearchResult) -> None:
+    """Warn of each best value that lies at the border of its range."""
     for border in result.border:
         warn(str(border), BorderWarning)
 
 
-def _checked_stage(
+def checked_stage(
     trials: SupportsIndex, epochs: SupportsIndex | None, sampler: str, pruner: str | None
 ) -> tuple[int, int | None]:
+    """Return trials and epochs of a search, checked as sampler and pruner are."""
     numbers.one_of("sampler", sampler, _SAMPLERS)
     if pruner is not None:
         numbers.one_of("pruner", pruner, _PRUNERS)
@@ -183,7 +183,8 @@ def _checked_stage(
     )
 
 
-def _seed(seed: SupportsIndex | None) -> int:
+def seed_of(seed: SupportsIndex | None) -> int:
+    """Return a seed that is given, checked, or a random one."""
     if seed is None:
         return int(np.random.default_rng().integers(2**63))
     return numbers.whole("seed", seed, 0, 2**64 - 1)
@@ -218,133 +219,6 @@ def _best(study: Study) -> dict[str, str]:
     return {"best": f"{best[0].value:.4g} with {best[0]}"} if best else {}
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One search of several, from coarse to fine.
-
-    Parameters
-    ----------
-    trials : int
-    epochs : int, optional
-    sampler : {"random", "tpe"}
-    pruner : {"median", "halving"} or None
-        All as for :func:`search`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one of them is not.
-    """
-
-    trials: int
-    epochs: int | None = None
-    sampler: str = "random"
-    pruner: str | None = "median"
-
-    def __post_init__(self) -> None:
-        _checked_stage(self.trials, self.epochs, self.sampler, self.pruner)
-
-
-def coarse_to_fine(
-    train: Train,
-    ranges: Mapping[str, Range],
-    stages: Sequence[Stage],
-    *,
-    keep: SupportsIndex | None = None,
-    margin: SupportsFloat = 0.1,
-    seed: SupportsIndex | None = None,
-    name: str = "search",
-    verbose: bool = True,
-    **options: Any,
-) -> list[SearchResult]:
-    """Search in stages: wide ranges and few epochs first, then narrower ones about the best.
-
-    In a first stage many values do not learn at all, which an epoch or less shows; a second one
-    may take five epochs, the last one many (CS231n notes, "Neural networks 3", stage your search
-    from coarse to fine).
-
-    Parameters
-    ----------
-    train, ranges
-        As for :func:`search`.
-    stages : sequence of Stage
-    keep, margin
-        As for :meth:`SearchResult.narrowed`: how ranges of the next stage are made.
-    seed, verbose
-        As for :func:`search`. The ranges of each stage are printed too.
-    name : str
-        The stages are kept in the storage as name-1, name-2, ...
-    **options
-        More arguments of :func:`search`, for all stages; those of :class:`Stage` go there.
-
-    Returns
-    -------
-    list of SearchResult
-        Of each stage; the last one's best is what was sought.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not as above, or all trials of a stage diverge.
-
-    Warns
-    -----
-    BorderWarning
-        If the best value of the last stage lies at the border of its range.
-
-    Examples
-    --------
-    >>> import math
-    >>> from fastnn.search import Log, Stage, coarse_to_fine
-    >>> def train(trial):
-    ...     return -abs(math.log10(trial["lr"]) + 2.5)
-    >>> results = coarse_to_fine(
-    ...     train, {"lr": Log(1e-6, 10)}, [Stage(20), Stage(20)], seed=0, verbose=False
-    ... )
-    >>> [result.ranges["lr"] for result in results]
-    [Log(1e-06, 10), Log(1.06e-05, 0.493)]
-    """
-    if not isinstance(stages, Sequence) or not stages:
-        raise TypeError(f"stages: expected a list of stages, got {stages!r}")
-    for stage in stages:
-        if not isinstance(stage, Stage):
-            raise TypeError(f"stages: expected objects of type Stage, got {stage!r}")
-    for key in ("trials", "epochs", "sampler", "pruner"):
-        if key in options:
-            raise TypeError(f"{key}: expected in each Stage, as stages may differ in it")
-    if keep is not None:
-        keep = numbers.whole("keep", keep, 1)
-    margin = numbers.fraction("margin", margin)
-    seeds = np.random.SeedSequence(_seed(seed)).generate_state(len(stages), np.uint64)
-    results: list[SearchResult] = []
-    narrowed: Mapping[str, Range] = ranges
-    for i, stage in enumerate(stages):
-        if results:
-            narrowed = results[-1].narrowed(keep, margin, ranges)
-            narrowed = _backend().narrowed_once(results[-1], narrowed)
-        with warnings.catch_warnings():
-            # Of the last stage alone, as others reach beyond the border of the one before.
-            warnings.simplefilter("ignore", BorderWarning)
-            results.append(
-                search(
-                    train,
-                    narrowed,
-                    stage.trials,
-                    epochs=stage.epochs,
-                    sampler=stage.sampler,
-                    pruner=stage.pruner,
-                    seed=seeds[i],
-                    name=f"{name}-{i + 1}",
-                    verbose=verbose,
-                    **options,
-                )
-            )
-        if verbose:
-            print(results[-1])
-    _warn(results[-1])
-    return results
-
-
 def load(storage: str | os.PathLike[str], name: str = "search") -> SearchResult:
     """Return what a search has found so far, from its file.
 
@@ -364,7 +238,7 @@ def load(storage: str | os.PathLike[str], name: str = "search") -> SearchResult:
     FileNotFoundError, ValueError
         If there is no such file, or no search of this name in it.
     """
-    backend = _backend()
+    backend = optuna_side()
     with backend.quiet():
         result: SearchResult = backend.stored(storage, name)
     return result

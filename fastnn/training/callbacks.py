@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.optimizers.state import optimizer_state
 from fastnn.optimizers.updater import rate_of
 from fastnn.training.checkpoint import load_checkpoint, save_checkpoint
-
-if TYPE_CHECKING:
-    from fastnn.training.history import History
+from fastnn.training.history import History
 
 __all__ = [
     "CSVLogger",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ def save_checkpoint(path: Path, network: Any, optimizer: Any, history: History) 
     """Write network, optimizer and history; a file that is there is replaced at the end."""
     facts, groups = network._parts()
     settings, states = optimizer_state(optimizer)
-    names = [f.name for f in dataclasses.fields(history) if f.name not in _APART]
-    recorded = {name: getattr(history, name) for name in names}
+    recorded = {k: v for k, v in history.facts().items() if k not in _APART}
     facts |= {
         "optimizer": {"type": type(optimizer).__name__, "settings": settings, "states": [*states]},
         "history": {k: v for k, v in recorded.items() if not isinstance(v, list)},
@@ -46,7 +44,7 @@ def load_checkpoint(path: Path_, network: Any, optimizer: Any = None) -> History
     Parameters
     ----------
     path : str or path
-    network : MultiLayerNetExtend
+    network : Network
         With layers of the same kinds and sizes and the same dtype, such as that of
         ``fastnn.load(path)``. Parameters are written in place; running statistics of batch
         normalisation and seeds of dropout are set too.

@@ -7,7 +7,7 @@ from fastnn.layers.adoption import is_ours, refresh
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers.updater import Updater
 from fastnn.program import Program
-from fastnn.program.executor import Network, Route, StepSettings, Unsupported
+from fastnn.program.executor import Executor, Network, StepSettings, Unsupported
 from fastnn.training.layerwise import LayerSteps
 
 
@@ -18,8 +18,8 @@ def choose(
     t: Samples,
     batch_size: int,
     settings: StepSettings,
-) -> Route:
-    """Return the compiled program where there is one, else the route through the layers."""
+) -> Executor:
+    """Return the compiled program where there is one, else the way layer by layer."""
     refresh(network)
     if is_ours(network) and not network.params:
         raise ValueError("network: expected layers with parameters, got none that has any")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastnn import layers
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Int64s, Samples
-from fastnn.layers.parameters import OURS
+from fastnn.layers.record import record_of
 from fastnn.ops._arrays import real
 from fastnn.ops._targets import WHOLE, expect_probabilities, labels
 
@@ -28,7 +28,7 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     x, t : array_like
     where, suffix : str
         What comes before and after their names in errors.
@@ -46,6 +46,8 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
     name_x, name_t = f"{where}x{suffix}", f"{where}t{suffix}"
     x, t = real(name_x, x), _numbers(name_t, t)
     features = network.input_size
+    if isinstance(features, tuple):
+        x, features = in_shape(name_x, x, features), math.prod(features)
     if x.ndim < 2 or len(x) == 0 or math.prod(x.shape[1:]) != features:
         hint = ""
         if x.ndim == 1 and features == 1:
@@ -78,9 +80,29 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
         raise ValueError(f"{name_t}: expected {n} targets, got shape {t.shape}")
     found = network.layers
     first = next(iter(found.values()), None) if isinstance(found, Mapping) else None
-    if type(first) in OURS and not network._has_own("predict"):
+    if record_of(first) and not network._has_own("predict"):
         expect_finite(name_x, x)
     return x, t
+
+
+def in_shape(name: str, x: Samples, shape: tuple[int, ...]) -> Samples:
+    """Return samples in the shape that a network takes, from flat ones or a shape like it.
+
+    Raises
+    ------
+    ValueError
+        If their shape is another, axes of length 1 aside.
+    """
+    given = x.shape[1:]
+    if given == shape:
+        return x
+    size = math.prod(shape)
+    if given != (size,) and [n for n in given if n != 1] != [n for n in shape if n != 1]:
+        raise ValueError(
+            f"{name}: expected at least one sample of shape {shape}, as input_size says, or of "
+            f"{size} features, got {x.shape}"
+        )
+    return x.reshape(len(x), *shape)
 
 
 def _numbers(name: str, t: ArrayLike) -> Samples:
@@ -155,7 +177,7 @@ def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, 
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     x, t : ndarray
     validation : (x, t), float or None
 

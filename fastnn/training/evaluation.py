@@ -6,21 +6,21 @@ from typing import Any
 
 from fastnn import layers
 from fastnn._utils.types import Samples
-from fastnn.layers.losses import hits_of
+from fastnn.ops._targets import count_correct
 
 _TILE = 1 << 14  # samples that are evaluated at a time
 
 
 def evaluate(network: Any, x: Samples, t: Samples) -> tuple[float, float]:
-    """Return the mean loss without penalty and the share of samples that are classified right.
+    """Return the mean loss without penalty and the share of samples that are classified correctly.
 
     The second is 0 unless the network is trained on the cross-entropy.
     """
     last = network.last_layer
     classes = isinstance(last, layers.SoftmaxWithLoss)
-    loss, hits = 0.0, 0
+    loss, correct = 0.0, 0
     for begin in range(0, len(x), _TILE):
         scores, targets = network.predict(x[begin : begin + _TILE]), t[begin : begin + _TILE]
         loss += last.forward(scores, targets) * len(scores)
-        hits += hits_of(scores, targets) if classes else 0
-    return loss / len(x), hits / len(x)
+        correct += count_correct(scores, targets) if classes else 0
+    return loss / len(x), correct / len(x)

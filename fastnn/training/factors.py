@@ -9,11 +9,7 @@ from fastnn._utils.warnings import warn
 from fastnn.training.schedules import Schedule
 
 _OF_ONE_STEP = "np.vectorize(function, otypes=[float]) makes one of a function of a single step"
-
-
 _LOOKS = 1000  # at a schedule
-
-
 # A factor that, times a rate that a network learns with, moves no digit of a float32.
 _REST = float(np.finfo(np.float32).eps)
 

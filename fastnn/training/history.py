@@ -1,17 +1,89 @@
-"""What a training recorded."""
+"""What a training recorded, the settings that it goes by, and what it needs to go on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fastnn._utils import html
 from fastnn._utils.types import Array
+from fastnn.optimizers.updater import Updater
+from fastnn.program.executor import StepSettings
 from fastnn.training.schedules import Schedule, describe
 
 
-@dataclass(repr=False)
-class History:
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What a training goes by from its first step to its last, also when it is resumed.
+
+    Attributes are those of :class:`History` with the same names.
+    """
+
+    samples: int
+    batch_size: int
+    seed: int
+    shuffle: bool = True
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    ema: float | None = None
+    scheduled: bool = False
+    schedule: Schedule | None = field(default=None, compare=False)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps in an epoch; the last one may have fewer samples."""
+        return -(-self.samples // self.batch_size)
+
+    @property
+    def of_steps(self) -> StepSettings:
+        """What an executor has to know of them."""
+        return StepSettings(self.clip_value, self.clip_norm, self.ema)
+
+
+@dataclass
+class ResumeState:
+    """What a training needs to go on, besides its settings and the losses of its steps.
+
+    Attributes are those of :class:`History` with the same names.
+    """
+
+    elapsed: float = 0.0
+    averages: dict[str, Array] | None = field(default=None, compare=False)
+    optimizer: Updater | None = field(default=None, compare=False)
+
+
+@dataclass
+class TrainingLog:
+    """What was recorded of each step and each epoch.
+
+    Attributes are those of :class:`History` with the same names.
+    """
+
+    metrics: tuple[str, ...]
+    route: str = ""
+    reason: str = ""
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    step_losses: list[float] = field(default_factory=list)
+    step_hits: list[int] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """Number of whole epochs."""
+        return len(self.loss)
+
+    def row(self, epoch: int) -> dict[str, float]:
+        """Return what was recorded of an epoch, from 1 up, by name."""
+        names = (*self.metrics, "lr", "seconds")
+        return {name: getattr(self, name)[epoch - 1] for name in names}
+
+
+@dataclass(repr=False, init=False)
+class History(TrainingLog):
     """What a training recorded.
 
     Attributes
@@ -32,70 +104,121 @@ class History:
     step_losses : list of float
         Loss of each step; those of an epoch that was interrupted are here too.
     step_hits : list of int
-        Samples of each step that were classified right.
-    elapsed : float
-        Seconds spent on an epoch that is not whole yet, counted like `seconds`.
+        Samples of each step that were classified correctly.
+    route, reason : str
+        "program" or "layers", and why it was not the program.
+    settings : TrainingSettings
+        What the training goes by; a training that resumes this one takes it from here. Its
+        attributes are the history's, too: those from `samples` to `scheduled`.
+    samples, batch_size, seed : int
+        Size of the training set, samples a step, what chose the order of samples.
     shuffle : bool
     clip_value, clip_norm, ema : float or None
     schedule : function or None
-        As :meth:`~fastnn.networks.MultiLayerNetExtend.fit` got them; a training that resumes
-        this one takes them from here. Files and pickles hold schedules of
+        As :meth:`~fastnn.networks.Network.fit` got them. Files and pickles hold schedules of
         :mod:`fastnn.schedules` only.
     scheduled : bool
         Whether there is a schedule.
+    state : ResumeState
+        What the training needs to go on. Its attributes are the history's, too: those below.
+    elapsed : float
+        Seconds spent on an epoch that is not whole yet, counted like `seconds`.
     averages : dict of str to ndarray, or None
         The moving average of the parameters, with `ema`.
     optimizer : Optimizer or None
         The one of the training, which goes on with it when it is resumed without another.
         Copies and files of the history do not have it.
-    route, reason : str
-        "program" or "layers", and why it was not the program.
-    samples, batch_size, seed : int
-        Size of the training set, samples a step, what chose the order of samples.
     """
 
-    metrics: tuple[str, ...]
-    samples: int
-    batch_size: int
-    seed: int
-    route: str = ""
-    reason: str = ""
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    step_losses: list[float] = field(default_factory=list)
-    step_hits: list[int] = field(default_factory=list)
-    elapsed: float = 0.0
-    shuffle: bool = True
-    clip_value: float | None = None
-    clip_norm: float | None = None
-    ema: float | None = None
-    scheduled: bool = False
-    schedule: Schedule | None = field(default=None, compare=False)
-    averages: dict[str, Array] | None = field(default=None, compare=False)
-    optimizer: Any = field(default=None, compare=False)
+    settings: TrainingSettings = field(kw_only=True)
+    state: ResumeState = field(kw_only=True)
+
+    def __init__(
+        self, metrics: tuple[str, ...], samples: int, batch_size: int, seed: int, **others: Any
+    ) -> None:
+        """Make a history of its attributes, those of its parts included, as :meth:`facts` says."""
+        settings, state = _of(TrainingSettings, others), _of(ResumeState, others)
+        super().__init__(metrics, **others)
+        self.settings = TrainingSettings(samples, batch_size, seed, **settings)
+        self.state = ResumeState(**state)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the attributes of the history and its parts, by name, for files and copies."""
+        log = {f.name: getattr(self, f.name) for f in fields(TrainingLog)}
+        facts = {**log, **vars(self.settings), **vars(self.state)}
+        schedule = None if describe(self.schedule) is None else self.schedule
+        return {**facts, "optimizer": None, "schedule": schedule}
 
     def __getstate__(self) -> dict[str, Any]:
-        schedule = None if describe(self.schedule) is None else self.schedule
-        return {**self.__dict__, "optimizer": None, "schedule": schedule}
+        return self.facts()
+
+    def __setstate__(self, facts: dict[str, Any]) -> None:
+        vars(self).update(vars(History(**facts)))
 
     @property
-    def epochs(self) -> int:
-        """Number of whole epochs."""
-        return len(self.loss)
+    def samples(self) -> int:
+        """Size of the training set."""
+        return self.settings.samples
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a step."""
+        return self.settings.batch_size
+
+    @property
+    def seed(self) -> int:
+        """What chose the order of samples."""
+        return self.settings.seed
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether each epoch takes the samples in a new order."""
+        return self.settings.shuffle
+
+    @property
+    def clip_value(self) -> float | None:
+        """To which size each element of the gradients is clipped."""
+        return self.settings.clip_value
+
+    @property
+    def clip_norm(self) -> float | None:
+        """To which norm gradients are scaled down."""
+        return self.settings.clip_norm
+
+    @property
+    def ema(self) -> float | None:
+        """Decay of the moving average of the parameters."""
+        return self.settings.ema
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether there is a schedule."""
+        return self.settings.scheduled
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """Factors on the learning rate."""
+        return self.settings.schedule
 
     @property
     def steps_per_epoch(self) -> int:
         """Number of steps in an epoch; the last one may have fewer samples."""
-        return -(-self.samples // self.batch_size)
+        return self.settings.steps_per_epoch
 
-    def row(self, epoch: int) -> dict[str, float]:
-        """Return what was recorded of an epoch, from 1 up, by name."""
-        names = (*self.metrics, "lr", "seconds")
-        return {name: getattr(self, name)[epoch - 1] for name in names}
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent on an epoch that is not whole yet."""
+        return self.state.elapsed
+
+    @property
+    def averages(self) -> dict[str, Array] | None:
+        """The moving average of the parameters."""
+        return self.state.averages
+
+    @property
+    def optimizer(self) -> Updater | None:
+        """The optimizer of the training."""
+        return self.state.optimizer
 
     def line(self, epoch: int) -> str:
         """Return what was recorded of an epoch, from 1 up, as text."""
@@ -123,3 +246,8 @@ class History:
             html.curves(losses),
             html.table(["epoch", *self.metrics, "lr", "seconds"], html.some_rows(rows)),
         )
+
+
+def _of(part: type, facts: dict[str, Any]) -> dict[str, Any]:
+    """Take the attributes of a part out of those of a history."""
+    return {f.name: facts.pop(f.name) for f in fields(part) if f.name in facts}

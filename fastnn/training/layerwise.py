@@ -12,8 +12,8 @@ from fastnn import layers, optimizers
 from fastnn._utils import interrupts
 from fastnn._utils.types import Array, Float64s, Int64s, Samples
 from fastnn.layers.adoption import is_ours
-from fastnn.layers.losses import hits_of
 from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Network, StepSettings
 
@@ -23,7 +23,7 @@ _NO_RATE = float(np.finfo(np.float64).tiny)
 
 
 class LayerSteps:
-    """A route that calls ``network.gradient`` and ``optimizer.update`` for each step.
+    """An executor that calls ``network.gradient`` and ``optimizer.update`` for each step.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class LayerSteps:
     batch_size : int
     settings : StepSettings
     reason : str
-        Why it is this route.
+        Why it is this executor.
     """
 
     name = "layers"
@@ -65,9 +65,14 @@ class LayerSteps:
         """Do nothing: which kernels layers call shows in the first step."""
 
     def run(
-        self, rows: Int64s | None, batch_size: int, rates: Float64s, losses: Float64s, hits: Int64s
+        self,
+        rows: Int64s | None,
+        batch_size: int,
+        rates: Float64s,
+        losses: Float64s,
+        correct: Int64s,
     ) -> None:
-        """Carry out steps; see :class:`fastnn.program.executor.Route`."""
+        """Carry out steps; see :class:`fastnn.program.executor.Executor`."""
         self.done = 0
         optimizer: Any = self._optimizer
         before = rate = rate_of(optimizer)
@@ -81,7 +86,7 @@ class LayerSteps:
                     batch: Int64s | slice = slice(None)
                     if rows is not None:
                         batch = rows[i * batch_size : (i + 1) * batch_size]
-                    losses[i], hits[i] = self._step(batch)
+                    losses[i], correct[i] = self._step(batch)
                     self.done = i + 1
                     interrupt.release()
             finally:
@@ -98,13 +103,13 @@ class LayerSteps:
                 raise ValueError("params: there are others than when training began")
             last = network.last_layer
             loss = _number(last)
-            hits = hits_of(last.x, t) if self._classes else 0
+            correct = count_correct(last.x, t) if self._classes else 0
             self._update(self._clipped(grads))
         except BaseException:
             set_layer_state(network, before)
             raise
         self._average()
-        return loss, hits
+        return loss, correct
 
     def _update(self, grads: dict[str, Array]) -> None:
         """Let the optimizer change the parameters; raise if it has made others instead."""

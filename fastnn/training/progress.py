@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 from fastnn._messages.bars import Progress
-from fastnn.program.executor import Route
+from fastnn.program.executor import Executor
 
 
-def samples_bar(route: Route, total: int, done: int, show: bool) -> Progress:
+def samples_bar(executor: Executor, total: int, done: int, show: bool) -> Progress:
     """Return the progress bar of a training, which starts when its program is compiled."""
     if done < total:
-        route.prepare()
+        executor.prepare()
     # Without miniters it waits for as many samples as the last stretch had.
     progress = Progress(
         total, " samples", show, done=done, lines=False, unit_scale=True, miniters=1
     )
-    if route.reason:
-        progress.write(f"training layer by layer: {route.reason}")
+    if executor.reason:
+        progress.write(f"training layer by layer: {executor.reason}")
     return progress
 
 

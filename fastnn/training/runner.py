@@ -12,7 +12,7 @@ from fastnn._utils import interrupts
 from fastnn._utils.types import Float64s, Int64s, Samples
 from fastnn._utils.warnings import warn
 from fastnn.optimizers.updater import Updater, rate_of
-from fastnn.program.executor import Route
+from fastnn.program.executor import Executor
 from fastnn.training.data import not_finite
 
 # Seconds that a stretch should take: the progress bar moves, and Ctrl-C comes through, at least
@@ -28,10 +28,10 @@ class Runner:
 
     Parameters
     ----------
-    route : Route
+    executor : Executor
     optimizer : Updater
     batch_size, steps_per_epoch : int
-    record : function of (losses, hits)
+    record : function of (losses, correct)
         Called after each stretch, also one that an exception ended, with what its steps gave.
     data : dict of str to ndarray
         Samples and targets, by what a warning calls them.
@@ -39,14 +39,14 @@ class Runner:
 
     def __init__(
         self,
-        route: Route,
+        executor: Executor,
         optimizer: Updater,
         batch_size: int,
         steps_per_epoch: int,
         record: Callable[[Float64s, Int64s], None],
         data: dict[str, Samples],
     ) -> None:
-        self.route = route
+        self.executor = executor
         self._data = data
         self._last_rows: Int64s | None = None  # of the last step of the stretch before
         self._optimizer = optimizer
@@ -82,7 +82,7 @@ class Runner:
             Called after each stretch with its number of samples.
         """
         size, begin = self._batch_size, 0
-        losses, hits = np.zeros(factors.size), np.zeros(factors.size, np.int64)
+        losses, correct = np.zeros(factors.size), np.zeros(factors.size, np.int64)
         while begin < factors.size:
             part = slice(begin, min(begin + self._length, factors.size))
             batch = None if rows is None else rows[begin * size : part.stop * size]
@@ -90,10 +90,10 @@ class Runner:
             start = compiling.clock()
             with interrupts.held():
                 try:
-                    self.route.run(batch, size, rates, losses[part], hits[part])
+                    self.executor.run(batch, size, rates, losses[part], correct[part])
                 finally:
-                    done = slice(begin, begin + self.route.done)
-                    self._record(losses[done], hits[done])
+                    done = slice(begin, begin + self.executor.done)
+                    self._record(losses[done], correct[done])
             seconds = compiling.clock() - start
             steps = part.stop - begin
             self._warn(losses[part], first + begin, rates, batch)

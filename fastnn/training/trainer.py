@@ -13,7 +13,7 @@ from fastnn import config, ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.layers import IdentityWithLoss
-from fastnn.layers.adoption import is_ours
+from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import named_layers
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.updater import Updater, optimizer_of
@@ -107,6 +107,7 @@ class Trainer:
     ) -> None:
         if isinstance(network, type):
             raise TypeError(f"network: expected an object, got the class {network.__name__}")
+        refresh(network, x_train)
         if isinstance(getattr(network, "last_layer", None), IdentityWithLoss) and (
             getattr(network, "output_size", 2) < 2
         ):
@@ -170,7 +171,7 @@ class Trainer:
         return self._runner
 
     def _new_runner(self) -> Runner:
-        route = choose(
+        executor = choose(
             self.network,
             self.optimizer,
             self.x_train,
@@ -178,13 +179,13 @@ class Trainer:
             self.batch_size,
             StepSettings(),
         )
-        self.route, self.reason = route.name, route.reason
+        self.route, self.reason = executor.name, executor.reason
         data = {"x_train": self.x_train, "t_train": self.t_train}
         return Runner(
-            route, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
+            executor, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
         )
 
-    def _record(self, losses: Float64s, hits: Int64s) -> None:
+    def _record(self, losses: Float64s, correct: Int64s) -> None:
         self.train_loss_list += losses.tolist()
         self.current_iter += losses.size
 
@@ -202,9 +203,9 @@ class Trainer:
         if self.current_iter == self.max_iter:
             return
         size = self.batch_size
-        route = self._current_runner().route
+        executor = self._current_runner().executor
         total, done = self.max_iter * size, self.current_iter * size
-        with samples_bar(route, total, done, self.verbose) as progress:
+        with samples_bar(executor, total, done, self.verbose) as progress:
 
             def after(samples: int) -> None:
                 progress.advance(samples, self._facts)

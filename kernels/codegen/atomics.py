@@ -11,10 +11,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.simd import I32, I64, declare, machine_of
+from fastnn.kernels.codegen import flow
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I32, I64, declare, machine_of
 
 _ORDER = "seq_cst"
 
@@ -24,7 +24,7 @@ def _signature(arguments: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
     if not all(isinstance(a, types.Integer) for a in arguments):
         return None
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         return emit(builder, *values)
 
     return types.int64(*[types.int64] * len(arguments)), codegen
@@ -35,7 +35,7 @@ def _pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
 
 
 @intrinsic
-def load(typingctx, address):  # type: ignore[no-untyped-def]
+def load(typingctx, address):
     """Return what stands at an address."""
 
     def emit(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
@@ -45,7 +45,7 @@ def load(typingctx, address):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store(typingctx, address, value):  # type: ignore[no-untyped-def]
+def store(typingctx, address, value):
     """Write to an address; return the value."""
 
     def emit(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> ir.Value:
@@ -56,7 +56,7 @@ def store(typingctx, address, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def add(typingctx, address, value):  # type: ignore[no-untyped-def]
+def add(typingctx, address, value):
     """Add to what stands at an address; return what stood there."""
 
     def emit(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> ir.Value:
@@ -66,7 +66,7 @@ def add(typingctx, address, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def replace(typingctx, address, old, new):  # type: ignore[no-untyped-def]
+def replace(typingctx, address, old, new):
     """Write `new` if `old` stands there (compare and swap); return 1 if so, else 0."""
 
     def emit(builder: ir.IRBuilder, address: ir.Value, old: ir.Value, new: ir.Value) -> ir.Value:
@@ -77,10 +77,10 @@ def replace(typingctx, address, old, new):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def pause(typingctx):  # type: ignore[no-untyped-def]
+def pause(typingctx):
     """Tell the processor that this thread spins: some 10 to 100 ns, and less power."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         machine = machine_of(context)
         if machine.startswith("x86_64"):
             builder.call(declare(builder.module, "llvm.x86.sse2.pause", ir.VoidType(), []), [])
@@ -93,10 +93,10 @@ def pause(typingctx):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def give_way(typingctx):  # type: ignore[no-untyped-def]
+def give_way(typingctx):
     """Let another thread that waits for this processor run first."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         name = "SwitchToThread" if os.name == "nt" else "sched_yield"
         builder.call(declare(builder.module, name, I32, []), [])
         return context.get_dummy_value()
@@ -105,7 +105,7 @@ def give_way(typingctx):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def call(typingctx, function, args):  # type: ignore[no-untyped-def]
+def call(typingctx, function, args):
     """Call the function at an address, with a tuple of integers.
 
     The function of a job takes the address of its data, a chunk, and the number of the thread.
@@ -113,7 +113,7 @@ def call(typingctx, function, args):  # type: ignore[no-untyped-def]
     if not isinstance(args, types.UniTuple):
         return None
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         kind = ir.FunctionType(ir.VoidType(), [I64] * args.count)
         numbers = [builder.extract_value(values[1], i) for i in range(args.count)]
         builder.call(builder.inttoptr(values[0], kind.as_pointer()), numbers)
@@ -129,8 +129,8 @@ def symbol(name: str) -> Any:
     """
 
     @intrinsic
-    def address(typingctx):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def address(typingctx):
+        def codegen(context, builder, signature, args):
             module = builder.module
             variable = module.globals.get(name) or ir.GlobalVariable(module, I64, name)
             return builder.ptrtoint(variable, I64)
@@ -141,7 +141,7 @@ def symbol(name: str) -> Any:
 
 
 @intrinsic
-def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
+def job(typingctx, body, args, n, length):
     """Return the address of a function for :func:`call`, and that of its data.
 
     The function calls `body`, a compiled function, as ``body(*args, start, stop)`` for the
@@ -152,7 +152,7 @@ def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
     body_signature = body.get_call_type(typingctx, types_, {})
     result = types.UniTuple(types.int64, 3)
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, values):
         compiled = body.dispatcher.get_compile_result(body_signature)
         context.add_linking_libs([compiled.library])
         tuple_type = context.get_value_type(args)
@@ -184,7 +184,7 @@ def job(typingctx, body, args, n, length):  # type: ignore[no-untyped-def]
                 inner.store(I64(1), part(inner, theirs, 0))
 
         name = builder.module.get_unique_name("fastnn.chunk")
-        function = simd.function(builder.module, name, 3, emit)
+        function = flow.function(builder.module, name, 3, emit)
         addresses = [builder.ptrtoint(x, I64) for x in (function, data, part(builder, data, 0))]
         return context.make_tuple(builder, result, addresses)
 

@@ -34,6 +34,9 @@ from fastnn.kernels.codegen.simd import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
+_rebuild: Any = CompileResult._rebuild
+_dumps: Any = serialize.dumps
+
 # Numba's settings that change the code it makes.
 _SETTINGS = (
     "OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT",
@@ -120,7 +123,7 @@ class _KernelCache(_Cache):
         """Say whether there is a file for this signature."""
         return self._path(signature, codegen).exists()
 
-    def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
         if not self._enabled:
             return None
         target_context.refresh()
@@ -132,16 +135,16 @@ class _KernelCache(_Cache):
             return None
         # Whatever does not unpickle or rebuild is compiled again.
         with contextlib.suppress(Exception):
-            return CompileResult._rebuild(target_context, *loads(payload))
+            return _rebuild(target_context, *loads(payload))
         return None
 
-    def save_overload(self, sig: Any, data: CompileResult) -> None:
+    def save_overload(self, sig: Any, data: Any) -> None:
         if not self._enabled:
             return
         if data.library.has_dynamic_globals or any(not x.can_cache for x in data.lifted):
             warn(f"cannot cache kernel {self._name}", NumbaWarning)
             return
-        payload = serialize.dumps(data._reduce())
+        payload: bytes = _dumps(data._reduce())
         path = self._path(sig, data.codegen)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba
+import numba.extending
 
 from fastnn.kernels.codegen import cache
 
@@ -19,15 +20,44 @@ SUM_OPTIONS = {**OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}}
 # The machine code of a serial function is part of that of its callers: it needs no entry
 # points for Python and C, which take a third of the time to compile.
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-serial = functools.partial(numba.njit, **_INNER, **OPTIONS)
-inlined = functools.partial(numba.njit, inline="always", **_INNER, **OPTIONS)
-row_sum = functools.partial(numba.njit, **_INNER, **SUM_OPTIONS)
+
+# Numba's own types know neither all options nor how compiled code calls what they decorate.
+_njit: Any = numba.njit
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def serial(function: _Function) -> _Function:
+    """Compile a function that other compiled code calls."""
+    return cast(_Function, _njit(function, **_INNER, **OPTIONS))
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a function as part of each of its callers, before anything is optimised."""
+    return cast(_Function, _njit(function, inline="always", **_INNER, **OPTIONS))
+
+
+def row_sum(function: _Function) -> _Function:
+    """Compile a function that adds up a row, in any order."""
+    return cast(_Function, _njit(function, **_INNER, **SUM_OPTIONS))
+
+
+def shared(function: _Function) -> _Function:
+    """Return a function of Python that compiled code can call too."""
+    return numba.extending.register_jitable(function)
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function that returns a signature, and what emits LLVM IR, one for compiled code.
+
+    Callers leave out its first argument, the typing context.
+    """
+    return cast(Callable[..., Any], numba.extending.intrinsic(function))
 
 
 def entry(function: Any, *, nogil: bool = True) -> Any:
     """Compile a function that Python calls, and keep its machine code on disk."""
     options = {**OPTIONS, "nogil": nogil, "no_cfunc_wrapper": True}
-    return cache.enable(numba.njit(function, **options))
+    return cache.enable(_njit(function, **options))
 
 
 def part(function: Any) -> Any:
@@ -36,11 +66,12 @@ def part(function: Any) -> Any:
     Its machine code is its own, where that of a serial function is optimised anew as part of
     each caller's. It is kept on disk.
     """
-    return cache.enable(numba.njit(function, no_cpython_wrapper=True, **OPTIONS))
+    return cache.enable(_njit(function, no_cpython_wrapper=True, **OPTIONS))
 
 
 def _signature(compiled: Any) -> tuple[Any, ...]:
-    return (numba.types.int64,) * compiled.py_func.__code__.co_argcount
+    count: int = compiled.py_func.__code__.co_argcount
+    return (numba.types.int64,) * count
 
 
 def is_ready(compiled: Any) -> bool:

@@ -167,24 +167,24 @@ def maximum(row: Any) -> float:
 
 
 @overload(exp, inline="always")
-def _exp(x):  # type: ignore[no-untyped-def]
+def _exp(x):
     compiled = _IMPLEMENTATIONS[x][0]
     return lambda x: compiled(x)
 
 
 @overload(tanh, inline="always")
-def _tanh(x):  # type: ignore[no-untyped-def]
+def _tanh(x):
     compiled = _IMPLEMENTATIONS[x][1]
     return lambda x: compiled(x)
 
 
 @overload(log, inline="always")
-def _log(x):  # type: ignore[no-untyped-def]
+def _log(x):
     compiled = _IMPLEMENTATIONS[x][2]
     return lambda x: compiled(x)
 
 
 @overload(maximum)
-def _maximum(row):  # type: ignore[no-untyped-def]
+def _maximum(row):
     compiled = _IMPLEMENTATIONS[row.dtype][3]
     return lambda row: compiled(row)

@@ -1,19 +1,43 @@
-"""Arrays that compiled code makes of addresses."""
+"""Where arrays stand in memory: addresses, arrays that compiled code makes of them, alignment."""
 
 from __future__ import annotations
 
 import numba
+import numpy as np
 from numba import types
-from numba.extending import intrinsic
+from numpy.typing import NDArray
 
-from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.compile import intrinsic, serial
+
+CACHE_LINE = 64  # bytes
+
+
+def aligned(buffer: NDArray[np.uint8], size: int, boundary: int = CACHE_LINE) -> NDArray[np.uint8]:
+    """Return a view of so many bytes of a buffer, which begins at a multiple of `boundary`.
+
+    Parameters
+    ----------
+    buffer : array of uint8, shape (size + boundary,) or more
+    size, boundary : int
+        In bytes.
+    """
+    start = -buffer.ctypes.data % boundary
+    return buffer[start : start + size]
+
+
+@serial
+def address_of(array):
+    """Return where an array begins, or 0 for an empty one."""
+    if array.size == 0:
+        return numba.int64(0)
+    return numba.int64(array.ctypes.data)
 
 
 @intrinsic
-def pointer(typingctx, address):  # type: ignore[no-untyped-def]
+def pointer(typingctx, address):
     """Return an address as a pointer."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(types.int64), codegen

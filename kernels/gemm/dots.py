@@ -12,17 +12,17 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.codegen.simd import I64
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic, serial
+from fastnn.kernels.codegen.flow import I64
+from fastnn.kernels.tuning import COMMON
 
 BITS = simd.vector_bits()
 LANES32, LANES64 = BITS // 32, BITS // 64
 # Rows of A at a time. The products of a step fill one vector when they are summed, so more
 # rows of A mean fewer of B, two at least.
-HEIGHTS = tuple(rows for rows in (4, 2, 1) if 2 * rows <= LANES64)
+HEIGHTS = tuple(rows for rows in COMMON.dots_rows if 2 * rows <= LANES64)
 
 
 class _Dots:
@@ -47,12 +47,12 @@ class _Dots:
     def emit(self) -> None:
         v, b = self.v, self.b
         whole = b.sdiv(self.k, I64(v.lanes))
-        with simd.loop(b, whole, [I64(0)] + [v.zero] * v.lanes) as carried:
+        with flow.loop(b, whole, [I64(0)] + [v.zero] * v.lanes) as carried:
             at, *dots = carried
             carried[:] = [b.add(at, I64(v.lanes * v.size)), *self._step(at, dots, None)]
         at, *dots = carried
         rest = b.sub(self.k, b.mul(whole, I64(v.lanes)))
-        with simd.when(b, b.icmp_signed(">", rest, I64(0)), dots):
+        with flow.when(b, b.icmp_signed(">", rest, I64(0)), dots):
             dots[:] = self._step(at, dots, v.mask(rest))
         self._store(v.sums(dots))
 
@@ -72,7 +72,7 @@ class _Dots:
 
 
 def _function(module: ir.Module, real: Any, rows: int) -> ir.Function:
-    return simd.function(
+    return flow.function(
         module,
         f"fastnn.dots.{real}.{rows}",
         8,
@@ -81,7 +81,7 @@ def _function(module: ir.Module, real: Any, rows: int) -> ir.Function:
 
 
 @intrinsic
-def dots(typingctx, k, a, a_row, b, b_row, c, c_row, columns, rows, zero):  # type: ignore[no-untyped-def]
+def dots(typingctx, k, a, a_row, b, b_row, c, c_row, columns, rows, zero):
     """Compute the products of `rows` rows of A with a vector's lanes / rows rows of B.
 
     Parameters
@@ -102,10 +102,10 @@ def dots(typingctx, k, a, a_row, b, b_row, c, c_row, columns, rows, zero):  # ty
         return None
     signature = types.void(*[types.int64] * 9, zero)
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         *common, rows_, _ = args
         functions = {n: _function(builder.module, zero, n) for n in HEIGHTS}
-        simd.call_one(builder, rows_, functions, common)
+        flow.call_one(builder, rows_, functions, common)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -18,24 +18,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.simd import I32, I64
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I32, I64
+from fastnn.kernels.tuning import COMMON
 
-# Kinds of tiles by vector width: for each height the widths, in half vectors. The first height
-# is the main one: as many accumulators as fit beside the vectors of B and one broadcast element
-# of A, in 32 registers (AVX-512) or 16 (AVX2, SSE). The others take the rows that are left; few
-# rows need many vectors, to have enough sums under way at once. Widths up to 2 are masked. With
-# AVX-512 a half vector takes half the time of a whole one, with the others the same. Few kinds,
-# as each takes 30 ms to compile, and again where the function that holds it is part of another.
-_TILES = {
-    512: {12: (4, 2, 1), 8: (4, 2, 1), 4: (8, 4, 2), 2: (16, 8, 4, 2), 1: (16, 8, 4, 2)},
-    256: {6: (4, 2), 4: (4, 2), 2: (8, 4, 2), 1: (16, 8, 4, 2)},
-    128: {6: (4, 2), 4: (4, 2), 2: (8, 4, 2), 1: (16, 8, 4, 2)},
-}
 BITS = simd.vector_bits()
-TILES = _TILES[BITS]
+TILES = COMMON.tiles
 HEIGHTS = tuple(TILES)
 ROWS, VECTORS = HEIGHTS[0], TILES[HEIGHTS[0]][0] // 2
 COLUMNS32 = VECTORS * BITS // 32  # of the main tile, in float32
@@ -77,7 +67,7 @@ class _Tile:
     ) -> list[ir.Value]:
         v, b = self.v, self.b
         state = [self.a, self.b0] if advance == self._next else [self.list, I64(0)]
-        with simd.loop(b, self.k, state + [v.zero] * len(self.cells)) as carried:
+        with flow.loop(b, self.k, state + [v.zero] * len(self.cells)) as carried:
             *where, a, row = advance(*carried[:2])
             tile = list(carried[2:])
             vectors = [v.load(v.offset(row, j * v.lanes), mask) for j, mask in enumerate(masks)]
@@ -104,14 +94,14 @@ class _Tile:
 
     def _epilogue(self, tile: list[ir.Value], masks: list[ir.Value | None]) -> None:
         v, b = self.v, self.b
-        with simd.when(b, self._has(ACCUMULATE), tile):
+        with flow.when(b, self._has(ACCUMULATE), tile):
             for cell, (i, j) in enumerate(self.cells):
                 tile[cell] = b.fadd(v.load(self._address_of_c(i, j), masks[j]), tile[cell])
-        with simd.when(b, b.icmp_signed("!=", self.bias, I64(0)), tile):
+        with flow.when(b, b.icmp_signed("!=", self.bias, I64(0)), tile):
             bias = [v.load(v.offset(self.bias, j * v.lanes), mask) for j, mask in enumerate(masks)]
             for cell, (_, j) in enumerate(self.cells):
                 tile[cell] = b.fadd(tile[cell], bias[j])
-        with simd.when(b, self._has(RELU), tile):
+        with flow.when(b, self._has(RELU), tile):
             for cell, value in enumerate(tile):
                 # Ordered: NaN is not below zero and passes.
                 below = b.fcmp_ordered("<=", value, v.zero)
@@ -136,13 +126,13 @@ def _function(
         _Tile(builder, args, v, rows).emit(max(1, width // 2), width <= 2, listed)
 
     suffix = ".listed" if listed else ""
-    return simd.function(module, f"fastnn.tile.{real}.{rows}.{width}{suffix}", 12, emit)
+    return flow.function(module, f"fastnn.tile.{real}.{rows}.{width}{suffix}", 12, emit)
 
 
 @intrinsic
 def tile(
     typingctx, k, list, a, a_row, a_k, b, b_k, c, c_row, columns, bias, flags, rows, width, zero
-):  # type: ignore[no-untyped-def]
+):
     """Compute one tile of C.
 
     Parameters
@@ -172,7 +162,7 @@ def tile(
         return None
     signature = types.void(*[types.int64] * 14, zero)
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         *common, rows_, width_, _ = args
         is_listed = builder.zext(builder.icmp_signed("!=", common[1], I64(0)), I64)
         kind = builder.or_(builder.shl(rows_, I64(8)), width_)
@@ -185,14 +175,14 @@ def tile(
         for w in TILES[ROWS]:
             listed = _function(builder.module, zero, ROWS, w, listed=True)
             functions[1 << 16 | ROWS << 8 | w] = listed
-        simd.call_one(builder, kind, functions, common)
+        flow.call_one(builder, kind, functions, common)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @intrinsic
-def transpose(typingctx, source, source_step, rows, target, target_step, zero):  # type: ignore[no-untyped-def]
+def transpose(typingctx, source, source_step, rows, target, target_step, zero):
     """Copy the transpose of a square as wide as a vector.
 
     Parameters
@@ -209,7 +199,7 @@ def transpose(typingctx, source, source_step, rows, target, target_step, zero): 
         return None
     signature = types.void(*[types.int64] * 5, zero)
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         source, source_step, count, target, target_step, _ = args
         v = simd.Vectors(builder, zero, BITS // zero.bitwidth)
         rows = []

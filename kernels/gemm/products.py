@@ -15,19 +15,19 @@ from numpy.typing import DTypeLike
 
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import address, part, serial
-from fastnn.kernels.codegen.memory import matrix, pointer, vector
+from fastnn.kernels.codegen.memory import address_of, matrix, pointer, vector
 from fastnn.kernels.gemm.multiply import TRANSPOSED_A, multiply, scratch_size
 
 
 def _make(real: Any) -> Any:
-    def product(a, a_step, b, b_step, packed, c, c_step, m, k, n, flags, scratch):  # type: ignore[no-untyped-def]
+    def product(a, a_step, b, b_step, packed, c, c_step, m, k, n, flags, scratch):
         like = numba.carray(pointer(0), 0, real)
         rows, columns = (k, m) if flags & TRANSPOSED_A else (m, k)
         multiply(
             matrix(a, rows, a_step, like)[:, :columns], matrix(b, k, b_step, like)[:, :n],
             vector(packed, 1 if packed else 0, like), vector(0, 0, like),
             matrix(c, m, c_step, like)[:, :n], flags, 0, m, 0, n,
-            vector(scratch, scratch_size(m, k, n), like),
+            vector(scratch, scratch_size(m, k, n, like.itemsize), like),
         )  # fmt: skip
 
     # Kept on disk under this name.
@@ -45,11 +45,6 @@ def product_of(dtype: DTypeLike) -> int:
 
 
 @serial
-def _address(array):
-    return numba.int64(array.ctypes.data if array.size > 0 else 0)
-
-
-@serial
 def multiply_all(product, a, b, packed, c, flags, scratch):
     """Compute C = [C +] A B as :func:`fastnn.kernels.gemm.multiply.multiply` does, all of it.
 
@@ -59,7 +54,8 @@ def multiply_all(product, a, b, packed, c, flags, scratch):
     k = a.shape[0] if flags & TRANSPOSED_A else a.shape[1]
     size = c.itemsize
     arguments = (
-        _address(a), a.strides[0] // size, _address(b), b.strides[0] // size, _address(packed),
-        _address(c), c.strides[0] // size, m, k, n, flags, _address(scratch),
+        address_of(a), a.strides[0] // size, address_of(b), b.strides[0] // size,
+        address_of(packed), address_of(c), c.strides[0] // size, m, k, n, flags,
+        address_of(scratch),
     )  # fmt: skip
     call(product, arguments)

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-KEPT = 1 << 26  # bytes that a thread holds on to, for each dtype
+from fastnn.kernels.codegen.memory import CACHE_LINE, aligned
+from fastnn.kernels.tuning import COMMON
+
+KEPT = COMMON.workspace_kept
 
 
 class _Kept(threading.local):
@@ -21,11 +24,13 @@ _kept = _Kept()
 def take(size: int, dtype: np.dtype[Any]) -> Any:
     """Return a flat array of at least `size` elements, for the caller alone until it gives it back.
 
-    A signal handler that interrupts the caller and takes one too gets its own.
+    It begins on a cache line. A signal handler that interrupts the caller and takes one too gets
+    its own.
     """
     array = _kept.arrays.pop(dtype, None)
     if array is None or array.size < size:
-        array = np.empty(size, dtype)
+        memory = np.empty(size * dtype.itemsize + CACHE_LINE, np.uint8)
+        array = aligned(memory, size * dtype.itemsize).view(dtype)
     return array
 
 

@@ -7,33 +7,26 @@ sum, as long as every b is finite.
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, register_jitable
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.compile import row_sum, serial
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic, row_sum, serial, shared
 from fastnn.kernels.codegen.memory import typed
 from fastnn.kernels.gemm.microkernel import BITS, ROWS
+from fastnn.kernels.tuning import by_itemsize
 
 _NUMBER = 4  # bytes; a list has one for each k that it may come to, and then their count
 
-# From how many k and columns on to look for zeros, and what share of the k must remain at most
-# in the first row of tiles. To look takes a hundredth of the time that 100 columns take.
-_LONG, _BROAD, _SHARE = 48, 32, 0.75
+_skip_depth, _skip_columns = by_itemsize("skip_depth"), by_itemsize("skip_columns")
+_skip_share = by_itemsize("skip_share")
 
 
-@register_jitable
-def may_skip(m, k, n):
+@shared
+def may_skip(m, k, n, itemsize):
     """Return whether it may pay to look for zeros in a product (m, k) (k, n)."""
-    return m >= ROWS and k >= _LONG and n >= _BROAD
+    return m >= ROWS and k >= _skip_depth(itemsize) and n >= _skip_columns(itemsize)
 
 
-@serial
-def few_remain(count, k):
-    """Say whether so few of the k remain that skipping the others pays."""
-    return count <= _SHARE * k
-
-
-@register_jitable
+@shared
 def list_bytes(k):
     """Return what a list of so many k takes, in bytes."""
     return (k + BITS // 32) * _NUMBER
@@ -45,7 +38,7 @@ def listed(k, address):
     return typed(address + k * _NUMBER, 1, np.int32)[0]
 
 
-def _appender(rows, columns):  # type: ignore[no-untyped-def]
+def _appender(rows, columns):
     """Return a function that looks at a block of an array, and appends to a list.
 
     It takes the address of the block, the step from row to row, how many columns of the block
@@ -55,11 +48,11 @@ def _appender(rows, columns):  # type: ignore[no-untyped-def]
     """
 
     @intrinsic
-    def append(typingctx, address, step, there, k, end, zero):  # type: ignore[no-untyped-def]
+    def append(typingctx, address, step, there, k, end, zero):
         if zero not in (types.float32, types.float64):
             return None
 
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):
             address, step, there, k, end, _ = args
             lanes = BITS // zero.bitwidth
             v, whole = simd.Vectors(builder, zero, lanes), ir.IntType(zero.bitwidth)
@@ -67,7 +60,7 @@ def _appender(rows, columns):  # type: ignore[no-untyped-def]
             seen = nothing = ir.Constant(integers, [0] * lanes)
             for _ in range(rows):
                 for first in range(0, columns or lanes, lanes):
-                    mask = v.mask(builder.sub(there, simd.I64(first)))
+                    mask = v.mask(builder.sub(there, flow.I64(first)))
                     row = v.load(v.offset(address, first), mask)
                     seen = builder.or_(seen, builder.bitcast(row, integers))
                 address = builder.add(address, step)
@@ -77,13 +70,13 @@ def _appender(rows, columns):  # type: ignore[no-untyped-def]
                 used = [builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))]
             else:
                 used = [
-                    builder.trunc(builder.lshr(bits, ir.Constant(bits.type, j)), simd.BIT)
+                    builder.trunc(builder.lshr(bits, ir.Constant(bits.type, j)), flow.BIT)
                     for j in range(lanes)
                 ]
             for j, is_used in enumerate(used):
-                number = builder.trunc(builder.add(k, simd.I64(j)), simd.I32)
-                builder.store(number, builder.inttoptr(end, simd.I32.as_pointer()))
-                size = builder.mul(builder.zext(is_used, simd.I64), simd.I64(_NUMBER))
+                number = builder.trunc(builder.add(k, flow.I64(j)), flow.I32)
+                builder.store(number, builder.inttoptr(end, flow.I32.as_pointer()))
+                size = builder.mul(builder.zext(is_used, flow.I64), flow.I64(_NUMBER))
                 end = builder.add(end, size)
             return end
 
@@ -125,5 +118,37 @@ def are_finite(b, top, rows, left, right):
     """Say whether these rows and columns of an array have neither NaN nor infinity."""
     for i in range(top, top + rows):  # noqa: SIM110 (Numba has no generators in all)
         if _zero_times(b[i, left:right]) != 0:
+            return False
+    return True
+
+
+@serial
+def list_groups(a, transposed, top, rows, first, k, b, left, right, decide, lists, step):
+    """List the k for each group of `ROWS` rows of a block of A; say whether to go by the lists.
+
+    Parameters
+    ----------
+    a, transposed : array, int
+    top, rows, first, k : int
+        The block's first row and their number, its first k and their number.
+    b : array
+        What A is multiplied by; of it the columns from `left` up to `right`.
+    decide : bool
+        Whether the answer depends on what there is: on how many k remain in the first group, and
+        on whether b is finite. Otherwise it is yes.
+    lists, step : int
+        Address of the first list, and step to the next, in bytes.
+    """
+    for i in range(0, rows - ROWS + 1, ROWS):
+        address = lists + i // ROWS * step
+        list_used(a, transposed, top + i, first, k, address)
+        if (
+            decide
+            and i == 0
+            and not (
+                listed(k, address) <= _skip_share(a.itemsize) * k
+                and are_finite(b, first, k, left, right)
+            )
+        ):
             return False
     return True

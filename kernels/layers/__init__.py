@@ -1,1 +1,8 @@
-"""What layers compute, forward and backward."""
+"""What layers compute, forward and backward, a file for each kind of layer.
+
+Each file has its kernels, those named in `__all__`, and the serial functions that the training
+program takes from it. Beside these stand their innermost steps: for batch normalisation
+`batchnorm_rows` on `batchnorm_steps`, `batchnorm_planes`, and `moments`, which joins means and
+variances of parts; for convolution `columns` and `blocks`, which copy and add rectangles of
+pixels; for pooling `largest`.
+"""

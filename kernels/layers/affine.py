@@ -8,50 +8,47 @@ several pieces each step is a call, since the second reads all that the first ha
 import functools
 
 import numpy as np
-from numba.extending import register_jitable
 
-from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.compile import serial, shared
 from fastnn.kernels.gemm import workspace
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.microkernel import RELU
-from fastnn.kernels.gemm.multiply import (
-    TRANSPOSED_A,
-    cut,
-    multiply,
+from fastnn.kernels.gemm.multiply import TRANSPOSED_A, cut, multiply, scratch_size
+from fastnn.kernels.gemm.packing import (
     pack_panels,
     pack_transposed,
     packed_size,
     packs_b,
     panels,
-    scratch_size,
     tile_columns,
 )
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.tuning import by_itemsize
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
-# For few samples dx is computed as scalar products with the rows of W: to transpose W costs more
-# than the sums over vectors, which come once in h. At h = 100 both ways took the same time for 16
-# samples, at h = 512 for about 100.
-FEW, FEW_PER_UNIT = 8, 1 / 8
+_few, _few_per_unit = by_itemsize("few_samples"), by_itemsize("few_samples_per_unit")
 
 GRADIENTS, INPUT_GRADIENT = 16, 32  # of the form of a call, beside RELU
 PREPARE, MULTIPLY = 1, 2  # steps
 
 
-@register_jitable
-def is_few(n, h):
-    return n <= FEW or n <= FEW_PER_UNIT * h
+@shared
+def is_few(n, h, itemsize):
+    """Return whether n samples are so few that dx is computed as scalar products."""
+    return n <= _few(itemsize) or n <= _few_per_unit(itemsize) * h
 
 
-@register_jitable
+@shared
 def _sizes(n, d, h, itemsize, form):
     """Return the sizes of the workspace's parts: W packed, dz, dz packed."""
     if form & GRADIENTS:
-        W = packed_size(h, d, itemsize) if form & INPUT_GRADIENT and not is_few(n, h) else 0
+        W = 0
+        if form & INPUT_GRADIENT and not is_few(n, h, itemsize):
+            W = packed_size(h, d, itemsize)
         dz = n * h if form & RELU else 0
-        return W, dz, packed_size(n, h, itemsize) if packs_b(d, n, h) else 0
-    return packed_size(d, h, itemsize) if packs_b(n, d, h) else 0, 0, 0
+        return W, dz, packed_size(n, h, itemsize) if packs_b(d, n, h, itemsize) else 0
+    return packed_size(d, h, itemsize) if packs_b(n, d, h, itemsize) else 0, 0, 0
 
 
 # Rows whose sum is added to the total at once: the total goes to memory and back each time.
@@ -111,7 +108,7 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
             b, packed = (dz, dz_packed) if backward else (W, W_packed)
             pack_panels(b, packed, 0, b.shape[0], first, last)
     if steps & MULTIPLY:
-        by_rows = input_gradient and is_few(n, h)
+        by_rows = input_gradient and is_few(n, h, W.itemsize)
         for product in range(2 if input_gradient and not by_rows else 1):
             a, b, packed, bias, c, flags = x, W, W_packed, v, y, relu
             if backward:
@@ -121,7 +118,7 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
                 else:
                     a, c, flags = dz, dx, 0
             k = a.shape[0] if flags & TRANSPOSED_A else a.shape[1]
-            scratch = np.empty(scratch_size(c.shape[0], k, c.shape[1]), c.dtype)
+            scratch = np.empty(scratch_size(c.shape[0], k, c.shape[1], c.itemsize), c.dtype)
             top, bottom, left, right = cut(c, start, stop, pieces)
             multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch)
         if by_rows:

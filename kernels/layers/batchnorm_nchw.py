@@ -8,9 +8,16 @@ depends on the shape alone: they leave their sums, and the next pass goes over t
 
 import numpy as np
 
-from fastnn.kernels.codegen.compile import row_sum, serial
-from fastnn.kernels.layers.moments import deviations, finish, join, origin, shares
+from fastnn.kernels.layers.batchnorm_planes import (
+    gradient,
+    gradient_sums,
+    images,
+    moments,
+    normalise,
+)
+from fastnn.kernels.layers.moments import deviations, finish, join, shares
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.tuning import COMMON
 
 __all__ = [
     "batchnorm_nchw",
@@ -21,94 +28,8 @@ __all__ = [
     "batchnorm_nchw_relu_inference",
 ]
 
-# Pixels of a set: planes smaller than this are taken together.
-SET = 1024
-
 # Parts that a call can be cut into, at least; more channels than this are not cut further.
-PARTS = 32
-
-
-@row_sum
-def _sum(x, c, first, last, pivot):
-    total = x.dtype.type(0)
-    for i in range(first, last):
-        plane = x[i, c]
-        for s in range(plane.size):
-            total += plane[s] - pivot
-    return total
-
-
-@row_sum
-def _sum_of_squares(x, c, first, last, mu):
-    total = x.dtype.type(0)
-    for i in range(first, last):
-        plane = x[i, c]
-        for s in range(plane.size):
-            total += (plane[s] - mu) * (plane[s] - mu)
-    return total
-
-
-@serial
-def _moments(x, c, first, last):
-    """Return the sums of pixels less the first, and of squared distances from the mean."""
-    real = x.dtype.type
-    pivot = origin(x[0, c, 0], real(0))
-    total, squares = real(0), real(0)
-    size = x.shape[2]
-    together = max(1, SET // size)
-    for i in range(first, last, together):
-        end = min(last, i + together)
-        count = (end - i) * size
-        inverse, share, weight = shares((i - first) * size, count)
-        added = _sum(x, c, i, end, pivot)
-        spread = _sum_of_squares(x, c, i, end, pivot + added * real(share))
-        total, squares = join(
-            total, squares, real(inverse), added, spread, real(share), real(weight)
-        )
-    return total, squares
-
-
-@serial
-def _normalise(x, c, first, last, mu, slope, shift, low, y):
-    for i in range(first, last):
-        plane, out = x[i, c], y[i, c]
-        for s in range(plane.size):
-            value = (plane[s] - mu) * slope + shift
-            out[s] = low if value <= low else value
-
-
-@row_sum
-def _gradient_sums(dout, x, y, masked, c, first, last, mu, r):
-    """Return the sums of dout and of dout xhat; `masked` says that dout passes where y > 0."""
-    zero = x.dtype.type(0)
-    sum_d, sum_dx = zero, zero
-    for i in range(first, last):
-        plane, row, out = x[i, c], dout[i, c], y[i, c]
-        for s in range(plane.size):
-            d = zero if masked & (out[s] <= zero) else row[s]
-            sum_d += d
-            sum_dx += d * ((plane[s] - mu) * r)
-    return sum_d, sum_dx
-
-
-@serial
-def _gradient(dout, x, y, masked, c, first, last, gamma, mean, rstd, dx, dgamma, dbeta):
-    zero = x.dtype.type(0)
-    inverse = x.dtype.type(1 / (x.shape[0] * x.shape[2]))
-    mu, slope, mean_d = mean[c], gamma[c] * rstd[c], dbeta[c] * inverse
-    along = dgamma[c] * inverse * rstd[c]
-    for i in range(first, last):
-        plane, row, out, target = x[i, c], dout[i, c], y[i, c], dx[i, c]
-        for s in range(plane.size):
-            d = zero if masked & (out[s] <= zero) else row[s]
-            target[s] = slope * ((d - mean_d) - (plane[s] - mu) * along)
-
-
-@serial
-def _images(x, blocks, block):
-    """Return the first image of a block, and the first after it."""
-    n = x.shape[0]
-    return n * block // blocks, n * (block + 1) // blocks
+PARTS = COMMON.norm_parts
 
 
 @kernel("x.shape[1]")
@@ -117,13 +38,13 @@ def _by_channels(
 ):
     bound = x.dtype.type(low)
     for c in range(start, stop):
-        mean[c], rstd[c] = _moments(x, c, 0, x.shape[0])
+        mean[c], rstd[c] = moments(x, c, 0, x.shape[0])
         one = slice(c, c + 1)
         finish(
             x.shape[0] * x.shape[2], x[0, c, :1], running_mean[one], running_var[one],
             momentum, eps, mean[one], rstd[one],
         )  # fmt: skip
-        _normalise(x, c, 0, x.shape[0], mean[c], gamma[c] * rstd[c], beta[c], bound, y)
+        normalise(x, c, 0, x.shape[0], mean[c], gamma[c] * rstd[c], beta[c], bound, y)
 
 
 @kernel("x.shape[1] * partial.shape[1]")
@@ -131,8 +52,8 @@ def _block_moments(x, partial, start, stop):
     blocks = partial.shape[1]
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
-        first, last = _images(x, blocks, block)
-        partial[c, block, 0], partial[c, block, 1] = _moments(x, c, first, last)
+        first, last = images(x, blocks, block)
+        partial[c, block, 0], partial[c, block, 1] = moments(x, c, first, last)
 
 
 @kernel("mean.size")
@@ -142,7 +63,7 @@ def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rs
     for c in range(start, stop):
         total, squares, before = real(0), real(0), 0
         for block in range(blocks):
-            first, last = _images(x, blocks, block)
+            first, last = images(x, blocks, block)
             count = (last - first) * x.shape[2]
             inverse, share, weight = shares(before, count)
             total, squares = join(
@@ -162,8 +83,8 @@ def _normalise_blocks(x, gamma, beta, mean, rstd, low, y, blocks, start, stop):
     bound = x.dtype.type(low)
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
-        first, last = _images(x, blocks, block)
-        _normalise(x, c, first, last, mean[c], gamma[c] * rstd[c], beta[c], bound, y)
+        first, last = images(x, blocks, block)
+        normalise(x, c, first, last, mean[c], gamma[c] * rstd[c], beta[c], bound, y)
 
 
 def _blocks(x):
@@ -218,8 +139,8 @@ def batchnorm_nchw_relu_inference(x, gamma, beta, running_mean, running_var, eps
 def _backward_by_channels(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
     n = x.shape[0]
     for c in range(start, stop):
-        dbeta[c], dgamma[c] = _gradient_sums(dout, x, y, masked, c, 0, n, mean[c], rstd[c])
-        _gradient(dout, x, y, masked, c, 0, n, gamma, mean, rstd, dx, dgamma, dbeta)
+        dbeta[c], dgamma[c] = gradient_sums(dout, x, y, masked, c, 0, n, mean[c], rstd[c])
+        gradient(dout, x, y, masked, c, 0, n, gamma, mean, rstd, dx, dgamma, dbeta)
 
 
 @kernel("x.shape[1] * partial.shape[1]")
@@ -227,8 +148,8 @@ def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
     blocks = partial.shape[1]
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
-        first, last = _images(x, blocks, block)
-        partial[c, block, 0], partial[c, block, 1] = _gradient_sums(
+        first, last = images(x, blocks, block)
+        partial[c, block, 0], partial[c, block, 1] = gradient_sums(
             dout, x, y, masked, c, first, last, mean[c], rstd[c]
         )
 
@@ -247,8 +168,8 @@ def _join_gradients(partial, dgamma, dbeta, start, stop):
 def _gradient_blocks(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, blocks, start, stop):
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
-        first, last = _images(x, blocks, block)
-        _gradient(dout, x, y, masked, c, first, last, gamma, mean, rstd, dx, dgamma, dbeta)
+        first, last = images(x, blocks, block)
+        gradient(dout, x, y, masked, c, first, last, gamma, mean, rstd, dx, dgamma, dbeta)
 
 
 def _backward(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks):

@@ -12,15 +12,15 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.simd import I64
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I64
+from fastnn.kernels.tuning import COMMON
 
-# Rows of a step; what is left over goes row by row. What belongs to a column is cheaper with
-# more of them, but 16 streams a power of two apart displace each other in an 8-way cache: on
-# 1024 x 4096 float32 (Zen 4) steps of eight rows took 2.5 times as long backward as these.
-MOMENTS_ROWS, SUMS_ROWS, WRITTEN_ROWS = 8, 4, 2
+# Rows of a step; what is left over goes row by row.
+MOMENTS_ROWS, SUMS_ROWS = COMMON.moments_rows, COMMON.sums_rows
+WRITTEN_ROWS = COMMON.written_rows
 
 
 class _Step:
@@ -36,7 +36,7 @@ class _Step:
     def over_columns(self, count: ir.Value, emit: Callable[[], None]) -> None:
         """Emit a loop over the columns, a vector at a time, masked at the end."""
         b, v = self.b, self.v
-        with simd.loop(b, b.sdiv(count, I64(v.lanes)), [I64(0)]) as carried:
+        with flow.loop(b, b.sdiv(count, I64(v.lanes)), [I64(0)]) as carried:
             self._offset, self._mask = carried[0], None
             emit()
             carried[0] = b.add(carried[0], I64(v.lanes * v.size))
@@ -194,7 +194,7 @@ def _typed(real: Any, emit: Callable[..., None], integers: int, reals: int, tall
         return None
     signature = types.void(*[types.int64] * integers, *[real] * reals, types.int64)
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         *given, rows = args
         _for_rows(builder, real, rows, tall, lambda step: emit(step, given))
         return context.get_dummy_value()
@@ -203,7 +203,7 @@ def _typed(real: Any, emit: Callable[..., None], integers: int, reals: int, tall
 
 
 @intrinsic
-def moments(typingctx, x, step, columns, pivot, total, squares, inverse, weight, rows):  # type: ignore[no-untyped-def]
+def moments(typingctx, x, step, columns, pivot, total, squares, inverse, weight, rows):
     """Add rows, less `pivot`, to the sums, and to those of squared distances from the mean.
 
     By the formula of Chan, Golub and LeVeque (1979) for two sets of samples, here the rows
@@ -214,13 +214,13 @@ def moments(typingctx, x, step, columns, pivot, total, squares, inverse, weight,
 
 
 @intrinsic
-def normalise(typingctx, x, x_step, y, y_step, columns, mean, rstd, gamma, beta, low, rows):  # type: ignore[no-untyped-def]
+def normalise(typingctx, x, x_step, y, y_step, columns, mean, rstd, gamma, beta, low, rows):
     """y = gamma (x - mean) rstd + beta, not below `low`."""
     return _typed(low, _normalise, 9, 1, WRITTEN_ROWS)
 
 
 @intrinsic
-def gradient_sums(  # type: ignore[no-untyped-def]
+def gradient_sums(
     typingctx, dout, dout_step, x, x_step, y, y_step, columns, mean, rstd, dbeta, dgamma, zero, rows
 ):
     """Add dout and dout xhat to the sums dbeta and dgamma, where y is above 0; y may be 0."""
@@ -228,7 +228,7 @@ def gradient_sums(  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def gradient(  # type: ignore[no-untyped-def]
+def gradient(
     typingctx, dout, dout_step, x, x_step, y, y_step, dx, dx_step, columns, mean, rstd, gamma,
     dbeta, dgamma, inverse, rows,
 ):  # fmt: skip

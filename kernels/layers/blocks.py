@@ -11,10 +11,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.simd import I64
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I64
 
 
 def _function(module: ir.Module, real: Any, add: bool) -> ir.Function:
@@ -30,21 +30,21 @@ def _function(module: ir.Module, real: Any, add: bool) -> ir.Function:
             v.store(value, at[1])
             return [v.offset(address, lanes) for address in at]
 
-        with simd.loop(b, rows, [source, target]) as heads:
-            with simd.loop(b, b.sdiv(columns, I64(widest)), list(heads)) as at:
+        with flow.loop(b, rows, [source, target]) as heads:
+            with flow.loop(b, b.sdiv(columns, I64(widest)), list(heads)) as at:
                 at[:] = move(at, widest)
             # The rest in ever shorter vectors. Masked ones take no longer, but a store of one
             # holds up loads from all of its span, in which the next row may begin.
             lanes = widest // 2
             while lanes:
                 some = b.icmp_signed("!=", b.and_(columns, I64(lanes)), I64(0))
-                with simd.when(b, some, at):
+                with flow.when(b, some, at):
                     at[:] = move(at, lanes)
                 lanes //= 2
             steps = source_step, target_step
             heads[:] = [b.add(head, step) for head, step in zip(heads, steps, strict=True)]
 
-    return simd.function(module, f"fastnn.{'add' if add else 'copy'}.{real}", 6, emit)
+    return flow.function(module, f"fastnn.{'add' if add else 'copy'}.{real}", 6, emit)
 
 
 def _compiled(zero: Any, add: bool) -> Any:
@@ -52,7 +52,7 @@ def _compiled(zero: Any, add: bool) -> Any:
     if zero not in (types.float32, types.float64):
         return None
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         builder.call(_function(builder.module, zero, add), args[:6])
         return context.get_dummy_value()
 
@@ -60,12 +60,12 @@ def _compiled(zero: Any, add: bool) -> Any:
 
 
 @intrinsic
-def copy_block(typingctx, source, source_step, target, target_step, rows, columns, zero):  # type: ignore[no-untyped-def]
+def copy_block(typingctx, source, source_step, target, target_step, rows, columns, zero):
     """Copy elements of the type of `zero`; addresses and steps are in bytes."""
     return _compiled(zero, add=False)
 
 
 @intrinsic
-def add_block(typingctx, source, source_step, target, target_step, rows, columns, zero):  # type: ignore[no-untyped-def]
+def add_block(typingctx, source, source_step, target, target_step, rows, columns, zero):
     """Add elements of the type of `zero` to others; addresses and steps are in bytes."""
     return _compiled(zero, add=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.simd import I32, I64
+from fastnn.kernels.codegen import flow, simd
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I32, I64
 
 BITS = simd.vector_bits()
 
@@ -48,11 +48,11 @@ def _function(module: ir.Module, real: Any, name: str, load: Load) -> ir.Functio
         least, first = v.constant(float("-inf")), ir.Constant(places, [0] * v.lanes)
         blocks = b.sdiv(b.add(columns, I64(v.lanes - 1)), I64(v.lanes))
         block_step = b.mul(stride, I64(v.lanes * v.size))
-        with simd.loop(b, blocks, [x, out, argmax, columns]) as at:
+        with flow.loop(b, blocks, [x, out, argmax, columns]) as at:
             x, out, argmax, count = at
-            with simd.loop(b, height, [x, I32(0), least, first]) as rows:
+            with flow.loop(b, height, [x, I32(0), least, first]) as rows:
                 row, *state = rows
-                with simd.loop(b, width, [row, *state]) as windows:
+                with flow.loop(b, width, [row, *state]) as windows:
                     address, number, largest, place = windows
                     value = load(v, address, count, stride)
                     # Larger, or the first NaN.
@@ -78,11 +78,11 @@ def _function(module: ir.Module, real: Any, name: str, load: Load) -> ir.Functio
                 b.sub(count, I64(v.lanes)),
             ]
 
-    return simd.function(module, f"fastnn.largest.{real}.{name}", 8, emit)
+    return flow.function(module, f"fastnn.largest.{real}.{name}", 8, emit)
 
 
 @intrinsic
-def largest_of_windows(typingctx, x, x_step, height, width, stride, out, argmax, columns, zero):  # type: ignore[no-untyped-def]
+def largest_of_windows(typingctx, x, x_step, height, width, stride, out, argmax, columns, zero):
     """Write the largest element of each window in a row of windows, and its place.
 
     Parameters
@@ -103,7 +103,7 @@ def largest_of_windows(typingctx, x, x_step, height, width, stride, out, argmax,
     if zero not in (types.float32, types.float64):
         return None
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         stride, rest = args[4], I64(0)
         one, two = (builder.icmp_signed("==", stride, I64(n)) for n in (1, 2))
         key = builder.select(one, I64(1), builder.select(two, I64(2), rest))
@@ -111,7 +111,7 @@ def largest_of_windows(typingctx, x, x_step, height, width, stride, out, argmax,
         functions = {
             n: _function(builder.module, zero, load.__name__, load) for n, load in loads.items()
         }
-        simd.call_one(builder, key, functions, args[:8])
+        flow.call_one(builder, key, functions, args[:8])
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 8, zero), codegen

@@ -8,13 +8,14 @@ from fastnn.kernels.codegen.compile import row_sum, serial
 from fastnn.kernels.codegen.elementary import log, maximum
 from fastnn.kernels.layers.activations import exp_each, exp_shifted, sum_of
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.tuning import by_itemsize
 
 __all__ = ["mean_squared_error", "softmax_cross_entropy", "softmax_cross_entropy_dense"]
 
 
-# Elements that the rows of a block have together: each pass over them finds them in the cache.
-# Rows are short, and a loop over one of them would hardly be in vectors.
-_BLOCK = 4096
+# Elements that the rows of a block have together. Rows are short, and a loop over one of them would
+# hardly be in vectors.
+_block = by_itemsize("loss_block")
 
 
 @serial
@@ -94,7 +95,7 @@ def is_right(x, label):
 def softmax_cross_entropy(x, t, losses, dx, start, stop):
     """Cross-entropy of softmax(x) against integer labels t."""
     n = x.dtype.type(x.shape[0])
-    step = max(1, _BLOCK // x.shape[1])
+    step = max(1, _block(x.itemsize) // x.shape[1])
     for first in range(start, stop, step):
         rows = slice(first, min(stop, first + step))
         cross_entropy_rows(x[rows], t[rows], losses[rows], dx[rows], n)

@@ -3,10 +3,11 @@
 import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.memory import CACHE_LINE
 from fastnn.kernels.threading.driver import kernel
 
-# Columns per cut of a kernel that sums over rows: a cache line of the smallest type.
-COLUMNS = 16
+# Columns per cut of a kernel that sums over rows: a cache line of the smaller type.
+COLUMNS = CACHE_LINE // np.dtype(np.float32).itemsize
 
 
 @serial

@@ -50,8 +50,8 @@ def _col2im(col, places, filter_h, filter_w, stride, pad, out, start, stop):
     of_channel = filter_h * filter_w * size
     for n in range(start, stop):
         out[n] = 0
-        # Upwards and to the left: what is added to a pixel comes in the twin's order, row by row
-        # of the filter and, in these, from left to right.
+        # Upwards and to the left: what is added to a pixel comes in the reference's order, row by
+        # row of the filter and, in these, from left to right.
         for p in range(oh - 1, -1, -1):
             y = p * stride - pad
             top, bottom = _inside(y, filter_h, h)

@@ -5,7 +5,7 @@ Sums over a batch are taken for each unit of it and then put together, by one th
 
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import cube, matrix, vector
-from fastnn.kernels.layers.batchnorm import (
+from fastnn.kernels.layers.batchnorm_rows import (
     add_gradients,
     add_moments,
     gradient_rows,

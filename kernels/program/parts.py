@@ -39,12 +39,12 @@ class Addresses(NamedTuple):
 def _make(real: Any) -> tuple[Any, ...]:
     bits = np.dtype(real).itemsize * 8
 
-    def on_rows(data, chunk, worker):  # type: ignore[no-untyped-def]
+    def on_rows(data, chunk, worker):
         """Take a segment's steps for some rows."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
         rows(p, data, typed(p.steps, p.end, STEP), like, worker)
 
-    def on_norm(data, index, first, count, worker):  # type: ignore[no-untyped-def]
+    def on_norm(data, index, first, count, worker):
         """Take a step of batch normalisation; for no rows: what comes after all of them."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
         s = typed(p.steps, index + 1, STEP)[index]
@@ -53,12 +53,12 @@ def _make(real: Any) -> tuple[Any, ...]:
         else:
             finish_norm(p, s, like)
 
-    def on_dropout(data, index, first, count, worker):  # type: ignore[no-untyped-def]
+    def on_dropout(data, index, first, count, worker):
         """Take a step of dropout."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
         dropout(p, typed(p.steps, index + 1, STEP)[index], first, count, worker, like)
 
-    def on_updates(data, chunk, worker):  # type: ignore[no-untyped-def]
+    def on_updates(data, chunk, worker):
         """Do updates of the thread's stream, and then what is left of those of others.
 
         From step to step a thread mostly has the same ones, whose numbers are in its cache.
@@ -74,9 +74,7 @@ def _make(real: Any) -> tuple[Any, ...]:
                 update(p, updates[index], like, worker)
                 index = stream + claim(p, stream) * p.streams
 
-    def multiply(  # type: ignore[no-untyped-def]
-        a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch
-    ):
+    def multiply(a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch):
         """Compute some rows of a product; what is not there is 0."""
         like = numba.carray(pointer(0), 0, real)
         k = a_rows if flags & TRANSPOSED_A else a_columns
@@ -84,7 +82,7 @@ def _make(real: Any) -> tuple[Any, ...]:
             matrix(a, a_rows, a_columns, like), matrix(b, k, n, like),
             vector(packed, 1 if packed else 0, like), vector(bias, n if bias else 0, like),
             matrix(c, m, n, like), flags, top, bottom, 0, n,
-            vector(scratch, scratch_size(m, k, n), like),
+            vector(scratch, scratch_size(m, k, n, like.itemsize), like),
         )  # fmt: skip
 
     functions = on_rows, on_updates, multiply, on_norm, on_dropout

@@ -11,8 +11,8 @@ import numpy as np
 
 from fastnn.kernels.codegen.atomics import call, store
 from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import typed
-from fastnn.kernels.codegen.simd import flush_denormals, restore_denormals
 from fastnn.kernels.program.tables import (
     APART,
     APPLY,
@@ -27,15 +27,16 @@ from fastnn.kernels.program.tables import (
 from fastnn.kernels.threading.clock import now
 from fastnn.kernels.threading.pool import let_sleep, share
 from fastnn.kernels.threading.threads import LATE, LONGEST_REST, REST
+from fastnn.kernels.tuning import COMMON
 
 # A helper may be kept from running by another process, in the middle of its part of a step, and
 # then all wait for it. So steps are also taken alone, the first few and one in so many, to know
 # how long that takes. A machine that is not busy loses 0.4 % by this.
-FIRST, EVERY = 3, 256
+FIRST, EVERY = COMMON.alone_first, COMMON.alone_every
 
 # Pieces of a batch for each thread, at least: one that has finished its own takes over what
 # another does not get to.
-PIECES = 2
+PIECES = COMMON.program_pieces
 
 
 @entry

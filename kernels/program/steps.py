@@ -11,7 +11,8 @@ from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import matrix, typed, vector
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.microkernel import ACCUMULATE
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, pack_panels, panels, tile_columns
+from fastnn.kernels.gemm.multiply import TRANSPOSED_A
+from fastnn.kernels.gemm.packing import pack_panels, panels, tile_columns
 from fastnn.kernels.layers.activations import (
     relu_each,
     relu_slope,

@@ -9,13 +9,8 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import inlined, row_sum, serial
 from fastnn.kernels.codegen.memory import matrix, typed, vector
-from fastnn.kernels.gemm.multiply import (
-    TRANSPOSED_A,
-    pack_panels,
-    pack_transposed,
-    panels,
-    tile_columns,
-)
+from fastnn.kernels.gemm.multiply import TRANSPOSED_A
+from fastnn.kernels.gemm.packing import pack_panels, pack_transposed, panels, tile_columns
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.program.tables import (
     APPLY,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from fastnn.kernels.codegen import simd
-from fastnn.kernels.codegen.simd import I32, I64
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I32, I64
 
 BLOCKS = simd.vector_bits() // 64  # at a time
 WORDS = 4 * BLOCKS
@@ -63,7 +63,7 @@ def _interleaved(b: ir.IRBuilder, vectors: list[ir.Value]) -> ir.Value:
 
 
 @intrinsic
-def keep(typingctx, block, step, seed, threshold, mask):  # type: ignore[no-untyped-def]
+def keep(typingctx, block, step, seed, threshold, mask):
     """Write for `WORDS` words whether they are at least `threshold`.
 
     Parameters
@@ -75,7 +75,7 @@ def keep(typingctx, block, step, seed, threshold, mask):  # type: ignore[no-unty
         Address of `WORDS` booleans.
     """
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         splat = simd.Vectors(builder, types.float64, BLOCKS).splat  # for any type of lane
         block, step, seed, threshold = map(splat, args[:4])
         block = builder.add(block, ir.Constant(_VECTOR, list(range(BLOCKS))))
@@ -92,7 +92,7 @@ def keep(typingctx, block, step, seed, threshold, mask):  # type: ignore[no-unty
 
 
 @intrinsic
-def draw(typingctx, block, step, seed, numbers):  # type: ignore[no-untyped-def]
+def draw(typingctx, block, step, seed, numbers):
     """Write `PAIRS` random numbers of 64 bits, each of two words, the low one first.
 
     Parameters
@@ -103,7 +103,7 @@ def draw(typingctx, block, step, seed, numbers):  # type: ignore[no-untyped-def]
         Address of `PAIRS` integers of 64 bits.
     """
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         splat = simd.Vectors(builder, types.float64, BLOCKS).splat  # for any type of lane
         block, step, seed = map(splat, args[:3])
         block = builder.add(block, ir.Constant(_VECTOR, list(range(BLOCKS))))
@@ -118,13 +118,13 @@ def draw(typingctx, block, step, seed, numbers):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def below(typingctx, number, bound):  # type: ignore[no-untyped-def]
+def below(typingctx, number, bound):
     """Return number * bound / 2^64, rounded down: a number in [0, bound) of 64 random bits.
 
     Of the 2^64 numbers each result is given by 2^64 / bound, or by one more.
     """
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         wide = ir.IntType(128)
         product = builder.mul(*(builder.zext(a, wide) for a in args))
         return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), I64)

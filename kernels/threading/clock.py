@@ -7,16 +7,16 @@ import time
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen.simd import I32, I64, declare
+from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.flow import I32, I64, declare
 
 
 @intrinsic
-def now(typingctx):  # type: ignore[no-untyped-def]
+def now(typingctx):
     """Return the time in nanoseconds, from a start that is fixed for the process."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         with builder.goto_entry_block():
             slot = builder.alloca(I64, size=2)
         if os.name == "nt":  # in units of 100 ns

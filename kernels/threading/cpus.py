@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -17,7 +18,8 @@ def available() -> int:
     That is Numba's number, which follows the CPU affinity or ``NUMBA_NUM_THREADS``, or what
     the quota of a container amounts to, where that is less.
     """
-    threads = int(numba.config.NUMBA_NUM_THREADS)
+    config: Any = numba.config  # a module that makes its attributes
+    threads = int(config.NUMBA_NUM_THREADS)
     return max(1, math.ceil(min(threads, _quota(_CGROUPS, _OWN))))
 
 

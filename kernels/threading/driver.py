@@ -17,13 +17,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from fastnn.kernels.codegen import atomics, simd
+from fastnn.kernels.codegen import atomics, denormals
 from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen.memory import CACHE_LINE
 from fastnn.kernels.threading import pool
 
 # Neighbouring chunks of a flat array meet at a multiple of this many elements: a cache line
-# of the smallest type, so that no two threads write to one line.
-LINE = 64
+# of the smallest type, a byte, so that no two threads write to one line.
+LINE = CACHE_LINE
 
 # The names of its own begin with an underscore, which no kernel's argument does.
 _DRIVER = """
@@ -59,8 +60,8 @@ def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
             "_share": pool.share,
             "_everyone": pool.MOST_CHUNKS,
             "_load": atomics.load,
-            "_flush_denormals": simd.flush_denormals,
-            "_restore_denormals": simd.restore_denormals,
+            "_flush_denormals": denormals.flush_denormals,
+            "_restore_denormals": denormals.restore_denormals,
         }
         exec(compile(source, f"<driver of {function.__name__}>", "exec"), names)
         driver = names[function.__name__]

@@ -17,7 +17,9 @@ import numpy as np
 
 from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, replace, store, symbol
 from fastnn.kernels.codegen.compile import entry, serial
-from fastnn.kernels.codegen.simd import flush_denormals, restore_denormals
+from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
+from fastnn.kernels.codegen.memory import aligned
+from fastnn.kernels.tuning import COMMON
 
 # Offsets in the table. What is written apart stands on cache lines of their own (two, as
 # processors fetch pairs).
@@ -32,18 +34,11 @@ RESTS = 536  # but while this is not 0 they do
 
 MOST_CHUNKS = 0xFFFF  # that a ticket can count
 
-# How often a helper looks for work before it goes to sleep: for about a millisecond. Between the
-# calls of a training step are 10 us to half a millisecond of NumPy and Python; waking takes 50 us
-# and more, and then the caller has done most of the work. With a seventh of this a step of a
-# network 784-100x4-10 in float64, drawing of its batch and all, took 2.3 ms instead of 1.45.
-PATIENCE = 30_000
+# How often a helper looks for work before it goes to sleep, and after how many looks it lets
+# others have its processor.
+PATIENCE, SPINS = COMMON.patience, COMMON.spins
 
-# Every so many looks a thread that waits lets others have its processor: where there are more
-# threads than processors, the one it waits for may stand behind it.
-SPINS = 50
-
-_memory = np.zeros(640 + 128, np.uint8)
-_aligned = _memory[-_memory.ctypes.data % 128 :][:640].view(np.int64)
+_aligned = aligned(np.zeros(640 + 128, np.uint8), 640, 128).view(np.int64)
 llvm.add_symbol("fastnn_pool", _aligned.ctypes.data)
 _table = symbol("fastnn_pool")
 

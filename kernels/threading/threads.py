@@ -19,22 +19,12 @@ import numba
 
 from fastnn.kernels.threading import pool
 from fastnn.kernels.threading.cpus import available
+from fastnn.kernels.tuning import COMMON
 
-# Work per chunk, in elements of a cheap elementwise loop (some 0.1 ns each). To share a call
-# costs 0.2 us, and 5 us where a helper must be woken, but what the other core has computed must
-# then be fetched from there: a step of a network 784-32-10 on 32 samples took 97 us with 2**17
-# here, 130 us with 2**16; one of 784-100x4-10 on 128 samples took 950 us with either, 1180 us
-# with 2**18. One chunk per thread: with four the backward pass of 128 samples through 784 x 100
-# took 30 % longer.
-GRAIN = 1 << 17
+GRAIN = COMMON.grain  # work of a chunk, in elements of a cheap elementwise loop
 
-# A call also waits for a helper that another process keeps from running while it holds a
-# chunk: milliseconds. What a call takes beyond twice the fastest of its kind, and this much, in
-# nanoseconds, is lost; calls are then serial for a time, so that no more than one part in REST
-# of all time is lost so.
-LATE = 1_000_000
-REST = 20
-LONGEST_REST = 1_000_000_000  # the process itself may have been stopped
+# What is lost to waiting for a helper that another process keeps from running (see `tuning`).
+LATE, REST, LONGEST_REST = COMMON.late, COMMON.rest, COMMON.longest_rest
 
 MOST_KINDS = 1000  # of calls to remember
 

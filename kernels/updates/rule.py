@@ -105,7 +105,7 @@ def _function(name: str, source: str, **names: Any) -> Any:
 
 
 @serial
-def decayed(g, p, weight_decay):  # type: ignore[no-untyped-def]
+def decayed(g, p, weight_decay):
     """Return the gradient of the loss with the penalty weight_decay / 2 p^2 added."""
     # The test keeps an infinite parameter from turning 0 * inf into NaN; it does not
     # depend on the element and leaves the loop.

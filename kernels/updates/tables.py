@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 
-from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen.compile import entry, intrinsic, serial
+from fastnn.kernels.codegen.flow import I64, declare
 from fastnn.kernels.codegen.memory import typed, vector
-from fastnn.kernels.codegen.simd import I64, declare
 from fastnn.kernels.threading.driver import LINE
 
 # A row stands for arrays of one size, a parameter, its gradient and its states: where they begin
@@ -59,12 +58,12 @@ def _layout_is_known() -> bool:
     """Say whether this NumPy keeps an array as described above."""
 
     def read(value: object, layout: np.dtype[Any]) -> Any:
-        memory = (ctypes.c_char * layout.itemsize).from_address(id(value) + _HEADER)
+        memory: Any = (ctypes.c_char * layout.itemsize).from_address(id(value) + _HEADER)
         return np.frombuffer(memory, layout)[0]
 
     probe = np.zeros((2, 3), np.float32)
     array, dtype = read(probe, _ARRAY), read(probe.dtype, _DTYPE)
-    return (
+    return bool(
         array["type"] == id(np.ndarray)
         and array["data"] == probe.ctypes.data
         and array["ndim"] == 2
@@ -76,10 +75,10 @@ def _layout_is_known() -> bool:
 
 
 @intrinsic
-def _item(typingctx, objects, index):  # type: ignore[no-untyped-def]
+def _item(typingctx, objects, index):
     """Return the address of an item of the tuple at an address; needs the GIL."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         pointer = context.get_value_type(types.voidptr)
         get = declare(builder.module, "PyTuple_GetItem", pointer, [pointer, I64])
         item = builder.call(get, [builder.inttoptr(args[0], pointer), args[1]])

@@ -12,7 +12,7 @@ from processes import environment
 RELU = """
 import numpy as np
 from fastnn import kernels, ops
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 assert (ops.relu(np.array([-1.0, 2.0])) == [0.0, 2.0]).all()
 print(sum(kernels.relu.stats.cache_misses.values()), cache.folder())
 """
@@ -99,7 +99,7 @@ source = pathlib.Path(fastnn.kernels.__file__).parent
 copy = pathlib.Path({copy!r})
 if not copy.exists():
     shutil.copytree(source, copy)
-    file = copy / "elementary.py"
+    file = copy / "codegen" / "elementary.py"
     file.write_text(file.read_text().replace(
         "return ((e + one) *", "return real(2) * ((e + one) *"))
 for name in [n for n in sys.modules if n.startswith("fastnn")]:
@@ -117,7 +117,7 @@ sys.meta_path.insert(0, Finder)
 SOFTMAX = """
 import numpy as np
 from fastnn import kernels, ops
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 y = ops.sigmoid(np.array([0.0]))
 print(sum(kernels.sigmoid.stats.cache_misses.values()), cache.folder())
 import sys

@@ -9,7 +9,7 @@ import pytest
 from fastnn import kernels
 from fastnn.kernels.threading.driver import LINE, kernel
 
-SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(kernels.__file__).parent.rglob("*.py"))
 
 
 @kernel("out.size")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastnn import kernels, ops
-from fastnn.reference.dropout import philox
+from fastnn.reference._philox import philox
 
 # Known answers of Philox4x32-10 from the authors' Random123 library (kat_vectors):
 # counter (4 words), key (2 words), result (4 words).

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from fastnn import kernels, ops
 from fastnn.kernels.codegen import simd
 from fastnn.kernels.gemm import microkernel
+from fastnn.kernels.tuning import BY_DTYPE
 from fastnn.optimizers import OPTIMIZERS
 
-FEW = sys.modules["fastnn.kernels.layers.affine"].FEW
+FEW = BY_DTYPE["float64"].few_samples
 ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
 # Around a tile of either dtype.
 AROUND = sorted({s + d for s in (ROWS, COLUMNS // 2, COLUMNS, 2 * COLUMNS) for d in (-1, 0, 1)})

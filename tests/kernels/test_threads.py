@@ -181,7 +181,7 @@ START = """
 import atexit, os, sys, threading, time
 import numpy as np
 from fastnn import ops
-from fastnn.kernels import pool, threads
+from fastnn.kernels.threading import pool, threads
 
 threads._available = 4
 threads.set_num_threads(3)
@@ -220,7 +220,7 @@ for thread in others: thread.join()
 # A helper that compiled for itself would leave the compiler's lock taken in a forked child.
 PREPARED = """
 import threading
-from fastnn.kernels import pool
+from fastnn.kernels.threading import pool
 start, compiled = threading.Thread.start, []
 
 def take_note(self):

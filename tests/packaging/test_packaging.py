@@ -60,7 +60,7 @@ def contents(wheel):
 
 def test_contents(wheel):
     modules = {re.sub("^kernels/", "fastnn/kernels/", name) for name in sources()}
-    assert "fastnn/kernels/gemm.py" in modules and "fastnn/ops/affine.py" in modules
+    assert "fastnn/kernels/gemm/multiply.py" in modules and "fastnn/ops/affine.py" in modules
     assert contents(wheel) == modules | {"fastnn/py.typed", "fastnn/datasets/data/mnist_subset.npz"}
 
 
@@ -210,7 +210,7 @@ print(fastnn.__file__, fastnn.kernels.__file__, fastnn.kernels.codegen.cache.fol
 TYPED = """
 import fastnn
 from fastnn import MultiLayerNet
-from fastnn.kernels.cache import folder
+from fastnn.kernels.codegen.cache import folder
 
 reveal_type(MultiLayerNet(4, [3], 2).predict)
 reveal_type(fastnn.datasets.load_mnist()[0][0])

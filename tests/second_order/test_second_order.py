@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from states import everything, expect_same
 
-from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers, second_order
+from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers
 from fastnn.datasets import load_mnist
 from fastnn.second_order import Minimization, hessian, lbfgs, newton
+from fastnn.second_order.objective import Objective
 
 D, C = 5, 3
 EPS = np.finfo(np.float64).eps
@@ -91,7 +92,7 @@ def test_lbfgs_evaluates_as_often_as_scipy():
     calls, gradient = [], net.gradient
     net.gradient = lambda x, t: calls.append(0) or gradient(x, t)
     result = lbfgs(net, x, t, 20, gtol=0, ftol=0, verbose=False)
-    objective = second_order._Objective("L-BFGS", other, x, t, None)
+    objective = Objective("L-BFGS", other, x, t, None)
     expected = scipy.minimize(
         objective, objective.at, jac=True, method="L-BFGS-B",
         options={"maxiter": 20, "gtol": 0, "ftol": 0},

@@ -1,6 +1,8 @@
 """network.fit: batches, what is recorded, schedules, interruptions, bad arguments."""
 
 import copy
+import dataclasses
+import inspect
 import math
 import re
 import signal
@@ -19,6 +21,7 @@ from states import everything, expect_same
 from fastnn import MultiLayerNet, MultiLayerNetExtend, ops, optimizers, schedules
 from fastnn.callbacks import Callback
 from fastnn.fit import History
+from fastnn.training.settings import FitSettings
 
 D, C = 5, 3
 
@@ -548,7 +551,7 @@ def test_time_of_an_epoch_that_was_interrupted(fake, monkeypatch):
 
 
 def test_interrupted_while_validating(monkeypatch):
-    from fastnn.training import loop as module
+    from fastnn.training import epochs as module
 
     evaluate, calls = module.evaluate, []
 
@@ -829,3 +832,8 @@ def test_explain(capsys, layerwise):
     assert "Adam" in capsys.readouterr().out
     with pytest.raises(ValueError, match="^batch_size: "):
         net.explain(batch_size=0)
+
+
+def test_settings_are_all_arguments_but_the_data():
+    asked = [*inspect.signature(MultiLayerNetExtend.fit).parameters]
+    assert asked == ["self", "x", "t", *(f.name for f in dataclasses.fields(FitSettings))]

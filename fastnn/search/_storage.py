@@ -1,0 +1,73 @@
+"""Where a search is kept: in memory, or in a file, a journal of Optuna."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+
+def open_storage(path: str | os.PathLike[str] | None) -> BaseStorage:
+    """Return the storage of a file, made if there is none, or one in memory."""
+    if path is None:
+        return InMemoryStorage()
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"storage: there is no folder {path.absolute().parent}")
+    if path.is_dir():
+        raise IsADirectoryError(f"storage: expected a file, got the folder {path}")
+    if path.exists():
+        with open(path, "rb") as file:
+            begin = file.read(10)
+        if not b'{"op_code"'.startswith(begin):
+            raise ValueError(f"storage: {path} is a file of something else")
+    return JournalStorage(_Journal(path))
+
+
+class _Journal(JournalFileBackend):
+    """A journal in a file, which goes on after a last line that was cut off.
+
+    That happens when the disk is full, or a process is killed while it writes. Optuna's own
+    appends to that line, and then cannot read the file any more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Unlike symbolic links, this lock works on Windows too.
+        self._open_lock = JournalFileOpenLock(str(path))
+        super().__init__(str(path), lock_obj=self._open_lock)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Return lines; raise ValueError if one cannot be read."""
+        line = log_number_from + 1
+        try:
+            for log in super().read_logs(log_number_from):
+                yield log
+                line += 1
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"storage: {self._path} is damaged in line {line}: remove that line and "
+                f"those after it, or give another file"
+            ) from error
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write lines."""
+        if self._is_cut():
+            self._open_lock.acquire()
+            try:
+                if self._is_cut():  # and not a line that another process was writing
+                    os.truncate(self._path, self._path.read_bytes().rfind(b"\n") + 1)
+            finally:
+                self._open_lock.release()
+        super().append_logs(logs)
+
+    def _is_cut(self) -> bool:
+        with open(self._path, "rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - 1))
+            return file.read(1) not in (b"", b"\n")

@@ -1,0 +1,100 @@
+"""How a training begins: with a new history, or with that of a training to resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fastnn import layers
+from fastnn.program.executor import Executor
+from fastnn.training.history import History, TrainingSettings
+from fastnn.training.settings import FitSettings
+
+
+def history_of(network: Any, samples: int, validated: bool, wanted: FitSettings) -> History:
+    """Return a new history, or the one to go on with if it is of such a training.
+
+    Parameters
+    ----------
+    network : MultiLayerNetExtend
+    samples : int
+        Size of the training set.
+    validated : bool
+        Whether there are validation data.
+    wanted : FitSettings
+
+    Raises
+    ------
+    ValueError
+        If the history to resume is of another training.
+    """
+    kinds = ["loss"]
+    if isinstance(network.last_layer, layers.SoftmaxWithLoss):
+        kinds.append("accuracy")
+    if validated:
+        kinds += [f"val_{kind}" for kind in kinds]
+    metrics, batch_size, seed = tuple(kinds), min(wanted.batch_size, samples), wanted.seed
+    resume = wanted.resume
+    if resume is None:
+        if seed is None:
+            seed = int(np.random.default_rng().integers(2**63))
+        return History(metrics, samples, batch_size, seed)
+    same = {"metrics": metrics, "samples": samples, "batch_size": batch_size}
+    if seed is not None:
+        same["seed"] = seed
+    for name, value in same.items():
+        if getattr(resume, name) != value:
+            raise ValueError(
+                f"resume: expected a history with {name} {value}, like this training, "
+                f"got {getattr(resume, name)}"
+            )
+    if resume.scheduled and resume.schedule is None and wanted.schedule is None:
+        raise ValueError(
+            "schedule: expected the function of the training to resume, which its file or pickle "
+            "could not hold, got None"
+        )
+    return resume
+
+
+def settings_of(history: History, wanted: FitSettings) -> TrainingSettings:
+    """Return the settings of a history, changed where `fit` is asked for others."""
+    settings = replace(history.settings, **wanted.changes())
+    return replace(settings, scheduled=settings.schedule is not None)
+
+
+def continue_averages(executor: Executor, history: History) -> None:
+    """Let an executor go on with the moving averages of a history, if it has any.
+
+    Raises
+    ------
+    ValueError
+        If they are of other parameters.
+    """
+    ours, theirs = executor.averages, history.averages
+    if ours is None or theirs is None:
+        return
+    if ours.keys() != theirs.keys():
+        raise ValueError(
+            f"resume: expected a history with averages of {', '.join(ours)}, "
+            f"like this network, got {', '.join(theirs)}"
+        )
+    for key, average in ours.items():
+        average[...] = theirs[key]
+
+
+@contextmanager
+def undone_unless_begun(network: Any, history: History) -> Iterator[None]:
+    """Put history and network.history back if an error comes before the first step."""
+    before, of_network = dict(vars(history)), network.history
+    first = len(history.step_losses)
+    try:
+        yield
+    except Exception:
+        if len(history.step_losses) == first:
+            vars(history).update(before)
+            network.history = of_network
+        raise

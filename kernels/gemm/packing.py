@@ -1,0 +1,109 @@
+"""Packing: operands of a product copied, in the order in which its tiles read them.
+
+B goes into panels as wide as the main tile, where it is transposed or its rows are far apart, and
+blocks of A into groups of as many rows as the main tile has. To pack pays only where an operand is
+used often enough.
+"""
+
+from __future__ import annotations
+
+from fastnn.kernels.codegen.compile import serial, shared
+from fastnn.kernels.gemm.microkernel import COLUMNS32, COLUMNS64, ROWS, VECTORS, transpose
+from fastnn.kernels.tuning import by_itemsize
+
+pack_a_columns = by_itemsize("pack_a_columns")
+_pack_b_columns, _pack_b_rows = by_itemsize("pack_b_columns"), by_itemsize("pack_b_rows")
+_pack_depth = by_itemsize("pack_depth")
+
+
+@serial
+def tile_columns(array):
+    """Return how many columns of the array's type the main tile has."""
+    return COLUMNS32 if array.itemsize == 4 else COLUMNS64
+
+
+@serial
+def panels(array, n):
+    """Return into how many panels n columns of the array's type go."""
+    return (n + tile_columns(array) - 1) // tile_columns(array)
+
+
+@shared
+def packed_size(k, n, itemsize):
+    """Return how many elements a packed matrix of k rows and n columns takes."""
+    columns = COLUMNS32 if itemsize == 4 else COLUMNS64
+    return (n + columns - 1) // columns * columns * k
+
+
+@shared
+def packs_a(m, k, n, itemsize):
+    """Return whether a product (m, k) (k, n) runs faster from a packed A."""
+    return n >= pack_a_columns(itemsize) and m >= ROWS and k >= _pack_depth(itemsize)
+
+
+@shared
+def packs_b(m, k, n, itemsize):
+    """Return whether a product (m, k) (k, n) runs faster from a packed B."""
+    wide, tall = n >= _pack_b_columns(itemsize), m >= _pack_b_rows(itemsize)
+    return wide and tall and k >= _pack_depth(itemsize)
+
+
+@serial
+def pack_panels(b, packed, top, k, start, stop):
+    """Copy rows of B, of which it has k, into its panels.
+
+    Panels stand one after another, in each the columns of one row side by side; b holds the
+    rows from `top` on, and goes into the panels from `start` up to `stop`.
+    """
+    width = tile_columns(b)
+    rows, n = b.shape
+    for p in range(start, stop):
+        panel, left = packed[(p * k + top) * width : (p + 1) * k * width], p * width
+        columns = min(width, n - left)
+        for i in range(rows):
+            row, to = b[i, left : left + columns], panel[i * width : i * width + columns]
+            for j in range(columns):
+                to[j] = row[j]
+
+
+@serial
+def pack_transposed(b, packed, start, stop):
+    """Copy panels of B as :func:`pack_panels`, B being the transpose of b."""
+    zero = b.dtype.type(0)
+    width = tile_columns(b)
+    lanes, size = width // VECTORS, b.itemsize
+    n, k = b.shape
+    for p in range(start, stop):
+        panel, left = packed[p * width * k : (p + 1) * width * k], p * width
+        columns = min(width, n - left)
+        deep = k // lanes * lanes
+        for j in range(0, columns, lanes):
+            source = b.ctypes.data + (left + j) * b.strides[0]
+            target = panel.ctypes.data + j * size
+            for i in range(0, deep, lanes):
+                transpose(
+                    source + i * size, b.strides[0], columns - j,
+                    target + i * width * size, width * size, zero,
+                )  # fmt: skip
+        for j in range(columns):
+            row = b[left + j]
+            for i in range(deep, k):
+                panel[i * width + j] = row[i]
+
+
+@serial
+def pack_rows(a, transposed, top, rows, first, k, to):
+    """Copy a block of A in groups of `ROWS` rows, in each the rows of one k side by side."""
+    for i in range(0, rows, ROWS):
+        group = to[i * k : (i + ROWS) * k]
+        height = min(ROWS, rows - i)
+        if transposed:
+            for q in range(k):
+                row = a[first + q, top + i : top + i + height]
+                for j in range(height):
+                    group[q * ROWS + j] = row[j]
+        else:
+            for j in range(height):
+                row = a[top + i + j, first : first + k]
+                for q in range(k):
+                    group[q * ROWS + j] = row[q]

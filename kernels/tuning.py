@@ -1,0 +1,254 @@
+"""The numbers that kernels are tuned by, in one table, each with the measurement behind it.
+
+Results are right whatever these numbers are. They decide how fast kernels are, and those marked
+"order of sums" also in which order terms are added, and so the last bits of results. A number
+without a measurement is called a choice. Where nothing else is said, measurements were made on AMD
+Zen 4 (32 KiB and 1 MiB caches) with AVX-512, in float32, on one thread.
+
+The defaults stand in the two classes; what is different for a width of vectors, a dtype or a
+processor stands in `EXCEPTIONS`. What belongs to the machine, such as the size of a cache line, and
+what kernels must agree on, such as the layout of a table, is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from fastnn.kernels.codegen.compile import shared
+from fastnn.kernels.codegen.simd import processor, vector_bits
+
+
+class ByDtype(NamedTuple):
+    """Numbers that may be others for float32 and float64."""
+
+    # Products. Blocks of k, and of rows, in tiles: a packed block of A (192 KiB in float32) and a
+    # panel of B (64 KiB) stay in the second-level cache; k = 256 or 384 took 5 to 15 % longer at
+    # 1024 x 1024 x 1024. Order of sums: block_k.
+    block_k: int = 512
+    block_tiles: int = 8
+
+    # Packing costs one pass over an operand and is paid back by each use. From so many columns of
+    # C on A is packed: at 1024 columns that takes 5 to 10 % off, at 256 and 512 it adds as much.
+    pack_a_columns: int = 768
+    # From so many columns and rows on B is packed: at 1024 columns and 64 rows that would add 20 %.
+    pack_b_columns: int = 256
+    pack_b_rows: int = 96
+    # Where sums are shorter, nothing is packed: at k = 8 that would add 20 %.
+    pack_depth: int = 16
+
+    # From how many k and columns on to look for zeros in A, and what share of the k must remain at
+    # most in the first row of tiles. To look takes a hundredth of the time that 100 columns take.
+    skip_depth: int = 48
+    skip_columns: int = 32
+    skip_share: float = 0.75
+
+    # For few samples, so many or so many for each unit, the input gradient of an affine layer is
+    # computed as scalar products with the rows of W: to transpose W costs more than the sums over
+    # vectors, which come once in a row of W. With 100 units both ways took the same time for 16
+    # samples, with 512 for about 100. Order of sums.
+    few_samples: int = 8
+    few_samples_per_unit: float = 1 / 8
+
+    # Convolutions, all of them choices, and order of sums. The length of columns from which on
+    # channels go in groups.
+    columns_length: int = 256
+    # Bytes of a strip, and how many places it has at least. It has fewer than `pack_a_columns` by
+    # `spare_places`: from that number on the filters would be packed anew for each strip.
+    strip_bytes: int = 3 << 17
+    fewest_places: int = 64
+    spare_places: int = 32
+    # Images are put together as long as there are so many strips to share out.
+    strips: int = 16
+    # Slots of the weight gradient: their number, how many places are worth one, elements of all.
+    slots: int = 16
+    slot_places: int = 256
+    slot_elements: int = 1 << 22
+
+    # Elements that the rows of a block have together, of which the cross-entropy is computed: each
+    # pass over them finds them in the first-level cache (16 KiB in float32). A choice.
+    loss_block: int = 4096
+
+
+class Common(NamedTuple):
+    """Numbers that are the same for both dtypes."""
+
+    # Kinds of tiles: for each height the widths, in half vectors; so they suit both dtypes. The
+    # first height is the main one: as many accumulators as fit beside the vectors of B and one
+    # broadcast element of A, in 16 registers (AVX2, SSE). The others take the rows that are left;
+    # few rows need many vectors, to have enough sums under way at once. Widths up to 2 are masked.
+    # A half vector takes the same time as a whole one. Few kinds, as each takes 30 ms to compile,
+    # and again where the function that holds it is part of another.
+    tiles: Mapping[int, tuple[int, ...]] = {
+        6: (4, 2),
+        4: (4, 2),
+        2: (8, 4, 2),
+        1: (16, 8, 4, 2),
+    }
+    # Rows of A in a step of scalar products with rows of B. Their products fill one vector when
+    # they are summed, so more rows of A mean fewer of B. A choice.
+    dots_rows: tuple[int, ...] = (4, 2, 1)
+
+    # Bytes that a thread holds on to between calls to pack operands into, for each dtype. A choice.
+    workspace_kept: int = 1 << 26
+
+    # Batch normalisation of rows. Rows of a step; what is left over goes row by row. What belongs
+    # to a column is cheaper with more of them, but 16 streams a power of two apart displace each
+    # other in an 8-way cache: on 1024 x 4096 float32 steps of eight rows took 2.5 times as long
+    # backward as these. Order of sums: the first two.
+    moments_rows: int = 8
+    sums_rows: int = 4
+    written_rows: int = 2
+    # Rows of a block, and from how many rows on a batch is cut into blocks. Choices, and order of
+    # sums.
+    norm_block: int = 128
+    norm_tall: int = 512
+    # Batch normalisation of images. Pixels of a set: planes smaller than this are taken together.
+    # Parts that a call can be cut into, at least; more channels than this are not cut further.
+    # Choices, and order of sums.
+    norm_set: int = 1024
+    norm_parts: int = 32
+
+    # Work of a chunk, in elements of a cheap elementwise loop (some 0.1 ns each). To share a call
+    # costs 0.2 us, and 5 us where a helper must be woken, but what the other core has computed must
+    # then be fetched from there: a step of a network 784-32-10 on 32 samples took 97 us with 2**17
+    # here, 130 us with 2**16; one of 784-100x4-10 on 128 samples took 950 us with either, 1180 us
+    # with 2**18. One chunk per thread: with four the backward pass of 128 samples through 784 x 100
+    # took 30 % longer. Two threads.
+    grain: int = 1 << 17
+
+    # How often a helper looks for work before it goes to sleep: for about a millisecond. Between
+    # the calls of a training step are 10 us to half a millisecond of NumPy and Python; waking takes
+    # 50 us and more, and then the caller has done most of the work. With a seventh of this a step
+    # of a network 784-100x4-10 in float64, drawing of its batch and all, took 2.3 ms instead of
+    # 1.45. Two threads.
+    patience: int = 30_000
+    # Every so many looks a thread that waits lets others have its processor: where there are more
+    # threads than processors, the one it waits for may stand behind it. A choice.
+    spins: int = 50
+
+    # A call also waits for a helper that another process keeps from running while it holds a chunk:
+    # milliseconds. What a call takes beyond twice the fastest of its kind, and `late` nanoseconds,
+    # is lost; calls are then serial for a time, so that no more than one part in `rest` of all time
+    # is lost so; but not longer than `longest_rest`, as the process itself may have been stopped.
+    # Choices.
+    late: int = 1_000_000
+    rest: int = 20
+    longest_rest: int = 1_000_000_000
+
+    # A training program. Bytes of the second-level cache that the rows of a block take; of a
+    # weight's rows, their gradient and states that one update goes through, and how many updates
+    # there are for each thread at least, so that none waits long for the last one; pieces of a
+    # batch for each thread, at least: one that has finished its own takes over what another does
+    # not get to. Choices.
+    program_block_bytes: int = 192 << 10
+    update_bytes: int = 256 << 10
+    update_shares: int = 8
+    program_pieces: int = 2
+    # Slots, at most, that gradients of weights are summed in where there are few of them. A choice,
+    # and order of sums.
+    program_slots: int = 16
+    # What a thread's share must be, in nanoseconds, lest waiting for it takes longer, and what
+    # operations and parameters count for that. Choices.
+    share_ns: int = 4000
+    ns_per_flop: float = 1 / 100
+    ns_per_parameter: float = 0.5
+    # The first few steps, and one in so many, are taken by one thread, to know how long that takes:
+    # a machine that is not busy loses 0.4 % by this.
+    alone_first: int = 3
+    alone_every: int = 256
+    # Operations from which on scores are worth a plan, which takes half a millisecond.
+    scores_worth: float = 1e8
+
+    # Results of so many bytes stand in buffers that are used again: smaller arrays the C library
+    # keeps for the next one itself, larger ones it gives back to the system. To write 47 MB of
+    # columns takes 3 ms, with fresh pages 6 to 9. Of buffers that nobody uses so many bytes are
+    # kept, a choice, before the oldest go.
+    large_result: int = 4 << 20
+    results_kept: int = 256 << 20
+
+
+class Where(NamedTuple):
+    """What a number depends on; None stands for any."""
+
+    bits: int | None = None  # of a vector: 512, 256, 128
+    dtype: str | None = None  # float32, float64
+    cpu: str | None = None  # LLVM's name of it, as `processor` returns it: znver4, skylake-avx512
+
+
+Exceptions = Iterable[tuple[Where, Mapping[str, Any]]]
+
+# What is not the default, and where; later rows count more. A new row needs nothing else: all
+# kernels are compiled anew.
+EXCEPTIONS: Exceptions = (
+    (
+        Where(bits=512),
+        {
+            # In 32 registers; a half vector takes half the time of a whole one.
+            "tiles": {
+                12: (4, 2, 1),
+                8: (4, 2, 1),
+                4: (8, 4, 2),
+                2: (16, 8, 4, 2),
+                1: (16, 8, 4, 2),
+            }
+        },
+    ),
+)
+
+_Numbers = TypeVar("_Numbers", ByDtype, Common)
+
+
+def choose(defaults: _Numbers, here: Where, exceptions: Exceptions = EXCEPTIONS) -> _Numbers:
+    """Return the numbers that hold in a place.
+
+    Parameters
+    ----------
+    defaults : ByDtype or Common
+    here : Where
+        What machine code is made for; `dtype` is None for what is common to both.
+    exceptions : pairs of Where and a mapping
+        Numbers by their names. Those of later rows count more.
+
+    Raises
+    ------
+    ValueError
+        If an exception names an unknown number, or gives one of `Common` for a dtype.
+    """
+    changes: dict[str, Any] = {}
+    for where, numbers in exceptions:
+        known = ByDtype._fields if where.dtype else (*ByDtype._fields, *Common._fields)
+        for name in numbers:
+            if name not in known:
+                raise ValueError(f"exceptions: expected names of {known}, got {name!r} for {where}")
+        if all(asked in (None, given) for asked, given in zip(where, here, strict=True)):
+            changes |= {n: value for n, value in numbers.items() if n in defaults._fields}
+    return defaults._replace(**changes)
+
+
+COMMON = choose(Common(), Where(bits=vector_bits(), cpu=processor()))
+BY_DTYPE = {
+    dtype: choose(ByDtype(), Where(vector_bits(), dtype, processor()))
+    for dtype in ("float32", "float64")
+}
+
+
+def by_itemsize(name: str) -> Callable[[int], Any]:
+    """Return a function of an item's size, 4 or 8 bytes, that gives one of the numbers `ByDtype`.
+
+    Python and compiled code can call it; where the dtypes do not differ it is a constant there.
+    """
+    single, double = (getattr(BY_DTYPE[dtype], name) for dtype in ("float32", "float64"))
+    if single == double:
+
+        @shared
+        def number(itemsize: int) -> Any:
+            return single
+
+    else:
+
+        @shared
+        def number(itemsize: int) -> Any:
+            return single if itemsize == 4 else double
+
+    return number
