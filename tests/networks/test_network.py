@@ -667,6 +667,16 @@ def test_an_own_layer_whose_output_is_not_known():
     assert [row[2] for row in net.summary().rows] == [(5,), None, (C,)]
 
 
+def test_a_last_layer_whose_output_is_not_known():
+    net, (x, t) = Network([Affine(C), Hidden()], input_size=D, seed=0), data()
+    assert net.predict(x).shape == (40, C)
+    assert 0 <= net.accuracy(x, t) <= 1
+    with pytest.raises(ValueError, match="^network: .*output_size.*output_shape"):
+        net.fit(x, t, verbose=False)
+    net.output_size = C
+    assert net.fit(x, t, verbose=False).reason == "Hidden1 is of type Hidden"
+
+
 def test_an_own_layer_is_asked_in_a_copy():
     layer = Scale(5)
     Network([Affine(5), layer, Affine(C)], input_size=D)
