@@ -515,5 +515,5 @@ def test_another_scale_is_refused():
     route = program(net)
     run(route)
     net.input_scale = 0.5
-    with pytest.raises(ValueError, match="^input_scale: it is another than when training began"):
+    with pytest.raises(ValueError, match="^input_scale: changed since training began"):
         run(route)
