@@ -1,5 +1,5 @@
-# `make demo`, `make test`, `make dashboard`; `make gallery` draws the pictures of the examples
-# anew. Each sets up all it needs in $(VENV).
+# `make demo`, `make check`, `make test`, `make dashboard`; `make gallery` draws the pictures of the
+# examples anew. Each sets up all it needs in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
@@ -20,7 +20,7 @@ EXTRAS := plot,search,second-order
 BASE ?= main
 PERF_CHECK ?=
 
-.PHONY: demo gallery dashboard perf-check test lint clean
+.PHONY: demo gallery dashboard perf-check check test lint clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -32,6 +32,10 @@ gallery: $(VENV)/$(EXTRAS).stamp
 
 perf-check: $(VENV)/dev.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m perf_check --base $(BASE) $(PERF_CHECK)
+
+# What takes a minute or two once kernels are compiled; `make test` runs the tests marked slow too.
+check: $(VENV)/dev.stamp lint
+	$(BIN)/python -m pytest -m "not slow"
 
 test: $(VENV)/dev.stamp lint
 ifneq ($(strip $(TEST_PEERS)),)

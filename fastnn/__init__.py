@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         search,
         second_order,
         trainer,
+        training,
     )
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import load
@@ -93,6 +94,7 @@ __all__ = [
     "second_order",
     "set_num_threads",
     "trainer",
+    "training",
 ]
 
 if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all names

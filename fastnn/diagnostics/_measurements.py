@@ -142,3 +142,22 @@ def _histogram(values: Array, low: float, high: float) -> tuple[Array, Array]:
     counts, edges = np.histogram(scaled, _BINS, (low, high))
     with np.errstate(over="ignore"):
         return counts, np.nan_to_num(np.ldexp(edges, exponent))
+
+
+class Measurements:
+    """What was measured of a training; lists have an entry for each time.
+
+    Attributes
+    ----------
+    steps, ratios, activations, gradients, dead, saturated, chance
+        See :class:`fastnn.diagnostics.Monitor`.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.ratios: dict[str, list[float]] = {}
+        self.activations: dict[str, list[Distribution]] = {}
+        self.gradients: dict[str, list[Distribution]] = {}
+        self.dead: dict[str, list[float]] = {}
+        self.saturated: dict[str, list[float]] = {}
+        self.chance = math.nan

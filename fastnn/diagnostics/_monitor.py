@@ -14,7 +14,7 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.diagnostics._initial import chance
 from fastnn.diagnostics._layers import passes
-from fastnn.diagnostics._measurements import Distribution, update_ratio
+from fastnn.diagnostics._measurements import Distribution, Measurements, update_ratio
 from fastnn.training.callbacks import Callback
 from fastnn.training.data import samples
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastnn.diagnostics._verdict import Verdict
 
 
-class Monitor(Callback):
+class Monitor(Measurements, Callback):
     """Measure a training of ``network.fit`` every so many steps, on the same samples each time.
 
     It measures at the start, after the first step, after each `every` steps, and at the end.
@@ -95,13 +95,7 @@ class Monitor(Callback):
         self._clear()
 
     def _clear(self) -> None:
-        self.steps: list[int] = []
-        self.ratios: dict[str, list[float]] = {}
-        self.activations: dict[str, list[Distribution]] = {}
-        self.gradients: dict[str, list[Distribution]] = {}
-        self.dead: dict[str, list[float]] = {}
-        self.saturated: dict[str, list[float]] = {}
-        self.chance = math.nan
+        super().__init__()
         self._before: dict[str, Array] | None = None
 
     def __repr__(self) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 
 from fastnn._utils import html
 from fastnn._utils.types import Array
-from fastnn.diagnostics._measurements import Distribution
+from fastnn.diagnostics._measurements import Distribution, Measurements
 from fastnn.layers.parameters import is_weight_name
 
 if TYPE_CHECKING:
-    from fastnn.diagnostics._monitor import Monitor
     from fastnn.training.history import History
 
 TARGET = 1e-3  # update-to-weight ratio
@@ -119,7 +118,7 @@ class Verdict:
         return html.join(*parts)
 
 
-def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
+def diagnose(history: History, monitor: Measurements | None = None) -> Verdict:
     """Say what is suspicious about a training, with the numbers that it is seen by.
 
     The rules are those of the CS231n notes ("Neural networks 3", babysitting the learning
@@ -164,7 +163,7 @@ def diagnose(history: History, monitor: Monitor | None = None) -> Verdict:
     """
     if not hasattr(history, "step_losses"):
         raise TypeError(f"history: expected that of a training, got {history!r}")
-    if monitor is not None and not isinstance(monitor, Monitor):
+    if monitor is not None and not isinstance(monitor, Measurements):
         raise TypeError(f"monitor: expected a Monitor, got {monitor!r}")
     losses = np.asarray(history.step_losses, np.float64)
     parts = _blocks(losses, _BLOCKS)
@@ -204,7 +203,7 @@ def _blocks(losses: Array, most: int) -> list[Array]:
     return np.array_split(losses, max(1, min(most, losses.size // _STEPS)))
 
 
-def _chance(history: History, monitor: Monitor | None) -> float:
+def _chance(history: History, monitor: Measurements | None) -> float:
     """Return the loss of knowing nothing, or what it is at least; 0 if that is not known."""
     if monitor is not None and monitor.chance > 0:
         return monitor.chance
@@ -230,14 +229,14 @@ def _has_learnt(history: History, curve: Array) -> bool:
     return curve.size > 0 and bool(curve[-1] < 0.1 * curve[0])
 
 
-def weights(monitor: Monitor) -> dict[str, Array]:
+def weights(monitor: Measurements) -> dict[str, Array]:
     """Return the ratios (M,) of weights: of what is not zero at first, as biases are."""
     ratios = {key: np.asarray(values) for key, values in monitor.ratios.items()}
     kept = {key: values for key, values in ratios.items() if is_weight_name(key)}
     return kept or ratios
 
 
-def _typical_ratio(monitor: Monitor) -> float:
+def _typical_ratio(monitor: Measurements) -> float:
     """Return the geometric mean over weights of the medians over time; NaN without any."""
     medians = []
     for values in weights(monitor).values():
@@ -289,7 +288,7 @@ def _slowness(curve: Array, ratio: float) -> Iterator[str]:
         yield f"the loss falls in a straight line: {share} came in the second half"
 
 
-def _initial(monitor: Monitor) -> Iterator[str]:
+def _initial(monitor: Measurements) -> Iterator[str]:
     """Yield what is wrong before the first step."""
     first = {name: measured[0] for name, measured in monitor.activations.items()}
     stds = {name: d.std for name, d in first.items()}
@@ -311,7 +310,7 @@ def _stds(verb: str, stds: dict[str, float]) -> Iterator[str]:
         yield f"activations {verb}: standard deviation {_listed(values)}"
 
 
-def _units(monitor: Monitor, i: int, when: str) -> Iterator[tuple[str, str]]:
+def _units(monitor: Measurements, i: int, when: str) -> Iterator[tuple[str, str]]:
     """Yield layers with many dead or saturated units in measurement `i`."""
     for sickness, recorded, limit, what in (
         (DEAD, monitor.dead, _DEAD, "dead units"),

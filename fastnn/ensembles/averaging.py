@@ -68,7 +68,7 @@ def soft_targets(
     >>> soft_targets(net, [[1, 0]]).round(3)
     array([[0.002, 0.047, 0.95 ]])
     >>> soft_targets(net, [[1, 0]], temperature=5).round(3)
-    array([[0.163, 0.297, 0.54 ]])
+    array([[0.163, 0.297, 0.541]])
     """
     temperature = numbers.positive("temperature", temperature)
     return mean_of(members_of(teacher), x, lambda scores: ops.softmax(scores / temperature))

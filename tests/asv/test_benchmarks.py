@@ -66,6 +66,7 @@ def twins_called():
 VARIANTS = {"batchnorm_relu_inference", "dropout_inference", "max_pool_backward_shared"}
 
 
+@pytest.mark.slow
 def test_each_function_of_ops_has_a_case(twins_called):
     assert {*ops.__all__} - twins_called == VARIANTS
 

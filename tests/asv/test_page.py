@@ -254,6 +254,7 @@ def test_build_without_results_says_so(project, dashboard, tmp_path):
     assert not (tmp_path / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_build_with_results_of_earlier_benchmarks_alone_says_so(project, dashboard, tmp_path):
     shutil.copytree(project.results, tmp_path / "results")
     shutil.copytree(project.folder / "benchmarks", tmp_path / "benchmarks")

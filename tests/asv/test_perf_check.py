@@ -71,6 +71,7 @@ def test_a_slow_down_of_15_percent_is_found():
     assert found.count("slower") >= 95
 
 
+@pytest.mark.slow
 def test_at_the_limit_it_is_not_slower():
     found = [decide(noisy(pairs.LIMIT, seed))[0] for seed in range(300)]
     assert found.count("slower") <= 300 * 4 * len(pairs.LOOKS) * pairs.MISS
@@ -250,6 +251,7 @@ def test_an_unknown_commit(capsys):
     assert re.search("git rev-parse .*no-such-commit", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_a_worker_times_what_it_is_given():
     """The real process, on the package of this environment."""
     script = ROOT / "asv_benchmarks" / "perf_check" / "worker.py"

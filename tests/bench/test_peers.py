@@ -37,6 +37,7 @@ def peer(request):
         yield module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CASES))
 def test_results(peer, name):
     case = CASES[name]
@@ -66,6 +67,7 @@ def test_wrong_results_are_found(name):
         verify(case, Variant("wrong", wrong), expected)
 
 
+@pytest.mark.slow
 def test_every_library_has_every_operation():
     operations = {
         case.operation for module in FAMILIES.values() for case in module.cases("float32")

@@ -161,6 +161,7 @@ def test_growth_is_in_picoseconds_for_each_sample_and_parameter():
     assert line.split()[-4:] == ["2.00", "(1,000)", "4.00", "(2,000)"]
 
 
+@pytest.mark.slow
 def test_growth_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     rows = [

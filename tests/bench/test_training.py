@@ -45,6 +45,7 @@ def peer(request):
         yield module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CASES))
 def test_libraries_go_the_way_of_the_reference(peer, name):
     case = CASES[name]
@@ -97,6 +98,7 @@ def shifted(grads):
     grads["W4"][...] = np.roll(grads["W4"], 1, axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "rule"),
     [
@@ -124,6 +126,7 @@ def test_a_wrong_gradient_is_found(plant, rule, monkeypatch):
         verify(case, variant, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"BETAS": (0.9, 0.99)}, {"BETAS": (0.89, 0.999)}])
 def test_a_wrong_update_is_found(changed, monkeypatch):
     case = of_chapter("Adam", "float32")
@@ -136,6 +139,7 @@ def test_a_wrong_update_is_found(changed, monkeypatch):
         verify(case, variant, expected)
 
 
+@pytest.mark.slow
 def test_nothing_is_allowed_but_rounding():
     for dtype in ("float32", "float64"):
         (given,) = of_chapter("SGD", dtype).trial()
@@ -228,6 +232,7 @@ def test_a_library_that_cannot_is_left_out_with_its_reason():
     assert "short list" in calls.left_out["torch.compile"]
 
 
+@pytest.mark.slow
 def test_torch_compile_says_why_it_fails():
     pytest.importorskip("torch")
     from fastnn._bench.training import with_compile
@@ -253,6 +258,7 @@ def test_busy_needs_two_threads_and_ends_its_process():
     assert process.returncode is not None
 
 
+@pytest.mark.slow
 def test_the_busy_process_ends_with_the_one_that_started_it():
     script = (
         "import subprocess, sys; from fastnn._bench.families.busy import LOOP; "
@@ -269,6 +275,7 @@ def test_the_busy_process_ends_with_the_one_that_started_it():
     raise AssertionError("the process went on")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["fastnn", "PyTorch", "JAX"])
 def test_processes_of_one_library(library, tmp_path):
     if peers.load()[library] is None:
@@ -294,6 +301,7 @@ def test_processes_do_not_import_fastnn():
     assert not {"fastnn", "numba"} & set(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_process_itself():
     big = np.ones(100_000_000)  # the parent's memory is none of the child's
     (case,) = memory.cases("float32")

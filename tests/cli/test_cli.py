@@ -28,6 +28,7 @@ def run(*arguments, **variables):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [[], ["info"], ["warmup"], ["bench"], ["run"]])
 def test_help(command):
     done = run(*command, "--help")
@@ -47,6 +48,7 @@ def test_version():
     assert (done.returncode, done.stdout) == (0, f"fastnn {fastnn.__version__}\n")
 
 
+@pytest.mark.slow
 def test_installed_script(tmp_path):
     script = shutil.which("fastnn", path=sysconfig.get_path("scripts"))
     assert script, "the tests run where fastnn-kernels is installed"
@@ -76,6 +78,7 @@ def test_what_needs_no_library_loads_none(argument):
     assert not loaded & {"numpy", "numba", "tqdm", "fastnn._bench", "fastnn.config"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -95,6 +98,7 @@ def test_bad_arguments(arguments):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_bench_tells_at_once_that_its_file_cannot_be_written(tmp_path):
     done = run("bench", "--json", str(tmp_path / "missing" / "report.json"))
     assert done.returncode == 2
@@ -125,6 +129,7 @@ def test_info_says_that_arrays_cannot_be_read(monkeypatch):
     assert line.split(None, 1)[1] == f"numpy: {reason}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_nobody_reads(unbuffered):
     reading, writing = os.pipe()
@@ -138,6 +143,7 @@ def test_output_that_nobody_reads(unbuffered):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.slow
 def test_info_as_json(tmp_path):
     folder = json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path).stdout)["cache"]["folder"]
     os.makedirs(folder)
@@ -165,7 +171,8 @@ def test_info_as_json(tmp_path):
 EVERYTHING = """
 import itertools
 import numpy as np
-from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, _inference, ops
+from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, ops
+from fastnn.program import inference as _inference
 from fastnn.trainer import OPTIMIZERS
 
 _inference.WORTH = 1e6
@@ -257,8 +264,8 @@ for dtype in ("float32", "float64"):
 # Kernels are looked for on disk at their first call in a process. They may be there: to compile all
 # of them once more, into a folder of its own, would take minutes.
 WARMED = """
-from fastnn import _warmup
-from fastnn.kernels import cache
+from fastnn._cli import warmup as _warmup
+from fastnn.kernels.codegen import cache
 
 used = set()
 load = cache._KernelCache.load_overload
@@ -275,6 +282,7 @@ warmed = set(used)
 """
 
 
+@pytest.mark.slow
 def test_after_warmup_nothing_is_left_to_compile():
     code = WARMED + EVERYTHING + "assert used == warmed, used - warmed"
     done = subprocess.run(
@@ -290,6 +298,7 @@ def test_after_warmup_nothing_is_left_to_compile():
     assert f"{count}/{count} calls, last " in again.stderr  # the progress bar
 
 
+@pytest.mark.slow
 def test_warmup_says_what_has_gone_wrong(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nif 'float64' in sys.argv:\n    raise SystemExit('no CPU left')\n"
@@ -300,6 +309,7 @@ def test_warmup_says_what_has_gone_wrong(tmp_path):
     assert "no CPU left" in done.stderr
 
 
+@pytest.mark.slow
 def test_warmup_says_when_nothing_can_be_kept(tmp_path):
     done = run("warmup", FASTNN_BACKEND="numpy", FASTNN_CACHE_DIR=tmp_path)
     assert done.returncode == 1
@@ -315,6 +325,7 @@ def without_peers(tmp_path):
     return {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [path])])}
 
 
+@pytest.mark.slow
 def test_bench_prints_tables(without_peers):
     done = run("bench", "--quick", "--family", "affine", "--threads", "1", **without_peers)
     assert done.returncode == 0, done.stderr
@@ -329,6 +340,7 @@ def test_bench_prints_tables(without_peers):
     assert "8/8" in done.stderr  # the progress bar
 
 
+@pytest.mark.slow
 def test_bench_writes_json(without_peers, tmp_path):
     arguments = "bench", "--quick", "--family", "batchnorm", "--family", "activations"
     settings = "--threads", "1", "all", "--dtype", "float64", "--json"
@@ -351,6 +363,7 @@ def test_bench_writes_json(without_peers, tmp_path):
         assert r["limit_per_second"] > 0
 
 
+@pytest.mark.slow
 def test_bench_draws_growth_only_where_it_is_measured(tmp_path):
     path = tmp_path / "growth.png"
     for arguments in (["--family", "affine"], ["--family", "training", "--quick"]):
@@ -360,6 +373,7 @@ def test_bench_draws_growth_only_where_it_is_measured(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_bench_measures_training(without_peers):
     arguments = "--quick", "--family", "training", "--threads", "1"
     done = run("bench", *arguments, **without_peers)
@@ -371,6 +385,7 @@ def test_bench_measures_training(without_peers):
     assert re.search(r"^Adam  4-32-16-4 ", done.stdout, re.M)
 
 
+@pytest.mark.slow
 def test_bench_tells_of_a_wrong_result(without_peers, tmp_path):
     # What every Python process runs when it starts: products of float32 go wrong in it.
     (tmp_path / "sitecustomize.py").write_text(

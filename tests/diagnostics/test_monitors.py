@@ -467,6 +467,7 @@ SICK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SICK)
 def test_planted_sicknesses_are_named(name):
     sickness, settings, evidence = SICK[name]
@@ -568,6 +569,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_dashboards(name):
     settings = {"rate": 0.1, "epochs": 2, "batch_size": 16, "validation": 0.2} | DRAWN[name]
@@ -603,6 +605,7 @@ def test_dashboards(name):
     )
 
 
+@pytest.mark.slow
 def test_a_dashboard_of_many_layers():
     x, t = data()
     net = MultiLayerNet(D, [8] * 14, C, weight_init_std=0.01, seed=0)

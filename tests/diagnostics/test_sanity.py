@@ -79,6 +79,7 @@ class SumLoss(layers.SoftmaxWithLoss):
         return super().backward(dout) * len(self.x)
 
 
+@pytest.mark.slow
 def test_each_planted_bug_is_caught(mnist):
     x, t = mnist
     summed = network()

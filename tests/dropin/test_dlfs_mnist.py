@@ -41,6 +41,7 @@ print(len(x_train), len(x_test), x_train.sum(), t_test.sum())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True], ids=["raw", "gzip"])
 def test_files_beside_the_folder_of_the_script(idx_files, tmp_path, packed, run_fastnn):
     chapter, dataset = tmp_path / "ch06", tmp_path / "dataset"

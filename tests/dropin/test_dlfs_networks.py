@@ -414,6 +414,7 @@ def test_batches_of_several_sizes(dlfs, kind):
     dlfs.compare(action, rounded=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_of_the_size_of_the_book(dlfs, kind):
     def action(m):

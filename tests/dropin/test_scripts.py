@@ -51,6 +51,7 @@ def chapter(tmp_path, idx_files):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("ch*.py")), ids=lambda path: path.stem)
 def test_the_same_numbers(script, chapter, book_path, same_text, run_fastnn):
     shutil.copy(script, chapter)
@@ -70,6 +71,7 @@ def test_the_same_numbers(script, chapter, book_path, same_text, run_fastnn):
     )
 
 
+@pytest.mark.slow
 def test_the_same_text_in_a_process_of_its_own(chapter, run_fastnn, run_alone):
     shutil.copy(SCRIPTS / "ch06_overfit_dropout.py", chapter)
     alone = run_alone(chapter, "ch06_overfit_dropout.py")
@@ -77,6 +79,7 @@ def test_the_same_text_in_a_process_of_its_own(chapter, run_fastnn, run_alone):
     assert alone.stdout == run_fastnn(chapter, "ch06_overfit_dropout.py").stdout
 
 
+@pytest.mark.slow
 def test_arguments_and_names(chapter, run_alone):
     (chapter / "show.py").write_text(
         "import sys, os\n"
@@ -104,6 +107,7 @@ def test_a_script_in_another_folder_finds_its_own_modules(chapter, run_fastnn):
     assert (done.returncode, done.stdout) == (0, "7 Affine\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_an_exception(chapter, run_alone):
     (chapter / "fail.py").write_text(
         "from common.functions import softmax\n"

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MEASURE = Path(__file__).parent / "speed" / "measure.py"
 
 

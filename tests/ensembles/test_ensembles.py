@@ -145,6 +145,7 @@ def trained(mnist):
     return nets
 
 
+@pytest.mark.slow
 def test_ensemble_beats_its_members_on_mnist(mnist, trained):
     ensemble, test = Ensemble(trained), mnist[1]
     losses = [net.loss(*test) for net in trained]
@@ -154,6 +155,7 @@ def test_ensemble_beats_its_members_on_mnist(mnist, trained):
     assert ensemble.accuracy(*test) > np.mean(accuracies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 def test_memory_does_not_grow_with_members(loss):
     n, outputs = 4000, 1000

@@ -1,5 +1,9 @@
 """The example `babysitting.py`: each sickness is named, and nothing in the healthy run."""
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 NAMES = {
     "healthy": "healthy",
     "rate too high": "learning rate too high",

@@ -10,6 +10,8 @@ from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers
 from fastnn.datasets import load_mnist
 from fastnn.layers import AffineRelu, Sigmoid, Tanh
 
+pytestmark = pytest.mark.slow
+
 
 def numbers(out, label):
     """Return the numbers of the line of a table that begins with a label."""

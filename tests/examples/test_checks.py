@@ -2,6 +2,10 @@
 
 import re
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_gradient_checks(run, picture):
     out = run("gradient_checks.py", "--entries", 2, "--burn-in", 30)

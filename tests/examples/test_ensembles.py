@@ -2,6 +2,10 @@
 
 import re
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def rows(printed):
     """Return the numbers of each line of a table by what stands before them."""

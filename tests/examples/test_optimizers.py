@@ -7,6 +7,8 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 
 def rows(text, names):
     """Return the numbers in the lines of a table by the lines' names; "-" stands for None."""

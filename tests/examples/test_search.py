@@ -2,7 +2,11 @@
 
 import re
 
+import pytest
+
 from fastnn.search import Log, load
+
+pytestmark = pytest.mark.slow
 
 
 def test_hyperparameter_search(run, picture, tmp_path):

@@ -154,6 +154,7 @@ def scaled(wrong, factor, activation="relu", **settings):
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.0, -1.0, 2.0, 1 / 3])
 @pytest.mark.parametrize("wrong", ["W1", "b1", "gamma2", "beta2", "W3", "b3"])
 def test_a_wrong_factor_is_found_in_each_kind_of_parameter(wrong, factor):

@@ -36,6 +36,7 @@ def compiled(script=RELU, **variables):
     return int(count), Path(folder), done.stderr
 
 
+@pytest.mark.slow
 def test_second_process_compiles_nothing(tmp_path):
     first, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
     assert first == 1
@@ -45,6 +46,7 @@ def test_second_process_compiles_nothing(tmp_path):
     assert not list(folder.glob("*.tmp"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "empty", "one bit", "another's"])
 def test_damaged_file_is_compiled_again(tmp_path, damage):
     _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
@@ -62,6 +64,7 @@ def test_damaged_file_is_compiled_again(tmp_path, damage):
     assert compiled(FASTNN_CACHE_DIR=tmp_path) == (0, folder, "")
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_written_costs_one_warning(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     script = RELU.replace("print(", "ops.tanh(np.ones(3)); print(")
@@ -72,6 +75,7 @@ def test_folder_that_cannot_be_written_costs_one_warning(tmp_path):
     assert "FASTNN_CACHE_DIR" in warned
 
 
+@pytest.mark.slow
 def test_without_a_home_and_with_nothing_to_write_to(tmp_path):
     """As in a container with a read-only file system: a training step works, with one warning."""
     script = """
@@ -121,6 +125,7 @@ print(y[0], file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_edit_in_another_file_is_seen(tmp_path):
     edited = EDITED.format(copy=str(tmp_path / "kernels")) + SOFTMAX
     assert compiled(SOFTMAX, FASTNN_CACHE_DIR=tmp_path / "cache")[::2] == (1, "0.5\n")
@@ -130,6 +135,7 @@ def test_edit_in_another_file_is_seen(tmp_path):
     assert compiled(SOFTMAX, FASTNN_CACHE_DIR=tmp_path / "cache")[::2] == (0, "0.5\n")
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once(tmp_path):
     variables = environment(FASTNN_CACHE_DIR=tmp_path)
     started = [
@@ -151,6 +157,7 @@ print(len(recorder.buffer), "-")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
 @pytest.mark.parametrize("kind", ["link", "file others can write", "folder others can write"])
 def test_code_that_others_may_have_written_is_not_run(tmp_path, kind):
@@ -166,6 +173,7 @@ def test_code_that_others_may_have_written_is_not_run(tmp_path, kind):
     assert compiled(FASTNN_CACHE_DIR=tmp_path)[0] == 1
 
 
+@pytest.mark.slow
 def test_settings_of_the_compiler_are_part_of_the_key(tmp_path):
     _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
     for variable in ("NUMBA_LOOP_VECTORIZE", "NUMBA_OPT"):

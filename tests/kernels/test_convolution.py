@@ -168,6 +168,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 def test_nothing_is_touched_outside_the_arrays():
     """In a process of its own: a stray access ends it."""

@@ -51,6 +51,7 @@ def ulps(got, exact, dtype):
 
 # Over all arguments whose result is a normal number. The limits are what was found, rounded up
 # to the next half: 1.07 and 0.96 for exp, 2.3 and 2.4 for tanh; 4 is the promise.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "dtype", "low", "high", "limit"),
     [
@@ -71,6 +72,7 @@ def test_accuracy(function, dtype, low, high, limit):
 
 
 # Over all magnitudes, and near 1, where the logarithm is near zero. Found: 0.82.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_accuracy_of_log(dtype):
     rng = np.random.default_rng(1)

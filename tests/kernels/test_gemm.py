@@ -223,6 +223,7 @@ LESS = [bits for bits in simd.WIDTHS if bits < simd.vector_bits()]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize(
     ("function", "bits"),
@@ -237,6 +238,7 @@ def test_nothing_is_touched_outside_the_arrays(function, bits):
     assert done.stdout.strip() == "done"
 
 
+@pytest.mark.slow
 @on_linux
 def test_the_guard_guards():
     script = GUARDED.format(folder=os.path.dirname(__file__), function="stray")
@@ -250,6 +252,7 @@ def stray():
     ctypes.memmove(a.ctypes.data, a.ctypes.data + 8, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", LESS)
 def test_every_vector_width(bits):
     """The tests of products, with vectors of another width."""
@@ -270,12 +273,14 @@ def test_every_vector_width(bits):
     assert f"{len(tests)} passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_bad_vector_width():
     done = run("from fastnn import ops", FASTNN_VECTOR_BITS="100")
     assert done.returncode == 1
     assert "FASTNN_VECTOR_BITS: expected one of (512, 256, 128), got '100'" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_other_library_multiplies():
     """A training step needs nothing of SciPy's and calls no product of NumPy's.
 

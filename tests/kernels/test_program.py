@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from fastnn import MultiLayerNetExtend, optimizers
-from fastnn import program as program_module
 from fastnn.kernels.program.run import FIRST
 from fastnn.program import Program
 from fastnn.program import inference as _inference
 from fastnn.program import memory as _workspace
 from fastnn.program import parameters as _parameters
+from fastnn.program import program as program_module
+from fastnn.program import tables as tables_module
 from fastnn.program.executor import StepSettings
+
+pytestmark = pytest.mark.slow
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 
@@ -68,7 +71,7 @@ class Memory:
 
 def guarded_programs(guarded, side, number):
     """Train small networks in such memory; those of every `number`-th combination."""
-    program_module._WORTH = 1e-9
+    tables_module._WORTH = 1e-9
     kernel = program_module.run
 
     def shared(program, *args):

@@ -287,16 +287,19 @@ def works(script, *arguments, **variables):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize("others", [0, 2])
 def test_forked_child_has_helpers_of_its_own(others):
     works(FORK, str(others))
 
 
+@pytest.mark.slow
 def test_python_threads_at_once():
     works(PYTHON_THREADS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["omp", "workqueue"])
 def test_inside_a_region_of_another_pool(layer):
     if layer == "omp":
@@ -304,18 +307,22 @@ def test_inside_a_region_of_another_pool(layer):
     works(OTHER_POOL, NUMBA_THREADING_LAYER=layer)
 
 
+@pytest.mark.slow
 def test_helpers_sleep_when_there_is_nothing_to_do():
     works(IDLE)
 
 
+@pytest.mark.slow
 def test_helpers_end_before_the_interpreter():
     works(EXIT)
 
 
+@pytest.mark.slow
 def test_system_that_starts_no_threads():
     works(NO_THREADS)
 
 
+@pytest.mark.slow
 def test_helpers_find_their_code_compiled():
     done = run(PREPARED + START + "assert compiled == [1, 1], compiled")
     assert (done.returncode, done.stderr) == (0, "")
@@ -327,6 +334,7 @@ def _tanh_on_two_threads(x):
     return ops.tanh(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spawn", "loky"])
 def test_worker_processes(kind):
     x = np.linspace(-3, 3, 1_000_000)
@@ -361,6 +369,7 @@ def test_helpers_take_part(monkeypatch):
     np.testing.assert_array_equal(met, 2)
 
 
+@pytest.mark.slow
 def test_helpers_beyond_the_number_of_threads_take_no_part(monkeypatch):
     monkeypatch.setattr(threads, "_available", 2)
     set_num_threads(2)
@@ -372,12 +381,14 @@ def test_helpers_beyond_the_number_of_threads_take_no_part(monkeypatch):
     np.testing.assert_array_equal(met, [1, 2])
 
 
+@pytest.mark.slow
 def test_environment_variables():
     script = "import fastnn; print(fastnn.get_num_threads(), fastnn.config.get_backend())"
     done = run(script, FASTNN_NUM_THREADS="1", FASTNN_BACKEND="numpy")
     assert done.stdout.split() == ["1", "numpy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

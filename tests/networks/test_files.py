@@ -231,6 +231,7 @@ def test_threads_that_save_to_one_path(tmp_path):
     expect_same(everything(load(tmp_path / "net.npz")), everything(net))
 
 
+@pytest.mark.slow
 def test_damaged_files(tmp_path):
     """Each byte of the directory and of the headers, flipped: the error is always the same one."""
     path = tmp_path / "net.npz"

@@ -12,7 +12,11 @@ PLACES = {"before": (0, D), "between": (1, 8), "after": (99, C)}
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", ["dict", "list", "ours"])
-@pytest.mark.parametrize("settings", [{}, {"use_batchnorm": True}], ids=["plain", "batchnorm"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, pytest.param({"use_batchnorm": True}, marks=pytest.mark.slow)],
+    ids=["plain", "batchnorm"],
+)
 def test_gradients_of_all_parameters(kind, place, settings):
     number, size = PLACES[place]
     net = network(weight_decay_lambda=0.3, **settings)

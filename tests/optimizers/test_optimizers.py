@@ -323,6 +323,7 @@ def rosenbrock_gradient(x):
     return np.array([-2 * (1 - x[0]) - 400 * x[0] * rise, 200 * rise])
 
 
+@pytest.mark.slow
 @both_backends
 @pytest.mark.parametrize("case", [c for c in CASES if c.valley], ids=lambda case: case.name)
 def test_converges_in_the_valley_of_rosenbrock(case):

@@ -15,12 +15,12 @@ SUBMODULES = [
     module.name for module in pkgutil.iter_modules(fastnn.__path__) if module.name[0] != "_"
 ]
 NAMES = {
-    "MultiLayerNet": "fastnn.networks",
-    "MultiLayerNetExtend": "fastnn.networks",
-    "Trainer": "fastnn.trainer",
-    "TwoLayerNet": "fastnn.networks",
+    "MultiLayerNet": "fastnn.networks.builders",
+    "MultiLayerNetExtend": "fastnn.networks.network",
+    "Trainer": "fastnn.training.trainer",
+    "TwoLayerNet": "fastnn.networks.builders",
     "get_num_threads": "fastnn.kernels.threading.threads",
-    "load": "fastnn.files",
+    "load": "fastnn.networks.files",
     "set_num_threads": "fastnn.kernels.threading.threads",
 }
 
@@ -38,6 +38,7 @@ def test_import_loads_nothing_yet():
     assert not loaded & {"numpy", "numba", *(f"fastnn.{name}" for name in SUBMODULES)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SUBMODULES, *NAMES])
 def test_first_use(name):
     shown = run(
@@ -54,6 +55,7 @@ def test_all_of_it_is_listed():
         assert getattr(fastnn, name).__module__ == home
 
 
+@pytest.mark.slow
 def test_star():
     # Of what is optional, nothing is needed.
     code = "import sys\nfor name in 'optuna', 'scipy', 'matplotlib': sys.modules[name] = None\n"
@@ -73,6 +75,7 @@ def test_name_that_is_not_there():
     assert not hasattr(fastnn, "_nothing")
 
 
+@pytest.mark.slow
 def test_pickle():
     assert pickle.loads(pickle.dumps(fastnn.MultiLayerNet)) is fastnn.networks.MultiLayerNet
     network = fastnn.MultiLayerNet(2, [3], 2, seed=0)
@@ -80,13 +83,15 @@ def test_pickle():
     done = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(network), capture_output=True, check=True
     )
-    assert done.stdout.split() == [b"<class", b"'fastnn.networks.MultiLayerNet'>"]
+    assert done.stdout.split() == [b"<class", b"'fastnn.networks.builders.MultiLayerNet'>"]
 
 
+@pytest.mark.slow
 def test_readme_way_of_installing_the_book():
     run("import fastnn; fastnn.dropin.install('dlfs'); from common.functions import softmax")
 
 
+@pytest.mark.slow
 def test_a_clone_beside_an_ordinary_install(tmp_path):
     # Python finds the package of the clone first, and there the kernels stand beside it.
     (package,) = fastnn.__path__

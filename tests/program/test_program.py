@@ -180,6 +180,7 @@ DIVIDES = re.compile("ada|rms")
 NOISE = " b1", " b2", "running_mean"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_with_batch_normalisation_and_dropout(name):
     expect_close(*both("relu norm dropout", name), but=NOISE if DIVIDES.search(name) else ())
@@ -277,6 +278,7 @@ def test_small_last_batch(kind, last):
     expect_close(*both(kind, last=last, steps=20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["relu", "tanh norm"])
 def test_wide_layers(kind, dtype):
@@ -294,6 +296,7 @@ def test_wide_layers(kind, dtype):
         expect_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["relu", "sigmoid dropout", "relu inverted", "tanh norm"])
 @pytest.mark.parametrize("last", [256, 250, 17, 1])
 def test_many_samples_of_a_tiny_network(kind, last):

@@ -18,12 +18,13 @@ from routes import StepSettings
 from states import expect_same
 
 from fastnn import MultiLayerNetExtend, get_num_threads, ops, optimizers, set_num_threads
-from fastnn import program as program_module
 from fastnn.kernels.program.run import FIRST
 from fastnn.kernels.threading import threads
 from fastnn.layers import Dropout
 from fastnn.program import Program
 from fastnn.program import memory as _workspace
+from fastnn.program import program as program_module
+from fastnn.program import tables as tables_module
 
 NOTHING = 1e-9  # nanoseconds of work: all steps are shared
 CLIPPED = StepSettings(clip_norm=0.5, ema=0.9)
@@ -47,7 +48,7 @@ def crowd(monkeypatch):
 
     monkeypatch.setattr(program_module, "run", shared)
     monkeypatch.setattr(threads, "_available", 4)
-    monkeypatch.setattr(program_module, "_WORTH", NOTHING)
+    monkeypatch.setattr(tables_module, "_WORTH", NOTHING)
 
 
 class Training:
@@ -239,6 +240,7 @@ def memory(training):
     return peak, (after.alloc - before.alloc, after.mi_alloc - before.mi_alloc)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet", "counted")
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_take_no_memory(mode):

@@ -370,6 +370,7 @@ def test_a_file_resumes(tmp_path):
     assert len(run(train, trials=10, storage=path)) == 10 and len(calls) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_what_was_interrupted_is_done_again(error, sampler, tmp_path):
@@ -492,6 +493,7 @@ PROCESS = """
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_file(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(PROCESS), str(tmp_path)]
     both = [
@@ -704,6 +706,7 @@ def test_without_optuna(monkeypatch, tmp_path):
             call()
 
 
+@pytest.mark.slow
 def test_optuna_is_imported_by_searches_alone():
     code = "import sys, fastnn, fastnn.search; sys.exit('optuna' in sys.modules)"
     folder = Path(__file__).parents[2]

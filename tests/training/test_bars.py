@@ -145,6 +145,7 @@ with Progress(10, " steps") as progress:
 """
 
 
+@pytest.mark.slow
 def test_without_ipywidgets_a_notebook_has_a_bar_of_text_and_no_complaint():
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", KERNEL], capture_output=True, text=True, check=False

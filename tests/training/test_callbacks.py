@@ -13,8 +13,8 @@ import pytest
 from routes import by_layers, replace_program
 from states import everything, expect_same, of_layers
 
-import fastnn.fit
-from fastnn import MultiLayerNet, MultiLayerNetExtend, callbacks, optimizers, schedules
+import fastnn
+from fastnn import MultiLayerNet, MultiLayerNetExtend, optimizers, schedules
 from fastnn.callbacks import (
     Callback,
     Checkpoint,
@@ -23,6 +23,8 @@ from fastnn.callbacks import (
     ReduceLROnPlateau,
     load_checkpoint,
 )
+from fastnn.training import callbacks as callbacks_module
+from fastnn.training import loop
 
 D, C = 5, 3
 
@@ -62,7 +64,7 @@ def script(monkeypatch):
             networks.append(everything(net))
             return next(values)
 
-        monkeypatch.setattr(fastnn.fit, "evaluate", evaluate)
+        monkeypatch.setattr(loop, "evaluate", evaluate)
         return networks
 
     return install
@@ -313,7 +315,7 @@ def test_when_a_checkpoint_is_written(settings, epochs, script, tmp_path, monkey
     def save(path, net, optimizer, history):
         written.append(history.epochs)
 
-    monkeypatch.setattr(callbacks, "save_checkpoint", save)
+    monkeypatch.setattr(callbacks_module, "save_checkpoint", save)
     fit(network(), 5, validation=0.2, callbacks=[Checkpoint(tmp_path / "c.npz", **settings)])
     assert written == epochs
 

@@ -548,7 +548,7 @@ def test_time_of_an_epoch_that_was_interrupted(fake, monkeypatch):
 
 
 def test_interrupted_while_validating(monkeypatch):
-    import fastnn.fit as module
+    from fastnn.training import loop as module
 
     evaluate, calls = module.evaluate, []
 

@@ -7,7 +7,7 @@ import pytest
 
 from fastnn import MultiLayerNet, schedules
 from fastnn.callbacks import Callback
-from fastnn.training import checkpoint as _checkpoint
+from fastnn.training.schedules import build, describe
 
 STEPS = np.arange(101)
 
@@ -93,8 +93,8 @@ def test_lengths_in_epochs(epochs, steps):
     ],
 )
 def test_files_of_before_epochs_are_read(described, expected):
-    np.testing.assert_array_equal(_checkpoint._build(described)(STEPS), expected(STEPS))
-    assert _checkpoint.describe(expected) == described
+    np.testing.assert_array_equal(build(described)(STEPS), expected(STEPS))
+    assert describe(expected) == described
 
 
 def test_a_schedule_in_epochs_knows_no_steps_by_itself():

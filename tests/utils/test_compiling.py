@@ -12,18 +12,21 @@ import pytest
 from numba.core.compiler_lock import global_compiler_lock
 from processes import environment
 
-from fastnn import MultiLayerNet, program
+from fastnn import MultiLayerNet
 from fastnn._messages import compiling
 from fastnn.kernels.codegen import cache
+from fastnn.program import program
 
 BEGIN = "import logging, threading, numpy as np\n"
 RELU = """
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 ops.relu(np.ones(3))
 """
 IN_A_THREAD = """
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 worker = threading.Thread(target=ops.relu, args=(np.ones(3),))
 worker.start()
@@ -31,7 +34,8 @@ worker.join()
 """
 IN_A_CHILD = """
 import os
-from fastnn import _compiling as compiling, ops
+from fastnn import ops
+from fastnn._messages import compiling
 compiling.AFTER, compiling.BETWEEN, compiling.EVERY = 0, 1e6, 1e6
 child = os.fork()
 if not child:
@@ -58,10 +62,11 @@ def expect_line(text, folder, begin="fastnn: "):
     (made,) = (folder / "kernels").iterdir()
     assert text == (
         f"{begin}compiling kernels for this machine, once: they are kept in {made}; "
-        "now activations.relu\n"
+        "now layers.activations.relu\n"
     )
 
 
+@pytest.mark.slow
 def test_it_is_said_once_and_no_more_when_all_is_compiled(tmp_path):
     expect_line(printed(tmp_path), tmp_path)
     assert printed(tmp_path) == ""
@@ -72,21 +77,25 @@ if not hasattr(os, "fork"):
     del scripts["child"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", scripts.values(), ids=scripts)
 def test_it_is_said_of_threads_and_forked_children_too(tmp_path, script):
     expect_line(printed(tmp_path, script), tmp_path)
 
 
+@pytest.mark.slow
 def test_whoever_calls_a_kernel_has_imported_what_speaks(tmp_path):
     script = "import sys, fastnn.ops\nassert 'fastnn._messages.compiling' in sys.modules"
     assert printed(tmp_path, script) == ""
 
 
+@pytest.mark.slow
 def test_short_compiling_is_not_spoken_of(tmp_path):
     assert printed(tmp_path, RELU.replace("= 0,", "= 1e6,")) == ""
     assert list(tmp_path.glob("kernels/*/*.bin"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "variables"),
     [
@@ -100,11 +109,13 @@ def test_quiet(tmp_path, script, variables):
     assert printed(tmp_path, script, **variables) == ""
 
 
+@pytest.mark.slow
 def test_handlers_of_the_program_get_the_line_instead(tmp_path):
     script = f"logging.basicConfig(format='mine: %(name)s: %(message)s'){RELU}"
     expect_line(printed(tmp_path, script), tmp_path, "mine: fastnn: ")
 
 
+@pytest.mark.slow
 def test_a_log_file_gets_the_line_too(tmp_path):
     script = f"logging.basicConfig(filename={str(tmp_path / 'log')!r}, format='%(message)s'){RELU}"
     folder = tmp_path / "cache"
@@ -112,6 +123,7 @@ def test_a_log_file_gets_the_line_too(tmp_path):
     expect_line((tmp_path / "log").read_text(), folder, "")
 
 
+@pytest.mark.slow
 def test_it_is_said_that_nothing_can_be_kept(tmp_path):
     file = tmp_path / "file"
     file.touch()
@@ -119,7 +131,7 @@ def test_it_is_said_that_nothing_can_be_kept(tmp_path):
     assert lines[0] == (
         f"fastnn: compiling kernels for this machine, in each process anew, as {file}/kernels/"
         f"{cache.folder().name} cannot be used: set FASTNN_CACHE_DIR to a folder that can be "
-        "written; now activations.relu"
+        "written; now layers.activations.relu"
     )
 
 
@@ -179,8 +191,8 @@ def test_what_compiles_and_how_far_it_is(lines, now, monkeypatch):
             now.time += 2.0
             speaker.on_end(event(name, "fastnn.kernels.program.parts"))
     found = list(dict.fromkeys(lines.said))
-    assert found[0].endswith("; now affine.layer")
-    part = "compiling the training program, part {} of 2 (program_parts.{}); {} done, {}"
+    assert found[0].endswith("; now layers.affine.layer")
+    part = "compiling the training program, part {} of 2 (program.parts.{}); {} done, {}"
     for expected in (part.format(1, "on_rows_32", 1, "5 s"), part.format(2, "on_updates_32", 2, 7)):
         assert any(line.startswith(expected) for line in found)
 
@@ -206,8 +218,8 @@ def test_another_kernel_is_spoken_of_sooner_than_the_same(lines, now, monkeypatc
     speaker.on_start(event())
     assert lines.come()
     begin = now.time
-    assert speaker._due("affine.layer") == begin + compiling.EVERY
-    assert speaker._due("affine.other") == begin + compiling.BETWEEN
+    assert speaker._due("layers.affine.layer") == begin + compiling.EVERY
+    assert speaker._due("layers.affine.other") == begin + compiling.BETWEEN
     speaker.on_end(event())
 
 
@@ -269,7 +281,7 @@ def test_the_clock_runs_while_another_thread_compiles(now):
 # What a process compiles or, as here, finds on disk: the order is the same.
 PREPARED = """
 from fastnn import MultiLayerNetExtend
-from fastnn.kernels import cache
+from fastnn.kernels.codegen import cache
 from fastnn.program import Program
 
 seen, during, load, run = [], [], cache._KernelCache.load_overload, Program.run
@@ -292,6 +304,7 @@ assert not any(name.startswith("fastnn.kernels.program") for name in during[0]),
 """
 
 
+@pytest.mark.slow
 def test_the_program_is_compiled_before_its_first_step():
     assert printed(cache.folder().parents[1], PREPARED, FASTNN_QUIET="1") == ""
 

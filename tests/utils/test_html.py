@@ -169,6 +169,7 @@ def test_numbers_are_on_the_right(text, side):
     assert f'<td style="text-align:{side}">{text}</td>' in _html.table(["a"], [[text]])
 
 
+@pytest.mark.slow
 def test_the_dashboard_is_a_picture(trained):
     network, monitor = trained[:2]
     picture = dashboard(network.history, monitor, network)._repr_png_()
