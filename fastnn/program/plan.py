@@ -185,13 +185,16 @@ class Plan:
         row = sum(buffer.columns * buffer.itemsize for buffer in self.buffers)
         return max(1, _BLOCK_BYTES // (row * _BLOCK_ROWS)) * _BLOCK_ROWS
 
+    @property
+    def local(self) -> bool:
+        """Whether threads keep a block of rows at most: all steps but updates are one segment."""
+        return (self.slots > 0 or not self._training) and len(self.segments) == 1
+
     def allocate(self, workspace: Workspace) -> None:
         """Take memory for what has none."""
-        # Threads need not keep more than a block where all steps but updates are one segment.
-        local = (self.slots > 0 or not self._training) and len(self.segments) == 1
         for buffer in self.buffers:
             if buffer.local is None:
-                buffer.local = local
+                buffer.local = self.local
             if not buffer.address:
                 rows = self.block * self.sizes.threads if buffer.local else self.batch
                 kind = self.sizes.real if buffer.itemsize > 1 else np.dtype(np.bool_)
