@@ -6,8 +6,15 @@ The file of a kind ends with its record. Whoever has to know something about a l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from fastnn.kernels.program.step import Step
+from fastnn.layers.planning import Buffer, Plan
+
+if TYPE_CHECKING:
+    from fastnn.layers.folding import Folding
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,26 @@ class Record:
         Whether a unit with outputs of zero passes no gradient.
     smooth : bool
         Whether it has no kinks, where a derivative jumps.
-    is_loss : bool
-        Whether it is a last layer, which takes targets and gives a loss.
+    forward : function of (plan, name, layer, x), optional
+        Adds the steps of its forward pass from the buffer x to a plan; returns the buffer of the
+        output. Without it, networks with such a layer go layer by layer.
+    forward_relu : function of (plan, name, layer, x), optional
+        The same with a ReLU after it in one step, for a network with such a layer after it.
+    backward : function of (plan, name, layer, d, wanted), optional
+        Adds those of its backward pass, from the buffer d of the gradient with respect to its
+        output; returns that with respect to its input, which need not be there if not `wanted`.
+    forward_given : function of (plan, name, layer, x, training), optional
+        In place of `forward` for passes that are given what it would draw, as a mask, or, if not
+        in `training`, measure.
+    fold : function of (folding, name, layer), optional
+        Adds what it does at test time to a :class:`fastnn.layers.folding.Folding`; as it is
+        without.
+    widths : function of (layer, columns), optional
+        Returns the columns of its output and the shapes of parameters by name; as many as the
+        input has, and (columns,) without.
+    of_labels, of_targets : Step, optional
+        Of a last layer, which takes targets and gives a loss: for labels, where there may be any,
+        and for rows of numbers.
     """
 
     kind: type[Any]
@@ -67,7 +92,19 @@ class Record:
     saturation: tuple[float, float] | None = None
     can_die: bool = False
     smooth: bool = False
-    is_loss: bool = False
+    forward: Callable[[Plan, str, Any, Buffer], Buffer] | None = None
+    forward_relu: Callable[[Plan, str, Any, Buffer], Buffer] | None = None
+    backward: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
+    forward_given: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
+    fold: Callable[[Folding, str, Any], None] | None = None
+    widths: Callable[[Any, int], tuple[int, dict[str, tuple[int, ...]]]] | None = None
+    of_labels: Step | None = None
+    of_targets: Step | None = None
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is a last layer."""
+        return self.of_targets is not None
 
     @property
     def state(self) -> tuple[str, ...]:
