@@ -77,7 +77,7 @@ def _scores(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -
     p["taken"] = p["alone"] = _SHARED
     helpers = min(sizes.threads, -(-n // UNIT)) - 1
     with interrupts.held(), threads.awake(helpers):
-        run(tables.program, tables.segments, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
+        run(tables.program, tables.segments, np.zeros((1, 0)), np.zeros(1), np.zeros(1, np.int64))
     expect_known(tables.program)
     return out
 
