@@ -7,6 +7,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.ops`: checked functions on arrays.
 - :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
+- :class:`fastnn.Network`: any stack of layers, with the methods of the book's networks.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :func:`fastnn.load`: networks from files that ``network.save`` has written.
 - :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,

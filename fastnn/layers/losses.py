@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils.types import Array
+from fastnn.kernels.program import core
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
 
@@ -79,7 +80,16 @@ _LOSS = Record(
     kept=("x", "t", "_dx"),
     left=("loss",),
     smooth=True,
-    is_loss=True,
+    of_labels=core.CROSS_ENTROPY,
+    of_targets=core.DENSE_CROSS_ENTROPY,
 )
 register(_LOSS)
-register(replace(_LOSS, kind=IdentityWithLoss, label="squared error"))
+register(
+    replace(
+        _LOSS,
+        kind=IdentityWithLoss,
+        label="squared error",
+        of_labels=None,
+        of_targets=core.SQUARED_ERROR,
+    )
+)

@@ -6,8 +6,15 @@ The file of a kind ends with its record. Whoever has to know something about a l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastnn.kernels.program.step import Step
+from fastnn.layers.planning import Buffer, Plan
+
+if TYPE_CHECKING:
+    from fastnn.layers.folding import Folding
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,27 @@ class Record:
         Whether a unit with outputs of zero passes no gradient.
     smooth : bool
         Whether it has no kinks, where a derivative jumps.
-    is_loss : bool
-        Whether it is a last layer, which takes targets and gives a loss.
+    forward : function of (plan, name, layer, x), optional
+        Adds the steps of its forward pass from the buffer x to a plan; returns the buffer of the
+        output. Without it, networks with such a layer go layer by layer.
+    backward : function of (plan, name, layer, d, wanted), optional
+        Adds those of its backward pass, from the buffer d of the gradient with respect to its
+        output; returns that with respect to its input, which need not be there if not `wanted`.
+    forward_given : function of (plan, name, layer, x, training), optional
+        In place of `forward` for passes that are given what it would draw, as a mask, or, if not
+        in `training`, measure.
+    fold : function of (folding, name, layer), optional
+        Adds what it does at test time to a :class:`fastnn.layers.folding.Folding`; as it is
+        without.
+    widths : function of (layer, columns), optional
+        Returns the columns of its output and the shapes of parameters by name; as many as the
+        input has, and (columns,) without.
+    absorbs : dict of type to function like `forward`
+        Kinds of layers after this one whose forward pass can be part of its own, and the function
+        that adds the steps of both.
+    of_labels, of_targets : Step, optional
+        Of a last layer, which takes targets and gives a loss: for labels, where there may be any,
+        and for rows of numbers.
     """
 
     kind: type[Any]
@@ -67,7 +93,21 @@ class Record:
     saturation: tuple[float, float] | None = None
     can_die: bool = False
     smooth: bool = False
-    is_loss: bool = False
+    forward: Callable[[Plan, str, Any, Buffer], Buffer] | None = None
+    backward: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
+    forward_given: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
+    fold: Callable[[Folding, str, Any], None] | None = None
+    widths: Callable[[Any, int], tuple[int, dict[str, tuple[int, ...]]]] | None = None
+    absorbs: Mapping[type[Any], Callable[[Plan, str, Any, Buffer], Buffer]] = field(
+        default_factory=dict
+    )
+    of_labels: Step | None = None
+    of_targets: Step | None = None
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is a last layer."""
+        return self.of_targets is not None
 
     @property
     def state(self) -> tuple[str, ...]:

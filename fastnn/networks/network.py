@@ -36,6 +36,7 @@ from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import building, saved
+from fastnn.networks.buffer import join
 from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
@@ -43,7 +44,6 @@ from fastnn.ops._targets import classes_of, count_correct, whole_numbers
 from fastnn.optimizers.updater import optimizer_of
 from fastnn.program import inference
 from fastnn.program.executor import StepSettings
-from fastnn.program.memory import Layout, aligned
 from fastnn.training.callbacks import Callback
 from fastnn.training.choice import choose
 from fastnn.training.data import in_shape
@@ -201,7 +201,7 @@ class Network:
     def _begin(self) -> None:
         """Name the parameters, now that they are there, and move them into one buffer."""
         self.params.update(self._first_params())
-        self._join()
+        join(self)
 
     def _first_params(self) -> dict[str, Array]:
         """Return parameters whose keys are others than ``"<layer>.<name>"``."""
@@ -270,27 +270,6 @@ class Network:
                     self.params.update(params)
                 raise
 
-    def _join(self) -> None:
-        """Move the parameters of fastnn's layers into one buffer that has none but them."""
-        found = adopt(self)
-        others = {id(p.array) for p in found if record_of(p.owner) is None}
-        ours = [p for p in found if id(p.array) not in others and p.array.dtype == self.dtype]
-        movable = {id(p.array) for p in ours}
-        arrays = {id(array): array for array in self.params.values() if id(array) in movable}
-        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
-        bases = {id(a.base): a.base for a in arrays.values()}
-        if not arrays or (len(bases) == 1 and None not in bases.values()):
-            return
-        layout: Layout[int] = Layout(arrays)
-        views = layout.views(aligned((layout.size,), self.dtype))
-        for number, view in views.items():
-            view[...] = arrays[number]
-        for p in ours:
-            setattr(p.owner, p.name, views[id(p.array)])
-        for key, array in self.params.items():
-            self.params[key] = views.get(id(array), array)
-        adopt(self)
-
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in vars(self).items() if key != "_adopted"}
         return {**state, "_places": places_of(self)}
@@ -300,7 +279,7 @@ class Network:
         relink(self, self.__dict__.pop("_places", []))
         # Errors come again when the network is used; that there are no sizes yet is none.
         with suppress(TypeError, ValueError, RuntimeError):
-            self._join()
+            join(self)
 
     def _has_own(self, method: str) -> bool:
         """Say whether a method is not that of this class."""

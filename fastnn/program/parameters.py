@@ -16,7 +16,6 @@ from fastnn.layers.record import record_of
 from fastnn.layers.state import statistics_of
 from fastnn.program.executor import Unsupported
 from fastnn.program.memory import Layout, aligned
-from fastnn.program.plan import KNOWN
 
 _METHODS = ("predict", "loss", "gradient", "_weights")
 
@@ -30,7 +29,7 @@ def known_layers(network: Any) -> list[tuple[str, Any]]:
             raise Unsupported(f"{type(network).__name__} has a method {name} of its own")
     for name, layer in (*network.layers.items(), ("last_layer", network.last_layer)):
         record = record_of(layer)
-        known = record and (record.is_loss if name == "last_layer" else record.kind in KNOWN)
+        known = record and (record.is_loss if name == "last_layer" else record.forward)
         if not known:
             raise Unsupported(f"{name} is of type {type(layer).__name__}")
         for method in ("forward", "backward"):

@@ -60,6 +60,11 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
         )
     n, outputs = len(x), network.output_size
     last = network.last_layer
+    if outputs is None and isinstance(last, (layers.SoftmaxWithLoss, layers.IdentityWithLoss)):
+        raise ValueError(
+            "network: expected a known number of outputs: set its output_size, or give layers of "
+            "your own a method output_shape(shape)"
+        )
     # A loss of the user's own may take targets of other kinds.
     own = type(last) not in (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
     if isinstance(last, layers.SoftmaxWithLoss):

@@ -44,7 +44,7 @@ def tanh_each(x, out):
 
 
 @inlined
-def relu_slope(dout, y, dx):
+def relu_gradient(dout, y, dx):
     """Write dout where y is above zero, else zero."""
     zero = y.dtype.type(0)
     for i in range(y.size):
@@ -52,7 +52,7 @@ def relu_slope(dout, y, dx):
 
 
 @inlined
-def sigmoid_slope(dout, y, dx):
+def sigmoid_gradient(dout, y, dx):
     """Write dout y (1 - y)."""
     one = y.dtype.type(1)
     for i in range(y.size):
@@ -60,7 +60,7 @@ def sigmoid_slope(dout, y, dx):
 
 
 @inlined
-def tanh_slope(dout, y, dx):
+def tanh_gradient(dout, y, dx):
     """Write dout (1 - y^2)."""
     one = y.dtype.type(1)
     for i in range(y.size):
@@ -82,9 +82,9 @@ def relu_backward(dout, y, dx, start, stop):
     """Pass dout where the output y is above zero."""
     dout, y, dx = dout[start:stop], y[start:stop], dx[start:stop]
     if same(dout, dx):
-        relu_slope(dx, y, dx)
+        relu_gradient(dx, y, dx)
     else:
-        relu_slope(dout, y, dx)
+        relu_gradient(dout, y, dx)
 
 
 @kernel("x.size", LINE)
@@ -99,12 +99,12 @@ def sigmoid(x, out, start, stop):
 
 @kernel("y.size", LINE)
 def sigmoid_backward(dout, y, dx, start, stop):
-    """Multiply dout by the slope, y (1 - y)."""
+    """Multiply dout by the derivative, y (1 - y)."""
     dout, y, dx = dout[start:stop], y[start:stop], dx[start:stop]
     if same(dout, dx):
-        sigmoid_slope(dx, y, dx)
+        sigmoid_gradient(dx, y, dx)
     else:
-        sigmoid_slope(dout, y, dx)
+        sigmoid_gradient(dout, y, dx)
 
 
 @kernel("x.size", LINE)
@@ -119,12 +119,12 @@ def tanh(x, out, start, stop):
 
 @kernel("y.size", LINE)
 def tanh_backward(dout, y, dx, start, stop):
-    """Multiply dout by the slope, 1 - y^2."""
+    """Multiply dout by the derivative, 1 - y^2."""
     dout, y, dx = dout[start:stop], y[start:stop], dx[start:stop]
     if same(dout, dx):
-        tanh_slope(dx, y, dx)
+        tanh_gradient(dx, y, dx)
     else:
-        tanh_slope(dout, y, dx)
+        tanh_gradient(dout, y, dx)
 
 
 @serial

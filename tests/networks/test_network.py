@@ -3,16 +3,27 @@
 import copy
 import math
 import pickle
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
 import rounding
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from own_layers import Listed, Mean, Scale, square
 from states import everything, expect_same
 
 import fastnn
-from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, Trainer, ensembles, load
+from fastnn import (
+    MultiLayerNet,
+    MultiLayerNetExtend,
+    Network,
+    Trainer,
+    ensembles,
+    load,
+    optimizers,
+)
 from fastnn.config import use_backend
 from fastnn.diagnostics import activations, sanity_checks
 from fastnn.gradient_check import gradient_check
@@ -46,8 +57,8 @@ def images(n=20, seed=0):
     return data(n, (2, 6, 6), seed)
 
 
-def plain(**settings):
-    return Network([Affine(8), Relu(), Affine(7), Relu(), Affine(C)], **settings)
+def plain(**given):
+    return Network([Affine(8), Relu(), Affine(7), Relu(), Affine(C)], **given)
 
 
 def convolutional(**settings):
@@ -433,6 +444,14 @@ STACKS = {
 }  # fmt: skip
 
 
+# Kinds without settings that have to be given stand between two affine layers.
+STACKS |= {
+    record.label: (D, partial(lambda kind: [Affine(5), kind(), Affine(C)], record.kind))
+    for record in records()
+    if record.activation and not record.parameters
+}
+
+
 def test_every_kind_is_in_a_stack():
     found = {type(layer) for _, make in STACKS.values() for layer in make()}
     kinds = {record.kind for record in records() if not record.is_loss}
@@ -467,6 +486,7 @@ def test_a_loss_of_ones_own():
     assert history.reason == "last_layer is of type Mean"
 
 
+@pytest.mark.slow
 def test_a_convolutional_network_against_torch():
     torch = pytest.importorskip("torch")
     net = Network(
@@ -577,6 +597,35 @@ def test_known_stacks_run_in_the_program():
         np.testing.assert_allclose(p, expected[key], rtol=0, atol=far[key], err_msg=key)
 
 
+KNOWN = [
+    lambda: Affine(4), lambda: Affine(6), lambda: AffineRelu(5), Relu, Sigmoid, Tanh,
+    BatchNormalization, BatchNormRelu, lambda: Dropout(0.3), lambda: Dropout(0.2, inverted=True),
+]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sampled_from(KNOWN), max_size=6), st.integers(0, 99))
+def test_any_order_is_the_same_on_both_routes(makers, seed):
+    net = Network([*(make() for make in makers), Affine(C)], dtype="float64", seed=seed)
+    x, t = data(24, seed=seed)
+    before = net.summary()
+    assert net.predict(x).shape == (24, C)
+    assert before.total is None and net.summary().total == sum(p.size for p in net.params.values())
+
+    def trained(backend, moved=None):
+        again = copy.deepcopy(net)
+        if moved is not None:
+            rounding.moving(again, moved)
+        with use_backend(backend):
+            again.fit(x, t, 1, 8, optimizer=optimizers.SGD(0.1), seed=0, verbose=False)
+        return again.params
+
+    expected = trained("numpy")
+    far = rounding.limits(expected, lambda moved: trained("numpy", moved), lambda key: "")
+    for key, p in trained("numba").items():
+        np.testing.assert_allclose(p, expected[key], rtol=0, atol=far[key], err_msg=key)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -665,6 +714,16 @@ def test_an_own_layer_whose_output_is_not_known():
     net = Network([Affine(5), Hidden(), Affine(np.ones((5, C)), np.ones(C))], input_size=D)
     assert net.output_size == C
     assert [row[2] for row in net.summary().rows] == [(5,), None, (C,)]
+
+
+def test_a_last_layer_whose_output_is_not_known():
+    net, (x, t) = Network([Affine(C), Hidden()], input_size=D, seed=0), data()
+    assert net.predict(x).shape == (40, C)
+    assert 0 <= net.accuracy(x, t) <= 1
+    with pytest.raises(ValueError, match="^network: .*output_size.*output_shape"):
+        net.fit(x, t, verbose=False)
+    net.output_size = C
+    assert net.fit(x, t, verbose=False).reason == "Hidden1 is of type Hidden"
 
 
 def test_an_own_layer_is_asked_in_a_copy():
