@@ -178,6 +178,8 @@ class Program:
                 address(part)
                 interrupt.release()
         addresses(real, rule)
+        for planned in plan.steps():
+            planned.step.address(real)
         prepare()
 
     def run(
