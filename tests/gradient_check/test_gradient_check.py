@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastnn import layers
+from fastnn import layers, ops
 from fastnn.gradient_check import (
     Kink,
     check_function,
@@ -707,7 +707,7 @@ def test_a_function_of_several_arrays_as_in_the_course():
 
     def loss(params):
         z = x @ params["W"] + params["b"]
-        value, dz = layers.ops.softmax_cross_entropy(z, t)
+        value, dz = ops.softmax_cross_entropy(z, t)
         return value + 0.05 * np.square(params["W"]).sum(), {
             "W": x.T @ dz + 0.1 * params["W"], "b": dz.sum(axis=0),
         }  # fmt: skip
