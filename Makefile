@@ -48,6 +48,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 dashboard: $(VENV)/asv.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \
@@ -62,4 +63,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .editable fastnn/kernels demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .editable fastnn/kernels demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -286,6 +286,7 @@ register(
         initial="he",
         can_die=True,
         smooth=False,
+        absorbs={},
         forward=partial(_forward, relu=True),
         backward=partial(_backward, relu=True),
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar, cast
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -19,7 +18,7 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Groups, Path_
 from fastnn._utils.types import Array
 from fastnn.functional import numerical_gradient
-from fastnn.layers import Affine, IdentityWithLoss, SoftmaxWithLoss
+from fastnn.layers import Affine, IdentityWithLoss
 from fastnn.layers.adoption import (
     NOTHING,
     Adopted,
@@ -30,12 +29,12 @@ from fastnn.layers.adoption import (
     weights_of,
 )
 from fastnn.layers.calls import first_gradient, forward
-from fastnn.layers.parameters import gradients, where_of
+from fastnn.layers.parameters import gradients
 from fastnn.layers.record import nearest_record, record_of
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
-from fastnn.networks import building, saved
+from fastnn.networks import building, saved, sizing
 from fastnn.networks.buffer import join
 from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
@@ -53,21 +52,6 @@ from fastnn.training.schedules import Schedule
 from fastnn.training.settings import FitSettings
 
 Size = SupportsIndex | Sequence[SupportsIndex]
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
-
-
-def _sizes_first(method: _Method) -> _Method:
-    """Let a method give a network without sizes those of the samples that it is called with."""
-
-    @functools.wraps(method)
-    def sized(self: Network, x: ArrayLike, *arguments: Any, **named: Any) -> Any:
-        if self.input_size is not None:
-            return method(self, x, *arguments, **named)
-        with self._sized(x):
-            return method(self, x, *arguments, **named)
-
-    return cast(_Method, sized)
 
 
 class Network:
@@ -172,7 +156,7 @@ class Network:
     ) -> None:
         self.layers = building.named(layers)
         self.last_layer = building.last_layer(loss)
-        self.input_size = None if input_size is None else _size("input_size", input_size)
+        self.input_size = None if input_size is None else sizing.size_of("input_size", input_size)
         self.output_size = None
         self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
         self.input_scale = numbers.positive("input_scale", input_scale)
@@ -203,72 +187,18 @@ class Network:
         self.params.update(self._first_params())
         join(self)
 
-    def _first_params(self) -> dict[str, Array]:
-        """Return parameters whose keys are others than ``"<layer>.<name>"``."""
-        return {}
-
     def _build(self) -> None:
-        """Build the layers that are not yet, and check how all fit; an error changes nothing."""
-        if self.input_size is None:
-            name = next(name for name, layer in self.layers.items() if not is_built(layer))
-            raise RuntimeError(
-                f"{where_of(name)}: expected a layer whose sizes are known: give the network an "
-                "input_size, or call fit or predict with samples first"
-            )
-        shape = self.input_size if isinstance(self.input_size, tuple) else (self.input_size,)
-        with building.undone(self.layers, self._rng):
-            after = building.build(self.layers, shape, self._rng, self.dtype)
-            name, last = list(after.items())[-1]
-            scored = isinstance(self.last_layer, (SoftmaxWithLoss, IdentityWithLoss))
-            if scored and last is not None and len(last) != 1:
-                raise ValueError(
-                    f"{where_of(name)}: expected a last layer that gives scores, one row a sample, "
-                    f"got one that gives shape {last} for a sample"
-                )
-        if last is not None:
-            self.output_size = last[0] if len(last) == 1 else last
+        """Build the layers that are not yet; an error changes nothing."""
+        sizing.build(self)
 
     def _take_size(self, x: ArrayLike) -> None:
         """Take sizes from samples where there are none yet."""
-        with self._sized(x):
+        with sizing.sized(self, x):
             pass
 
-    @contextmanager
-    def _sized(self, x: ArrayLike) -> Iterator[None]:
-        """Take sizes from samples; undo that if there is an error before training begins."""
-        if self.input_size is not None:
-            yield
-            return
-        shape = np.shape(x)
-        if len(shape) < 2 or 0 in shape:
-            raise ValueError(
-                f"x: expected samples of shape (N, D) or (N, ...), as the network has no "
-                f"input_size yet, got {shape}"
-            )
-        flat = building.flattens(self.layers.values())
-        with self._sized_as(math.prod(shape[1:]) if flat else shape[1:]):
-            yield
-
-    @contextmanager
-    def _sized_as(self, size: Any) -> Iterator[None]:
-        """Take a size where there is none yet; undo that after an error before training begins."""
-        if self.input_size is not None or size is None:
-            yield
-            return
-        before, params, history = dict(vars(self)), dict(self.params), self.history
-        with building.undone(self.layers, self._rng, lambda: self.history is history):
-            try:
-                self.input_size = _size("input_size", size)
-                self._build()
-                self._begin()
-                yield
-            except Exception:
-                if self.history is history:
-                    vars(self).clear()
-                    vars(self).update(before)
-                    self.params.clear()
-                    self.params.update(params)
-                raise
+    def _first_params(self) -> dict[str, Array]:
+        """Return parameters whose keys are others than ``"<layer>.<name>"``."""
+        return {}
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in vars(self).items() if key != "_adopted"}
@@ -309,7 +239,7 @@ class Network:
         """
         return summarize(self)
 
-    @_sizes_first
+    @sizing.sizes_first
     def predict(self, x: ArrayLike, train_flg: bool = False) -> Array:
         """Return the scores before softmax.
 
@@ -350,7 +280,7 @@ class Network:
             out = forward(layer, out, train_flg)
         return out
 
-    @_sizes_first
+    @sizing.sizes_first
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
         """Return the mean loss over the samples, plus the weight penalty.
 
@@ -384,7 +314,7 @@ class Network:
     def _weights(self) -> dict[str, Array]:
         return weights_of(self)
 
-    @_sizes_first
+    @sizing.sizes_first
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest score is the target's.
 
@@ -416,7 +346,7 @@ class Network:
         labels = classes_of(t, len(scores), outputs)
         return count_correct(scores, labels) / len(scores)
 
-    @_sizes_first
+    @sizing.sizes_first
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradients of the training loss by backpropagation.
 
@@ -457,7 +387,7 @@ class Network:
                 grads[key] += self.weight_decay_lambda * W
         return grads
 
-    @_sizes_first
+    @sizing.sizes_first
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradients of the training loss by centred differences; slow.
 
@@ -492,7 +422,7 @@ class Network:
         finally:
             set_layer_state(self, before)
 
-    @_sizes_first
+    @sizing.sizes_first
     def fit(
         self,
         x: ArrayLike,
@@ -676,13 +606,3 @@ class Network:
         # Copies, as a program gives states to the optimizer and statistics to layers.
         network, optimizer = copy.deepcopy((self, optimizer))
         print(choose(network, optimizer, x, t, size, StepSettings()).describe())
-
-
-def _size(name: str, value: Any) -> int | Shape:
-    """Return a number of features or the shape of a sample, checked."""
-    if not isinstance(value, (tuple, list)):
-        return numbers.whole(name, value, 1)
-    sizes = tuple(numbers.whole(f"{name}[{i}]", size, 1) for i, size in enumerate(value))
-    if not sizes:
-        raise ValueError(f"{name}: expected a number of features, or the shape of a sample, got ()")
-    return sizes if len(sizes) > 1 else sizes[0]

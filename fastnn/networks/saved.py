@@ -10,6 +10,7 @@ from fastnn._utils.archive import Groups
 from fastnn.layers import state
 from fastnn.layers.adoption import adopt, places_of
 from fastnn.layers.record import record_of, records, settings_of
+from fastnn.networks.sizing import sized_as
 
 # Of the network: not what it computes, but how it is trained.
 _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
@@ -53,7 +54,7 @@ def stack(saved: dict[str, Any], groups: Groups) -> dict[str, Any]:
 def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
     """Bring a network to what :func:`parts` returned; raise before that if they do not fit."""
     saved = facts["network"]
-    with network._sized_as(saved["input_size"]):
+    with sized_as(network, saved["input_size"]):
         _put(network, saved, groups)
 
 
