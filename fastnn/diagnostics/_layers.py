@@ -216,7 +216,7 @@ def dead_units(network: Any, x: ArrayLike) -> dict[str, Mask]:
 def saturation(network: Any, x: ArrayLike) -> dict[str, float]:
     """Return which share of the activations is saturated, for layers of sigmoids or tanhs.
 
-    That is outside [0.01, 0.99] for sigmoids and [-0.98, 0.98] for tanhs, where the slope is
+    That is outside [0.01, 0.99] for sigmoids and [-0.98, 0.98] for tanhs, where the gradient is
     below 4 % of its largest value.
 
     Parameters
