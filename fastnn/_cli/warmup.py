@@ -39,6 +39,12 @@ def _elementwise(name: str, dtype: str) -> None:
     getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]))
 
 
+def _gelu(name: str, dtype: str) -> None:
+    x = _array((4, 6), dtype)
+    for form in ("none", "tanh"):
+        getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]), approximate=form)
+
+
 def _affine(name: str, dtype: str) -> None:
     for n, d, h in SHAPES:
         getattr(ops, name)(_array((n, d), dtype), _array((d, h), dtype), _array(h, dtype))
@@ -142,12 +148,18 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "dropout": _dropout,
     "dropout_backward": _dropout,
     "dropout_inference": _dropout,
+    "elu": _elementwise,
+    "elu_backward": _elementwise,
+    "gelu": _gelu,
+    "gelu_backward": _gelu,
     "im2col": _patches,
+    "layernorm": _layernorm,
+    "layernorm_backward": _layernorm,
+    "leaky_relu": _elementwise,
+    "leaky_relu_backward": _elementwise,
     "max_pool": _max_pool,
     "max_pool_backward": _max_pool,
     "max_pool_backward_shared": _max_pool,
-    "layernorm": _layernorm,
-    "layernorm_backward": _layernorm,
     "mean_squared_error": _loss,
     "momentum_": _update,
     "nesterov_": _update,
@@ -158,8 +170,12 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
     "sgd_": _update,
     "sigmoid": _elementwise,
     "sigmoid_backward": _elementwise,
+    "silu": _elementwise,
+    "silu_backward": _elementwise,
     "softmax": _elementwise,
     "softmax_cross_entropy": _loss,
+    "softplus": _elementwise,
+    "softplus_backward": _elementwise,
     "tanh": _elementwise,
     "tanh_backward": _elementwise,
 }

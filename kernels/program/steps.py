@@ -14,12 +14,12 @@ from fastnn.kernels.gemm.microkernel import ACCUMULATE
 from fastnn.kernels.gemm.multiply import TRANSPOSED_A, pack_panels, panels, tile_columns
 from fastnn.kernels.layers.activations import (
     relu_each,
-    relu_slope,
+    relu_gradient,
     sigmoid_each,
-    sigmoid_slope,
+    sigmoid_gradient,
     sum_of,
     tanh_each,
-    tanh_slope,
+    tanh_gradient,
 )
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.layers.losses import (
@@ -194,11 +194,11 @@ def _activate(p, kind, x, y):
     elif kind == TANH:
         tanh_each(x, x)
     elif kind == RELU_SLOPE:
-        relu_slope(x, y, x)
+        relu_gradient(x, y, x)
     elif kind == SIGMOID_SLOPE:
-        sigmoid_slope(x, y, x)
+        sigmoid_gradient(x, y, x)
     elif kind == TANH_SLOPE:
-        tanh_slope(x, y, x)
+        tanh_gradient(x, y, x)
     else:
         refuse(p, UNKNOWN_STEP, kind)
 
