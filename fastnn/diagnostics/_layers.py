@@ -11,18 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array, Mask
 from fastnn.layers.calls import forward
-
-# Layers whose outputs are activations, by the name of their class: the book's own are known too.
-_KINDS = {
-    "Relu": "relu",
-    "AffineRelu": "relu",
-    "BatchNormRelu": "relu",
-    "Sigmoid": "sigmoid",
-    "Tanh": "tanh",
-}
-# Outputs beyond these are saturated: the slope is below 4 % of its largest value. The two are
-# the same inputs, as tanh(z) = 2 sigmoid(2 z) - 1.
-_BOUNDS = {"sigmoid": (0.01, 0.99), "tanh": (-0.98, 0.98)}
+from fastnn.layers.record import Record, records
 
 
 class Passes(NamedTuple):
@@ -30,15 +19,15 @@ class Passes(NamedTuple):
 
     Attributes
     ----------
-    kinds : dict of str to str
-        "relu", "sigmoid" or "tanh" for each layer whose outputs are activations.
+    kinds : dict of str to Record
+        Of each layer whose outputs are activations.
     outputs : dict of str to ndarray
         Output of each layer.
     gradients : dict of str to ndarray
         Gradients of the loss with respect to these.
     """
 
-    kinds: dict[str, str]
+    kinds: dict[str, Record]
     outputs: dict[str, Array]
     gradients: dict[str, Array]
 
@@ -58,15 +47,15 @@ class Passes(NamedTuple):
         return {
             name: np.all(units(self.outputs[name]) == 0, axis=0)
             for name, kind in self.kinds.items()
-            if kind == "relu"
+            if kind.can_die
         }
 
     def saturation(self) -> dict[str, float]:
         """Return the share of saturated activations of each layer of sigmoids or tanhs."""
         shares = {}
         for name, kind in self.kinds.items():
-            if kind in _BOUNDS:
-                low, high = _BOUNDS[kind]
+            if kind.saturation is not None:
+                low, high = kind.saturation
                 y = self.outputs[name]
                 shares[name] = float(np.mean((y < low) | (y > high)))
         return shares
@@ -77,8 +66,10 @@ def units(y: Array) -> Array:
     return np.moveaxis(y, 1, -1).reshape(-1, y.shape[1])
 
 
-def _kind(layer: Any) -> str | None:
-    return next((_KINDS[c.__name__] for c in type(layer).__mro__ if c.__name__ in _KINDS), None)
+def _kind(layer: Any) -> Record | None:
+    """Return the record of a layer of activations; the book's own are known by their names."""
+    known = {record.kind.__name__: record for record in records() if record.activation}
+    return next((known[c.__name__] for c in type(layer).__mro__ if c.__name__ in known), None)
 
 
 def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
@@ -102,7 +93,7 @@ def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
     scale = getattr(network, "input_scale", 1.0)
     if scale != 1:
         y = y * y.dtype.type(scale)
-    kinds: dict[str, str] = {}
+    kinds: dict[str, Record] = {}
     outputs: dict[str, Array] = {}
     gradients: dict[str, Array] = {}
     for name, layer in layers.items():

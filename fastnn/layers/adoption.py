@@ -13,14 +13,17 @@ import numpy as np
 
 from fastnn._utils.types import Array
 from fastnn.layers.parameters import (
-    OURS,
     Parameter,
     all_layers,
+    decayed_of,
+    is_decayed,
+    is_weight,
     items,
     parameters_of,
     place_of,
     where_of,
 )
+from fastnn.layers.record import record_of
 from fastnn.layers.undeclared import undeclared
 
 _USUAL = ("W", "b", "gamma", "beta")
@@ -51,11 +54,12 @@ NOTHING = Adopted([], [], [], [])
 
 def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, Array], bool]:
     """Return what a layer names as its parameters, and whether it does so in `params`."""
-    found = None if type(layer) in OURS else items(layer, "params")
+    ours = record_of(layer) is not None
+    found = None if ours else items(layer, "params")
     declared = found is not None
     if found is None:
         found = parameters_of(layer)
-        for key in () if type(layer) in OURS else (*getattr(layer, "__dict__", {}), *_USUAL):
+        for key in () if ours else (*getattr(layer, "__dict__", {}), *_USUAL):
             value: Any = getattr(layer, key, None)
             if id(value) in known:
                 found[key] = value
@@ -66,7 +70,28 @@ def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, A
                 f"{place_of(name, key, 'params' if declared else '')}: expected an array of a "
                 f"floating dtype, got {kind}"
             )
+    others = [name for name in decayed_of(layer) or () if name not in found]
+    if others:
+        raise ValueError(
+            f"{where_of(name)}.decayed: expected names of parameters, {[*found]}, got {others}"
+        )
     return found, declared
+
+
+def weights_of(network: Any) -> dict[str, Array]:
+    """Return the parameters that weight decay acts on, by key, as of the last :func:`adopt`.
+
+    What no layer names goes by its key.
+    """
+    said: dict[str, bool] = {}
+    for p in network._adopted.parameters:
+        found = is_decayed(p.key, p.owner, p.name, p.array)
+        said[p.key] = found or said.get(p.key, False)
+    return {
+        key: array
+        for key, array in network.params.items()
+        if said.get(key, key not in said and is_weight(key, array))
+    }
 
 
 def adopt(network: Any, trained: bool = True) -> list[Parameter]:
@@ -120,7 +145,7 @@ def adopt(network: Any, trained: bool = True) -> list[Parameter]:
         params.update(of_layers)
     _ask_for_gradients(network)
     objects = [layer for _, layer in all_layers(network)]
-    ours = all(type(layer) in OURS for layer in objects)
+    ours = all(map(record_of, objects))
     network._adopted = Adopted(found, [*network.layers], objects if ours else [], left_out)
     return found
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils.types import Array, Mask
+from fastnn.kernels.gemm.microkernel import RELU as _RELU
+from fastnn.kernels.gemm.multiply import packed_size, packs_b, scratch_size
+from fastnn.kernels.layers.affine import is_few
+from fastnn.kernels.program import core
 from fastnn.layers._kept import after_forward
+from fastnn.layers.activations import RELU
+from fastnn.layers.folding import Folding
+from fastnn.layers.planning import Buffer, Gradient, Plan, Product, Unsupported
+from fastnn.layers.record import Record, register
 
 
 class Affine:
@@ -99,3 +111,99 @@ class AffineRelu(Affine):
                 dout, after_forward(self, self.x), self.W, y, input_gradient=self.input_gradient
             )
         )
+
+
+def _forward(plan: Plan, name: str, layer: Affine, x: Buffer, relu: bool = False) -> Buffer:
+    n, (d, h) = plan.batch, layer.W.shape
+    y = plan.buffer(f"{name} output", h)
+    y.needed = y.zeros = relu
+    product = plan.products[name] = Product("W", "b", x)
+    if packs_b(n, d, h):
+        product.packed = plan.memory(f"{name} W packed", (packed_size(d, h, plan.itemsize),))
+    plan.add(
+        core.AFFINE, source=x, target=y, W=layer.W, b=layer.b, packed=product.packed,
+        flags=_RELU if relu else 0, of=name,
+    )  # fmt: skip
+    plan.scratch(max(scratch_size(n, d, h), scratch_size(d, n, h)))
+    plan.flops += 2 * n * layer.W.size
+    return y
+
+
+def _backward(
+    plan: Plan, name: str, layer: Affine, d: Buffer, wanted: bool, relu: bool = False
+) -> Buffer:
+    """Add steps for the gradients of weights, if updates do not compute them, and of the input."""
+    if relu:
+        d = RELU.backward(plan, name, layer, d, wanted)
+    n, product, (rows, columns) = plan.batch, plan.products[name], layer.W.shape
+    flops = 2 * n * layer.W.size
+    product.dz = d
+    plan.weight_flops += flops
+    if plan.slots:
+        plan.flops += flops
+        plan.add(
+            core.WEIGHT_GRADIENT, source=product.source, target=d, other=d,
+            dW=Gradient(name, "W"), db=Gradient(name, "b"), of=name,
+        )  # fmt: skip
+    elif packs_b(rows, n, columns):
+        size = packed_size(n, columns, plan.itemsize)
+        product.dz_packed = plan.memory(f"{name} dz packed", (size,))
+        plan.add(core.PACK_ROWS, source=d, packed=product.dz_packed)
+    if not wanted:
+        return d
+    if not is_few(n, columns):
+        size = packed_size(columns, rows, plan.itemsize)
+        product.transposed = plan.memory(f"{name} W^T packed", (size,))
+    dx = plan.buffer(f"{name} input gradient", rows)
+    plan.add(
+        core.INPUT_GRADIENT, source=d, target=dx, W=layer.W, packed=product.transposed, of=name
+    )
+    plan.scratch(scratch_size(n, columns, rows))
+    plan.flops += flops
+    return dx
+
+
+def _widths(layer: Affine, columns: int) -> tuple[int, dict[str, tuple[int, ...]]]:
+    after = np.shape(layer.W)[-1] if np.ndim(layer.W) == 2 else 0
+    return after, {"W": (columns, after), "b": (after,)}
+
+
+def _fold(folding: Folding, name: str, layer: Affine) -> None:
+    """Multiply the weights, in place of the input, by what that has still to be multiplied by."""
+    real, factor = folding.real, folding.factor
+    if any(type(p) is not np.ndarray or p.dtype != real for p in (layer.W, layer.b)):
+        raise Unsupported(f"{name} has parameters that are not arrays of {real}")
+    W = layer.W if factor == 1 else layer.W * real.type(factor)
+    scaled = copy.copy(layer)
+    scaled.W, scaled.b = np.ascontiguousarray(W), np.ascontiguousarray(layer.b)
+    folding.factor = 1.0
+    folding.add(name, scaled)
+
+
+_AFFINE = register(
+    Record(
+        Affine,
+        "affine",
+        parameters=("W", "b"),
+        decayed=("W",),
+        kept=("x", "original_x_shape"),
+        smooth=True,
+        forward=_forward,
+        backward=_backward,
+        fold=_fold,
+        widths=_widths,
+    )
+)
+register(
+    replace(
+        _AFFINE,
+        kind=AffineRelu,
+        label="affine + ReLU",
+        kept=(*_AFFINE.kept, "_y"),
+        activation="relu",
+        can_die=True,
+        smooth=False,
+        forward=partial(_forward, relu=True),
+        backward=partial(_backward, relu=True),
+    )
+)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class Convolution:
@@ -61,3 +62,15 @@ class Convolution:
             input_gradient=self.input_gradient,
         )  # fmt: skip
         return dx
+
+
+register(
+    Record(
+        Convolution,
+        "convolution",
+        parameters=("W", "b"),
+        decayed=("W",),
+        kept=("x",),
+        smooth=True,
+    )
+)

@@ -10,7 +10,12 @@ from numpy.typing import ArrayLike
 from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
+from fastnn.kernels.program import dropout as steps
+from fastnn.kernels.random.philox import WORDS
 from fastnn.layers._kept import after_forward
+from fastnn.layers.folding import Folding
+from fastnn.layers.planning import Buffer, Counter, Plan
+from fastnn.layers.record import Record, register
 
 
 class Dropout:
@@ -64,3 +69,57 @@ class Dropout:
         """Return dout for the kept elements (scaled in the inverted form), else 0."""
         mask = after_forward(self, self.mask)
         return ops.dropout_backward(dout, mask, self.dropout_ratio, inverted=self.inverted)
+
+
+def _scale(layer: Dropout) -> float:
+    """Return what training multiplies the kept elements by."""
+    return 1 / (1 - layer.dropout_ratio) if layer.inverted else 1.0
+
+
+def _forward(plan: Plan, name: str, layer: Dropout, x: Buffer) -> Buffer:
+    """Add a step that draws a mask: in place, where what needs x can do with what is left of it."""
+    mask = plan.kept[name] = plan.buffer(f"{name} mask", x.columns, itemsize=1)
+    scale = _scale(layer)
+    in_place = x is not plan.data and (not x.needed or x.zeros or scale == 1)
+    y = x if in_place else plan.buffer(f"{name} output", x.columns)
+    plan.add(
+        steps.DROPOUT, source=x, target=y, other=mask, scale=scale, ratio=layer.dropout_ratio,
+        seed=layer.seed, calls=Counter(layer, "step"),
+    )  # fmt: skip
+    plan.scratch(WORDS)
+    return y
+
+
+def _forward_given(plan: Plan, name: str, layer: Dropout, x: Buffer, training: bool) -> Buffer:
+    mask = plan.kept[name] = plan.buffer(f"{name} mask", x.columns, itemsize=1)
+    y = plan.buffer(f"{name} output", x.columns)
+    scale = 1.0 if training else 1.0 - layer.dropout_ratio
+    plan.add(steps.BY_MASK, source=x, target=y, other=mask, scale=scale)
+    return y
+
+
+def _backward(plan: Plan, name: str, layer: Dropout, d: Buffer, wanted: bool) -> Buffer:
+    mask = plan.kept[name]
+    plan.add(steps.DROPOUT_GRADIENT, source=d, target=d, other=mask, scale=_scale(layer))
+    return d
+
+
+def _fold(folding: Folding, name: str, layer: Dropout) -> None:
+    folding.factor *= 1.0 if layer.inverted else 1 - layer.dropout_ratio
+
+
+register(
+    Record(
+        Dropout,
+        "dropout",
+        settings=("dropout_ratio", "inverted"),
+        draws=("seed", "step"),
+        kept=("mask",),
+        left=("step",),
+        smooth=True,
+        forward=_forward,
+        backward=_backward,
+        forward_given=_forward_given,
+        fold=_fold,
+    )
+)

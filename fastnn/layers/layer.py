@@ -13,10 +13,11 @@ class Layer(Protocol):
     A layer of your own with parameters names them, and training changes these arrays in place:
 
     - `params`: a dict of names and arrays, or a list of arrays, float32 or float64. Their keys in
-      ``network.params`` are ``"<layer>.<name>"``, or ``"<layer>.0"`` and so on for a list. Weight
-      decay of the network applies to those whose name begins with W, and in a list to those of
-      two and more axes.
+      ``network.params`` are ``"<layer>.<name>"``, or ``"<layer>.0"`` and so on for a list.
     - `grads`: from `backward` on, a gradient for each, by the same names or in the same order.
+    - `decayed`, if you like: the names of those that weight decay of the network acts on, in a list
+      or tuple; ``decayed = ()`` for none. Without it these are the ones whose name begins with W,
+      and in a list those of two and more axes.
 
     A layer with arrays that have gradients beside them (`W` and `dW`) and without `params` is
     refused; ``params = {}`` says that they are not to be trained. So is a layer around another

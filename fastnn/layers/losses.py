@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils.types import Array, Samples
+from fastnn.kernels.program import core
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class _WithLoss:
@@ -75,3 +79,24 @@ def hits_of(scores: Array, t: Samples) -> int:
     """Return how many largest scores are the targets'."""
     labels = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
     return int(np.count_nonzero(scores.argmax(axis=1) == labels))
+
+
+_LOSS = Record(
+    SoftmaxWithLoss,
+    "softmax with cross-entropy",
+    kept=("x", "t", "_dx"),
+    left=("loss",),
+    smooth=True,
+    of_labels=core.CROSS_ENTROPY,
+    of_targets=core.DENSE_CROSS_ENTROPY,
+)
+register(_LOSS)
+register(
+    replace(
+        _LOSS,
+        kind=IdentityWithLoss,
+        label="squared error",
+        of_labels=None,
+        of_targets=core.SQUARED_ERROR,
+    )
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -10,7 +12,12 @@ from numpy.typing import ArrayLike
 from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
+from fastnn.kernels.program import norms
 from fastnn.layers._kept import after_forward
+from fastnn.layers.affine import Affine, AffineRelu
+from fastnn.layers.folding import Folding
+from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
+from fastnn.layers.record import Record, register
 
 
 class BatchNormalization:
@@ -135,3 +142,130 @@ class BatchNormRelu(BatchNormalization):
         y: Array = after_forward(self, self._y)
         dout, x, gamma, mean, rstd = given
         return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
+
+
+def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
+    """Return what all steps of a layer work with."""
+    size = layer.gamma.size
+    return {
+        "partial": plan.memory(f"{name} sums", (plan.units, 2, size)),
+        "mean": plan.memory(f"{name} mean", (size,)),
+        "rstd": plan.memory(f"{name} rstd", (size,)),
+        "gamma": layer.gamma,
+        "beta": layer.beta,
+        "dgamma": Gradient(name, "gamma"),
+        "dbeta": Gradient(name, "beta"),
+        "running_mean": Held(layer, "running_mean"),
+        "running_var": Held(layer, "running_var"),
+    }
+
+
+def _normalise(plan: Plan, name: str, x: Buffer, memory: dict[str, Any], relu: bool) -> Buffer:
+    y = plan.buffer(f"{name} output", x.columns)
+    y.needed = y.zeros = relu
+    plan.add(norms.NORMALISE, source=x, target=y, low=0.0 if relu else -np.inf, **memory)
+    return y
+
+
+def _forward(
+    plan: Plan, name: str, layer: BatchNormalization, x: Buffer, relu: bool = False
+) -> Buffer:
+    """Add steps that measure a batch, for which all wait, and normalise it."""
+    memory = plan.kept[name] = _memory(plan, name, layer)
+    plan.add(norms.MOMENTS, source=x, **memory)
+    plan.end_segment(
+        norms.FINISH_MOMENTS, source=x, momentum=layer.momentum, eps=layer.eps, **memory
+    )
+    return _normalise(plan, name, x, memory, relu)
+
+
+def _forward_given(
+    plan: Plan,
+    name: str,
+    layer: BatchNormalization,
+    x: Buffer,
+    training: bool,
+    relu: bool = False,
+) -> Buffer:
+    """Normalise by a mean and deviation that are there, if not in training."""
+    if training:
+        return _forward(plan, name, layer, x, relu)
+    return _normalise(plan, name, x, _memory(plan, name, layer), relu)
+
+
+def _backward(
+    plan: Plan,
+    name: str,
+    layer: BatchNormalization,
+    d: Buffer,
+    wanted: bool,
+    relu: bool = False,
+) -> Buffer:
+    where = {"source": d, "target": d, "other": plan.inputs[name], **plan.kept[name]}
+    if relu:
+        where["output"] = plan.outputs[name]
+    plan.add(norms.GRADIENT_SUMS, **where)
+    plan.end_segment(norms.FINISH_SUMS, source=d, **plan.kept[name])
+    if wanted:
+        plan.add(norms.NORM_GRADIENT, **where)
+    return d
+
+
+def _fold(
+    folding: Folding, name: str, layer: BatchNormalization, kind: type[Affine] = Affine
+) -> None:
+    """Put it into the weights of the affine layer before, with its ReLU if it has one."""
+    folding.expect_no_factor(name)
+    before, affine = folding.found[-1] if folding.found else ("", None)
+    if type(affine) is not Affine:
+        raise Unsupported(f"{name} does not follow an affine layer")
+    folding.found[-1] = before, kind(*_normalised(affine, layer))
+
+
+def _normalised(affine: Affine, norm: BatchNormalization) -> tuple[Array, Array]:
+    """Return weights and bias for an affine layer and batch normalisation after it."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise Unsupported("batch normalisation has no statistics yet")
+    of_norm = norm.gamma, norm.beta, norm.running_mean, norm.running_var
+    if any(np.shape(array) != affine.b.shape for array in of_norm):
+        raise Unsupported("batch normalisation is of another width")
+    with np.errstate(all="ignore"):
+        scale = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
+        W = affine.W * scale
+        b = (affine.b - norm.running_mean) * scale + norm.beta
+    if W.dtype != affine.W.dtype or not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise Unsupported("weights with batch normalisation in them are out of range")
+    return W, np.ascontiguousarray(b, W.dtype)
+
+
+_NORM = register(
+    Record(
+        BatchNormalization,
+        "batch normalisation",
+        parameters=("gamma", "beta"),
+        settings=("momentum", "eps"),
+        statistics=("running_mean", "running_var"),
+        kept=("_saved",),
+        left=("input_shape", "batch_size"),
+        smooth=True,
+        forward=_forward,
+        backward=_backward,
+        forward_given=_forward_given,
+        fold=_fold,
+    )
+)
+register(
+    replace(
+        _NORM,
+        kind=BatchNormRelu,
+        label="batch normalisation + ReLU",
+        kept=(*_NORM.kept, "_y"),
+        activation="relu",
+        can_die=True,
+        smooth=False,
+        forward=partial(_forward, relu=True),
+        backward=partial(_backward, relu=True),
+        forward_given=partial(_forward_given, relu=True),
+        fold=partial(_fold, kind=AffineRelu),
+    )
+)

@@ -14,37 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn._utils.types import Array
-from fastnn.layers.activations import Relu, Sigmoid, Tanh
-from fastnn.layers.affine import Affine, AffineRelu
-from fastnn.layers.convolution import Convolution
-from fastnn.layers.dropout import Dropout
-from fastnn.layers.losses import IdentityWithLoss, SoftmaxWithLoss
-from fastnn.layers.normalization import BatchNormalization, BatchNormRelu
-from fastnn.layers.pooling import MaxPool
-
-_ATTRIBUTES = {
-    Affine: ("W", "b"),
-    Convolution: ("W", "b"),
-    BatchNormalization: ("gamma", "beta"),
-}
-
-
-OURS = frozenset(
-    {
-        Affine,
-        AffineRelu,
-        BatchNormalization,
-        BatchNormRelu,
-        Convolution,
-        Dropout,
-        MaxPool,
-        Relu,
-        Sigmoid,
-        Tanh,
-        IdentityWithLoss,
-        SoftmaxWithLoss,
-    }
-)
+from fastnn.layers.record import nearest_record, record_of
 
 
 class Parameter(NamedTuple):
@@ -96,20 +66,46 @@ class Parameter(NamedTuple):
 
 
 def parameters_of(layer: Any) -> dict[str, Array]:
-    """Return the parameters of a layer of :mod:`fastnn.layers` by name."""
-    for kind, names in _ATTRIBUTES.items():
-        if isinstance(layer, kind):
-            return {name: getattr(layer, name) for name in names}
-    return {}
+    """Return the parameters of a layer of :mod:`fastnn.layers`, or of one that extends it."""
+    record = nearest_record(layer)
+    return {} if record is None else {name: getattr(layer, name) for name in record.parameters}
 
 
-def is_weight(key: str, p: Array) -> bool:
-    """Say whether weight decay applies to a parameter.
+def decayed_of(layer: Any) -> tuple[str, ...] | None:
+    """Return the names of a layer's parameters that weight decay acts on; None if it says nothing.
 
-    It does if the name within the layer begins with W; of arrays without names, those of a list,
-    to those of two and more axes.
+    Raises
+    ------
+    TypeError
+        If a layer of the user's own says it otherwise than in a list or a tuple of names.
     """
-    return is_weight_name(key) or (_name(key).isdigit() and p.ndim > 1)
+    record = record_of(layer)
+    if record is not None:
+        return record.decayed
+    names = getattr(layer, "decayed", None)
+    if names is not None and not isinstance(names, (list, tuple, set, frozenset)):
+        raise TypeError(
+            f"{type(layer).__name__}.decayed: expected a list of names of parameters, got {names!r}"
+        )
+    return None if names is None else tuple(map(str, names))
+
+
+def is_decayed(key: str, layer: Any, name: str, array: Array) -> bool:
+    """Say whether weight decay acts on a parameter.
+
+    A layer says it: ours by their record, one of the user's own by its attribute `decayed`. Without
+    that it does if the name in the key begins with W; of arrays without names, those of a list, to
+    those of two and more axes.
+    """
+    decayed = decayed_of(layer)
+    if decayed is not None:
+        return name in decayed
+    return is_weight(key, array)
+
+
+def is_weight(key: str, array: Array) -> bool:
+    """Say whether an array that no layer says more of is one of weights."""
+    return is_weight_name(key) or (_name(key).isdigit() and array.ndim > 1)
 
 
 def is_weight_name(key: str) -> bool:
@@ -156,6 +152,6 @@ def gradients(found: list[Parameter]) -> dict[str, Array]:
     """Return the gradients that a backward pass has left in the layers, by key: new arrays."""
     grads: dict[str, Array] = {}
     for p in found:
-        g = getattr(p.owner, f"d{p.name}") if type(p.owner) in OURS else p.gradient()
+        g = getattr(p.owner, f"d{p.name}") if record_of(p.owner) else p.gradient()
         grads[p.key] = grads[p.key] + g if p.key in grads else g  # of two layers that share it
     return grads

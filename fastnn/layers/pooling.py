@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
+from fastnn.layers.record import Record, register
 
 
 class MaxPool:
@@ -53,3 +54,6 @@ class MaxPool:
             dout, after_forward(self, self.argmax), self._shape, self.pool_h, self.pool_w,
             self.stride,
         )  # fmt: skip
+
+
+register(Record(MaxPool, "max-pooling", kept=("argmax",), left=("_shape",)))

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.layers.dropout import Dropout
-from fastnn.layers.normalization import BatchNormalization
+from fastnn.layers.record import nearest_record
 
 LayerState = dict[str, Any]
 
@@ -26,13 +25,17 @@ def layer_state(network: Any) -> LayerState:
     """
     state: LayerState = {}
     for key, layer in named_layers(network).items():
-        if isinstance(layer, BatchNormalization):
-            for name in ("running_mean", "running_var"):
-                value = getattr(layer, name)
-                state[f"{key}.{name}"] = None if value is None else value.copy()
-        elif isinstance(layer, Dropout):
-            state[f"{key}.seed"], state[f"{key}.step"] = layer.seed, layer.step
+        record = nearest_record(layer)
+        for name in () if record is None else record.state:
+            value = getattr(layer, name)
+            state[f"{key}.{name}"] = value.copy() if isinstance(value, np.ndarray) else value
     return state
+
+
+def statistics_of(layer: Any) -> dict[str, Any]:
+    """Return the running statistics of a layer by name, None before the first batch."""
+    record = nearest_record(layer)
+    return {} if record is None else {name: getattr(layer, name) for name in record.statistics}
 
 
 def set_layer_state(network: Any, state: LayerState) -> None:
@@ -47,25 +50,15 @@ def set_layer_state(network: Any, state: LayerState) -> None:
             setattr(layer, attribute, value.copy() if isinstance(value, np.ndarray) else value)
 
 
-# What layers keep of a forward pass for the backward pass, but for the mask of dropout: that of
-# others is computed when asked for.
-_KEPT = ("x", "original_x_shape", "_y", "out", "_saved", "argmax")
-# All that passes leave in layers.
-_OF_PASSES = {
-    *_KEPT, "mask", "step", "input_shape", "batch_size", "_shape",
-    "dW", "db", "dgamma", "dbeta", "loss", "t", "_dx",
-}  # fmt: skip
-
-
 def forget(layer: Any) -> None:
-    """Drop what a layer of :mod:`fastnn.layers` has kept of its last forward pass."""
-    for name in _KEPT:
-        if hasattr(layer, name):
-            setattr(layer, name, None)
-    if isinstance(layer, Dropout):
-        layer.mask = None
+    """Drop what one of our layers, or one that extends it, has kept of its last forward pass."""
+    record = nearest_record(layer)
+    for name in () if record is None else record.kept:
+        setattr(layer, name, None)
 
 
 def lasting(layer: Any) -> dict[str, Any]:
     """Return what a layer of :mod:`fastnn.layers` has that no pass replaces: arrays, settings."""
-    return {name: value for name, value in vars(layer).items() if name not in _OF_PASSES}
+    record = nearest_record(layer)
+    of_pass = frozenset[str]() if record is None else record.of_pass
+    return {name: value for name, value in vars(layer).items() if name not in of_pass}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn._utils.types import Array
-from fastnn.layers.parameters import OURS, all_layers, items, where_of
+from fastnn.layers.parameters import all_layers, items, where_of
+from fastnn.layers.record import record_of
 
 _LAYERS = 64  # that are looked for within one: other lists may be long, and grow
 
@@ -59,7 +60,7 @@ def undeclared(network: Any) -> list[Held]:
     """Return the arrays that own layers hold, also in layers within them, and do not name."""
     found: list[Held] = []
     for name, layer in all_layers(network):
-        if type(layer) not in OURS and getattr(layer, "params", None) is None:
+        if record_of(layer) is None and getattr(layer, "params", None) is None:
             found += _held(name, "", layer, set())
     known = {id(p.array) for p in network._adopted.parameters if not p.declared}
     return [held for held in found if held.path != held.name or id(held.array) not in known]

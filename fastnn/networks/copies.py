@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn import layers
 from fastnn.layers.adoption import adopt
-from fastnn.layers.state import forget, layer_state, set_layer_state
+from fastnn.layers.record import nearest_record
+from fastnn.layers.state import forget, layer_state, set_layer_state, statistics_of
 from fastnn.networks import MultiLayerNetExtend
 
 
@@ -30,9 +30,9 @@ def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
     light = object.__new__(type(network))  # copy.copy may move parameters, also ours
     light.__dict__.update(vars(network))
     light.history = None
-    for kind in (layers.SoftmaxWithLoss, layers.IdentityWithLoss):
-        if isinstance(network.last_layer, kind):
-            light.last_layer = kind()
+    record = nearest_record(network.last_layer)
+    if record is not None and record.is_loss:
+        light.last_layer = record.kind()
     light.layers = OrderedDict()
     for name, layer in network.layers.items():
         light.layers[name] = copy.copy(layer)
@@ -40,10 +40,9 @@ def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
     return copy.deepcopy(light)
 
 
-def normalised(network: MultiLayerNetExtend) -> list[layers.BatchNormalization]:
+def normalised(network: MultiLayerNetExtend) -> list[Any]:
     """Return the layers that have running statistics."""
-    found = network.layers.values()
-    return [layer for layer in found if isinstance(layer, layers.BatchNormalization)]
+    return [layer for layer in network.layers.values() if statistics_of(layer)]
 
 
 def set_statistics(network: MultiLayerNetExtend, x: ArrayLike) -> None:
@@ -55,18 +54,19 @@ def set_statistics(network: MultiLayerNetExtend, x: ArrayLike) -> None:
     if not norms:
         return
     before = layer_state(network)
+    found = [(name, nearest_record(layer)) for name, layer in network.layers.items()]
+    draws = [f"{name}.{draw}" for name, record in found if record for draw in record.draws]
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:
             norm.momentum = 0.0
-            for statistic in (norm.running_mean, norm.running_var):
+            for statistic in statistics_of(norm).values():
                 if statistic is not None:
                     statistic[...] = 0  # 0 times NaN would be NaN
         network.predict(x, train_flg=True)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        steps = {key: value for key, value in before.items() if key.endswith(".step")}
-        set_layer_state(network, steps)
+        set_layer_state(network, {key: before[key] for key in draws})
         for layer in network.layers.values():
             forget(layer)

@@ -19,9 +19,10 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Groups, Path_
 from fastnn._utils.types import Array
 from fastnn.functional import numerical_gradient
-from fastnn.layers.adoption import NOTHING, Adopted, adopt, places_of, relink
+from fastnn.layers.adoption import NOTHING, Adopted, adopt, places_of, relink, weights_of
 from fastnn.layers.calls import first_gradient, forward
-from fastnn.layers.parameters import OURS, gradients, is_weight
+from fastnn.layers.parameters import gradients
+from fastnn.layers.record import record_of
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import saved
@@ -195,7 +196,7 @@ class MultiLayerNetExtend:
     def _join(self) -> None:
         """Move the parameters of fastnn's layers into one buffer that has none but them."""
         found = adopt(self)
-        others = {id(p.array) for p in found if type(p.owner) not in OURS}
+        others = {id(p.array) for p in found if record_of(p.owner) is None}
         ours = [p for p in found if id(p.array) not in others and p.array.dtype == self.dtype]
         movable = {id(p.array) for p in ours}
         arrays = {id(array): array for array in self.params.values() if id(array) in movable}
@@ -329,7 +330,7 @@ class MultiLayerNetExtend:
         return 0.5 * self.weight_decay_lambda * squares
 
     def _weights(self) -> dict[str, Array]:
-        return {key: p for key, p in self.params.items() if is_weight(key, p)}
+        return weights_of(self)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest score is the target's.

@@ -9,9 +9,8 @@ import numpy as np
 from fastnn._utils.archive import Groups
 from fastnn.layers import state
 from fastnn.layers.adoption import adopt
+from fastnn.layers.record import settings_of
 
-# Of layers: what a script may change after the network is built.
-_LAYER_SETTINGS = "dropout_ratio", "inverted", "momentum", "eps"
 # Of the network: not what it computes, but how it is trained.
 _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
 
@@ -76,7 +75,7 @@ def _layer_settings(network: Any) -> dict[str, Any]:
     return {
         f"{key}.{name}": getattr(layer, name)
         for key, layer in network.layers.items()
-        for name in _LAYER_SETTINGS
+        for name in settings_of(layer)
         if isinstance(getattr(layer, name, None), (bool, int, float, np.generic))
     }
 

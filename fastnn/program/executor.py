@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastnn._utils.types import Array, Float64s, Int64s, Samples
+from fastnn.layers.planning import Unsupported
 
-
-class Unsupported(Exception):
-    """Raised by a route for a network, optimizer or data that it is not made for.
-
-    Its text says why, in words for users.
-    """
+__all__ = ["Network", "Route", "StepSettings", "Unsupported"]
 
 
 class Network(Protocol):

@@ -4,35 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.kernels.program import tables as kinds
-from fastnn.program.plan import Buffer, Plan
+from fastnn.kernels.program.core import PRODUCTS
+from fastnn.layers.planning import Buffer
+from fastnn.program.plan import Plan, Planned
 from fastnn.program.tables import Tables
-
-_NAMES = {
-    kinds.AFFINE: "affine",
-    kinds.INPUT_GRADIENT: "input gradient",
-    kinds.WEIGHT_GRADIENT: "weight and bias gradient",
-    kinds.GATHER: "copy samples",
-    kinds.PACK_ROWS: "pack gradient",
-    kinds.RELU: "ReLU",
-    kinds.SIGMOID: "sigmoid",
-    kinds.TANH: "tanh",
-    kinds.RELU_SLOPE: "slope of ReLU",
-    kinds.SIGMOID_SLOPE: "slope of sigmoid",
-    kinds.TANH_SLOPE: "slope of tanh",
-    kinds.DROPOUT: "dropout",
-    kinds.DROPOUT_SLOPE: "slope of dropout",
-    kinds.MOMENTS: "sums for mean and variance",
-    kinds.NORMALISE: "normalise",
-    kinds.GRADIENT_SUMS: "sums for gamma and beta",
-    kinds.NORM_GRADIENT: "gradient of normalisation",
-    kinds.CROSS_ENTROPY: "softmax with cross-entropy",
-    kinds.DENSE_CROSS_ENTROPY: "softmax with cross-entropy, dense targets",
-    kinds.SQUARED_ERROR: "squared error",
-    kinds.FINISH_MOMENTS: "mean, variance, running statistics",
-    kinds.FINISH_SUMS: "gradients of gamma and beta",
-}
-_PRODUCTS = (kinds.AFFINE, kinds.INPUT_GRADIENT, kinds.WEIGHT_GRADIENT)
 
 
 def explain(tables: Tables, optimizer: Any, state_bytes: int) -> str:
@@ -48,9 +23,9 @@ def explain(tables: Tables, optimizer: Any, state_bytes: int) -> str:
     for i, segment in enumerate(plan.segments):
         rows = f"blocks of {min(n, plan.block):,} rows"
         lines.append(f"segment {i + 1}: for {rows}" if len(plan.segments) > 1 else f"for {rows}")
-        lines += [f"  {_step(step, n)}" for step in segment.steps]
+        lines += [f"  {_line(planned, n)}" for planned in segment.steps]
         if segment.finish:
-            lines.append(f"all wait: {_NAMES[segment.finish['kind']]}")
+            lines.append(f"all wait: {segment.finish.step.label}")
     lines.append(f"all wait: {len(tables.updates)} updates")
     lines.append(f"  {_updates(plan)}, then {type(optimizer).__name__}")
     lines.append(f"matrix products: {plan.flops + _weight_flops(plan):,} flops a step")
@@ -62,19 +37,18 @@ def _threads(n: int) -> str:
     return "1 thread" if n == 1 else f"{n} threads"
 
 
-def _step(step: dict[str, Any], n: int) -> str:
+def _line(planned: Planned, n: int) -> str:
     """Return a step with its sizes."""
-    kind = step["kind"]
-    source, target = step.get("source"), step.get("target")
-    text = _NAMES[kind]
-    if kind in _PRODUCTS:
+    values, text = planned.values, planned.step.label
+    source, target = values.get("source"), values.get("target")
+    if planned.step in PRODUCTS:
         assert isinstance(source, Buffer) and isinstance(target, Buffer)
         flops = 2 * n * source.columns * target.columns
-        relu = " + ReLU" if step.get("flags") else ""
-        return f"{step['of']} {text}{relu} ({source.columns} x {target.columns}), {flops:,} flops"
+        relu = " + ReLU" if values.get("flags") else ""
+        return f"{values['of']} {text}{relu} ({source.columns} x {target.columns}), {flops:,} flops"
     buffer = target or source
     assert isinstance(buffer, Buffer)
-    relu = " + ReLU" if step.get("low") == 0 else ""
+    relu = " + ReLU" if values.get("low") == 0 else ""
     return f"{text}{relu} ({buffer.columns})"
 
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import layers, optimizers
+from fastnn import optimizers
 from fastnn._utils.types import Array
 from fastnn.kernels.program.tables import RULES, SETTINGS
 from fastnn.layers.adoption import is_ours
 from fastnn.layers.parameters import parameters_of
+from fastnn.layers.record import record_of
+from fastnn.layers.state import statistics_of
 from fastnn.program.executor import Unsupported
 from fastnn.program.memory import Layout, aligned
-from fastnn.program.plan import KNOWN
 
 _METHODS = ("predict", "loss", "gradient", "_weights")
-_LOSSES = (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
 
 
 def known_layers(network: Any) -> list[tuple[str, Any]]:
@@ -28,8 +28,9 @@ def known_layers(network: Any) -> list[tuple[str, Any]]:
         if network._has_own(name):
             raise Unsupported(f"{type(network).__name__} has a method {name} of its own")
     for name, layer in (*network.layers.items(), ("last_layer", network.last_layer)):
-        known = _LOSSES if name == "last_layer" else KNOWN
-        if type(layer) not in known:
+        record = record_of(layer)
+        known = record and (record.is_loss if name == "last_layer" else record.forward)
+        if not known:
             raise Unsupported(f"{name} is of type {type(layer).__name__}")
         for method in ("forward", "backward"):
             if method in vars(layer):
@@ -58,11 +59,9 @@ def parameter_keys(network: Any, found: list[tuple[str, Any]]) -> dict[tuple[str
     if sorted(keys.values()) != sorted(network.params):
         raise Unsupported("params has arrays that no layer has, or that two layers share")
     for name, layer in found:
-        for attribute in ("running_mean", "running_var"):
-            statistics = getattr(layer, attribute, None)
-            if statistics is not None and not is_plain(
-                statistics, network.dtype, layer.gamma.shape
-            ):
+        for attribute, statistics in statistics_of(layer).items():
+            shape = next(iter(parameters_of(layer).values())).shape
+            if statistics is not None and not is_plain(statistics, network.dtype, shape):
                 raise Unsupported(
                     f"{name}.{attribute} is not a contiguous, writable array of {network.dtype}"
                 )

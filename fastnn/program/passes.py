@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import layers
 from fastnn._utils.types import Array, Labels
-from fastnn.kernels.program import tables as kinds
-from fastnn.kernels.program.run import run
+from fastnn.kernels.program import core
+from fastnn.kernels.program.tables import FORWARD, GRADIENTS
 from fastnn.kernels.threading import threads
 from fastnn.layers.parameters import parameters_of
-from fastnn.program.data import KINDS
+from fastnn.layers.planning import Buffer
+from fastnn.program.data import Samples
 from fastnn.program.memory import Layout
-from fastnn.program.plan import Buffer, Plan, Sizes
-from fastnn.program.tables import Tables, expect_known, share
+from fastnn.program.plan import Plan, Sizes, known
+from fastnn.program.tables import Tables, nothing, share
 
 
 class _Gradients:
-    """Where gradients stand in one flat buffer; see :class:`fastnn.program.tables.Updated`."""
+    """Where gradients stand in one flat buffer; see :class:`fastnn.program.updates.Updated`."""
 
     def __init__(self, found: list[tuple[str, Any]]) -> None:
         self.states: dict[str, dict[str, Array]] = {}
@@ -50,21 +50,12 @@ class _Plan(Plan):
         self, found: list[tuple[str, Any]], features: int, sizes: Sizes, training: bool
     ) -> None:
         super().__init__(found, features, sizes, gathered=True, whole=True)
-        self._training = training
+        self._as_in_training = training
 
     def _forward(self, name: str, layer: Any, x: Buffer) -> Buffer:
-        kind = type(layer)
-        if kind is layers.Dropout:
-            mask = self.masks[name] = self.buffer(f"{name} mask", x.columns, size=1)
-            y = self.buffer(f"{name} output", x.columns)
-            scale = 1.0 if self._training else 1.0 - layer.dropout_ratio
-            self.add(kinds.DROPOUT_SLOPE, source=x, target=y, other=mask, scale=scale)
-            return y
-        if kind in (layers.BatchNormalization, layers.BatchNormRelu) and not self._training:
-            low = 0.0 if kind is layers.BatchNormRelu else -np.inf
-            y = self.buffer(f"{name} output", x.columns)
-            self.add(kinds.NORMALISE, source=x, target=y, norm=name, low=low)
-            return y
+        given = known(name, layer).forward_given
+        if given is not None:
+            return given(self, name, layer, x, self._as_in_training)
         return super()._forward(name, layer, x)
 
 
@@ -109,7 +100,7 @@ class Passes:
         self._layout = _Gradients(found)
         if training:
             d = plan.buffer("gradient of the scores", scores.columns)
-            plan.add(kinds.CROSS_ENTROPY, source=scores, target=d)
+            plan.add(core.CROSS_ENTROPY, source=scores, target=d)
             plan.backward(d)
         self._buffers = {"input": plan.inputs, "output": plan.outputs}
         self._tables = Tables(plan, self._layout if training else None)
@@ -118,10 +109,8 @@ class Passes:
         self._forward = self._tables.segments[: forward[0]].copy()
         last = self._forward[-1]
         last["end"], last["finish"] = last["begin"] + forward[1], -1
-        p = self._tables.program[0]
-        p["data_scale"], p["features"] = 1.0, features
-        p["batch"] = p["rows"] = n
-        self._nothing = np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
+        self._tables.take_all(n)
+        self._nothing = nothing()
 
     def array(self, name: str, kind: str) -> Array:
         """Return what a layer has taken (``"input"``) or given (``"output"``) in the last pass."""
@@ -134,14 +123,14 @@ class Passes:
     def forward(self, x: Array) -> Array:
         """Return the scores of a batch, which stand there until the next pass."""
         p = self._tables.program[0]
-        p["training"] = kinds.FORWARD
+        p["training"] = FORWARD
         self._run(x, self._forward)
         return self.scores
 
     def backward(self, x: Array, labels: Labels) -> None:
         """Compute the gradients of softmax and cross-entropy."""
         p = self._tables.program[0]
-        p["training"], p["targets"] = kinds.GRADIENTS, labels.ctypes.data
+        p["training"], p["targets"] = GRADIENTS, labels.ctypes.data
         self._run(x, self._tables.segments)
 
     def gradients(self, copied: bool = True) -> dict[tuple[str, str], Array]:
@@ -152,9 +141,6 @@ class Passes:
         return self._layout.views(flat.copy() if copied else flat)
 
     def _run(self, x: Array, segments: NDArray[Any]) -> None:
-        p = self._tables.program[0]
-        p["data"], p["data_step"], p["data_kind"] = x.ctypes.data, x.strides[0], KINDS[x.dtype]
+        self._tables.read(Samples(x, 1.0))
         share(self._tables)
-        with threads.awake(max(int(p["row_threads"]), int(p["update_threads"])) - 1):
-            run(self._tables.program, segments, *self._nothing)
-        expect_known(self._tables.program)
+        self._tables.run(*self._nothing, segments)

@@ -1,64 +1,52 @@
-"""The plan of a training program: its steps and updates, from the layers of a network.
+"""The plan of a training program: its steps and memory, from the layers of a network.
 
 Forward steps write each layer's output, backward steps the gradient with respect to the output of
-each affine layer (dz), which is what the updates need beside its input. Activations and slopes
-are applied in place where nothing else needs what they overwrite. Batch normalisation needs sums
-over the whole batch, and so ends a segment.
+each affine layer (dz), which is what the updates need beside its input. Activations and their
+gradients are applied in place where nothing else needs what they overwrite. Batch normalisation
+needs sums over the whole batch, and so ends a segment.
+
+What the steps of a layer are, its record says (:mod:`fastnn.layers.record`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fastnn import layers
-from fastnn._utils.types import Array
-from fastnn.kernels.gemm.microkernel import RELU, ROWS
-from fastnn.kernels.gemm.multiply import packs_b, scratch_size
-from fastnn.kernels.program import tables
-from fastnn.kernels.random.philox import WORDS
+from fastnn.kernels.gemm.microkernel import ROWS
+from fastnn.kernels.program import core
+from fastnn.kernels.program.step import Step
+from fastnn.kernels.program.tables import UNIT
 from fastnn.layers.parameters import parameters_of
-from fastnn.program.executor import Unsupported
+from fastnn.layers.planning import Buffer, Memory, Product, Unsupported
+from fastnn.layers.record import Record, record_of
 from fastnn.program.memory import Workspace
-
-_ACTIVATIONS = {
-    layers.Relu: (tables.RELU, tables.RELU_SLOPE),
-    layers.Sigmoid: (tables.SIGMOID, tables.SIGMOID_SLOPE),
-    layers.Tanh: (tables.TANH, tables.TANH_SLOPE),
-}
-_AFFINE = (layers.Affine, layers.AffineRelu)
-_NORMS = (layers.BatchNormalization, layers.BatchNormRelu)
-KNOWN = (*_ACTIVATIONS, *_AFFINE, *_NORMS, layers.Dropout)
 
 SLOTS = 16
 
 # Bytes that the rows of a block may take in the second-level cache.
 _BLOCK_BYTES = 192 << 10
-_BLOCK_ROWS = math.lcm(tables.UNIT, ROWS) * 2
+_BLOCK_ROWS = math.lcm(UNIT, ROWS) * 2
 
 
 @dataclass
-class Buffer:
-    """An array with a row for each sample of a batch, or of a block."""
+class Planned:
+    """A step, and the fields of its row in the program's table."""
 
-    name: str
-    columns: int
-    itemsize: int
-    local: bool
-    needed: bool = False  # by a backward step, as it is
-    zeros: bool = False  # where its backward step lets nothing through, it is zero
-    address: int = 0
+    step: Step
+    values: dict[str, Any]
 
 
 @dataclass
 class Segment:
     """Steps that threads take for their rows without waiting for each other."""
 
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    finish: dict[str, Any] | None = None
+    steps: list[Planned] = field(default_factory=list)
+    finish: Planned | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,7 @@ class Sizes:
 
 
 class Plan:
-    """Builds steps and updates.
+    """Builds steps; it is what layers see as :class:`fastnn.layers.planning.Plan`.
 
     Parameters
     ----------
@@ -84,6 +72,11 @@ class Plan:
         Whether what forward steps write is kept for backward steps.
     whole : bool
         Whether it is also kept for others, for all samples.
+
+    Raises
+    ------
+    Unsupported
+        If shapes do not fit, or there is a layer that no program is made for.
     """
 
     def __init__(
@@ -97,57 +90,66 @@ class Plan:
     ) -> None:
         self.sizes = sizes
         self.layers = found
-        self.widths = _widths(found, features)
+        self.batch, self.itemsize = sizes.batch, sizes.real.itemsize
+        self.units = -(-sizes.batch // UNIT)
+        self.widths = widths(found, features)
         self.parameters = sum(
             array.size for _, layer in found for array in parameters_of(layer).values()
         )
-        self.norms = any(type(layer) in _NORMS for _, layer in found)
-        self.dropouts = any(type(layer) is layers.Dropout for _, layer in found)
-        units = -(-sizes.batch // tables.UNIT)
-        width = sum(self.widths)
         # Sums by slots save reading all activations once more, and cost as many more gradients.
-        self.slots = 0
-        if (
-            training
-            and not whole
-            and 4 * min(SLOTS, units) * self.parameters <= sizes.batch * width
-        ):
-            self.slots = min(SLOTS, units)
-        self.local = not training or (self.slots > 0 and not self.norms)
+        slots = min(SLOTS, self.units)
+        by_slots = 4 * slots * self.parameters <= sizes.batch * sum(self.widths)
+        self.slots = slots if training and not whole and by_slots else 0
+        self._training = training
         self.segments = [Segment()]
         self.buffers: list[Buffer] = []
+        self.memories: list[Memory] = []
         self.gathered = gathered
-        self.data = self.buffer("samples", features, local=self.local and gathered)
-        self.masks: dict[str, Buffer] = {}
+        self.data = self.buffer("samples", features)
         self.inputs: dict[str, Buffer] = {}
         self.outputs: dict[str, Buffer] = {}
-        self.gradients: dict[str, Buffer] = {}  # dz of affine layers
-        self.transposed: set[str] = set()  # layers with an input gradient
-        # Of products in steps, and of those for gradients of weights, wherever they are.
+        self.products: dict[str, Product] = {}
+        self.kept: dict[str, Any] = {}
         self.flops = self.weight_flops = 0
+        self.scratch_size = 1
 
-    def buffer(self, name: str, columns: int, local: bool | None = None, size: int = 0) -> Buffer:
+    def buffer(self, name: str, columns: int, itemsize: int = 0) -> Buffer:
         """Return a new buffer."""
-        buffer = Buffer(
-            name, columns, size or self.sizes.real.itemsize, self.local if local is None else local
-        )
+        buffer = Buffer(name, columns, itemsize or self.itemsize)
         self.buffers.append(buffer)
         return buffer
 
-    def add(self, kind: int, **values: Any) -> None:
-        """Add a step to the last segment."""
-        self.segments[-1].steps.append({"kind": kind, **values})
+    def memory(self, name: str, shape: tuple[int, ...]) -> Memory:
+        """Return new memory for numbers, zero at first."""
+        memory = Memory(name, shape)
+        self.memories.append(memory)
+        return memory
 
-    def end_segment(self, kind: int, **values: Any) -> None:
+    def scratch(self, size: int) -> None:
+        """Let there be memory for so many numbers for each thread."""
+        self.scratch_size = max(self.scratch_size, int(size))
+
+    def add(self, step: Step, **values: Any) -> None:
+        """Add a step to the last segment."""
+        self.segments[-1].steps.append(Planned(step, values))
+
+    def end_segment(self, step: Step, **values: Any) -> None:
         """End the segment, with what comes between it and the next."""
-        self.segments[-1].finish = {"kind": kind, **values}
+        self.segments[-1].finish = Planned(step, values)
         self.segments.append(Segment())
+
+    def steps(self) -> Iterator[Planned]:
+        """Yield the steps in the order of the program's table."""
+        for segment in self.segments:
+            yield from segment.steps
+            if segment.finish is not None:
+                yield segment.finish
 
     def forward(self) -> Buffer:
         """Add the forward steps; return the buffer of the scores."""
         current = self.data
         if self.gathered:
-            self.add(tables.GATHER, target=current)
+            self.add(core.GATHER, target=current)
         for name, layer in self.layers:
             self.inputs[name] = current
             current = self._forward(name, layer, current)
@@ -155,88 +157,18 @@ class Plan:
         return current
 
     def _forward(self, name: str, layer: Any, x: Buffer) -> Buffer:
-        kind = type(layer)
-        if kind in _ACTIVATIONS:
-            if x.needed or x is self.data:
-                raise Unsupported(f"{name} follows a layer that keeps its output")
-            self.add(_ACTIVATIONS[kind][0], target=x)
-            x.needed, x.zeros = True, kind is layers.Relu
-            return x
-        if kind is layers.Dropout:
-            mask = self.masks[name] = self.buffer(f"{name} mask", x.columns, size=1)
-            scale = 1 / (1 - layer.dropout_ratio) if layer.inverted else 1.0
-            in_place = x is not self.data and (not x.needed or x.zeros or scale == 1)
-            y = x if in_place else self.buffer(f"{name} output", x.columns)
-            self.add(
-                tables.DROPOUT, source=x, target=y, other=mask, layer=layer, scale=scale,
-                ratio=layer.dropout_ratio, seed=layer.seed,
-            )  # fmt: skip
-            return y
-        if kind in _NORMS:
-            low = 0.0 if kind is layers.BatchNormRelu else -np.inf
-            y = self.buffer(f"{name} output", x.columns)
-            y.needed = y.zeros = kind is layers.BatchNormRelu
-            self.add(tables.MOMENTS, source=x, norm=name)
-            self.end_segment(
-                tables.FINISH_MOMENTS, source=x, norm=name, momentum=layer.momentum, eps=layer.eps
-            )
-            self.add(tables.NORMALISE, source=x, target=y, norm=name, low=low)
-            return y
-        return self.affine(name, layer.W, layer.b, kind is layers.AffineRelu, x)
-
-    def affine(self, name: str, W: Array, b: Array, relu: bool, x: Buffer) -> Buffer:
-        """Add an affine layer."""
-        y = self.buffer(f"{name} output", W.shape[1])
-        y.needed = y.zeros = relu
-        self.add(tables.AFFINE, source=x, target=y, W=W, b=b, flags=RELU if relu else 0, of=name)
-        self.flops += 2 * self.sizes.batch * W.size
-        return y
+        record = known(name, layer)
+        assert record.forward is not None
+        return record.forward(self, name, layer, x)
 
     def backward(self, d: Buffer) -> None:
         """Add the backward steps, from the gradient with respect to the scores."""
         lowest = min(i for i, (_, layer) in enumerate(self.layers) if parameters_of(layer))
         for i in range(len(self.layers) - 1, lowest - 1, -1):
             name, layer = self.layers[i]
-            kind = type(layer)
-            y = self.outputs[name]
-            if kind in _ACTIVATIONS:
-                self.add(_ACTIVATIONS[kind][1], target=d, other=y)
-            elif kind is layers.Dropout:
-                scale = 1 / (1 - layer.dropout_ratio) if layer.inverted else 1.0
-                self.add(
-                    tables.DROPOUT_SLOPE, source=d, target=d, other=self.masks[name], scale=scale
-                )
-            elif kind in _NORMS:
-                where = {"source": d, "target": d, "other": self.inputs[name], "norm": name}
-                if kind is layers.BatchNormRelu:
-                    where["output"] = y
-                self.add(tables.GRADIENT_SUMS, **where)
-                self.end_segment(tables.FINISH_SUMS, source=d, norm=name)
-                if i > lowest:
-                    self.add(tables.NORM_GRADIENT, **where)
-            else:
-                d = self._affine_backward(name, layer, d, y, i > lowest)
-
-    def _affine_backward(
-        self, name: str, layer: Any, d: Buffer, y: Buffer, input_gradient: bool
-    ) -> Buffer:
-        if type(layer) is layers.AffineRelu:
-            self.add(tables.RELU_SLOPE, target=d, other=y)
-        self.gradients[name] = d
-        x, W = self.inputs[name], layer.W
-        self.weight_flops += 2 * self.sizes.batch * W.size
-        if self.slots:
-            self.flops += 2 * self.sizes.batch * W.size
-            self.add(tables.WEIGHT_GRADIENT, source=x, target=d, other=d, of=name)
-        elif packs_b(W.shape[0], self.sizes.batch, W.shape[1]):
-            self.add(tables.PACK_ROWS, source=d, of=name)
-        if not input_gradient:
-            return d
-        self.transposed.add(name)
-        dx = self.buffer(f"{name} input gradient", W.shape[0])
-        self.add(tables.INPUT_GRADIENT, source=d, target=dx, W=W, of=name)
-        self.flops += 2 * self.sizes.batch * W.size
-        return dx
+            record = known(name, layer)
+            assert record.backward is not None
+            d = record.backward(self, name, layer, d, i > lowest)
 
     @property
     def block(self) -> int:
@@ -244,37 +176,40 @@ class Plan:
         row = sum(buffer.columns * buffer.itemsize for buffer in self.buffers)
         return max(1, _BLOCK_BYTES // (row * _BLOCK_ROWS)) * _BLOCK_ROWS
 
+    @property
+    def local(self) -> bool:
+        """Whether threads keep a block of rows at most: all steps but updates are one segment."""
+        return (self.slots > 0 or not self._training) and len(self.segments) == 1
+
     def allocate(self, workspace: Workspace) -> None:
-        """Take memory for the buffers that have none."""
+        """Take memory for what has none."""
         for buffer in self.buffers:
+            if buffer.local is None:
+                buffer.local = self.local
             if not buffer.address:
-                rows = self.block * self.sizes.threads if buffer.local else self.sizes.batch
+                rows = self.block * self.sizes.threads if buffer.local else self.batch
                 kind = self.sizes.real if buffer.itemsize > 1 else np.dtype(np.bool_)
                 buffer.address = workspace.take(buffer.name, (rows, buffer.columns), kind)
-
-    def scratch_size(self) -> int:
-        """Return how many elements each thread packs into."""
-        sizes = [WORDS]
-        n = self.sizes.batch
-        for name, layer in self.layers:
-            if type(layer) in _AFFINE:
-                d, h = layer.W.shape
-                sizes += [scratch_size(n, d, h), scratch_size(d, n, h)]
-                if name in self.transposed:
-                    sizes.append(scratch_size(n, h, d))
-        return int(max(sizes))
+        for memory in self.memories:
+            memory.address = workspace.take(memory.name, memory.shape, self.sizes.real)
 
 
-def _widths(found: list[tuple[str, Any]], features: int) -> list[int]:
+def known(name: str, layer: Any) -> Record:
+    """Return the record of a layer that programs are made of."""
+    record = record_of(layer)
+    if record is None or record.forward is None or record.backward is None:
+        raise Unsupported(f"{name} is of type {type(layer).__name__}")
+    return record
+
+
+def widths(found: list[tuple[str, Any]], features: int) -> list[int]:
     """Return the columns before each layer and after the last, checked."""
-    widths = [features]
+    columns = [features]
     for name, layer in found:
-        before = after = widths[-1]
-        if type(layer) in _AFFINE:
-            after = np.shape(layer.W)[-1] if np.ndim(layer.W) == 2 else 0
-        expected = {"W": (before, after)}
+        record, before = known(name, layer), columns[-1]
+        after, shapes = record.widths(layer, before) if record.widths else (before, {})
         for key, array in parameters_of(layer).items():
-            if np.shape(array) != expected.get(key, (after,)):
+            if np.shape(array) != shapes.get(key, (before,)):
                 raise Unsupported(f"{name}.{key} has shape {np.shape(array)} for {before} columns")
-        widths.append(after)
-    return widths
+        columns.append(after)
+    return columns

@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import layers
 from fastnn._messages import compiling
 from fastnn._utils.interrupts import held
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.kernels.codegen.compile import address
-from fastnn.kernels.program import tables as kinds
 from fastnn.kernels.program.parts import addresses, missing
-from fastnn.kernels.program.run import prepare, run
+from fastnn.kernels.program.run import prepare
 from fastnn.kernels.threading import threads
+from fastnn.layers.planning import Unsupported
+from fastnn.layers.record import record_of
 from fastnn.layers.state import lasting
 from fastnn.program.data import as_used, samples, targets
-from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.program.executor import StepSettings
 from fastnn.program.explain import explain
 from fastnn.program.parameters import Parameters, known_layers
-from fastnn.program.plan import Buffer, Plan, Sizes
-from fastnn.program.tables import Tables, expect_known, share
+from fastnn.program.plan import Plan, Sizes, widths
+from fastnn.program.tables import Tables, share
 
 __all__ = ["Program"]
 
@@ -70,11 +70,13 @@ class Program:
         self._samples = samples(x, network.input_scale, network.dtype)
         self._n, self._features = self._samples.array.shape
         self._batch_size = batch_size
-        self._loss = type(network.last_layer)
-        self._dense = self._loss is layers.IdentityWithLoss
-        self._classes = self._plan(gathered=True).widths[-1]
-        self._targets = targets(t, self._n, self._classes, network.dtype, self._dense)
-        self._whole_plan(gathered=True)  # to see that there is one
+        self._loss = record_of(network.last_layer)
+        assert self._loss is not None
+        self._classes = widths(self._layers, self._features)[-1]
+        dense = self._loss.of_labels is None
+        self._targets = targets(t, self._n, self._classes, network.dtype, dense)
+        # What is planned, to see that it can be, is also what the first run takes.
+        self._planned: tuple[list[Any], Plan] | None = self._facts_of_plan(), self._plan(True)
         self._parameters = Parameters(network, self._layers, optimizer, settings.ema is not None)
         self._shapes = {key: p.shape for key, p in network.params.items()}
         self.averages = self._parameters.averages
@@ -84,34 +86,31 @@ class Program:
     def _plan(self, gathered: bool) -> Plan:
         batch = self._batch_size if gathered else self._n
         sizes = Sizes(batch, threads.get_num_threads(), self._network.dtype)
-        return Plan(self._layers, self._features, sizes, gathered)
-
-    def _whole_plan(self, gathered: bool) -> tuple[Plan, Buffer]:
-        """Return a plan with all of its steps, and the buffer of the scores."""
-        plan = self._plan(gathered)
+        plan = Plan(self._layers, self._features, sizes, gathered)
         scores = plan.forward()
         if scores is plan.data:
             raise Unsupported("the network returns its input")
         d = plan.buffer("gradient of the scores", scores.columns)
-        dense = self._targets.ndim == 2
-        loss = kinds.DENSE_CROSS_ENTROPY if dense else kinds.CROSS_ENTROPY
-        plan.add(kinds.SQUARED_ERROR if self._dense else loss, source=scores, target=d)
+        assert self._loss is not None
+        loss = self._loss.of_targets if self._targets.ndim == 2 else self._loss.of_labels
+        assert loss is not None
+        plan.add(loss, source=scores, target=d)
         plan.backward(d)
-        return plan, scores
+        return plan
 
     def _tables(self, gathered: bool) -> Tables:
         """Return the tables, made anew if an array of the network is another one by now."""
         before, tables = self._made.get(gathered, ([], None))
         if tables is None or not same(before, self._facts()):
             if list(self._network.layers.values()) != [layer for _, layer in self._layers]:
-                raise ValueError("layers: they are others than when training began")
-            if type(self._network.last_layer) is not self._loss:
-                raise ValueError("last_layer: it is of another type than when training began")
+                raise ValueError("layers: changed since training began")
+            if record_of(self._network.last_layer) is not self._loss:
+                raise ValueError("last_layer: its type changed since training began")
             shapes = {key: p.shape for key, p in self._network.params.items()}
             if shapes != self._shapes:
-                raise ValueError("params: arrays have other shapes than when training began")
+                raise ValueError("params: shapes of arrays changed since training began")
             if self._network.input_scale != self._samples.scale:
-                raise ValueError("input_scale: it is another than when training began")
+                raise ValueError("input_scale: changed since training began")
             try:
                 self._parameters.take(self._network, self._layers)
                 tables = self._make(gathered)
@@ -127,34 +126,41 @@ class Program:
         To keep the arrays keeps their memory, and tells them from others, which could come to
         stand where they stood.
         """
-        facts: list[Any] = [threads.get_num_threads(), float(self._network.input_scale)]
-        for layer in (*self._network.layers.values(), self._network.last_layer):
-            facts.append(layer)
-            facts += lasting(layer).values()
+        facts = [*self._facts_of_plan(), float(self._network.input_scale)]
         facts += self._network.params.values()
         for name in self._optimizer._state_names:
             facts += (getattr(self._optimizer, name) or {}).values()
         return facts
 
+    def _facts_of_plan(self) -> list[Any]:
+        facts: list[Any] = [threads.get_num_threads()]
+        for layer in (*self._network.layers.values(), self._network.last_layer):
+            facts.append(layer)
+            facts += lasting(layer).values()
+        return facts
+
+    def _plan_of(self, gathered: bool) -> Plan:
+        """Return the plan that was made at first, if it is for this and still true, or another."""
+        planned, self._planned = self._planned, None
+        if gathered and planned is not None and same(planned[0], self._facts_of_plan()):
+            return planned[1]
+        return self._plan(gathered)
+
     def _make(self, gathered: bool) -> Tables:
-        plan, scores = self._whole_plan(gathered)
+        plan = self._plan_of(gathered)
         used = None
         if not gathered:
             used = as_used(self._samples, plan.sizes.real)
-            plan.data.address = used.ctypes.data
-        dense = self._targets.ndim == 2
+            plan.data.address, plan.data.local = used.ctypes.data, False
         tables = Tables(plan, self._parameters)
         if used is not None:
             tables.workspace.keep("samples", used)
-        p = tables.program[0]
-        data = self._samples.array
-        p["data"], p["data_step"] = data.ctypes.data, data.strides[0]
-        p["data_kind"], p["data_scale"] = self._samples.kind, self._samples.scale
-        p["features"] = self._features
-        p["targets"], p["classes"] = self._targets.ctypes.data, scores.columns if dense else 0
+        tables.read(self._samples)
+        p, dense = tables.program[0], self._targets.ndim == 2
+        p["targets"], p["classes"] = self._targets.ctypes.data, self._classes if dense else 0
         if dense and gathered:
             p["goals"] = tables.workspace.take(
-                "targets", (plan.sizes.batch, scores.columns), plan.sizes.real
+                "targets", (plan.batch, self._classes), plan.sizes.real
             )
         p["rule"] = self._parameters.rule()
         p["clip_value"] = self._settings.clip_value or 0
@@ -164,14 +170,14 @@ class Program:
 
     def prepare(self) -> None:
         """Compile or load ahead what the first step would. Ctrl-C comes through between parts."""
-        plan = self._plan(gathered=True)
-        kind = self._network.dtype, plan.norms, plan.dropouts
-        parts = missing(*kind)
+        real = self._network.dtype
+        plan = self._planned[1] if self._planned else self._plan(gathered=True)
+        parts = missing(real, (planned.step for planned in plan.steps()))
         with compiling.task("the training program", len(parts)), held() as interrupt:
             for part in parts:
                 address(part)
                 interrupt.release()
-        addresses(*kind)
+        addresses(real)
         prepare()
 
     def run(
@@ -189,35 +195,33 @@ class Program:
         tables = self._tables(gathered=rows is not None)
         p = tables.program[0]
         if rows is None:
-            p["batch"], p["rows"], p["order"] = self._n, self._n * rates.size, 0
+            tables.take_all(self._n, rates.size)
         else:
             p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
         p["penalty"] = self._network.weight_decay_lambda
         p["iteration"] = getattr(self._optimizer, "iter", 0)
         p["passes"], p["done"] = 0, 0
-        for step, layer in tables.dropouts:
-            step["calls"] = layer.step
+        for step, name, counter in tables.counters:
+            step[name] = getattr(counter.layer, counter.name)
         settings = self._parameters.settings()
         p["settings"] = settings.ctypes.data
         share(tables)
-        helpers = max(int(p["row_threads"]), int(p["update_threads"])) - 1
         try:
-            with threads.awake(helpers):
-                run(tables.program, tables.segments, np.ascontiguousarray(rates), losses, hits)
+            tables.run(np.ascontiguousarray(rates), losses, hits)
         finally:
             self.done = int(p["done"])
             if hasattr(self._optimizer, "iter"):
                 self._optimizer.iter = int(p["iteration"])
-            for _, layer in tables.dropouts:
-                layer.step += self.done
-        expect_known(tables.program)
+            for _, _, counter in tables.counters:
+                before = getattr(counter.layer, counter.name)
+                setattr(counter.layer, counter.name, before + self.done)
 
     def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
         """Return a copy of the rows, which nobody can change after it was checked."""
         rows = np.array(rows, np.int64)
         if not 1 <= batch_size <= self._batch_size:
             raise ValueError(
-                f"batch_size: expected a whole number from 1 to {self._batch_size}, "
+                f"batch_size: expected an integer from 1 to {self._batch_size}, "
                 f"which the program was made for, got {batch_size}"
             )
         if rows.ndim != 1 or -(-rows.size // batch_size) != steps:

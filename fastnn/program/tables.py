@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import layers
-from fastnn._utils.types import Array
-from fastnn.kernels.gemm.microkernel import COLUMNS32, COLUMNS64, ROWS
-from fastnn.kernels.gemm.multiply import packed_size, packs_b
-from fastnn.kernels.layers.affine import is_few
-from fastnn.kernels.program import tables as kinds
+from fastnn._utils.types import Float64s, Int64s
 from fastnn.kernels.program.parts import addresses
+from fastnn.kernels.program.run import run
+from fastnn.kernels.program.tables import (
+    APART,
+    FORWARD,
+    PROGRAM,
+    SEGMENT,
+    STEP,
+    UNKNOWN_DATA,
+    UNKNOWN_RULE,
+    UNKNOWN_STEP,
+    UNKNOWN_UPDATE,
+    UPDATE,
+    UPDATED,
+)
 from fastnn.kernels.threading import threads
-from fastnn.layers.parameters import is_weight, parameters_of
+from fastnn.layers.parameters import parameters_of
+from fastnn.layers.planning import Buffer, Counter, Gradient
+from fastnn.layers.state import statistics_of
+from fastnn.program.data import Samples
 from fastnn.program.memory import Workspace
-from fastnn.program.plan import Buffer, Plan
-
-# Bytes of a weight's rows, their gradient and states that one update goes through, and how many
-# updates there should be for each thread, so that none waits long for the last one.
-_UPDATE_BYTES, _SHARES = 256 << 10, 8
+from fastnn.program.plan import Plan, Planned
+from fastnn.program.updates import Updated, Updates, packings
 
 # What a thread's share must be, in nanoseconds, lest waiting for it takes longer.
 _WORTH = 4000
@@ -30,21 +38,11 @@ _NS_PER_FLOP, _NS_PER_PARAMETER = 1 / 100, 0.5
 
 
 _UNKNOWN = {
-    kinds.UNKNOWN_STEP: "a step of kind",
-    kinds.UNKNOWN_UPDATE: "an update of kind",
-    kinds.UNKNOWN_RULE: "the rule",
-    kinds.UNKNOWN_DATA: "data of kind",
+    UNKNOWN_STEP: "a step of kind",
+    UNKNOWN_UPDATE: "an update of kind",
+    UNKNOWN_RULE: "the rule",
+    UNKNOWN_DATA: "data of kind",
 }
-
-
-class Updated(Protocol):
-    """What is updated; see :class:`fastnn.program.parameters.Parameters`."""
-
-    keys: dict[tuple[str, str], str]
-    begins: dict[str, int]
-    size: int
-    states: dict[str, dict[str, Array]]
-    averages: dict[str, Array] | None
 
 
 class Tables:
@@ -53,136 +51,97 @@ class Tables:
     Parameters
     ----------
     plan : Plan
-        With all of its steps.
+        With all of its steps. It serves these tables alone, as its buffers are theirs.
     parameters : Updated, optional
         What to update, or to compute gradients of. Without it nothing is.
+
+    Attributes
+    ----------
+    counters : list of (row, str, Counter)
+        Steps, and their fields for what a layer counts.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        parameters: Updated | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, parameters: Updated | None = None) -> None:
         self.plan = plan
         self.workspace = Workspace()
         self._real = plan.sizes.real
-        self._packed: dict[tuple[str, int], int] = {}
-        self._norms: dict[str, dict[str, int]] = {}
-        self._gradients: dict[tuple[str, str], int] = {}
-        self._squares = 0
+        self._gradients: dict[Gradient, int] = {}
+        self.program = np.zeros(1, PROGRAM)
+        self.counters: list[tuple[Any, str, Counter]] = []
         plan.allocate(self.workspace)
-        n = plan.sizes.batch
-        units = -(-n // kinds.UNIT)
-        slots = max(1, plan.slots)
-        self.program = np.zeros(1, kinds.PROGRAM)
-        p = self.program[0]
         if parameters is not None:
-            flat = self.workspace.take("gradients", (slots, parameters.size), self._real)
-            p["gradients"], p["slot_step"] = flat, parameters.size
-            for where, key in parameters.keys.items():
-                begin = parameters.begins[key] * self._real.itemsize
-                self._gradients[where] = flat + begin
-        for name, layer in plan.layers:
-            self._prepare(name, layer, units, parameters is not None)
+            self._take_gradients(parameters)
+        self._make_statistics()
         self.steps = self._steps()
         self.segments = self._segments()
-        self.updates = _table(self._updates(parameters) if parameters else self._packings())
-        p["training"] = kinds.FORWARD if parameters is None else kinds.UPDATED
-        for name, address in addresses(self._real, plan.norms, plan.dropouts)._asdict().items():
+        updates = Updates(plan, parameters, self._gradients) if parameters is not None else None
+        self.updates = _table(packings(plan) if updates is None else updates.rows)
+        self._fill_program(0 if updates is None else updates.squares)
+        self.program[0]["training"] = FORWARD if updates is None else UPDATED
+
+    def _take_gradients(self, parameters: Updated) -> None:
+        """Take memory for the gradients, once for each slot."""
+        p, size = self.program[0], parameters.size
+        flat = self.workspace.take("gradients", (max(1, self.plan.slots), size), self._real)
+        p["gradients"], p["slot_step"] = flat, size
+        for (layer, name), key in parameters.keys.items():
+            begin = parameters.begins[key] * self._real.itemsize
+            self._gradients[Gradient(layer, name)] = flat + begin
+
+    def _make_statistics(self) -> None:
+        """Give layers the running statistics that they do not have yet."""
+        for _, layer in self.plan.layers:
+            for name, statistics in statistics_of(layer).items():
+                if statistics is None:
+                    shape = next(iter(parameters_of(layer).values())).shape
+                    setattr(layer, name, np.zeros(shape, self._real))
+
+    def _fill_program(self, squares: int) -> None:
+        """Fill in what does not depend on the data, and take the memory of a batch."""
+        plan, p, take = self.plan, self.program[0], self.workspace.take
+        workers = plan.sizes.threads
+        for name, address in addresses(self._real)._asdict().items():
             p[name] = address
         p["steps"], p["updates"] = self.steps.ctypes.data, self.updates.ctypes.data
-        p["n_updates"] = len(self.updates)
-        p["block"], p["slots"] = plan.block, plan.slots
-        p["scratch_size"] = plan.scratch_size()
-        p["workers"] = plan.sizes.threads
-        p["scratch"] = self.workspace.take(
-            "packed blocks", (plan.sizes.threads, plan.scratch_size()), self._real
-        )
-        p["losses"] = self.workspace.take("losses", (n,), self._real)
-        p["labels"] = self.workspace.take("labels", (n,), np.int64)
-        p["loss_sums"] = self.workspace.take("sums of losses", (units,), np.float64)
-        p["hit_sums"] = self.workspace.take("right answers", (units,), np.int64)
-        p["n_squares"] = self._squares
-        p["claims"] = self.workspace.take(
-            "claims", (plan.sizes.threads, kinds.APART // 8), np.int64
-        )
-        p["squares"] = self.workspace.take("squares", (self._squares,), np.float64)
-
-    def _prepare(self, name: str, layer: Any, units: int, training: bool) -> None:
-        """Take the memory that belongs to a layer rather than to a step."""
-        take, real, n = self.workspace.take, self._real, self.plan.sizes.batch
-        if isinstance(layer, layers.Affine):
-            d, h = layer.W.shape
-            if packs_b(n, d, h):
-                size = packed_size(d, h, real.itemsize)
-                self._packed[name, kinds.AFFINE] = take(f"{name} W packed", (size,), real)
-            if not training:
-                return
-            if name in self.plan.transposed and not is_few(n, h):
-                size = packed_size(h, d, real.itemsize)
-                self._packed[name, kinds.INPUT_GRADIENT] = take(f"{name} W^T packed", (size,), real)
-            if not self.plan.slots and packs_b(d, n, h):
-                size = packed_size(n, h, real.itemsize)
-                self._packed[name, kinds.PACK_ROWS] = take(f"{name} dz packed", (size,), real)
-        elif isinstance(layer, layers.BatchNormalization):
-            size = layer.gamma.size
-            sums = take(f"{name} sums", (units, 2, size), real)
-            mean = take(f"{name} mean", (size,), real)
-            rstd = take(f"{name} rstd", (size,), real)
-            if layer.running_mean is None:
-                layer.running_mean = np.zeros(size, real)
-            if layer.running_var is None:
-                layer.running_var = np.zeros(size, real)
-            self._norms[name] = {
-                "partial": sums,
-                "mean": mean,
-                "rstd": rstd,
-                "gamma": layer.gamma.ctypes.data,
-                "beta": layer.beta.ctypes.data,
-                "dgamma": self._gradients.get((name, "gamma"), 0),
-                "dbeta": self._gradients.get((name, "beta"), 0),
-                "running_mean": layer.running_mean.ctypes.data,
-                "running_var": layer.running_var.ctypes.data,
-            }
+        p["n_updates"], p["n_squares"] = len(self.updates), squares
+        p["block"], p["slots"], p["workers"] = plan.block, plan.slots, workers
+        p["scratch_size"] = plan.scratch_size
+        p["scratch"] = take("packed blocks", (workers, plan.scratch_size), self._real)
+        p["losses"] = take("losses", (plan.batch,), self._real)
+        p["labels"] = take("labels", (plan.batch,), np.int64)
+        p["loss_sums"] = take("sums of losses", (plan.units,), np.float64)
+        p["hit_sums"] = take("right answers", (plan.units,), np.int64)
+        p["claims"] = take("claims", (workers, APART // 8), np.int64)
+        p["squares"] = take("squares", (squares,), np.float64)
 
     def _steps(self) -> NDArray[Any]:
-        records = []
-        for segment in self.plan.segments:
-            finish = [segment.finish] if segment.finish else []
-            _expect_kinds(segment.steps, kinds.OF_ROWS)
-            _expect_kinds(finish, kinds.OF_BATCH)
-            records += [*segment.steps, *finish]
-        table = np.zeros(len(records), kinds.STEP)
-        self.dropouts = []
-        for row, record in zip(table, records, strict=True):
-            self._fill(row, record)
-            if record["kind"] == kinds.DROPOUT:
-                self.dropouts.append((row, record["layer"]))
+        planned = list(self.plan.steps())
+        table = np.zeros(len(planned), STEP)
+        for row, each in zip(table, planned, strict=True):
+            self._fill(row, each)
         return table
 
-    def _fill(self, row: Any, record: dict[str, Any]) -> None:
+    def _fill(self, row: Any, planned: Planned) -> None:
         """Fill in a step."""
-        kind = record["kind"]
-        for name, value in record.items():
+        row["kind"], row["function"] = planned.step.kind, planned.step.address(self._real)
+        for name, value in planned.values.items():
             if isinstance(value, Buffer):
-                row[name] = value.address
-                row[f"{name}_local"] = value.local
+                row[name], row[f"{name}_local"] = value.address, value.local
                 if name in ("source", "target"):
                     row["d" if name == "source" else "h"] = value.columns
             elif isinstance(value, np.ndarray):
                 row[name] = value.ctypes.data
-            elif name == "norm":
-                for field, address in self._norms[value].items():
-                    row[field] = address
-            elif name == "of":
-                row["packed"] = self._packed.get((value, kind), 0)
-                if kind == kinds.WEIGHT_GRADIENT:
-                    row["dW"], row["db"] = (self._gradients[value, p] for p in ("W", "b"))
-            elif name != "layer":
+            elif isinstance(value, Gradient):
+                row[name] = self._gradients.get(value, 0)
+            elif isinstance(value, Counter):
+                self.counters.append((row, name, value))
+            elif hasattr(value, "address"):
+                row[name] = value.address
+            elif value is not None and name != "of":
                 row[name] = value
 
     def _segments(self) -> NDArray[Any]:
-        table = np.zeros(len(self.plan.segments), kinds.SEGMENT)
+        table = np.zeros(len(self.plan.segments), SEGMENT)
         begin = 0
         for row, segment in zip(table, self.plan.segments, strict=True):
             end = begin + len(segment.steps)
@@ -191,128 +150,53 @@ class Tables:
             begin = end + (1 if segment.finish else 0)
         return table
 
-    def _packings(self) -> list[dict[str, Any]]:
-        """Return updates that do nothing but pack weights."""
-        return [
-            {
-                "kind": kinds.WEIGHTS,
-                "W": layer.W.ctypes.data,
-                "d": layer.W.shape[0],
-                "h": layer.W.shape[1],
-                "bottom": layer.W.shape[0],
-                "packed": self._packed[name, kinds.AFFINE],
-            }
-            for name, layer in self.plan.layers
-            if (name, kinds.AFFINE) in self._packed
-        ]
+    def read(self, given: Samples) -> None:
+        """Let the program read these samples."""
+        p, array = self.program[0], given.array
+        p["data"], p["data_step"] = array.ctypes.data, array.strides[0]
+        p["data_kind"], p["data_scale"] = given.kind, given.scale
+        p["features"] = array.shape[1]
 
-    def _updates(self, parameters: Updated) -> list[dict[str, Any]]:
-        """Return the updates, the long ones first: then threads end at about the same time."""
-        total = self.plan.parameters
-        rows: list[dict[str, int]] = []
-        for name, layer in self.plan.layers:
-            for attribute, array in parameters_of(layer).items():
-                key = parameters.keys[name, attribute]
-                record = {"kind": kinds.NORM, "penalised": is_weight(key, array), "d": 1, "h": 1}
-                record["size"] = array.size
-                if attribute == "b":
-                    record |= self._of_gradient(name, kinds.BIAS)
-                if attribute == "W":
-                    record |= self._of_gradient(name, kinds.WEIGHTS)
-                    record |= {
-                        "d": array.shape[0],
-                        "h": array.shape[1],
-                        "W": array.ctypes.data,
-                        "dW": self._gradients[name, "W"],
-                        "packed": self._packed.get((name, kinds.AFFINE), 0),
-                        "transposed": self._packed.get((name, kinds.INPUT_GRADIENT), 0),
-                    }
-                arrays = {
-                    "p": array.ctypes.data,
-                    "g": self._gradients[name, attribute],
-                }
-                for i, state in enumerate(parameters.states.values(), 1):
-                    arrays[f"state{i}"] = state[key].ctypes.data
-                if parameters.averages is not None:
-                    arrays["average"] = parameters.averages[key].ctypes.data
-                step = self._rows_of_update(array, record, total)
-                # Sums of squares are of parts that do not depend on how many threads there are.
-                record["square"] = self._squares
-                record["square_size"] = array.size if attribute != "W" else ROWS * array.shape[1]
-                self._squares += -(-array.size // record["square_size"])
-                for top in range(0, max(1, array.shape[0] if attribute == "W" else 1), step):
-                    rows.append(_part(record, arrays, array, top, step, self._real.itemsize))
-        rows.sort(key=lambda record: -record["size"])
-        return rows
+    def take_all(self, n: int, steps: int = 1) -> None:
+        """Let each step take all of n samples, as they stand."""
+        p = self.program[0]
+        p["batch"], p["rows"], p["order"] = n, n * steps, 0
 
-    def _of_gradient(self, name: str, kind: int) -> dict[str, int]:
-        x, dz = self.plan.inputs[name], self.plan.gradients[name]
-        return {
-            "kind": kind,
-            "source": x.address,
-            "dz": dz.address,
-            "dz_packed": self._packed.get((name, kinds.PACK_ROWS), 0),
-            "d": x.columns,
-            "h": dz.columns,
-        }
+    def run(
+        self,
+        rates: Float64s,
+        losses: Float64s,
+        hits: Int64s,
+        segments: NDArray[Any] | None = None,
+    ) -> None:
+        """Carry out as many steps as there are rates, all segments or those that are given.
 
-    def _rows_of_update(self, array: Array, record: dict[str, Any], total: int) -> int:
-        """Return how many rows of W an update takes: whole tiles, and panels of W^T."""
-        if record["kind"] != kinds.WEIGHTS:
-            return int(array.shape[0])
-        unit = int(ROWS)
-        if record["transposed"]:
-            unit = math.lcm(ROWS, COLUMNS32 if array.itemsize == 4 else COLUMNS64)
-        row_bytes = 4 * array.shape[1] * array.itemsize
-        share = total // (_SHARES * self.plan.sizes.threads)
-        wanted = min(_UPDATE_BYTES // row_bytes, share // array.shape[1])
-        return int(max(1, wanted // unit) * unit)
-
-
-def expect_known(program: NDArray[Any]) -> None:
-    """Raise RuntimeError if a run of a program has stopped at what compiled code does not know."""
-    p = program[0]
-    if p["unknown"]:
-        raise RuntimeError(
-            f"training program: expected what its compiled code knows, got "
-            f"{_UNKNOWN[int(p['unknown'])]} {p['unknown_number']}; it has stopped there"
-        )
-
-
-def _expect_kinds(steps: list[dict[str, Any]], known: range) -> None:
-    for step in steps:
-        if step["kind"] not in known:
-            raise ValueError(
-                f"step: expected a kind from {known.start} to {known.stop - 1}, got {step['kind']}"
+        Raises
+        ------
+        RuntimeError
+            If it has stopped at what compiled code does not know.
+        """
+        p = self.program[0]
+        with threads.awake(max(int(p["row_threads"]), int(p["update_threads"])) - 1):
+            run(self.program, self.segments if segments is None else segments, rates, losses, hits)
+        if p["unknown"]:
+            raise RuntimeError(
+                f"training program: expected what its compiled code knows, got "
+                f"{_UNKNOWN[int(p['unknown'])]} {p['unknown_number']}; it has stopped there"
             )
 
 
+def nothing() -> tuple[Float64s, Float64s, Int64s]:
+    """Return rates, losses and hits for one step without a loss."""
+    return np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
+
+
 def _table(records: list[dict[str, Any]]) -> NDArray[Any]:
-    table = np.zeros(len(records), kinds.UPDATE)
+    table = np.zeros(len(records), UPDATE)
     for row, record in zip(table, records, strict=True):
         for name, value in record.items():
             row[name] = value
     return table
-
-
-def _part(
-    record: dict[str, Any], arrays: dict[str, int], array: Array, top: int, step: int, size: int
-) -> dict[str, Any]:
-    """Return the update of some rows of a parameter."""
-    if record["kind"] != kinds.WEIGHTS:
-        return record | arrays
-    bottom, columns = min(array.shape[0], top + step), array.shape[1]
-    shifted = {name: address + top * columns * size for name, address in arrays.items()}
-    return (
-        record
-        | shifted
-        | {
-            "top": top,
-            "bottom": bottom,
-            "size": (bottom - top) * columns,
-            "square": record["square"] + top // ROWS,
-        }
-    )
 
 
 def share(tables: Tables) -> None:

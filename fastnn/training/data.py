@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastnn import layers
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Int64s, Samples
-from fastnn.layers.parameters import OURS
+from fastnn.layers.record import record_of
 from fastnn.ops._arrays import real
 from fastnn.ops._targets import WHOLE, expect_probabilities, labels
 
@@ -78,7 +78,7 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
         raise ValueError(f"{name_t}: expected {n} targets, got shape {t.shape}")
     found = network.layers
     first = next(iter(found.values()), None) if isinstance(found, Mapping) else None
-    if type(first) in OURS and not network._has_own("predict"):
+    if record_of(first) and not network._has_own("predict"):
         expect_finite(name_x, x)
     return x, t
 

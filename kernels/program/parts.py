@@ -7,18 +7,18 @@ loop over steps and segments is the same code for both types.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.kernels.codegen.compile import address, is_ready, part
+from fastnn.kernels.codegen.compile import address, is_ready
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.multiply import TRANSPOSED_A, scratch_size
 from fastnn.kernels.gemm.multiply import multiply as _multiply
-from fastnn.kernels.program.dropout import dropout
-from fastnn.kernels.program.norms import finish_norm, norm
+from fastnn.kernels.program.step import Step, by_type
 from fastnn.kernels.program.steps import rows
 from fastnn.kernels.program.tables import COMPUTE, PROGRAM, STEP, UPDATE, claim
 from fastnn.kernels.program.updates import sum_slots, update
@@ -30,32 +30,18 @@ class Addresses(NamedTuple):
     on_rows: int
     on_updates: int
     multiply: int
-    on_norm: int
-    on_dropout: int
 
 
-def _make(real: Any) -> tuple[Any, ...]:
-    bits = np.dtype(real).itemsize * 8
-
+def _on_rows(real: Any) -> Any:
     def on_rows(data, chunk, worker):  # type: ignore[no-untyped-def]
         """Take a segment's steps for some rows."""
         p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
         rows(p, data, typed(p.steps, p.end, STEP), like, worker)
 
-    def on_norm(data, index, first, count, worker):  # type: ignore[no-untyped-def]
-        """Take a step of batch normalisation; for no rows: what comes after all of them."""
-        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        s = typed(p.steps, index + 1, STEP)[index]
-        if count > 0:
-            norm(p, s, first, count, worker, like)
-        else:
-            finish_norm(p, s, like)
+    return on_rows
 
-    def on_dropout(data, index, first, count, worker):  # type: ignore[no-untyped-def]
-        """Take a step of dropout."""
-        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        dropout(p, typed(p.steps, index + 1, STEP)[index], first, count, worker, like)
 
+def _on_updates(real: Any) -> Any:
     def on_updates(data, chunk, worker):  # type: ignore[no-untyped-def]
         """Do updates of the thread's stream, and then what is left of those of others.
 
@@ -72,6 +58,10 @@ def _make(real: Any) -> tuple[Any, ...]:
                 update(p, updates[index], like, worker)
                 index = stream + claim(p, stream) * p.streams
 
+    return on_updates
+
+
+def _multiply_of(real: Any) -> Any:
     def multiply(  # type: ignore[no-untyped-def]
         a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch
     ):
@@ -85,38 +75,22 @@ def _make(real: Any) -> tuple[Any, ...]:
             vector(scratch, scratch_size(m, k, n), like),
         )  # fmt: skip
 
-    functions = on_rows, on_updates, multiply, on_norm, on_dropout
-    for function in functions:
-        # Kept on disk under its name; its symbols are made of the qualified one, and two of one
-        # name in a process, from two files, would be taken for each other.
-        function.__name__ = function.__qualname__ = f"{function.__name__}_{bits}"
-    return tuple(map(part, functions))
+    return multiply
 
 
-_PARTS = {np.dtype(real): _make(real) for real in (np.float32, np.float64)}
+_MAKERS = {"on_rows": _on_rows, "on_updates": _on_updates, "multiply": _multiply_of}
+_PARTS = {name: by_type(make, name, __name__) for name, make in _MAKERS.items()}
 
 
-def _needed(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
-    """Return the functions for a type of numbers, None for those that are not needed."""
-    always, (on_norm, on_dropout) = _PARTS[np.dtype(dtype)][:3], _PARTS[np.dtype(dtype)][3:]
-    return [*always, on_norm if norms else None, on_dropout if dropouts else None]
-
-
-def missing(dtype: DTypeLike, norms: bool, dropouts: bool) -> list[Any]:
-    """Return the functions of a program that were not compiled before."""
-    needed = _needed(dtype, norms, dropouts)
-    return [part for part in needed if part is not None and not is_ready(part)]
+def missing(dtype: DTypeLike, steps: Iterable[Step]) -> list[Any]:
+    """Return the functions of a program with such steps that were not compiled before."""
+    dtype = np.dtype(dtype)
+    needed = [parts[dtype] for parts in _PARTS.values()]
+    needed += [step.parts[dtype] for step in dict.fromkeys(steps) if step.parts]
+    return [part for part in needed if not is_ready(part)]
 
 
 @functools.cache
-def addresses(dtype: DTypeLike, norms: bool, dropouts: bool) -> Addresses:
-    """Return the addresses of a program's functions, compiled if need be, 0 if not needed.
-
-    Parameters
-    ----------
-    dtype : dtype
-    norms, dropouts : bool
-        Whether it has batch normalisation, and dropout.
-    """
-    needed = _needed(dtype, norms, dropouts)
-    return Addresses(*(0 if part is None else address(part) for part in needed))
+def addresses(dtype: DTypeLike) -> Addresses:
+    """Return the addresses of a program's own functions, compiled if need be."""
+    return Addresses(*(address(parts[np.dtype(dtype)]) for parts in _PARTS.values()))

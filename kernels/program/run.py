@@ -21,8 +21,11 @@ from fastnn.kernels.program.tables import (
     PACK,
     PROGRAM,
     SEGMENT,
+    STEP,
     UNIT,
+    UNKNOWN_STEP,
     UPDATED,
+    refuse,
 )
 from fastnn.kernels.threading.clock import now
 from fastnn.kernels.threading.pool import let_sleep, share
@@ -77,7 +80,7 @@ def run(program, segments, rates, losses, hits):
             p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
             _share(p, p.on_rows, data, streams)
             if p.finish >= 0 and p.unknown == 0:
-                call(p.on_norm, (data, p.finish, 0, 0, 0))
+                _finish(p, data)
             if p.unknown != 0:
                 break
         if p.unknown != 0:
@@ -102,6 +105,16 @@ def run(program, segments, rates, losses, hits):
     if resting:
         let_sleep(-1)
     restore_denormals(mode)
+
+
+@serial
+def _finish(p, data):
+    """Take the step of the whole batch that comes after a segment."""
+    s = typed(p.steps, p.finish + 1, STEP)[p.finish]
+    if s.function != 0:
+        call(s.function, (data, p.finish, 0, 0, 0))
+    else:
+        refuse(p, UNKNOWN_STEP, s.kind)
 
 
 def prepare():

@@ -1,4 +1,4 @@
-"""The steps of a training program that work on rows: from samples to the gradients of layers.
+"""The loop over the steps of a training program that work on rows, and its own steps.
 
 A thread takes all steps of a segment for a block of rows before it goes on to the next block, so
 that what a step writes is in the cache for the one that reads it.
@@ -12,15 +12,7 @@ from fastnn.kernels.codegen.memory import matrix, typed, vector
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.microkernel import ACCUMULATE
 from fastnn.kernels.gemm.multiply import TRANSPOSED_A, pack_panels, panels, tile_columns
-from fastnn.kernels.layers.activations import (
-    relu_each,
-    relu_gradient,
-    sigmoid_each,
-    sigmoid_gradient,
-    sum_of,
-    tanh_each,
-    tanh_gradient,
-)
+from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.layers.losses import (
     cross_entropy_rows,
@@ -33,20 +25,12 @@ from fastnn.kernels.program.tables import (
     AFFINE,
     CROSS_ENTROPY,
     DENSE_CROSS_ENTROPY,
-    DROPOUT_SLOPE,
     FLOAT32,
     FLOAT64,
     GATHER,
     INPUT_GRADIENT,
-    NORM_GRADIENT,
     PACK_ROWS,
-    RELU,
-    RELU_SLOPE,
-    SIGMOID,
-    SIGMOID_SLOPE,
     SQUARED_ERROR,
-    TANH,
-    TANH_SLOPE,
     UINT8,
     UNIT,
     UNKNOWN_DATA,
@@ -82,12 +66,13 @@ def rows(p, data, steps, like, worker):
 @inlined
 def _step(p, data, s, index, first, count, slot, fresh, worker, like):
     """Take a step for `count` rows, the first of which is sample `first` of the batch."""
-    size, own = like.itemsize, worker * p.block
+    size, own, kind = like.itemsize, worker * p.block, s.kind
     source = place(s.source, s.source_local, first, own, s.d * size)
     target = place(s.target, s.target_local, first, own, s.h * size)
     other = place(s.other, s.other_local, first, own, s.h * size)
-    kind = s.kind
-    if kind <= WEIGHT_GRADIENT:
+    if s.function != 0:
+        call(s.function, (data, index, first, count, worker))
+    elif AFFINE <= kind <= WEIGHT_GRADIENT:
         _product(p, s, source, target, other, count, slot, fresh, worker, like)
     elif kind == GATHER:
         _gather(p, first, count, target, like)
@@ -95,13 +80,7 @@ def _step(p, data, s, index, first, count, slot, fresh, worker, like):
         dz = matrix(source, count, s.d, like)
         packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
         pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
-    elif kind <= TANH_SLOPE:
-        _activate(p, kind, vector(target, count * s.h, like), vector(other, count * s.h, like))
-    elif kind <= DROPOUT_SLOPE:
-        call(p.on_dropout, (data, index, first, count, worker))
-    elif kind <= NORM_GRADIENT:
-        call(p.on_norm, (data, index, first, count, worker))
-    elif kind <= SQUARED_ERROR:
+    elif CROSS_ENTROPY <= kind <= SQUARED_ERROR:
         _evaluate(p, s, source, target, first, count, like)
     else:
         refuse(p, UNKNOWN_STEP, kind)
@@ -182,25 +161,6 @@ def _scale(row, scale, out):
     factor = real(scale)
     for j in range(out.size):
         out[j] = real(row[j]) * factor
-
-
-@inlined
-def _activate(p, kind, x, y):
-    """Apply an activation to x, or its slope at the output y."""
-    if kind == RELU:
-        relu_each(x, x)
-    elif kind == SIGMOID:
-        sigmoid_each(x, x)
-    elif kind == TANH:
-        tanh_each(x, x)
-    elif kind == RELU_SLOPE:
-        relu_gradient(x, y, x)
-    elif kind == SIGMOID_SLOPE:
-        sigmoid_gradient(x, y, x)
-    elif kind == TANH_SLOPE:
-        tanh_gradient(x, y, x)
-    else:
-        refuse(p, UNKNOWN_STEP, kind)
 
 
 @inlined

@@ -17,34 +17,30 @@ from fastnn.kernels.codegen.compile import serial
 # threads take one unit each.
 UNIT = 16
 
-# Kinds of steps. Products first.
-AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT = range(3)
-GATHER, PACK_ROWS = range(3, 5)
-RELU, SIGMOID, TANH, RELU_SLOPE, SIGMOID_SLOPE, TANH_SLOPE = range(5, 11)
-DROPOUT, DROPOUT_SLOPE = range(11, 13)
-MOMENTS, NORMALISE, GRADIENT_SUMS, NORM_GRADIENT = range(13, 17)
-CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR = range(17, 20)
-# Of the whole batch, after a segment.
-FINISH_MOMENTS, FINISH_SUMS = range(20, 22)
-# The kinds that there are, of rows and of the whole batch.
-OF_ROWS, OF_BATCH = range(AFFINE, FINISH_MOMENTS), range(FINISH_MOMENTS, FINISH_SUMS + 1)
+# Kinds of steps: those of layers, which are compiled functions of their own, and parts of the
+# program. Products first.
+BY_ADDRESS = 0
+AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT = range(1, 4)
+GATHER, PACK_ROWS = range(4, 6)
+CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR = range(6, 9)
 
 _INTEGERS = [
-    "kind",
+    # What it is, and the address of its function if it is none of the program's own.
+    "kind", "function",
     # Arrays with a row a sample, the columns of the first two, and whether they are local.
     "source", "target", "other", "output",
     "d", "h",
     "source_local", "target_local", "other_local", "output_local",
     # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
     "W", "b", "packed", "flags", "dW", "db",
-    # Of batch normalisation.
+    # Of batch normalisation and dropout. `calls` are the passes before those of this run.
     "partial", "mean", "rstd", "gamma", "beta", "dgamma", "dbeta", "running_mean", "running_var",
     "calls",
 ]  # fmt: skip
 STEP = np.dtype(
     [(name, np.int64) for name in _INTEGERS]
     + [("seed", np.uint64)]
-    + [(name, np.float64) for name in ("ratio", "scale", "low", "momentum", "eps")]
+    + [(name, np.float64) for name in ("ratio", "scale", "low", "momentum", "eps", "setting")]
 )
 
 SETTINGS = 7  # that a rule has at most, without the number of the step
@@ -97,7 +93,7 @@ RULES: dict[str, int] = {
 _FIXED = [
     # The tables, and the addresses of compiled functions.
     "steps", "updates", "n_updates", "settings",
-    "on_rows", "on_norm", "on_dropout", "on_updates", "multiply",
+    "on_rows", "on_updates", "multiply",
     # The data set, and what is right for it: labels, or rows of `classes` numbers.
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.

@@ -72,14 +72,14 @@ class Memory:
 def guarded_programs(guarded, side, number):
     """Train small networks in such memory; those of every `number`-th combination."""
     tables_module._WORTH = 1e-9
-    kernel = program_module.run
+    kernel = tables_module.run
 
     def shared(program, *args):
         """Share steps from the first one on."""
         program["taken"], program["alone"] = FIRST, 1 << 60
         kernel(program, *args)
 
-    program_module.run = shared
+    tables_module.run = shared
     combinations = [
         (sizes, kind, dtype, data)
         for sizes in SIZES

@@ -253,7 +253,7 @@ def test_another_shape_or_another_layer_is_refused():
     route = program(net)
     run(route)
     net.params["W1"] = net.layers["Affine1"].W = np.zeros((D, 10))
-    with pytest.raises(ValueError, match="^params: arrays have other shapes"):
+    with pytest.raises(ValueError, match="^params: shapes of arrays changed"):
         run(route)
     net = network()
     route = program(net)
@@ -357,7 +357,7 @@ def test_another_loss_is_refused():
     route = program(net)
     run(route)
     net.last_layer = layers.IdentityWithLoss()
-    with pytest.raises(ValueError, match="^last_layer: it is of another type"):
+    with pytest.raises(ValueError, match="^last_layer: its type changed"):
         run(route)
     net.last_layer = layers.SoftmaxWithLoss()
     run(route)
@@ -439,10 +439,6 @@ def twice(net, optimizer):
     net.layers["Again"] = net.layers["Sigmoid"] = layers.Sigmoid()
 
 
-def after_relu(net, optimizer):
-    net.layers["Sigmoid"], net.layers["Relu"] = layers.Sigmoid(), layers.Relu()
-
-
 DECLINED = {
     "an unknown layer": (swish, "Swish is of type Swish"),
     "a predict of its own": (own_network("predict"), "Own has a method predict"),
@@ -472,7 +468,6 @@ DECLINED = {
     "a bias of another size": (changing(short_bias), "Affine1.b has shape .1,."),
     "a state of another shape": (changing(wrong_state), "state for W1 has another shape"),
     "a layer under two names": (changing(twice), "under two names"),
-    "a layer that overwrites": (changing(after_relu), "Relu follows a layer that keeps"),
 }  # fmt: skip
 
 
@@ -492,7 +487,6 @@ def test_declined(what):
         "a subclass of Adam",
         "an optimizer of one's own",
         "another order of memory",
-        "a layer that overwrites",
     ],
 )
 def test_fit_goes_layer_by_layer_and_says_why(what):
@@ -515,5 +509,5 @@ def test_another_scale_is_refused():
     route = program(net)
     run(route)
     net.input_scale = 0.5
-    with pytest.raises(ValueError, match="^input_scale: it is another than when training began"):
+    with pytest.raises(ValueError, match="^input_scale: changed since training began"):
         run(route)

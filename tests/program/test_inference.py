@@ -5,6 +5,7 @@ import pytest
 
 from fastnn import MultiLayerNetExtend, get_num_threads, layers, set_num_threads
 from fastnn.kernels.threading import threads
+from fastnn.layers.folding import folded
 from fastnn.program import inference as _inference
 
 D, C = 12, 4
@@ -188,7 +189,7 @@ def test_settings_of_layers_come_along():
     given = {"dropout": layers.Dropout(0.5), "affine": affine, "relu": relu, "last": last}
     for i, layer in enumerate(given.values()):
         layer.slope = i
-    found = dict(_inference._folded([*given.items()], np.dtype("float64")))
+    found = dict(folded([*given.items()], np.dtype("float64")))
     assert {name: layer.slope for name, layer in found.items()} == {
         "affine": 1, "relu": 2, "last": 3,
     }  # fmt: skip

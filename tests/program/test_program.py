@@ -1,6 +1,7 @@
 """The training program gives the numbers of the layers, whatever is trained with whatever."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,17 +11,18 @@ from states import of_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
 from fastnn import layers as layers_module
+from fastnn.kernels.codegen.compile import address
 from fastnn.kernels.program import tables as program_tables
-from fastnn.kernels.program.dropout import dropout
-from fastnn.kernels.program.norms import finish_norm, norm
-from fastnn.kernels.program.parts import _PARTS, addresses
+from fastnn.kernels.program.parts import _PARTS
+from fastnn.kernels.program.step import Step
 from fastnn.layers import BatchNormalization, Dropout
+from fastnn.layers import record as _record
+from fastnn.layers.record import record_of
 from fastnn.program import Program
 from fastnn.program import inference as _inference
 from fastnn.program import passes as _passes
-from fastnn.program import plan as _plan
 from fastnn.program.executor import Unsupported
-from fastnn.program.tables import Tables, expect_known
+from fastnn.program.tables import Tables
 
 N, D, C, BATCH = 150, 5, 3, 12
 STEPS = 200
@@ -378,20 +380,30 @@ def test_layers_that_users_put_together():
 
 def test_functions_of_each_type_have_symbols_of_their_own():
     """Two of one name, kept on disk by two processes, would be taken for each other."""
-    for dtype in _PARTS:
-        addresses(dtype, True, True)
+    found = list(_PARTS.values())
+    for kind in ("relu", "sigmoid", "tanh", "tanh norm dropout"):
+        x, t = data()
+        plan = Program(network(kind), optimizer(), x, t, BATCH, StepSettings())._plan(True)
+        found += [planned.step.parts for planned in plan.steps() if planned.step.parts]
+    found = list({id(parts): parts for parts in found}.values())
+    for parts in found:
+        assert [str(dtype) for dtype in parts] == ["float32", "float64"]
+        for part in parts.values():
+            address(part)
     names = [
         result.fndesc.llvm_cfunc_wrapper_name
-        for parts in _PARTS.values()
-        for part in parts
+        for parts in found
+        for part in parts.values()
         for result in part.overloads.values()
     ]
-    assert len(names) == 10
+    # Three of the program, six of batch normalisation, two of dropout, and of the activations the
+    # gradient of ReLU, which is part of affine layers otherwise, and both of the others.
+    assert len(names) == 2 * (3 + 6 + 2 + 5)
     # The name as the linker sees it, without the number of the compilation in its process.
-    assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == 10
+    assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == len(names)
 
 
-UNKNOWN = [-1, program_tables.FINISH_SUMS + 1, 1 << 40]
+UNKNOWN = [-1, program_tables.SQUARED_ERROR + 1, 1 << 40]
 
 
 def planted(plant, kind="relu norm", steps=3, n=N, batch=BATCH):
@@ -415,7 +427,7 @@ def planted(plant, kind="relu norm", steps=3, n=N, batch=BATCH):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("number", UNKNOWN)
+@pytest.mark.parametrize("number", [program_tables.BY_ADDRESS, *UNKNOWN])
 @pytest.mark.parametrize("which", ["first", "loss", "last", "finish"])
 def test_nothing_else_is_done_for_an_unknown_step(number, which):
     def plant(tables):
@@ -423,6 +435,7 @@ def test_nothing_else_is_done_for_an_unknown_step(number, which):
         finish = int(tables.segments["finish"].max())
         places = {"first": 0, "loss": last, "last": -1, "finish": finish}
         tables.steps["kind"][places[which]] = number
+        tables.steps["function"][places[which]] = 0
 
     assert f"got a step of kind {number};" in planted(plant)
 
@@ -457,7 +470,7 @@ class Planted(Tables):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.steps["kind"][-1] = 99
+        self.steps["kind"][-1], self.steps["function"][-1] = 99, 0
 
 
 def test_passes_stop_at_an_unknown_step(monkeypatch):
@@ -478,17 +491,20 @@ def test_inference_stops_at_an_unknown_step(monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["rows", "batch"])
-def test_tables_refuse_an_unknown_kind_of_step(monkeypatch, where):
-    number = program_tables.FINISH_SUMS + 1
-    if where == "rows":
-        kinds = {layers_module.Tanh: (number, program_tables.TANH_SLOPE)}
-        monkeypatch.setattr(_plan, "_ACTIVATIONS", kinds)
-    else:
-        monkeypatch.setattr(program_tables, "FINISH_MOMENTS", number)
-    net, (x, t) = network("tanh norm"), data()
+def test_a_layer_cannot_plan_a_step_that_is_none(monkeypatch, where):
+    def forward(plan, name, layer, x):
+        (plan.add if where == "rows" else plan.end_segment)(Step("odd", 99), source=x)
+        return x
+
+    odd = replace(record_of(layers_module.Tanh()), forward=forward)
+    monkeypatch.setitem(_record._RECORDS, layers_module.Tanh, odd)
+    net, (x, t) = network("tanh"), data()
+    before = {key: p.copy() for key, p in net.params.items()}
     program = Program(net, optimizer(), x, t, BATCH, StepSettings())
-    with pytest.raises(ValueError, match=rf"step: expected a kind from \d+ to \d+, got {number}"):
-        program.run(rows(1), BATCH, np.zeros(1), np.zeros(1), np.zeros(1, np.int64))
+    with pytest.raises(RuntimeError, match="got a step of kind 99;"):
+        program.run(rows(1), BATCH, np.ones(1), np.zeros(1), np.zeros(1, np.int64))
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(p, before[key])
 
 
 def test_there_is_no_program_for_an_unknown_rule(monkeypatch):
@@ -496,21 +512,3 @@ def test_there_is_no_program_for_an_unknown_rule(monkeypatch):
     net, (x, t) = network(), data()
     with pytest.raises(Unsupported, match="the optimizer's rule, lion_, is none of"):
         Program(net, optimizer(), x, t, BATCH, StepSettings())
-
-
-@pytest.mark.parametrize("function", [dropout, norm, finish_norm])
-def test_parts_of_a_program_refuse_the_steps_of_others(function):
-    import numba
-
-    @numba.njit
-    def call(program, steps, like):
-        if function is finish_norm:
-            finish_norm(program[0], steps[0], like)
-        else:
-            function(program[0], steps[0], 0, 0, 0, like)
-
-    program, steps = np.zeros(1, program_tables.PROGRAM), np.zeros(1, program_tables.STEP)
-    steps["kind"] = program_tables.CROSS_ENTROPY
-    call(program, steps, np.zeros(0, np.float32))
-    with pytest.raises(RuntimeError, match=f"a step of kind {program_tables.CROSS_ENTROPY};"):
-        expect_known(program)

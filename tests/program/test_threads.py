@@ -23,7 +23,6 @@ from fastnn.kernels.threading import threads
 from fastnn.layers import Dropout
 from fastnn.program import Program
 from fastnn.program import memory as _workspace
-from fastnn.program import program as program_module
 from fastnn.program import tables as tables_module
 
 NOTHING = 1e-9  # nanoseconds of work: all steps are shared
@@ -40,13 +39,13 @@ def _restore_threads():
 @pytest.fixture
 def crowd(monkeypatch):
     """Let there be more threads than processors, which share each step of tiny networks."""
-    run = program_module.run
+    run = tables_module.run
 
     def shared(program, *args):
         program["taken"], program["alone"] = FIRST, 1 << 60
         run(program, *args)
 
-    monkeypatch.setattr(program_module, "run", shared)
+    monkeypatch.setattr(tables_module, "run", shared)
     monkeypatch.setattr(threads, "_available", 4)
     monkeypatch.setattr(tables_module, "_WORTH", NOTHING)
 
@@ -179,7 +178,7 @@ def test_threads_that_came_after_the_plan_have_no_part(crowd, monkeypatch):
         beyond.append(memory[size:])
         return memory[:size].view(dtype).reshape(shape)
 
-    run = program_module.run
+    run = tables_module.run
 
     def crowded(*args):
         set_num_threads(4)
@@ -191,7 +190,7 @@ def test_threads_that_came_after_the_plan_have_no_part(crowd, monkeypatch):
     setup = {"batch": 300, "n": 500, "sizes": (4, [4, 3], 3), "use_dropout": True, "steps": 2000}
     expected = Training(**setup).run().result()
     monkeypatch.setattr(_workspace, "aligned", aligned)
-    monkeypatch.setattr(program_module, "run", crowded)
+    monkeypatch.setattr(tables_module, "run", crowded)
     training = Training(**setup).run()
     assert training.plan.local and len(beyond) > 5
     assert not any(memory.any() for memory in beyond)
@@ -269,18 +268,18 @@ def test_other_threads_of_python_run_meanwhile():
 
     thread = threading.Thread(target=work)
     thread.start()
-    run = program_module.run
+    run = tables_module.run
 
     def watched(*args):
         at.append(count[0])
         run(*args)
         at.append(count[0])
 
-    program_module.run = watched
+    tables_module.run = watched
     try:
         training.run()
     finally:
-        program_module.run = run
+        tables_module.run = run
         stop.set()
         thread.join()
     assert at[1] - at[0] > 1000
@@ -357,7 +356,7 @@ def test_ctrl_c_leaves_whole_steps(norm, monkeypatch):
     """The signal comes through after the call, and all counters stand where the arrays do."""
     setup = {"use_dropout": True, "use_batchnorm": norm, "batch": 64, "steps": 3000}
     expected = Training(**setup).run().result()  # after this nothing is left to load
-    main, run = threading.main_thread().ident, program_module.run
+    main, run = threading.main_thread().ident, tables_module.run
 
     def interrupted(*args):
         timer = threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT))
@@ -365,7 +364,7 @@ def test_ctrl_c_leaves_whole_steps(norm, monkeypatch):
         run(*args)
         timer.join()  # should the steps take less
 
-    monkeypatch.setattr(program_module, "run", interrupted)
+    monkeypatch.setattr(tables_module, "run", interrupted)
     training = Training(**setup)
     with pytest.raises(KeyboardInterrupt):
         training.run()

@@ -1,0 +1,163 @@
+"""How a layer says to a plan what its passes are: what it may ask of a plan, and what it gets.
+
+A plan lists the steps of a training, and its memory, before any of them is taken; see
+:mod:`fastnn.program.plan`. The functions `forward` and `backward` of a layer's record add to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastnn.kernels.program.step import Step
+
+
+class Unsupported(Exception):
+    """Raised by a route for a network, optimizer or data that it is not made for.
+
+    Its text says why, in words for users.
+    """
+
+
+@dataclass(eq=False)
+class Buffer:
+    """An array with a row for each sample of a batch, or of a block.
+
+    Attributes
+    ----------
+    name : str
+    columns, itemsize : int
+    local : bool or None
+        Whether it has rows for the blocks that threads work on, not for all samples; None leaves
+        that to the plan.
+    needed : bool
+        By a backward step, as it is: no later step may write to it.
+    zeros : bool
+        Where the backward step that needs it lets nothing through, it is zero.
+    address : int
+    """
+
+    name: str
+    columns: int
+    itemsize: int
+    local: bool | None = None
+    needed: bool = False
+    zeros: bool = False
+    address: int = 0
+
+
+@dataclass(eq=False)
+class Memory:
+    """An array that belongs to a layer, such as packed weights or sums over a batch."""
+
+    name: str
+    shape: tuple[int, ...]
+    address: int = 0
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The gradient of a layer's parameter, wherever that stands."""
+
+    layer: str
+    parameter: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """An array that a layer holds, as it is when tables are made."""
+
+    layer: Any
+    name: str
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        return int(getattr(self.layer, self.name).ctypes.data)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A number that a layer holds and that each training pass raises by one."""
+
+    layer: Any
+    name: str
+
+
+@dataclass(eq=False)
+class Product:
+    """Parameters whose gradients are a product of rows, and so part of an update.
+
+    Attributes
+    ----------
+    weights, bias : str
+        Names of the layer's parameters W (d, h) and b (h,).
+    source : Buffer
+        The layer's input (n, d).
+    packed, transposed : Memory, optional
+        W and its transpose in panels, which updates keep in line with W.
+    dz, dz_packed : Buffer and Memory, optional
+        The gradient with respect to x W + b, and that in panels.
+    """
+
+    weights: str
+    bias: str
+    source: Buffer
+    packed: Memory | None = None
+    transposed: Memory | None = None
+    dz: Buffer | None = None
+    dz_packed: Memory | None = None
+
+
+class Plan(Protocol):
+    """What a layer may ask of a plan.
+
+    Attributes
+    ----------
+    batch, units, itemsize : int
+        Samples of a batch, units that sums over it are taken of, bytes of a number.
+    slots : int
+        Above 0, gradients of weights are sums of steps, by as many runs of samples.
+    data : Buffer
+        The samples.
+    inputs, outputs : dict of str to Buffer
+        Of the layers, by name.
+    products : dict of str to Product
+        By the names of layers.
+    kept : dict of str to object
+        What the forward steps of a layer leave for its backward steps.
+    flops, weight_flops : int
+        Operations of products in steps; of those for gradients of weights, wherever they are.
+    """
+
+    batch: int
+    units: int
+    itemsize: int
+    slots: int
+    data: Buffer
+    inputs: dict[str, Buffer]
+    outputs: dict[str, Buffer]
+    products: dict[str, Product]
+    kept: dict[str, Any]
+    flops: int
+    weight_flops: int
+
+    def buffer(self, name: str, columns: int, itemsize: int = 0) -> Buffer:
+        """Return a new buffer, of the plan's type of numbers or of booleans (`itemsize` 1)."""
+        ...
+
+    def memory(self, name: str, shape: tuple[int, ...]) -> Memory:
+        """Return new memory for numbers, zero at first."""
+        ...
+
+    def scratch(self, size: int) -> None:
+        """Say that a step needs memory for so many numbers, of each thread, while it is taken."""
+        ...
+
+    def add(self, step: Step, **values: Any) -> None:
+        """Add a step to the last segment; values are fields of a step in the program's table."""
+        ...
+
+    def end_segment(self, step: Step, **values: Any) -> None:
+        """End the segment with a step for the whole batch, for which all threads wait."""
+        ...

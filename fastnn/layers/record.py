@@ -1,0 +1,144 @@
+"""What a kind of layer is, said once, for all who ask: one record for each kind.
+
+The file of a kind ends with its record. Whoever has to know something about a layer asks
+:func:`record_of` or :func:`nearest_record`, and knows no kind by its name or type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastnn.kernels.program.step import Step
+from fastnn.layers.planning import Buffer, Plan
+
+if TYPE_CHECKING:
+    from fastnn.layers.folding import Folding
+
+
+@dataclass(frozen=True)
+class Record:
+    """What others ask of a kind of layer. Names are those of attributes.
+
+    Attributes
+    ----------
+    kind : type
+        The class.
+    label : str
+        What tables and plans call it.
+    parameters : tuple of str
+        Arrays that are trained, in order; gradients stand beside them, `dW` beside `W`.
+    decayed : tuple of str
+        Those parameters that weight decay acts on.
+    settings : tuple of str
+        Numbers that a script may change after the layer was made, and that files hold.
+    statistics : tuple of str
+        Arrays that passes of training change, of the shape of the first parameter; None stands for
+        zeros before the first one.
+    draws : tuple of str
+        Numbers that say what the next pass of training draws.
+    kept : tuple of str
+        What the forward pass keeps for the backward pass.
+    left : tuple of str
+        What else passes leave behind, besides gradients.
+    activation : str
+        What the outputs are called if they are activations of units, else "".
+    saturation : (float, float), optional
+        Outputs beyond these are saturated.
+    can_die : bool
+        Whether a unit with outputs of zero passes no gradient.
+    smooth : bool
+        Whether it has no kinks, where a derivative jumps.
+    forward : function of (plan, name, layer, x), optional
+        Adds the steps of its forward pass from the buffer x to a plan; returns the buffer of the
+        output. Without it, networks with such a layer go layer by layer.
+    backward : function of (plan, name, layer, d, wanted), optional
+        Adds those of its backward pass, from the buffer d of the gradient with respect to its
+        output; returns that with respect to its input, which need not be there if not `wanted`.
+    forward_given : function of (plan, name, layer, x, training), optional
+        In place of `forward` for passes that are given what it would draw, as a mask, or, if not
+        in `training`, measure.
+    fold : function of (folding, name, layer), optional
+        Adds what it does at test time to a :class:`fastnn.layers.folding.Folding`; as it is
+        without.
+    widths : function of (layer, columns), optional
+        Returns the columns of its output and the shapes of parameters by name; as many as the
+        input has, and (columns,) without.
+    of_labels, of_targets : Step, optional
+        Of a last layer, which takes targets and gives a loss: for labels, where there may be any,
+        and for rows of numbers.
+    """
+
+    kind: type[Any]
+    label: str
+    parameters: tuple[str, ...] = ()
+    decayed: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+    draws: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    activation: str = ""
+    saturation: tuple[float, float] | None = None
+    can_die: bool = False
+    smooth: bool = False
+    forward: Callable[[Plan, str, Any, Buffer], Buffer] | None = None
+    backward: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
+    forward_given: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
+    fold: Callable[[Folding, str, Any], None] | None = None
+    widths: Callable[[Any, int], tuple[int, dict[str, tuple[int, ...]]]] | None = None
+    of_labels: Step | None = None
+    of_targets: Step | None = None
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is a last layer."""
+        return self.of_targets is not None
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """What a training changes, or draws from, besides parameters."""
+        return self.statistics + self.draws
+
+    @property
+    def of_pass(self) -> frozenset[str]:
+        """All that passes leave in a layer."""
+        return frozenset((*self.kept, *self.left, *(f"d{name}" for name in self.parameters)))
+
+
+_RECORDS: dict[type[Any], Record] = {}
+
+
+def register(record: Record) -> Record:
+    """Make a kind of layer known; return its record."""
+    if record.kind in _RECORDS:
+        raise ValueError(f"record: expected a kind without one, got {record.kind.__name__}")
+    _RECORDS[record.kind] = record
+    return record
+
+
+def records() -> list[Record]:
+    """Return the records of all kinds."""
+    return list(_RECORDS.values())
+
+
+def record_of(layer: Any) -> Record | None:
+    """Return the record of a layer of :mod:`fastnn.layers`, None for one of the user's own.
+
+    A subclass of one of ours is the user's own: it may do something else.
+    """
+    return _RECORDS.get(type(layer))
+
+
+def nearest_record(layer: Any) -> Record | None:
+    """Return the record of a layer, or that of the nearest class of ours which it extends."""
+    return next((_RECORDS[c] for c in type(layer).__mro__ if c in _RECORDS), None)
+
+
+def settings_of(layer: Any) -> tuple[str, ...]:
+    """Return the names of a layer's settings: of one of the user's own, those that ours have."""
+    record = nearest_record(layer)
+    if record is not None:
+        return record.settings
+    return tuple(dict.fromkeys(name for each in records() for name in each.settings))
