@@ -7,6 +7,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.ops`: checked functions on arrays.
 - :mod:`fastnn.layers`, :mod:`fastnn.optimizers`, :mod:`fastnn.initializers`,
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
+- :class:`fastnn.Network`: any stack of layers, with the methods of the book's networks.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
 - :func:`fastnn.load`: networks from files that ``network.save`` has written.
 - :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     )
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import load
-    from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+    from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, Network, TwoLayerNet
     from fastnn.trainer import Trainer
 
     __version__: str
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MultiLayerNet",
     "MultiLayerNetExtend",
+    "Network",
     "Trainer",
     "TwoLayerNet",
     "callbacks",
@@ -102,6 +104,7 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
     _HOMES = {
         "MultiLayerNet": "networks",
         "MultiLayerNetExtend": "networks",
+        "Network": "networks",
         "Trainer": "trainer",
         "TwoLayerNet": "networks",
         "get_num_threads": "config",

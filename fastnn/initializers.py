@@ -19,7 +19,8 @@ Which one to use:
 ======================= ======================================================================
 
 ``weight_init_std`` of :class:`fastnn.networks.MultiLayerNet` takes "he", "xavier" or a standard
-deviation, and ``examples/initial_values.py`` shows what comes of each.
+deviation, ``init`` of layers in a :class:`fastnn.Network` (``Affine(100, init="he")``) these, the
+functions here or your own, and ``examples/initial_values.py`` shows what comes of each.
 """
 
 from __future__ import annotations

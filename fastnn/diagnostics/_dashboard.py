@@ -54,7 +54,7 @@ def dashboard(
         Of ``network.fit``.
     monitor : Monitor
         Of the same training.
-    network : MultiLayerNetExtend, or another with `params`
+    network : Network, or another with `params`
         As it is at the end; W1 is drawn.
     image_shape : sequence of int, optional
         Of the samples: see :func:`weight_images`. Without it, images are drawn where samples

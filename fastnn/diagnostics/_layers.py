@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array, Mask
+from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.calls import forward
 from fastnn.layers.record import Record, records
+from fastnn.training.data import in_shape
 
 
 class Passes(NamedTuple):
@@ -78,6 +80,7 @@ def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
     The copies keep the network as it is: running statistics, seeds of dropout, and what layers
     have kept for a backward pass of the caller's.
     """
+    refresh(network, x)
     parts = getattr(network, "layers", None), getattr(network, "last_layer", None)
     layers, last = copy.deepcopy(parts)
     if isinstance(layers, (list, tuple)):
@@ -90,6 +93,9 @@ def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
     if y.ndim < 2 or len(y) == 0:
         raise ValueError(f"x: expected samples of shape (N, ...), at least one, got {y.shape}")
     y = y.astype(getattr(network, "dtype", np.result_type(y, np.float32)), copy=False)
+    size = getattr(network, "input_size", None)
+    if is_ours(network) and isinstance(size, tuple):
+        y = in_shape("x", y, size)
     scale = getattr(network, "input_scale", 1.0)
     if scale != 1:
         y = y * y.dtype.type(scale)
@@ -118,7 +124,7 @@ def activations(network: Any, x: ArrayLike) -> dict[str, Array]:
 
     Parameters
     ----------
-    network : MultiLayerNetExtend, or another with `layers`
+    network : Network, or another with `layers`
         ReLU, sigmoid and tanh layers are known, the book's too.
     x : array_like, shape (N, D) or (N, ...)
 
@@ -153,7 +159,7 @@ def activation_gradients(network: Any, x: ArrayLike, t: ArrayLike) -> dict[str, 
 
     Parameters
     ----------
-    network : MultiLayerNetExtend, or another with `layers` and `last_layer`
+    network : Network, or another with `layers` and `last_layer`
     x : array_like, shape (N, D) or (N, ...)
     t : array_like, shape (N,) or (N, C)
         Labels or targets.

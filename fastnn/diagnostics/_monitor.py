@@ -109,7 +109,7 @@ class Monitor(Measurements, Callback):
 
         Parameters
         ----------
-        network : MultiLayerNetExtend, or another with `layers`, `last_layer` and `params`
+        network : Network, or another with `layers`, `last_layer` and `params`
         step : int
             Steps that have been done, more than at the measurement before.
         before : dict of str to ndarray, optional

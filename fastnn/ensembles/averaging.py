@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fastnn import layers, ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 
 if TYPE_CHECKING:
     from fastnn.ensembles.ensemble import Ensemble
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 _TILE = 2**20  # numbers
 
 
-def expect_alike(
-    name: str, network: MultiLayerNetExtend, other: str, first: MultiLayerNetExtend
-) -> None:
+def expect_alike(name: str, network: Network, other: str, first: Network) -> None:
     """Raise ValueError unless two networks take the same samples and give the same outputs."""
     for attribute in ("input_size", "output_size", "input_scale"):
         ours, theirs = getattr(network, attribute), getattr(first, attribute)
@@ -35,7 +33,7 @@ def expect_alike(
 
 
 def soft_targets(
-    teacher: MultiLayerNetExtend | Ensemble, x: ArrayLike, temperature: SupportsFloat = 1.0
+    teacher: Network | Ensemble, x: ArrayLike, temperature: SupportsFloat = 1.0
 ) -> Array:
     """Return probabilities at a temperature: softmax(z / T) of the scores z.
 
@@ -44,7 +42,7 @@ def soft_targets(
 
     Parameters
     ----------
-    teacher : MultiLayerNetExtend or Ensemble
+    teacher : Network or Ensemble
         An ensemble gives the mean of its members' softmax(z / T).
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
     temperature : float
@@ -74,9 +72,7 @@ def soft_targets(
     return mean_of(members_of(teacher), x, lambda scores: ops.softmax(scores / temperature))
 
 
-def mean_of(
-    networks: Sequence[MultiLayerNetExtend], x: ArrayLike, function: Callable[[Array], Array]
-) -> Array:
+def mean_of(networks: Sequence[Network], x: ArrayLike, function: Callable[[Array], Array]) -> Array:
     """Return the mean over networks of a function of the rows of their scores.
 
     Beside the result there is one network's scores in memory, not those of all.
@@ -100,10 +96,10 @@ def tiles(array: Array) -> Iterator[slice]:
     return (slice(begin, begin + step) for begin in range(0, len(array), step))
 
 
-def members_of(teacher: Any) -> list[MultiLayerNetExtend]:
+def members_of(teacher: Any) -> list[Network]:
     """Return the networks of a teacher: of an ensemble, or the one that it is."""
     members = getattr(teacher, "networks", [teacher])
-    if not members or not all(isinstance(net, MultiLayerNetExtend) for net in members):
+    if not members or not all(isinstance(net, Network) for net in members):
         raise TypeError(f"teacher: expected a network or an Ensemble, got {teacher!r}")
     if not isinstance(members[0].last_layer, layers.SoftmaxWithLoss):
         raise ValueError("teacher: expected softmax and cross-entropy as the loss")

@@ -11,7 +11,7 @@ from fastnn import layers, ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, members_of, soft_targets
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import labels
 from fastnn.training.data import samples
@@ -95,8 +95,8 @@ class DistillationLoss(layers.SoftmaxWithLoss):
 
 
 def distill(
-    student: MultiLayerNetExtend,
-    teacher: MultiLayerNetExtend | Ensemble,
+    student: Network,
+    teacher: Network | Ensemble,
     x: ArrayLike,
     t: ArrayLike | None = None,
     *,
@@ -112,9 +112,9 @@ def distill(
 
     Parameters
     ----------
-    student : MultiLayerNetExtend
+    student : Network
         With softmax and cross-entropy, like the teacher; afterwards its loss is that again.
-    teacher : MultiLayerNetExtend or Ensemble
+    teacher : Network or Ensemble
         It stays as it is.
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
         They need no labels, and need not be those that the teacher was trained on.
@@ -126,7 +126,7 @@ def distill(
         Weight of the teacher's loss, in [0, 1]; the rest is that of labels. 0.9 by default, or 1
         without labels.
     **settings
-        Of :meth:`MultiLayerNetExtend.fit`: epochs, batch_size, optimizer and so on. Labels given
+        Of :meth:`Network.fit`: epochs, batch_size, optimizer and so on. Labels given
         as `validation` are compared by the ordinary loss; a share that is held out, by this one.
 
     Returns
@@ -155,7 +155,7 @@ def distill(
     True
     """
     members = members_of(teacher)
-    expect_alike("student", expect_network("student", student), "the teacher", members[0])
+    expect_alike("student", expect_network("student", student, x), "the teacher", members[0])
     if alpha is None:
         alpha = 1.0 if t is None else 0.9
     loss = DistillationLoss(temperature, alpha)

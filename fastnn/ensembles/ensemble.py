@@ -11,7 +11,7 @@ from fastnn import layers, ops
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, mean_of, soft_targets, tiles
 from fastnn.layers.losses import hits_of
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.training.data import samples
 
@@ -25,13 +25,13 @@ class Ensemble:
 
     Parameters
     ----------
-    networks : iterable of MultiLayerNetExtend
+    networks : iterable of Network
         At least one, all different, with the same inputs, outputs, kind of loss and
         `input_scale`. Hidden layers, settings and dtypes may differ. They are not copied.
 
     Attributes
     ----------
-    networks : list of MultiLayerNetExtend
+    networks : list of Network
     input_size, output_size : int
 
     Raises
@@ -51,7 +51,7 @@ class Ensemble:
     array([1., 1.], dtype=float32)
     """
 
-    def __init__(self, networks: Iterable[MultiLayerNetExtend]) -> None:
+    def __init__(self, networks: Iterable[Network]) -> None:
         if not isinstance(networks, Iterable):
             raise TypeError(f"networks: expected a list of networks, got {networks!r}")
         self.networks = [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 from fastnn.networks.copies import copy_of, expect_network, normalised, set_statistics
 from fastnn.training.callbacks import Callback
 
@@ -29,7 +29,7 @@ class Snapshots(Callback):
 
     Attributes
     ----------
-    networks : list of MultiLayerNetExtend
+    networks : list of Network
         With parameters, running statistics and states of dropout of their own.
     epochs : list of int
         The epoch of each copy, from 1 up.
@@ -58,7 +58,7 @@ class Snapshots(Callback):
     def __init__(self, every: SupportsIndex = 1, keep: SupportsIndex | None = None) -> None:
         self.every = numbers.whole("every", every, 1)
         self.keep = None if keep is None else numbers.whole("keep", keep, 1)
-        self.networks: list[MultiLayerNetExtend] = []
+        self.networks: list[Network] = []
         self.epochs: list[int] = []
 
     def on_train_begin(self) -> None:
@@ -76,8 +76,8 @@ class Snapshots(Callback):
 
 
 def averaged(
-    network: MultiLayerNetExtend, averages: Mapping[str, ArrayLike], x: ArrayLike | None = None
-) -> MultiLayerNetExtend:
+    network: Network, averages: Mapping[str, ArrayLike], x: ArrayLike | None = None
+) -> Network:
     """Return a copy of a network that has other parameters, such as their moving average.
 
     Running statistics of batch normalisation belong to the parameters that they were taken
@@ -85,7 +85,7 @@ def averaged(
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
         It stays as it is.
     averages : dict of str to array_like
         An array for each of ``network.params``: ``history.averages`` of ``fit(ema=...)``, whose
@@ -96,7 +96,7 @@ def averaged(
 
     Returns
     -------
-    MultiLayerNetExtend
+    Network
 
     Raises
     ------

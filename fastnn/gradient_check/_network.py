@@ -119,7 +119,7 @@ def gradient_check(
     >>> report.ok, report.checks["W1"].verdict
     (True, 'happy')
     """
-    expect_trainable(network)
+    expect_trainable(network, x)
     x, t = expect_samples(x, t)
     count = numbers.whole("samples", samples, 1)
     some = None if entries is None else numbers.whole("entries", entries, 1)

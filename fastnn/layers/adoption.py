@@ -24,6 +24,7 @@ from fastnn.layers.parameters import (
     where_of,
 )
 from fastnn.layers.record import record_of
+from fastnn.layers.sizes import is_built
 from fastnn.layers.undeclared import undeclared
 
 _USUAL = ("W", "b", "gamma", "beta")
@@ -113,7 +114,9 @@ def adopt(network: Any, trained: bool = True) -> list[Parameter]:
     last: Adopted = network._adopted
     before: dict[str, Parameter] = {p.key: p for p in (*last.parameters, *last.left_out)}
     places = {(p.layer, p.name): p.key for p in before.values()}
-    _expect_layers(network)
+    expect_layers(network)
+    if not all(map(is_built, network.layers.values())):
+        network._build()
     known = {id(array): key for key, array in params.items()}
     found: list[Parameter] = []
     for name, layer in all_layers(network):
@@ -195,9 +198,14 @@ def is_ours(network: Any) -> bool:
     return not isinstance(network, type) and isinstance(getattr(network, "_adopted", None), Adopted)
 
 
-def refresh(network: Any) -> None:
-    """Call :func:`adopt` for one of our networks; those of other classes are left alone."""
+def refresh(network: Any, x: Any = None) -> None:
+    """Call :func:`adopt` for one of our networks; those of other classes are left alone.
+
+    One without sizes takes those of samples `x`, where there are any.
+    """
     if is_ours(network):
+        if x is not None:
+            network._take_size(x)
         adopt(network)
 
 
@@ -251,7 +259,8 @@ def _expect_gone(network: Any, key: str, before: Mapping[str, Parameter]) -> Non
         )
 
 
-def _expect_layers(network: Any) -> None:
+def expect_layers(network: Any) -> None:
+    """Raise TypeError or ValueError unless layers are objects by name, each there once."""
     names: dict[int, str] = {}
     if not isinstance(network.layers, Mapping):
         raise TypeError(f"layers: expected a dict of names and layers, got {network.layers!r}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 from functools import partial
+from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import ops
+from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.kernels.gemm.microkernel import RELU as _RELU
 from fastnn.kernels.gemm.multiply import packed_size, packs_b, scratch_size
@@ -20,6 +23,15 @@ from fastnn.layers.activations import RELU
 from fastnn.layers.folding import Folding
 from fastnn.layers.planning import Buffer, Gradient, Plan, Product, Unsupported
 from fastnn.layers.record import Record, register
+from fastnn.layers.sizes import (
+    Init,
+    Shape,
+    expect_arrays,
+    initial_rule,
+    initial_weights,
+    is_size,
+    without_sizes,
+)
 
 
 class Affine:
@@ -27,10 +39,15 @@ class Affine:
 
     Parameters
     ----------
-    W : ndarray, shape (D, H)
-        Weights; kept, not copied, so that an update in place is seen.
-    b : ndarray, shape (H,)
-        Bias; kept, not copied.
+    W : ndarray, shape (D, H), or int
+        Weights; kept, not copied, so that an update in place is seen. Or their number of columns
+        H: then :meth:`build`, which a :class:`fastnn.Network` calls, makes both arrays.
+    b : ndarray, shape (H,), optional
+        Bias; kept, not copied. Only beside an array `W`.
+    init : str, float or function, optional
+        Initial weights where `W` is an int: "he", "xavier", "glorot_normal", "glorot_uniform", a
+        standard deviation, or ``f(shape, rng=..., dtype=...)``. If not given, whoever builds the
+        layer chooses.
 
     Attributes
     ----------
@@ -45,16 +62,77 @@ class Affine:
         layer of a network has no use for; backward then returns None.
     """
 
-    def __init__(self, W: Array, b: Array) -> None:
-        self.W = W
-        self.b = b
+    _units = 0  # of a layer to build
+    _init: Init | None = None
+
+    def __init__(
+        self, W: Array | SupportsIndex, b: Array | None = None, *, init: Init | None = None
+    ) -> None:
+        self.W: Any = W
+        self.b: Any = b
+        if is_size(W) and b is None:
+            self._units, self._init = numbers.whole("W", W, 1), initial_rule(init)
+            self.W = None
+        else:
+            expect_arrays("W", W, "b", b, init)
         self.x: Array | None = None
         self.original_x_shape: tuple[int, ...] | None = None
         self.dW: Array | None = None
         self.db: Array | None = None
         self.input_gradient = True
 
+    def __repr__(self) -> str:
+        """Return what it is: kind and units."""
+        return f"{type(self).__name__}({self._units if self.W is None else np.shape(self.W)[-1]})"
+
+    def build(
+        self,
+        shape: Shape,
+        rng: np.random.Generator | int | None = None,
+        dtype: DTypeLike = np.float32,
+        init: Init = "xavier",
+    ) -> Shape:
+        """Make weights and bias, which is zero, for samples of a shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of a sample.
+        rng : numpy.random.Generator, int or None
+            Generator, or the seed of a new one.
+        dtype : dtype
+        init : str, float or function
+            Initial weights if the layer has no `init` of its own.
+
+        Returns
+        -------
+        tuple of int
+            The shape of the output for a sample.
+        """
+        after = self.output_shape(shape)
+        if self.W is None:
+            rule = initial_rule(init if self._init is None else self._init)
+            assert rule is not None
+            sizes = math.prod(shape), self._units
+            self.W = initial_weights(rule, sizes, np.random.default_rng(rng), dtype)
+            self.b = np.zeros(self._units, dtype)
+            del self._units, self._init  # which may be a function that pickle does not take
+        return after
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for a sample of a shape; raise if it does not fit."""
+        if self.W is None:
+            return (self._units,)
+        features, units = np.shape(self.W)
+        if math.prod(shape) != features:
+            raise ValueError(
+                f"expected samples of {features} features, one for each row of W, got shape {shape}"
+            )
+        return (units,)
+
     def _keep(self, x: ArrayLike) -> Array:
+        if self.W is None:
+            raise without_sizes(self, "forward")
         x = np.asarray(x)
         if x.ndim < 2:
             raise ValueError(
@@ -89,8 +167,10 @@ class AffineRelu(Affine):
     Parameters and attributes are those of :class:`Affine`.
     """
 
-    def __init__(self, W: Array, b: Array) -> None:
-        super().__init__(W, b)
+    def __init__(
+        self, W: Array | SupportsIndex, b: Array | None = None, *, init: Init | None = None
+    ) -> None:
+        super().__init__(W, b, init=init)
         self._y: Array | None = None
 
     @property
@@ -189,6 +269,7 @@ _AFFINE = register(
         kept=("x", "original_x_shape"),
         smooth=True,
         forward=_forward,
+        forward_relu=partial(_forward, relu=True),
         backward=_backward,
         fold=_fold,
         widths=_widths,
@@ -201,9 +282,11 @@ register(
         label="affine + ReLU",
         kept=(*_AFFINE.kept, "_y"),
         activation="relu",
+        initial="he",
         can_die=True,
         smooth=False,
         forward=partial(_forward, relu=True),
+        forward_relu=None,
         backward=partial(_backward, relu=True),
     )
 )

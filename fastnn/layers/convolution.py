@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import SupportsIndex
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import ops
+from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
+from fastnn.layers.sizes import (
+    Init,
+    Shape,
+    expect_arrays,
+    initial_rule,
+    initial_weights,
+    is_size,
+    without_sizes,
+)
+from fastnn.ops._windows import padding, places, size
 
 
 class Convolution:
@@ -17,14 +30,18 @@ class Convolution:
 
     Parameters
     ----------
-    W : ndarray, shape (F, C, FH, FW)
-        Filters; kept, not copied, so that an update in place is seen.
-    b : ndarray, shape (F,)
-        Bias; kept, not copied.
+    W : ndarray, shape (F, C, FH, FW), or int
+        Filters; kept, not copied, so that an update in place is seen. Or their number F: then
+        :meth:`build`, which a :class:`fastnn.Network` calls, makes both arrays.
+    b : ndarray, shape (F,), or int, or (int, int)
+        Bias; kept, not copied. Beside a number of filters their size instead: FH and FW, or one
+        number for both.
     stride : int
         Step between the places where filters are put.
     pad : int
         Rows and columns of zeros around each image.
+    init : str, float or function, optional
+        Initial filters where `W` is an int; as for :class:`Affine`.
 
     Attributes
     ----------
@@ -37,11 +54,27 @@ class Convolution:
         layer of a network has no use for; backward then returns None.
     """
 
+    _filters = 0  # of a layer to build
+    _window: tuple[int, int] = (0, 0)
+    _init: Init | None = None
+
     def __init__(
-        self, W: Array, b: Array, stride: SupportsIndex = 1, pad: SupportsIndex = 0
+        self,
+        W: Array | SupportsIndex,
+        b: Array | SupportsIndex | Sequence[SupportsIndex],
+        stride: SupportsIndex = 1,
+        pad: SupportsIndex = 0,
+        *,
+        init: Init | None = None,
     ) -> None:
-        self.W = W
-        self.b = b
+        self.W: Any = W
+        self.b: Any = b
+        if is_size(W):
+            self._filters, self._window = numbers.whole("W", W, 1), _window(b)
+            self._init = initial_rule(init)
+            self.W = self.b = None
+        else:
+            expect_arrays("W", W, "b", b, init)
         self.stride = stride
         self.pad = pad
         self.x: ArrayLike | None = None
@@ -49,8 +82,64 @@ class Convolution:
         self.db: Array | None = None
         self.input_gradient = True
 
+    def __repr__(self) -> str:
+        """Return what it is: kind, filters, their size, stride and padding."""
+        filters, window = self._filters, self._window
+        if self.W is not None:
+            filters, _, *window = np.shape(self.W)
+        size = window[0] if window[0] == window[1] else tuple(window)
+        return f"{type(self).__name__}({filters}, {size}, stride={self.stride}, pad={self.pad})"
+
+    def build(
+        self,
+        shape: Shape,
+        rng: np.random.Generator | int | None = None,
+        dtype: DTypeLike = np.float32,
+        init: Init = "xavier",
+    ) -> Shape:
+        """Make filters and bias, which is zero, for images of a shape.
+
+        Parameters
+        ----------
+        shape : (int, int, int)
+            Of an image, (C, H, W).
+        rng : numpy.random.Generator, int or None
+            Generator, or the seed of a new one.
+        dtype : dtype
+        init : str, float or function
+            Initial filters if the layer has no `init` of its own.
+
+        Returns
+        -------
+        (int, int, int)
+            The shape of the output for an image, (F, OH, OW).
+        """
+        after = self.output_shape(shape)
+        if self.W is None:
+            rule = initial_rule(init if self._init is None else self._init)
+            assert rule is not None
+            sizes = self._filters, shape[0], *self._window
+            self.W = initial_weights(rule, sizes, np.random.default_rng(rng), dtype)
+            self.b = np.zeros(self._filters, dtype)
+            del self._filters, self._window, self._init  # a function that pickle may not take
+        return after
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for an image of a shape; raise if it does not fit."""
+        if len(shape) != 3:
+            raise ValueError(f"expected images of shape (C, H, W), got shape {shape}")
+        filters, window = self._filters, self._window
+        if self.W is not None:
+            filters, channels, *window = np.shape(self.W)
+            if channels != shape[0]:
+                raise ValueError(f"expected images of {channels} channels, got shape {shape}")
+        stride, pad = size("stride", self.stride), padding("pad", self.pad)
+        return (filters, *places("input", (1, *shape), *window, stride, pad))
+
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return the images of what the filters find, shape (N, F, OH, OW)."""
+        if self.W is None:
+            raise without_sizes(self, "forward")
         y = ops.convolution(x, self.W, self.b, self.stride, self.pad)
         self.x = x
         return y
@@ -64,12 +153,24 @@ class Convolution:
         return dx
 
 
+def _window(given: Any) -> tuple[int, int]:
+    """Return height and width of filters, from two numbers or one."""
+    pair = (given, given) if is_size(given) else given
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(
+            "b: expected the size of filters, a number or two, beside a number of filters, got "
+            f"{numbers.brief(given)}"
+        )
+    return size("b", pair[0]), size("b", pair[1])
+
+
 register(
     Record(
         Convolution,
         "convolution",
         parameters=("W", "b"),
         decayed=("W",),
+        form=("stride", "pad"),
         kept=("x",),
         smooth=True,
     )

@@ -29,7 +29,8 @@ class Dropout:
         False: scale by ``1 - dropout_ratio`` at test time, as in the book. True: divide by
         it in training.
     seed : int, optional
-        Chooses the masks; a random one if not given.
+        Chooses the masks; if not given, a :class:`fastnn.Network` that the layer is made for draws
+        one from its own seed, and otherwise it is random.
 
     Attributes
     ----------
@@ -39,6 +40,8 @@ class Dropout:
         Number of the next training pass. With the seed it determines the mask, so setting
         it back repeats one.
     """
+
+    _seeded = True  # or by chance, so that a network may choose
 
     def __init__(
         self,
@@ -50,10 +53,22 @@ class Dropout:
         self.dropout_ratio = numbers.below_one("dropout_ratio", dropout_ratio)
         self.inverted = inverted
         if seed is None:
+            self._seeded = False
             seed = int(np.random.default_rng().integers(2**63))
         self.seed = numbers.whole("seed", seed, 0, 2**64 - 1)
         self.step = 0
         self.mask: Mask | None = None
+
+    def __repr__(self) -> str:
+        """Return what it is: kind and ratio."""
+        form = ", inverted=True" if self.inverted else ""
+        return f"{type(self).__name__}({self.dropout_ratio:g}{form})"
+
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Draw the seed from a generator, unless it was given or masks have been drawn by it."""
+        if not self._seeded and self.step == 0:
+            self.seed = int(rng.integers(2**63))
+        vars(self).pop("_seeded", None)
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Drop elements in training; scale as the form asks at test time."""

@@ -19,6 +19,13 @@ class Layer(Protocol):
       or tuple; ``decayed = ()`` for none. Without it these are the ones whose name begins with W,
       and in a list those of two and more axes.
 
+    A :class:`fastnn.Network` also asks for the sizes of what layers give:
+
+    - ``output_shape(shape)``: the shape of the output for a sample of this shape. Without it, a
+      copy of the layer is shown one sample of zeros.
+    - ``build(shape, rng, dtype)``: sets `params`, which is None before, for samples of this shape,
+      with random numbers from a :class:`numpy.random.Generator`. Not needed if `params` is there.
+
     A layer with arrays that have gradients beside them (`W` and `dW`) and without `params` is
     refused; ``params = {}`` says that they are not to be trained. So is a layer around another
     one that does not name what that has.

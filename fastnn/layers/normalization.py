@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Any, SupportsFloat
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import ops
 from fastnn._utils import validation as numbers
@@ -18,6 +19,7 @@ from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.folding import Folding
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
+from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
 
 
 class BatchNormalization:
@@ -25,8 +27,9 @@ class BatchNormalization:
 
     Parameters
     ----------
-    gamma, beta : ndarray, shape (D,) or (C,)
-        Scale and shift; kept, not copied.
+    gamma, beta : ndarray, shape (D,) or (C,), optional
+        Scale and shift; kept, not copied. Without both :meth:`build`, which a
+        :class:`fastnn.Network` calls, makes ones and zeros.
     momentum : float
         Weight of the old value in the running statistics, in [0, 1].
     running_mean, running_var : ndarray, optional
@@ -51,8 +54,8 @@ class BatchNormalization:
 
     def __init__(
         self,
-        gamma: Array,
-        beta: Array,
+        gamma: Array | None = None,
+        beta: Array | None = None,
         momentum: SupportsFloat = 0.9,
         running_mean: Array | None = None,
         running_var: Array | None = None,
@@ -60,8 +63,10 @@ class BatchNormalization:
         eps: SupportsFloat = 1e-6,
         per_pixel: bool = False,
     ) -> None:
-        self.gamma = gamma
-        self.beta = beta
+        if gamma is not None or beta is not None:
+            expect_arrays("gamma", gamma, "beta", beta)
+        self.gamma: Any = gamma
+        self.beta: Any = beta
         self.momentum = numbers.fraction("momentum", momentum)
         self.running_mean = running_mean
         self.running_var = running_var
@@ -73,11 +78,51 @@ class BatchNormalization:
         self.dbeta: Array | None = None
         self._saved: tuple[Array, Array, Array] | None = None
 
+    def __repr__(self) -> str:
+        """Return what it is: its kind."""
+        return f"{type(self).__name__}({'per_pixel=True' if self.per_pixel else ''})"
+
+    def build(
+        self, shape: Shape, rng: object = None, dtype: DTypeLike = np.float32, init: object = None
+    ) -> Shape:
+        """Make scale and shift, ones and zeros, for samples of a shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of a sample.
+        rng, init : object
+            As other layers take them; not used.
+        dtype : dtype
+
+        Returns
+        -------
+        tuple of int
+            The shape of the output for a sample.
+        """
+        if self.gamma is None:
+            size = self._features(shape)
+            self.gamma, self.beta = np.ones(size, dtype), np.zeros(size, dtype)
+        return self.output_shape(shape)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for a sample, its own; raise if it does not fit."""
+        if self.gamma is not None and np.shape(self.gamma) != (self._features(shape),):
+            raise ValueError(
+                f"expected samples for gamma of shape {np.shape(self.gamma)}, got shape {shape}"
+            )
+        return shape
+
+    def _features(self, shape: Shape) -> int:
+        return math.prod(shape) if self.per_pixel else shape[0]
+
     def _flat(self, x: Array) -> Array:
         return x.reshape(x.shape[0], -1) if self.per_pixel and x.ndim > 2 else x
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Normalise by the batch's statistics in training, else by the running ones."""
+        if self.gamma is None:
+            raise without_sizes(self, "forward")
         x = np.asarray(x)
         self.input_shape = x.shape
         x = self._flat(x)
@@ -244,11 +289,13 @@ _NORM = register(
         "batch normalisation",
         parameters=("gamma", "beta"),
         settings=("momentum", "eps"),
+        form=("per_pixel",),
         statistics=("running_mean", "running_var"),
         kept=("_saved",),
         left=("input_shape", "batch_size"),
         smooth=True,
         forward=_forward,
+        forward_relu=partial(_forward, relu=True),
         backward=_backward,
         forward_given=_forward_given,
         fold=_fold,
@@ -261,9 +308,11 @@ register(
         label="batch normalisation + ReLU",
         kept=(*_NORM.kept, "_y"),
         activation="relu",
+        initial="he",
         can_die=True,
         smooth=False,
         forward=partial(_forward, relu=True),
+        forward_relu=None,
         backward=partial(_backward, relu=True),
         forward_given=partial(_forward_given, relu=True),
         fold=partial(_fold, kind=AffineRelu),

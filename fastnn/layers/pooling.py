@@ -11,6 +11,8 @@ from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
+from fastnn.layers.sizes import Shape
+from fastnn.ops._windows import places, window
 
 
 class MaxPool:
@@ -42,6 +44,18 @@ class MaxPool:
         self.argmax: NDArray[np.int32] | None = None
         self._shape: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return what it is: kind, size of windows, stride."""
+        stride = "" if self.stride is None else f", stride={self.stride}"
+        return f"{type(self).__name__}({self.pool_h}, {self.pool_w}{stride})"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for an image of a shape; raise if it does not fit."""
+        if len(shape) != 3:
+            raise ValueError(f"expected images of shape (C, H, W), got shape {shape}")
+        height, width, stride = window(self.pool_h, self.pool_w, self.stride)
+        return (shape[0], *places("input", (1, *shape), height, width, stride))
+
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return the largest elements, shape (N, C, OH, OW)."""
         y, self.argmax = ops.max_pool(x, self.pool_h, self.pool_w, self.stride)
@@ -56,4 +70,12 @@ class MaxPool:
         )  # fmt: skip
 
 
-register(Record(MaxPool, "max-pooling", kept=("argmax",), left=("_shape",)))
+register(
+    Record(
+        MaxPool,
+        "max-pooling",
+        form=("pool_h", "pool_w", "stride"),
+        kept=("argmax",),
+        left=("_shape",),
+    )
+)

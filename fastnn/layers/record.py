@@ -33,6 +33,11 @@ class Record:
         Those parameters that weight decay acts on.
     settings : tuple of str
         Numbers that a script may change after the layer was made, and that files hold.
+    form : tuple of str
+        What else its constructor was given: with parameters and settings it makes another one.
+    initial : str
+        The rule of initial values that suits weights before it; "" if it leaves that to what
+        follows.
     statistics : tuple of str
         Arrays that passes of training change, of the shape of the first parameter; None stands for
         zeros before the first one.
@@ -53,6 +58,8 @@ class Record:
     forward : function of (plan, name, layer, x), optional
         Adds the steps of its forward pass from the buffer x to a plan; returns the buffer of the
         output. Without it, networks with such a layer go layer by layer.
+    forward_relu : function of (plan, name, layer, x), optional
+        The same with a ReLU after it in one step, for a network with such a layer after it.
     backward : function of (plan, name, layer, d, wanted), optional
         Adds those of its backward pass, from the buffer d of the gradient with respect to its
         output; returns that with respect to its input, which need not be there if not `wanted`.
@@ -75,6 +82,8 @@ class Record:
     parameters: tuple[str, ...] = ()
     decayed: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    form: tuple[str, ...] = ()
+    initial: str = ""
     statistics: tuple[str, ...] = ()
     draws: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
@@ -84,6 +93,7 @@ class Record:
     can_die: bool = False
     smooth: bool = False
     forward: Callable[[Plan, str, Any, Buffer], Buffer] | None = None
+    forward_relu: Callable[[Plan, str, Any, Buffer], Buffer] | None = None
     backward: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
     forward_given: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
     fold: Callable[[Folding, str, Any], None] | None = None

@@ -1,6 +1,6 @@
-"""Networks with the interface of *Deep Learning from Scratch*."""
+"""Networks: any stack of layers, and those with the interface of *Deep Learning from Scratch*."""
 
-from fastnn.networks.builders import MultiLayerNet, TwoLayerNet
-from fastnn.networks.network import MultiLayerNetExtend
+from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+from fastnn.networks.network import Network
 
-__all__ = ["MultiLayerNet", "MultiLayerNetExtend", "TwoLayerNet"]
+__all__ = ["MultiLayerNet", "MultiLayerNetExtend", "Network", "TwoLayerNet"]

@@ -8,21 +8,21 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn.layers.adoption import adopt
+from fastnn.layers.adoption import refresh
 from fastnn.layers.record import nearest_record
 from fastnn.layers.state import forget, layer_state, set_layer_state, statistics_of
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 
 
-def expect_network(name: str, value: Any) -> MultiLayerNetExtend:
-    """Return the value; raise TypeError if it is no network."""
-    if not isinstance(value, MultiLayerNetExtend):
+def expect_network(name: str, value: Any, x: ArrayLike | None = None) -> Network:
+    """Return the value, with the sizes of samples if it has none; TypeError if it is no network."""
+    if not isinstance(value, Network):
         raise TypeError(f"{name}: expected a network of fastnn.networks, got {value!r}")
-    adopt(value)
+    refresh(value, x)
     return value
 
 
-def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
+def copy_of(network: Network) -> Network:
     """Return a network with copies of all arrays, without what training has left in it.
 
     Its last layer is an ordinary one of the kind.
@@ -40,12 +40,12 @@ def copy_of(network: MultiLayerNetExtend) -> MultiLayerNetExtend:
     return copy.deepcopy(light)
 
 
-def normalised(network: MultiLayerNetExtend) -> list[Any]:
+def normalised(network: Network) -> list[Any]:
     """Return the layers that have running statistics."""
     return [layer for layer in network.layers.values() if statistics_of(layer)]
 
 
-def set_statistics(network: MultiLayerNetExtend, x: ArrayLike) -> None:
+def set_statistics(network: Network, x: ArrayLike) -> None:
     """Set running statistics to those of the samples, all in one batch, as in training.
 
     Dropout takes part; the number of its next pass stays.

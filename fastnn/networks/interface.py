@@ -24,9 +24,9 @@ PENALTY = "weight_decay_lambda"  # the attribute with its strength, in the book
 _SEED = 20141  # of NumPy's global generator, for layers that draw from it
 
 
-def expect_trainable(network: Any) -> None:
-    """Raise TypeError if it is no network."""
-    refresh(network)
+def expect_trainable(network: Any, x: ArrayLike) -> None:
+    """Raise TypeError if it is no network; give it the sizes of samples if it has none."""
+    refresh(network, x)
     params = getattr(network, "params", None)
     arrays = isinstance(params, Mapping) and all(
         isinstance(p, np.ndarray) and p.dtype.kind == "f" for p in params.values()
@@ -54,7 +54,7 @@ def expect(
     network: Any, x: ArrayLike, t: ArrayLike, samples: SupportsIndex | None
 ) -> tuple[Array, Array]:
     """Return the first samples and their targets, all if `samples` is None."""
-    expect_trainable(network)
+    expect_trainable(network, x)
     if not callable(getattr(network, "predict", None)):
         raise TypeError(f"network: expected an object with predict(x), got {network!r}")
     x, t = expect_samples(x, t)

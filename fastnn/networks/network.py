@@ -1,218 +1,273 @@
-"""Networks of layers."""
+"""Networks: any stack of layers, and what is done with it."""
 
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import pairwise
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn import initializers, layers, optimizers
+from fastnn import optimizers
 from fastnn._utils import archive
 from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Groups, Path_
 from fastnn._utils.types import Array
 from fastnn.functional import numerical_gradient
-from fastnn.layers.adoption import NOTHING, Adopted, adopt, places_of, relink, weights_of
+from fastnn.layers import Affine, IdentityWithLoss, SoftmaxWithLoss
+from fastnn.layers.adoption import (
+    NOTHING,
+    Adopted,
+    adopt,
+    expect_layers,
+    places_of,
+    relink,
+    weights_of,
+)
 from fastnn.layers.calls import first_gradient, forward
-from fastnn.layers.parameters import gradients
-from fastnn.layers.record import record_of
+from fastnn.layers.parameters import gradients, where_of
+from fastnn.layers.record import nearest_record, record_of
+from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
-from fastnn.networks import saved
+from fastnn.networks import building, saved
+from fastnn.networks.buffer import join
+from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import expect_comparable, expect_range, whole_numbers
 from fastnn.optimizers.updater import optimizer_of
+from fastnn.program import inference
 from fastnn.program.executor import StepSettings
-from fastnn.program.inference import scores
-from fastnn.program.memory import Layout, aligned
 from fastnn.training.callbacks import Callback
 from fastnn.training.choice import choose
+from fastnn.training.data import in_shape
 from fastnn.training.history import History
 from fastnn.training.loop import fit
 from fastnn.training.schedules import Schedule
 
-LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
-    "cross_entropy": layers.SoftmaxWithLoss,
-    "mean_squared_error": layers.IdentityWithLoss,
-}
+Size = SupportsIndex | Sequence[SupportsIndex]
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-_SHORT = {"mse": "mean_squared_error"}
+def _sizes_first(method: _Method) -> _Method:
+    """Let a method give a network without sizes those of the samples that it is called with."""
+
+    @functools.wraps(method)
+    def sized(self: Network, x: ArrayLike, *arguments: Any, **named: Any) -> Any:
+        if self.input_size is not None:
+            return method(self, x, *arguments, **named)
+        with self._sized(x):
+            return method(self, x, *arguments, **named)
+
+    return cast(_Method, sized)
 
 
-_AFFINE = (layers.Affine, layers.AffineRelu)
-
-
-_ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
-
-
-_INITIALIZERS = {
-    "relu": initializers.he,
-    "he": initializers.he,
-    "sigmoid": initializers.xavier,
-    "tanh": initializers.xavier,
-    "xavier": initializers.xavier,
-}
-
-
-class MultiLayerNetExtend:
-    """Fully connected network with batch normalisation, dropout and weight decay.
-
-    Each hidden layer is Affine, [BatchNormalization], activation, [Dropout]; the last one is
-    Affine, with softmax and cross-entropy as the loss, or the squared error. ReLU is fused with
-    the layer before it, Affine or BatchNormalization.
+class Network:
+    """Any stack of layers, with a loss after it.
 
     Parameters
     ----------
-    input_size : int
-        Features of a sample.
-    hidden_size_list : sequence of int
-        Units of each hidden layer.
-    output_size : int
-        Classes.
-    activation : {"relu", "sigmoid", "tanh"}
-        Activation of the hidden layers.
-    weight_init_std : float or {"relu", "he", "sigmoid", "tanh", "xavier"}
-        Standard deviation of the initial weights, or their rule: sqrt(2 / n) for "relu" and
-        "he", sqrt(1 / n) for the others, n being the layer's inputs. Biases start at zero.
+    layers : sequence of layer, or dict of str to layer
+        Those of :mod:`fastnn.layers`, and your own, as :class:`fastnn.layers.Layer` says. They are
+        kept, not copied. Layers may be made from sizes, ``Affine(100)``, ``Convolution(16, 3)``,
+        ``BatchNormalization()``, or from arrays, ``Affine(W, b)``. Those of a list are named by
+        their kind: Affine1, Relu1, Affine2, ...
+    loss : {"cross_entropy", "mean_squared_error"} or layer
+        Softmax and cross-entropy, for labels or one-hot targets; or half the squared error,
+        summed over outputs, for targets (N, output_size). "mse" is short for it. Or a last layer
+        of your own, with ``forward(x, t)`` that returns the mean loss and leaves it in an attribute
+        `loss`, and ``backward()``.
+    input_size : int or sequence of int, optional
+        Features of a sample, or its shape, such as (1, 28, 28) for images. If not given it is
+        that of a first layer which has its weights, or else of the samples of the first call.
     weight_decay_lambda : float
         L2 penalty: ``lambda / 2 * sum(W ** 2)`` of all weights is added to the loss.
-    use_dropout : bool
-        Whether each activation is followed by dropout.
-    dropout_ration : float
-        Probability of dropping; the spelling is the book's.
-    use_batchnorm : bool
-        Whether each hidden Affine is followed by batch normalisation.
+    input_scale : float
+        Inputs are multiplied by it, above 0: 1/255 for images of bytes, which then need not be
+        converted beforehand.
     dtype : dtype
         float32 or float64: of parameters, activations and gradients. Inputs are converted.
     seed : int, optional
         Chooses initial weights and dropout masks; random ones if not given.
-    loss : {"cross_entropy", "mean_squared_error"}
-        Softmax and cross-entropy, for labels or one-hot targets; or half the squared error,
-        summed over outputs, for targets (N, output_size). "mse" is short for it.
-    input_scale : float
-        Inputs are multiplied by it, above 0: 1/255 for images of bytes, which then need not be
-        converted beforehand.
 
     Attributes
     ----------
     params : dict of str to ndarray
-        W1, b1, ..., and gamma1, beta1, ... with batch normalisation. The layers hold the
-        same arrays: change them in place. All are views of one buffer.
+        By ``"<layer>.<name>"``: Affine1.W, Affine1.b, BatchNormalization1.gamma, ... The layers
+        hold the same arrays: change them in place. All are views of one buffer. Empty as long as
+        sizes are not known.
     layers : OrderedDict of str to layer
-        Layers may be added, replaced, moved and removed; `params` follows at the next call, as
-        "<layer>.<name>" for arrays that are new. Your own, with parameters, are as
-        :class:`fastnn.layers.Layer` says. `input_size` and `output_size` are what samples and
-        targets are checked against: set them if your layers change them.
-    last_layer : SoftmaxWithLoss or IdentityWithLoss
+        Layers may be added, replaced, moved and removed; `params` follows at the next call.
+    last_layer : layer
+    input_size : int, tuple of int or None
+        What samples are checked against: set it if your layers change it.
+    output_size : int, tuple of int or None
+        Likewise of targets; None where it is not known.
     history : History or None
         What the last :meth:`fit` recorded, also if it was interrupted.
 
     Raises
     ------
     ValueError, TypeError
-        If a setting is out of its range.
+        If a setting is out of its range, or layers do not fit each other.
+
+    Notes
+    -----
+    Initial weights are He's before ReLU and what is like it, with batch normalisation, dropout and
+    pooling in between, else Xavier's; ``Affine(100, init=...)`` sets a rule, a standard deviation
+    or a function for one layer. They are drawn in the order of the layers, then the seeds of
+    dropout layers that were given none, so that `seed` makes all of them repeatable.
+
+    An affine layer takes images as rows: no layer has to flatten them. Samples may be given flat,
+    (N, D), and with or without axes of length 1, whatever `input_size` says.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastnn.networks import MultiLayerNetExtend
-    >>> net = MultiLayerNetExtend(4, [8, 8], 3, use_batchnorm=True, seed=0)
-    >>> x, t = np.ones((2, 4)), np.array([0, 2])
-    >>> sorted(net.gradient(x, t)) == sorted(net.params)
-    True
+    >>> from fastnn import Network
+    >>> from fastnn.layers import Affine, BatchNormalization, Dropout, Relu
+    >>> net = Network(
+    ...     [Affine(8), BatchNormalization(), Relu(), Dropout(0.2), Affine(3)], input_size=4, seed=0
+    ... )
+    >>> print(net.summary())
+    layer                kind                  output  parameters
+    Affine1              Affine(8)             (N, 8)          40
+    BatchNormalization1  BatchNormalization()  (N, 8)          16
+    Relu1                Relu()                (N, 8)           0
+    Dropout1             Dropout(0.2)          (N, 8)           0
+    Affine2              Affine(3)             (N, 3)          27
+    total                                                      83
+    >>> net.predict(np.ones((2, 4))).shape
+    (2, 3)
     """
+
+    # What a file has of the network's own attributes.
+    _SETTINGS: tuple[str, ...] = "input_size", "output_size", "weight_decay_lambda", "input_scale"
 
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
 
+    layers: OrderedDict[str, Any]
+    last_layer: Any
+    input_size: int | Shape | None
+    output_size: Any  # the same
+
     def __init__(
         self,
-        input_size: int,
-        hidden_size_list: Sequence[int],
-        output_size: int,
-        activation: str = "relu",
-        weight_init_std: SupportsFloat | str = "relu",
-        weight_decay_lambda: SupportsFloat = 0,
-        use_dropout: bool = False,
-        dropout_ration: SupportsFloat = 0.5,
-        use_batchnorm: bool = False,
+        layers: Sequence[Any] | Mapping[str, Any],
         *,
+        loss: Any = "cross_entropy",
+        input_size: Size | None = None,
+        weight_decay_lambda: SupportsFloat = 0,
+        input_scale: SupportsFloat = 1.0,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
-        loss: str = "cross_entropy",
-        input_scale: SupportsFloat = 1.0,
     ) -> None:
-        self.input_size = numbers.whole("input_size", input_size, 1)
-        if not isinstance(hidden_size_list, Iterable):
-            raise TypeError(f"hidden_size_list: expected a list of sizes, got {hidden_size_list!r}")
-        self.hidden_size_list = [
-            numbers.whole(f"hidden_size_list[{i}]", size, 1)
-            for i, size in enumerate(hidden_size_list)
-        ]
-        self.hidden_layer_num = len(self.hidden_size_list)
-        self.output_size = numbers.whole("output_size", output_size, 1)
-        self.activation = numbers.one_of(
-            "activation", str(activation).lower(), ("relu", *_ACTIVATIONS)
-        )
+        self.layers = building.named(layers)
+        self.last_layer = building.last_layer(loss)
+        self.input_size = None if input_size is None else _size("input_size", input_size)
+        self.output_size = None
         self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
-        self.use_dropout = bool(use_dropout)
-        self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
-        self.use_batchnorm = bool(use_batchnorm)
+        self.input_scale = numbers.positive("input_scale", input_scale)
         try:
             self.dtype = np.dtype(dtype)
         except TypeError:
             raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}") from None
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
-        given = numbers.one_of("loss", str(loss).lower(), (*LOSSES, *_SHORT))
-        last_layer = LOSSES[_SHORT.get(given, given)]
-        self.input_scale = numbers.positive("input_scale", input_scale)
-
         if isinstance(seed, (int, float, str, np.number)):
             seed = numbers.whole("seed", seed, 0, 2**128 - 1)
         self._rng = np.random.default_rng(seed)
         self.params: dict[str, Array] = {}
-        self._init_weights(weight_init_std)
-        self.layers: OrderedDict[str, Any] = OrderedDict()
-        for i in range(1, self.hidden_layer_num + 1):
-            self._add_hidden(i)
-        last = self.hidden_layer_num + 1
-        self.layers[f"Affine{last}"] = layers.Affine(
-            self.params[f"W{last}"], self.params[f"b{last}"]
-        )
-        self.layers["Affine1"].input_gradient = False
-        self.last_layer: layers.SoftmaxWithLoss | layers.IdentityWithLoss = last_layer()
         self.history: History | None = None
-        self._join()
+        expect_layers(self)
+        first = next(iter(self.layers.values()))
+        if getattr(first, "input_gradient", False) and nearest_record(first) is not None:
+            first.input_gradient = False
+        if self.input_size is None:
+            self.input_size = building.features_of(self.layers.values())
+        if self.input_size is not None:
+            self._build()
+        if all(map(is_built, self.layers.values())):
+            self._begin()
 
-    def _join(self) -> None:
-        """Move the parameters of fastnn's layers into one buffer that has none but them."""
-        found = adopt(self)
-        others = {id(p.array) for p in found if record_of(p.owner) is None}
-        ours = [p for p in found if id(p.array) not in others and p.array.dtype == self.dtype]
-        movable = {id(p.array) for p in ours}
-        arrays = {id(array): array for array in self.params.values() if id(array) in movable}
-        # Copies and unpickled networks have a buffer for each array; shallow copies share ours.
-        bases = {id(a.base): a.base for a in arrays.values()}
-        if not arrays or (len(bases) == 1 and None not in bases.values()):
+    def _begin(self) -> None:
+        """Name the parameters, now that they are there, and move them into one buffer."""
+        self.params.update(self._first_params())
+        join(self)
+
+    def _first_params(self) -> dict[str, Array]:
+        """Return parameters whose keys are others than ``"<layer>.<name>"``."""
+        return {}
+
+    def _build(self) -> None:
+        """Build the layers that are not yet, and check how all fit; an error changes nothing."""
+        if self.input_size is None:
+            name = next(name for name, layer in self.layers.items() if not is_built(layer))
+            raise RuntimeError(
+                f"{where_of(name)}: expected a layer whose sizes are known: give the network an "
+                "input_size, or call fit or predict with samples first"
+            )
+        shape = self.input_size if isinstance(self.input_size, tuple) else (self.input_size,)
+        with building.undone(self.layers, self._rng):
+            after = building.build(self.layers, shape, self._rng, self.dtype)
+            name, last = list(after.items())[-1]
+            scored = isinstance(self.last_layer, (SoftmaxWithLoss, IdentityWithLoss))
+            if scored and last is not None and len(last) != 1:
+                raise ValueError(
+                    f"{where_of(name)}: expected a last layer that gives scores, one row a sample, "
+                    f"got one that gives shape {last} for a sample"
+                )
+        if last is not None:
+            self.output_size = last[0] if len(last) == 1 else last
+
+    def _take_size(self, x: ArrayLike) -> None:
+        """Take sizes from samples where there are none yet."""
+        with self._sized(x):
+            pass
+
+    @contextmanager
+    def _sized(self, x: ArrayLike) -> Iterator[None]:
+        """Take sizes from samples; undo that if there is an error before training begins."""
+        if self.input_size is not None:
+            yield
             return
-        layout: Layout[int] = Layout(arrays)
-        views = layout.views(aligned((layout.size,), self.dtype))
-        for number, view in views.items():
-            view[...] = arrays[number]
-        for p in ours:
-            setattr(p.owner, p.name, views[id(p.array)])
-        for key, array in self.params.items():
-            self.params[key] = views.get(id(array), array)
-        adopt(self)
+        shape = np.shape(x)
+        if len(shape) < 2 or 0 in shape:
+            raise ValueError(
+                f"x: expected samples of shape (N, D) or (N, ...), as the network has no "
+                f"input_size yet, got {shape}"
+            )
+        flat = building.flattens(self.layers.values())
+        with self._sized_as(math.prod(shape[1:]) if flat else shape[1:]):
+            yield
+
+    @contextmanager
+    def _sized_as(self, size: Any) -> Iterator[None]:
+        """Take a size where there is none yet; undo that after an error before training begins."""
+        if self.input_size is not None or size is None:
+            yield
+            return
+        before, params, history = dict(vars(self)), dict(self.params), self.history
+        with building.undone(self.layers, self._rng, lambda: self.history is history):
+            try:
+                self.input_size = _size("input_size", size)
+                self._build()
+                self._begin()
+                yield
+            except Exception:
+                if self.history is history:
+                    vars(self).clear()
+                    vars(self).update(before)
+                    self.params.clear()
+                    self.params.update(params)
+                raise
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in vars(self).items() if key != "_adopted"}
@@ -221,46 +276,39 @@ class MultiLayerNetExtend:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         relink(self, self.__dict__.pop("_places", []))
-        with suppress(TypeError, ValueError):  # which come again when the network is used
-            self._join()
+        # Errors come again when the network is used; that there are no sizes yet is none.
+        with suppress(TypeError, ValueError, RuntimeError):
+            join(self)
 
     def _has_own(self, method: str) -> bool:
         """Say whether a method is not that of this class."""
-        ours = getattr(MultiLayerNetExtend, method)
+        ours = getattr(Network, method)
         return getattr(type(self), method) is not ours or method in vars(self)
 
-    def _init_weights(self, weight_init_std: SupportsFloat | str) -> None:
-        sizes = [self.input_size, *self.hidden_size_list, self.output_size]
-        for i, shape in enumerate(pairwise(sizes), start=1):
-            if isinstance(weight_init_std, str):
-                rule = numbers.one_of(
-                    "weight_init_std", weight_init_std.lower(), tuple(_INITIALIZERS)
-                )
-                W = _INITIALIZERS[rule](shape, rng=self._rng, dtype=self.dtype)
-            else:
-                std = numbers.not_negative("weight_init_std", weight_init_std)
-                W = initializers.normal(shape, std, rng=self._rng, dtype=self.dtype)
-            self.params[f"W{i}"] = W
-            self.params[f"b{i}"] = initializers.zeros(shape[1:], dtype=self.dtype)
+    def __repr__(self) -> str:
+        """Return the layers, the sizes and the loss."""
+        found = ", ".join(map(text_of, self.layers.values()))
+        facts = [f"loss={type(self.last_layer).__name__}"]
+        for name, kind in building.LOSSES.items():
+            if type(self.last_layer) is kind:
+                facts = [f"loss={name!r}"]
+        facts += [f"input_size={self.input_size}", f"dtype={self.dtype}"]
+        return f"{type(self).__name__}([{found}], {', '.join(facts)})"
 
-    def _add_hidden(self, i: int) -> None:
-        W, b = self.params[f"W{i}"], self.params[f"b{i}"]
-        fused = self.activation == "relu"
-        if self.use_batchnorm:
-            gamma, beta = np.ones_like(b), np.zeros_like(b)
-            self.params[f"gamma{i}"], self.params[f"beta{i}"] = gamma, beta
-            normalise = layers.BatchNormRelu if fused else layers.BatchNormalization
-            self.layers[f"Affine{i}"] = layers.Affine(W, b)
-            self.layers[f"BatchNorm{i}"] = normalise(gamma, beta)
-        else:
-            self.layers[f"Affine{i}"] = (layers.AffineRelu if fused else layers.Affine)(W, b)
-        if not fused:
-            self.layers[f"Activation_function{i}"] = _ACTIVATIONS[self.activation]()
-        if self.use_dropout:
-            self.layers[f"Dropout{i}"] = layers.Dropout(
-                self.dropout_ration, seed=int(self._rng.integers(2**63))
-            )
+    def summary(self) -> Summary:
+        """Return a table of the layers: their names, kinds, output shapes and parameters.
 
+        Its text prints well, and notebooks show it as a table. Shapes are unknown, "?", as long as
+        the network has no sizes, and after a layer of your own that has no method `output_shape`
+        and does not take zeros.
+
+        Returns
+        -------
+        Summary
+        """
+        return summarize(self)
+
+    @_sizes_first
     def predict(self, x: ArrayLike, train_flg: bool = False) -> Array:
         """Return the scores before softmax.
 
@@ -280,8 +328,10 @@ class MultiLayerNetExtend:
         """
         given = real("x", x)
         adopt(self, trained=False)
+        if isinstance(self.input_size, tuple):
+            given = in_shape("x", given, self.input_size)
         first: Any = next(iter(self.layers.values()), None)
-        if type(first) in _AFFINE and given.ndim > 1:
+        if record_of(first) is not None and isinstance(first, Affine) and given.ndim > 1:
             features = len(first.W)
             if math.prod(given.shape[1:]) != features:
                 raise ValueError(
@@ -289,7 +339,7 @@ class MultiLayerNetExtend:
                     f"layer's W, got shape {given.shape}"
                 )
         if not train_flg and given.ndim > 1 and compiled():
-            result = scores(self, given)
+            result = inference.scores(self, given)
             if result is not None:
                 return result
         out: Array = given.astype(self.dtype, copy=False)
@@ -299,6 +349,7 @@ class MultiLayerNetExtend:
             out = forward(layer, out, train_flg)
         return out
 
+    @_sizes_first
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
         """Return the mean loss over the samples, plus the weight penalty.
 
@@ -319,7 +370,7 @@ class MultiLayerNetExtend:
         ValueError
             If the batch is empty, shapes do not fit, or a label is out of range.
         """
-        data = self.last_layer.forward(self.predict(x, train_flg), t)
+        data: float = self.last_layer.forward(self.predict(x, train_flg), t)
         return data + self._penalty()
 
     def _penalty(self) -> float:
@@ -332,6 +383,7 @@ class MultiLayerNetExtend:
     def _weights(self) -> dict[str, Array]:
         return weights_of(self)
 
+    @_sizes_first
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest score is the target's.
 
@@ -353,22 +405,24 @@ class MultiLayerNetExtend:
             no classes.
         """
         t = whole_numbers(np.asarray(t))
-        if isinstance(self.last_layer, layers.IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
+        if isinstance(self.last_layer, IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
             raise ValueError(
                 "accuracy: with the mean squared error it compares the largest of several outputs "
                 f"with the largest target, so t must have shape (N, C), C > 1, got {t.shape}"
             )
         expect_comparable(t)
         labels = t.argmax(axis=1) if t.ndim == 2 and t.shape[1] > 1 else t.reshape(-1)
-        predicted = self.predict(x).argmax(axis=1)
+        scores = self.predict(x)
+        predicted = scores.argmax(axis=1)
         if labels.size == 0 or labels.shape != predicted.shape:
             raise ValueError(
                 f"t: expected targets for {predicted.size} samples, at least one, "
                 f"got shape {t.shape}"
             )
-        expect_range(labels, self.output_size)
+        expect_range(labels, scores.shape[1] if self.output_size is None else self.output_size)
         return float(np.mean(predicted == labels))
 
+    @_sizes_first
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradients of the training loss by backpropagation.
 
@@ -409,6 +463,7 @@ class MultiLayerNetExtend:
                 grads[key] += self.weight_decay_lambda * W
         return grads
 
+    @_sizes_first
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradients of the training loss by centred differences; slow.
 
@@ -443,6 +498,7 @@ class MultiLayerNetExtend:
         finally:
             set_layer_state(self, before)
 
+    @_sizes_first
     def fit(
         self,
         x: ArrayLike,
@@ -614,11 +670,27 @@ class MultiLayerNetExtend:
         """
         size = numbers.whole("batch_size", batch_size, 1)
         optimizer = optimizers.Adam() if optimizer is None else optimizer_of(optimizer, {})
+        adopt(self)
+        if self.input_size is None:
+            raise RuntimeError(
+                "network: expected one whose sizes are known: give it an input_size, or call fit "
+                "or predict with samples first"
+            )
         n = size + 1  # a batch is not all of the data
-        x = np.zeros((n, self.input_size), self.dtype)
+        x = np.zeros((n, *np.atleast_1d(self.input_size)), self.dtype)
         t: Any = np.zeros(n, np.int64)
-        if isinstance(self.last_layer, layers.IdentityWithLoss):
-            t = np.zeros((n, self.output_size), self.dtype)
+        if isinstance(self.last_layer, IdentityWithLoss):
+            t = np.zeros((n, self.output_size or 1), self.dtype)
         # Copies, as a program gives states to the optimizer and statistics to layers.
         network, optimizer = copy.deepcopy((self, optimizer))
         print(choose(network, optimizer, x, t, size, StepSettings()).describe())
+
+
+def _size(name: str, value: Any) -> int | Shape:
+    """Return a number of features or the shape of a sample, checked."""
+    if not isinstance(value, (tuple, list)):
+        return numbers.whole(name, value, 1)
+    sizes = tuple(numbers.whole(f"{name}[{i}]", size, 1) for i, size in enumerate(value))
+    if not sizes:
+        raise ValueError(f"{name}: expected a number of features, or the shape of a sample, got ()")
+    return sizes if len(sizes) > 1 else sizes[0]

@@ -8,23 +8,11 @@ import numpy as np
 
 from fastnn._utils.archive import Groups
 from fastnn.layers import state
-from fastnn.layers.adoption import adopt
-from fastnn.layers.record import settings_of
+from fastnn.layers.adoption import adopt, places_of
+from fastnn.layers.record import record_of, records, settings_of
 
 # Of the network: not what it computes, but how it is trained.
 _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
-
-SETTINGS = (
-    "input_size",
-    "hidden_size_list",
-    "output_size",
-    "activation",
-    "weight_decay_lambda",
-    "use_dropout",
-    "dropout_ration",
-    "use_batchnorm",
-    "input_scale",
-)
 
 
 def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,15 +27,38 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "last_layer": _last_layer(network),
         "layer_settings": _layer_settings(network),
         "state": {key: value for key, value in states.items() if key not in arrays},
-        **{name: getattr(network, name) for name in SETTINGS},
+        **{name: getattr(network, name) for name in network._SETTINGS},
     }
-    return {"network": facts}, {"params": network.params, "layers": arrays}
+    groups = {"params": network.params, "layers": arrays}
+    if "hidden_size_list" not in facts:  # which would say all that is needed to build it
+        facts["forms"] = {name: _form(layer) for name, layer in network.layers.items()}
+        facts["places"] = places_of(network)
+        groups["left out"] = _left_out(network)
+    return {"network": facts}, groups
+
+
+def stack(saved: dict[str, Any], groups: Groups) -> dict[str, Any]:
+    """Return the layers of a file, made anew; KeyError for kinds that are not ours."""
+    kinds = {record.kind.__name__: record for record in records()}
+    arrays = {**groups["params"], **groups["left out"]}
+    found = {}
+    for name, kind in saved["layers"].items():
+        record, form = kinds[kind], saved["forms"][name]
+        settings = {each: saved["layer_settings"][f"{name}.{each}"] for each in record.settings}
+        own = {each: arrays[key] for key, layer, each, _ in saved["places"] if layer == name}
+        found[name] = record.kind(**own, **settings, **form)
+    return found
 
 
 def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
     """Bring a network to what :func:`parts` returned; raise before that if they do not fit."""
-    adopt(network)
     saved = facts["network"]
+    with network._sized_as(saved["input_size"]):
+        _put(network, saved, groups)
+
+
+def _put(network: Any, saved: dict[str, Any], groups: Groups) -> None:
+    adopt(network)
     _expect("parameters", _shapes(network.params), _shapes(groups["params"]))
     if not same_layers(network, saved["layers"]):
         _expect("layers", [*layers(network).items()], [*saved["layers"].items()])
@@ -57,9 +68,14 @@ def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
     _expect("state of layers", {*state.layer_state(network)}, {*states})
     for key, p in groups["params"].items():
         network.params[key][...] = p
+    ours = _left_out(network)
+    for key, array in groups.get("left out", {}).items():
+        if key in ours and ours[key].shape == array.shape:
+            ours[key][...] = array
     state.set_layer_state(network, states)
     for name in _OF_TRAINING:
-        setattr(network, name, saved[name])
+        if name in saved:
+            setattr(network, name, saved[name])
     for key, value in saved["layer_settings"].items():
         name, _, attribute = key.rpartition(".")
         setattr(network.layers[name], attribute, value)
@@ -78,6 +94,17 @@ def _layer_settings(network: Any) -> dict[str, Any]:
         for name in settings_of(layer)
         if isinstance(getattr(layer, name, None), (bool, int, float, np.generic))
     }
+
+
+def _form(layer: Any) -> dict[str, Any]:
+    """Return what a layer's constructor was given besides parameters and settings."""
+    record = record_of(layer)
+    return {} if record is None else {name: getattr(layer, name) for name in record.form}
+
+
+def _left_out(network: Any) -> dict[str, Any]:
+    """Return the parameters that the user has taken out of ``network.params``."""
+    return {p.key: p.array for p in network._adopted.left_out}
 
 
 def layers(network: Any) -> dict[str, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,14 @@ class Plan:
         by_slots = 4 * slots * self.parameters <= sizes.batch * sum(self.widths)
         self.slots = slots if training and not whole and by_slots else 0
         self._training = training
+        # ReLUs that are part of the step before: the layers before and the ReLUs themselves.
+        self.before_relu, self.in_step = set[str](), set[str]()
+        for (before, layer), (name, following) in pairwise([] if whole else found):
+            relu = known(name, following)
+            is_relu = relu.activation == "relu" and not relu.parameters
+            if is_relu and known(before, layer).forward_relu is not None:
+                self.before_relu.add(before)
+                self.in_step.add(name)
         self.segments = [Segment()]
         self.buffers: list[Buffer] = []
         self.memories: list[Memory] = []
@@ -152,14 +161,16 @@ class Plan:
             self.add(core.GATHER, target=current)
         for name, layer in self.layers:
             self.inputs[name] = current
-            current = self._forward(name, layer, current)
+            if name not in self.in_step:
+                current = self._forward(name, layer, current)
             self.outputs[name] = current
         return current
 
     def _forward(self, name: str, layer: Any, x: Buffer) -> Buffer:
         record = known(name, layer)
-        assert record.forward is not None
-        return record.forward(self, name, layer, x)
+        forward = record.forward_relu if name in self.before_relu else record.forward
+        assert forward is not None
+        return forward(self, name, layer, x)
 
     def backward(self, d: Buffer) -> None:
         """Add the backward steps, from the gradient with respect to the scores."""

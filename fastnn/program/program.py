@@ -38,7 +38,7 @@ class Program:
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     optimizer : Optimizer
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
         float32, float64 and uint8 are read where they lie, others converted now.

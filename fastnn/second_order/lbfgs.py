@@ -11,13 +11,13 @@ from fastnn._messages.bars import Progress
 from fastnn._utils import distribution as _distribution
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 from fastnn.second_order.minimization import Minimization, Watcher
 from fastnn.second_order.objective import End, Objective
 
 
 def lbfgs(
-    network: MultiLayerNetExtend,
+    network: Network,
     x: ArrayLike,
     t: ArrayLike,
     iterations: SupportsIndex = 100,
@@ -37,7 +37,7 @@ def lbfgs(
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
         Without dropout. Its parameters are trained in place; if an exception ends the training,
         Ctrl-C included, they are those of the last iteration.
     x : array_like, shape (N, D), or (N, ...) with D elements a sample

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastnn._messages.bars import Progress
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import Network
 from fastnn.second_order.minimization import Minimization, Watcher
 from fastnn.second_order.objective import End, Objective
 
@@ -25,14 +25,12 @@ _HALVINGS = 20
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def hessian(
-    network: MultiLayerNetExtend, x: ArrayLike, t: ArrayLike, *, verbose: bool = False
-) -> Float64s:
+def hessian(network: Network, x: ArrayLike, t: ArrayLike, *, verbose: bool = False) -> Float64s:
     """Return the second derivatives of the training loss, by centred differences of gradients.
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
         Of float64, without dropout. It stays as it is. With ReLU there are no derivatives
         where a unit is at its kink.
     x, t
@@ -71,7 +69,7 @@ def hessian(
 
 
 def newton(
-    network: MultiLayerNetExtend,
+    network: Network,
     x: ArrayLike,
     t: ArrayLike,
     iterations: SupportsIndex = 10,
@@ -91,7 +89,7 @@ def newton(
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
         Of float64, without dropout. Its parameters are trained in place; if an exception ends
         the training, Ctrl-C included, they are those of the last iteration.
     x, t

@@ -33,7 +33,7 @@ class Objective:
     def __init__(
         self, method: str, network: Any, x: ArrayLike, t: ArrayLike, callback: Watcher | None
     ) -> None:
-        self.network = expect_network("network", network)
+        self.network = expect_network("network", network, x)
         for name, layer in network.layers.items():
             if isinstance(layer, layers.Dropout) and layer.dropout_ratio > 0:
                 raise ValueError(

@@ -46,7 +46,7 @@ def load_checkpoint(path: Path_, network: Any, optimizer: Any = None) -> History
     Parameters
     ----------
     path : str or path
-    network : MultiLayerNetExtend
+    network : Network
         With layers of the same kinds and sizes and the same dtype, such as that of
         ``fastnn.load(path)``. Parameters are written in place; running statistics of batch
         normalisation and seeds of dropout are set too.

@@ -28,7 +28,7 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     x, t : array_like
     where, suffix : str
         What comes before and after their names in errors.
@@ -46,6 +46,8 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
     name_x, name_t = f"{where}x{suffix}", f"{where}t{suffix}"
     x, t = real(name_x, x), _numbers(name_t, t)
     features = network.input_size
+    if isinstance(features, tuple):
+        x, features = in_shape(name_x, x, features), math.prod(features)
     if x.ndim < 2 or len(x) == 0 or math.prod(x.shape[1:]) != features:
         hint = ""
         if x.ndim == 1 and features == 1:
@@ -58,6 +60,11 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
         )
     n, outputs = len(x), network.output_size
     last = network.last_layer
+    if outputs is None and isinstance(last, (layers.SoftmaxWithLoss, layers.IdentityWithLoss)):
+        raise ValueError(
+            "network: expected a known number of outputs: set its output_size, or give layers of "
+            "your own a method output_shape(shape)"
+        )
     # A loss of the user's own may take targets of other kinds.
     own = type(last) not in (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
     if isinstance(last, layers.SoftmaxWithLoss):
@@ -81,6 +88,26 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
     if record_of(first) and not network._has_own("predict"):
         expect_finite(name_x, x)
     return x, t
+
+
+def in_shape(name: str, x: Samples, shape: tuple[int, ...]) -> Samples:
+    """Return samples in the shape that a network takes, from flat ones or a shape like it.
+
+    Raises
+    ------
+    ValueError
+        If their shape is another, axes of length 1 aside.
+    """
+    given = x.shape[1:]
+    if given == shape:
+        return x
+    size = math.prod(shape)
+    if given != (size,) and [n for n in given if n != 1] != [n for n in shape if n != 1]:
+        raise ValueError(
+            f"{name}: expected at least one sample of shape {shape}, as input_size says, or of "
+            f"{size} features, got {x.shape}"
+        )
+    return x.reshape(len(x), *shape)
 
 
 def _numbers(name: str, t: ArrayLike) -> Samples:
@@ -155,7 +182,7 @@ def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, 
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     x, t : ndarray
     validation : (x, t), float or None
 

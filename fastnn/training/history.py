@@ -38,7 +38,7 @@ class History:
     shuffle : bool
     clip_value, clip_norm, ema : float or None
     schedule : function or None
-        As :meth:`~fastnn.networks.MultiLayerNetExtend.fit` got them; a training that resumes
+        As :meth:`~fastnn.networks.Network.fit` got them; a training that resumes
         this one takes them from here. Files and pickles hold schedules of
         :mod:`fastnn.schedules` only.
     scheduled : bool

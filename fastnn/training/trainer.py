@@ -13,7 +13,7 @@ from fastnn import config, ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.layers import IdentityWithLoss
-from fastnn.layers.adoption import is_ours
+from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import named_layers
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.updater import Updater, optimizer_of
@@ -106,6 +106,7 @@ class Trainer:
     ) -> None:
         if isinstance(network, type):
             raise TypeError(f"network: expected an object, got the class {network.__name__}")
+        refresh(network, x_train)
         if isinstance(getattr(network, "last_layer", None), IdentityWithLoss) and (
             getattr(network, "output_size", 2) < 2
         ):

@@ -16,7 +16,8 @@ SUBMODULES = [
 ]
 NAMES = {
     "MultiLayerNet": "fastnn.networks.builders",
-    "MultiLayerNetExtend": "fastnn.networks.network",
+    "MultiLayerNetExtend": "fastnn.networks.builders",
+    "Network": "fastnn.networks.network",
     "Trainer": "fastnn.training.trainer",
     "TwoLayerNet": "fastnn.networks.builders",
     "get_num_threads": "fastnn.kernels.threading.threads",
