@@ -17,7 +17,8 @@ import numpy as np
 from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.kernels.threading import threads
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.layers import Affine, Elu, Gelu, LeakyRelu, Silu, Softplus
+from fastnn.networks import MultiLayerNetExtend, Network
 from fastnn.trainer import OPTIMIZERS
 
 DTYPES = ("float32", "float64")
@@ -193,6 +194,14 @@ def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) 
     network.fit(x, t, 1, 8, verbose=False)
 
 
+def _train_stack(dtype: str) -> None:
+    """Train a network with the activations that the book's have not, by the program."""
+    kinds = LeakyRelu(), Elu(), Gelu(), Gelu("tanh"), Silu(), Softplus()
+    stack = [layer for kind in kinds for layer in (Affine(5), kind)]
+    network = Network([*stack, Affine(4)], input_size=6, dtype=dtype)
+    network.fit(_array((8, 6), dtype), np.arange(8) % 4, 1, 8, verbose=False)
+
+
 def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what to show and what to call for each thing to compile, for one dtype."""
     yield "threads", threads.prepare
@@ -202,3 +211,4 @@ def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:
     for activation, use_batchnorm, use_dropout in kinds:
         train = partial(_train, activation, use_batchnorm, use_dropout, dtype)
         yield f"{activation} network {dtype}", train
+    yield f"other activations {dtype}", partial(_train_stack, dtype)
