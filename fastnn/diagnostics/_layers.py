@@ -125,7 +125,7 @@ def activations(network: Any, x: ArrayLike) -> dict[str, Array]:
     Parameters
     ----------
     network : Network, or another with `layers`
-        ReLU, sigmoid and tanh layers are known, the book's too.
+        Layers of activations are known, the book's too.
     x : array_like, shape (N, D) or (N, ...)
 
     Returns

@@ -124,9 +124,12 @@ class MultiLayerNetExtend(Network):
         ]
         self.hidden_layer_num = len(self.hidden_size_list)
         self.output_size = numbers.whole("output_size", output_size, 1)
-        self.activation = numbers.one_of(
-            "activation", str(activation).lower(), ("relu", *_ACTIVATIONS)
-        )
+        self.activation = str(activation).lower()
+        if self.activation not in ("relu", *_ACTIVATIONS):
+            raise ValueError(
+                f"activation: expected one of relu, {', '.join(_ACTIVATIONS)}, got {activation!r}; "
+                "fastnn.Network takes layers of any activation"
+            )
         self.use_dropout = bool(use_dropout)
         self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
         self.use_batchnorm = bool(use_batchnorm)
