@@ -115,15 +115,15 @@ class MultiLayerNetExtend(Network):
         loss: str = "cross_entropy",
         input_scale: SupportsFloat = 1.0,
     ) -> None:
-        self.input_size = numbers.whole("input_size", input_size, 1)
+        self.input_size = numbers.integer("input_size", input_size, 1)
         if not isinstance(hidden_size_list, Iterable):
             raise TypeError(f"hidden_size_list: expected a list of sizes, got {hidden_size_list!r}")
         self.hidden_size_list = [
-            numbers.whole(f"hidden_size_list[{i}]", size, 1)
+            numbers.integer(f"hidden_size_list[{i}]", size, 1)
             for i, size in enumerate(hidden_size_list)
         ]
         self.hidden_layer_num = len(self.hidden_size_list)
-        self.output_size = numbers.whole("output_size", output_size, 1)
+        self.output_size = numbers.integer("output_size", output_size, 1)
         self.activation = str(activation).lower()
         if self.activation not in ("relu", *_ACTIVATIONS):
             raise ValueError(

@@ -345,7 +345,7 @@ def test_affine_refuses_what_does_not_fit():
 @dtypes
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 19, 7), (33, 40, 65)])
 def test_affine_relu_is_affine_then_relu(shape, dtype):
-    # Sums of products of small whole numbers are exact, so the order does not matter.
+    # Sums of products of small integers are exact, so the order does not matter.
     n, d, h = shape
     rng = np.random.default_rng(22)
     x, W, dout = (whole(*s)(rng).astype(dtype) for s in ((n, d), (d, h), (n, h)))
@@ -723,7 +723,7 @@ def test_loss_gradient_is_scaled(case, dtype):
         ([0, 3], ValueError, "0 to 2, got 3"),
         ([0, -1], ValueError, "0 to 2, got -1"),
         ([0, 1, 2], ValueError, r"\(2,\).*\(2, 3\).*\(3,\)"),
-        ([0.0, 1.0], TypeError, "whole-number dtype, got float64"),
+        ([0.0, 1.0], TypeError, "integer dtype, got float64"),
     ],
 )
 def test_softmax_refuses_wrong_targets(t, error, message):

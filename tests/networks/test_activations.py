@@ -160,9 +160,21 @@ SETTINGS = [
     (Gelu, "approximate", "none", "tanh"),
 ]
 BAD = [
-    (LeakyRelu, "negative_slope", -0.1, ValueError, "negative_slope: expected a number from 0 up"),
-    (LeakyRelu, "negative_slope", "0.1", TypeError, "negative_slope: expected a number from 0 up"),
-    (Elu, "alpha", np.nan, ValueError, "alpha: expected a number from 0 up, got nan"),
+    (
+        LeakyRelu,
+        "negative_slope",
+        -0.1,
+        ValueError,
+        "negative_slope: expected a number of at least 0",
+    ),
+    (
+        LeakyRelu,
+        "negative_slope",
+        "0.1",
+        TypeError,
+        "negative_slope: expected a number of at least 0",
+    ),
+    (Elu, "alpha", np.nan, ValueError, "alpha: expected a number of at least 0, got nan"),
     (Gelu, "approximate", "erf", ValueError, "approximate: expected one of none, tanh, got 'erf'"),
 ]
 

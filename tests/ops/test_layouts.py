@@ -306,7 +306,7 @@ def test_outputs(name, layout):
 
 @pytest.mark.parametrize("layout", [np.copy, *IN_PLACE[:-1]], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", WRITE_ONLY)
-def test_outputs_of_whole_numbers(name, layout):
+def test_outputs_of_integers(name, layout):
     out = layout(np.full(N, -1))
     assert WRITE_ONLY[name](out) is out
     np.testing.assert_array_equal(out, WRITE_ONLY[name](None))
