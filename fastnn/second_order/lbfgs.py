@@ -44,7 +44,7 @@ def lbfgs(
     t : array_like, shape (N,), (N, 1) or (N, output_size)
         Labels, or one-hot targets; (N, output_size) alone for the squared error.
     iterations : int
-        At most so many, from 1 up.
+        At most so many, at least 1.
     memory : int
         How many pairs of steps and changes of the gradient stand for the Hessian, at least 1.
     gtol : float
@@ -53,7 +53,7 @@ def lbfgs(
         End where an iteration lessens the loss by no more than this times
         max(loss before, loss after, 1), at least 0.
     evaluations : int, optional
-        At most so many, from 1 up.
+        At most so many, at least 1.
     callback : function of a Minimization, optional
         Called at the start and after each iteration; ends the training by returning True.
     verbose : bool

@@ -95,7 +95,7 @@ def newton(
     x, t
         As for :func:`lbfgs`.
     iterations : int
-        At most so many, from 1 up.
+        At most so many, at least 1.
     damping : float
         Added to the eigenvalues of the Hessian, at least 0. Where the loss is not convex some are
         negative, and steps lead to a saddle point unless this is larger.
