@@ -14,7 +14,6 @@ from fastnn.layers.record import record_of
 
 _LAYERS = 64  # that are looked for within one: other lists may be long, and grow
 
-
 # What people call the gradient of an array, by the array's name.
 _GRADIENTS = ("d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "{}_gradient")
 
