@@ -1,10 +1,11 @@
 """Machine code that calls no functions but its own.
 
-A function that LLVM does not inline becomes part of each kernel that calls it, in the form that the
-kernel's context gives it. Numba leaves these copies visible, and of one name a process takes the
-first that it has met: the copy of a kernel that was loaded before, or, in the process that compiles,
-one that was optimised alone. Results are the same but for rounding, as sums may be taken in another
-order; so the last bits depended on what was called before. Here each kernel keeps to its own copies.
+A function that LLVM does not inline becomes part of each kernel that calls it, in the form that
+the kernel's context gives it. Numba leaves these copies visible, and of one name a process takes
+the first that it has met: the copy of a kernel that was loaded before, or, in the process that
+compiles, one that was optimised alone. Results are the same but for rounding, as sums may be taken
+in another order; so the last bits depended on what was called before. Here each kernel keeps to its
+own copies.
 """
 
 from __future__ import annotations
