@@ -3,7 +3,7 @@
 `compile` has the options and the decorators that everything else is compiled by, `private` keeps
 machine code to its own functions, and `cache` keeps it on disk. `flow` emits functions, calls and
 loops, `simd` vectors of a chosen width, on which `elementary` has exp, log, tanh, erfc and maximum;
-`denormals` switches flush-to-zero; `memory` makes arrays of addresses and says how they are aligned;
-`atomics` has atomic operations, calls through an address, and what makes a compiled function one
-that threads can call.
+`denormals` switches flush-to-zero; `memory` makes arrays of addresses and says how they are
+aligned; `atomics` has atomic operations, calls through an address, and what makes a compiled
+function one that threads can call.
 """
