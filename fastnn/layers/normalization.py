@@ -18,6 +18,7 @@ from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import Relu
 from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.folding import Folding
+from fastnn.layers.parameters import place_of
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
@@ -206,6 +207,11 @@ def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
     }
 
 
+def _eps(name: str, layer: BatchNormalization) -> float:
+    """Return what is added to the variance, checked: a script may have changed it."""
+    return numbers.not_negative(place_of(name, "eps"), layer.eps)
+
+
 def _normalise(plan: Plan, name: str, x: Buffer, memory: dict[str, Any], relu: bool) -> Buffer:
     y = plan.buffer(f"{name} output", x.columns)
     y.needed = y.zeros = relu
@@ -217,11 +223,11 @@ def _forward(
     plan: Plan, name: str, layer: BatchNormalization, x: Buffer, relu: bool = False
 ) -> Buffer:
     """Add steps that measure a batch, for which all wait, and normalise it."""
+    eps = _eps(name, layer)
+    momentum = numbers.fraction(place_of(name, "momentum"), layer.momentum)
     memory = plan.kept[name] = _memory(plan, name, layer)
     plan.add(norms.MOMENTS, source=x, **memory)
-    plan.end_segment(
-        norms.FINISH_MOMENTS, source=x, momentum=layer.momentum, eps=layer.eps, **memory
-    )
+    plan.end_segment(norms.FINISH_MOMENTS, source=x, momentum=momentum, eps=eps, **memory)
     return _normalise(plan, name, x, memory, relu)
 
 
@@ -265,10 +271,10 @@ def _fold(
     before, affine = folding.found[-1] if folding.found else ("", None)
     if type(affine) is not Affine:
         raise Unsupported(f"{name} does not follow an affine layer")
-    folding.found[-1] = before, kind(*_normalised(affine, layer))
+    folding.found[-1] = before, kind(*_normalised(affine, layer, _eps(name, layer)))
 
 
-def _normalised(affine: Affine, norm: BatchNormalization) -> tuple[Array, Array]:
+def _normalised(affine: Affine, norm: BatchNormalization, eps: float) -> tuple[Array, Array]:
     """Return weights and bias for an affine layer and batch normalisation after it."""
     if norm.running_mean is None or norm.running_var is None:
         raise Unsupported("batch normalisation has no statistics yet")
@@ -276,7 +282,7 @@ def _normalised(affine: Affine, norm: BatchNormalization) -> tuple[Array, Array]
     if any(np.shape(array) != affine.b.shape for array in of_norm):
         raise Unsupported("batch normalisation is of another width")
     with np.errstate(all="ignore"):
-        scale = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
+        scale = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(eps))
         W = affine.W * scale
         b = (affine.b - norm.running_mean) * scale + norm.beta
     if W.dtype != affine.W.dtype or not (np.isfinite(W).all() and np.isfinite(b).all()):

@@ -206,7 +206,7 @@ class Program:
         p["penalty"] = self._network.weight_decay_lambda
         p["passes"], p["done"] = 0, 0
         for step, name, counter in tables.counters:
-            step[name] = getattr(counter.layer, counter.name)
+            step[name] = counter.read()
         settings = self._parameters.settings(rates)
         share(tables)
         try:

@@ -248,6 +248,69 @@ def test_a_layer_that_is_put_in_later():
     assert net.layers["Affine5"].W is None
 
 
+def test_a_last_layer_that_is_put_in_later_says_how_many_labels_there_are():
+    net = plain(input_size=D, seed=0)
+    x, _ = data()
+    net.layers["Affine3"] = Affine(C + 4)
+    net.fit(x, np.arange(len(x)) % (C + 4), verbose=False)
+    assert net.output_size == C + 4
+
+
+@pytest.mark.parametrize("name", ["", 5, None, "last_layer", "a\0b"])
+def test_names_of_layers_that_are_put_in_later(name, tmp_path):
+    net = plain(input_size=D, seed=0)
+    net.layers[name] = Affine(C)
+    for use in (partial(net.fit, *data()), partial(net.save, tmp_path / "net.npz")):
+        with pytest.raises(ValueError, match="^layers: expected names of layers, got "):
+            use()
+    assert [*tmp_path.iterdir()] == []
+    with pytest.raises(ValueError, match="^layers: expected names of layers, got "):
+        Network({name: Affine(C)}, input_size=D)
+
+
+@pytest.mark.parametrize(
+    ("layer", "setting", "values"),
+    [
+        ("Dropout1", "dropout_ratio", (1.0, -0.1, np.nan, None, "0.5")),
+        ("Dropout1", "seed", (-1, 2**64, 0.5, None)),
+        ("Dropout1", "step", (-1, 2**64, 0.5, None)),
+        ("BatchNormalization1", "momentum", (-1, 2, np.nan, None, "0.5")),
+        ("BatchNormalization1", "eps", (-1, np.nan, None, "0.5")),
+    ],
+)
+@pytest.mark.parametrize("kind", [optimizers.SGD, type("OfOnesOwn", (optimizers.SGD,), {})])
+def test_settings_that_are_out_of_range_by_now(layer, setting, values, kind):
+    net = Network(
+        [Affine(5), BatchNormalization(), Relu(), Dropout(0.5, seed=0), Affine(C)],
+        input_size=D, seed=0,
+    )  # fmt: skip
+    x, t = data()
+    net.fit(x, t, verbose=False)
+    before = everything(net)
+    usual = getattr(net.layers[layer], setting)
+    for value in values:
+        setattr(net.layers[layer], setting, value)
+        with pytest.raises((TypeError, ValueError), match=rf"\b{setting}: expected a .*, got "):
+            net.fit(x, t, optimizer=kind(), verbose=False)
+        setattr(net.layers[layer], setting, usual)
+        expect_same(everything(net), before)
+
+
+@pytest.mark.parametrize(
+    ("layer", "setting", "value"),
+    [("Dropout1", "dropout_ratio", 1.5), ("BatchNormalization1", "eps", -1e-9)],
+)
+@pytest.mark.parametrize("n", [1, 1 << 14])  # layer by layer, and folded
+def test_settings_that_are_out_of_range_when_predicting(layer, setting, value, n):
+    net = Network(
+        [Affine(5), BatchNormalization(), Dropout(0.5, seed=0), Affine(C)], input_size=D, seed=0
+    )
+    net.fit(*data(), verbose=False)
+    setattr(net.layers[layer], setting, value)
+    with pytest.raises(ValueError, match=r"(ratio|eps): expected a number .*, got "):
+        net.predict(np.ones((n, D)))
+
+
 ONES = np.ones((5, 4)), np.ones(4)
 
 
