@@ -32,7 +32,7 @@ from fastnn.layers.calls import first_gradient, forward
 from fastnn.layers.parameters import gradients
 from fastnn.layers.record import nearest_record, record_of
 from fastnn.layers.sizes import Shape, is_built
-from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.layers.state import layer_state, set_layer_state, take_statistics
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import building, saved, sizing
 from fastnn.networks.buffer import join
@@ -207,6 +207,7 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         relink(self, self.__dict__.pop("_places", []))
+        take_statistics(self)
         # Errors come again when the network is used; that there are no sizes yet is none.
         with suppress(TypeError, ValueError, RuntimeError):
             join(self)
