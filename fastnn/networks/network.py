@@ -305,12 +305,17 @@ class Network:
         data: float = self.last_layer.forward(self.predict(x, train_flg), t)
         return data + self._penalty()
 
+    def _decay(self) -> float:
+        """Return the strength of the penalty, checked: a script may have changed it."""
+        return numbers.not_negative("weight_decay_lambda", self.weight_decay_lambda)
+
     def _penalty(self) -> float:
-        if self.weight_decay_lambda == 0:
+        strength = self._decay()
+        if strength == 0:
             return 0.0
         adopt(self)
         squares = sum(float(np.square(W).sum(dtype=np.float64)) for W in self._weights().values())
-        return 0.5 * self.weight_decay_lambda * squares
+        return 0.5 * strength * squares
 
     def _weights(self) -> dict[str, Array]:
         return weights_of(self)
@@ -368,7 +373,7 @@ class Network:
             If `x` or `t` does not fit, or a layer of your own has parameters that it does not
             name, or no gradient for one.
         """
-        found = adopt(self)
+        found, strength = adopt(self), self._decay()
         own = not self._adopted.objects  # layers of one's own are among them
         # Samples that a layer keeps are no parameters, whatever it calls their gradient.
         held = [each for each in undeclared(self) if each.array is not x] if own else []
@@ -383,9 +388,9 @@ class Network:
             dout = layer.backward(dout)
         expect_declared(held)
         grads = gradients(adopt(self) if own else found)  # which the pass may have made
-        if self.weight_decay_lambda:
+        if strength:
             for key, W in self._weights().items():
-                grads[key] += self.weight_decay_lambda * W
+                grads[key] += strength * W
         return grads
 
     @sizing.sizes_first

@@ -203,7 +203,7 @@ class Program:
             tables.take_all(self._n, rates.size)
         else:
             p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
-        p["penalty"] = self._network.weight_decay_lambda
+        p["penalty"] = self._network._decay()
         p["passes"], p["done"] = 0, 0
         for step, name, counter in tables.counters:
             step[name] = counter.read()

@@ -296,6 +296,18 @@ def test_settings_that_are_out_of_range_by_now(layer, setting, values, kind):
         expect_same(everything(net), before)
 
 
+@pytest.mark.parametrize("value", [-1, np.nan, "0.1", None])
+@pytest.mark.parametrize("kind", [optimizers.SGD, type("OfOnesOwn", (optimizers.SGD,), {})])
+def test_weight_decay_that_is_out_of_range_by_now(value, kind):
+    net = plain(input_size=D, seed=0)
+    before = everything(net)
+    net.weight_decay_lambda = value
+    for use in (partial(net.fit, optimizer=kind(), verbose=False), net.loss, net.gradient):
+        with pytest.raises((TypeError, ValueError), match="^weight_decay_lambda: expected a num"):
+            use(*data())
+    expect_same(everything(net), before)
+
+
 @pytest.mark.parametrize(
     ("layer", "setting", "value"),
     [("Dropout1", "dropout_ratio", 1.5), ("BatchNormalization1", "eps", -1e-9)],
