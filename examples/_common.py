@@ -70,10 +70,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def count(text: str) -> int:
-    """Return a whole number from 1 up: the type of options such as ``--epochs``."""
+    """Return an integer of at least 1: the type of options such as ``--epochs``."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text}")
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got {text}")
     return number
 
 

@@ -68,7 +68,7 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
     ValueError
         If shapes do not fit together, the batch is empty or a label is out of range.
     TypeError
-        If labels are not whole numbers.
+        If labels are not integers.
     """
     y, t = np.atleast_2d(y), np.asarray(t)
     if y.ndim != 2:

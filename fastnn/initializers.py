@@ -96,7 +96,7 @@ def normal(
     ----------
     shape : tuple of int
     std : float
-        Standard deviation, from 0 up.
+        Standard deviation, at least 0.
     rng : numpy.random.Generator, int or None
         Generator, or the seed of a new one.
     dtype : dtype

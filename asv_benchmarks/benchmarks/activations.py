@@ -8,8 +8,9 @@ from fastnn import ops
 
 from .common import DTYPES, IMPLS, Timed, arrays, ready
 
-FUNCTIONS = ["relu", "sigmoid", "tanh", "softmax", "dropout"]
-BACKWARD = ["relu", "sigmoid", "tanh", "dropout"]
+ELEMENTWISE = ["leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus"]
+FUNCTIONS = ["relu", "sigmoid", "tanh", "softmax", "dropout", *ELEMENTWISE]
+BACKWARD = ["relu", "sigmoid", "tanh", "dropout", *ELEMENTWISE]
 
 # A hidden layer of the chapter's network, and a large one.
 SHAPES = [(128, 100), (1024, 1024)]
@@ -17,12 +18,19 @@ SHAPES = [(128, 100), (1024, 1024)]
 RATIO = 0.5
 
 
+def _form(function):
+    """Return the name of a function, and which of its forms it is, if it has any."""
+    name = function.removesuffix("_tanh")
+    return (name,) if name == function else (name, "tanh")
+
+
 def forward(function, shape, dtype):
     (x,) = arrays(dtype, shape)
     out = np.empty_like(x)
     if function == "dropout":
         return partial(ops.dropout, x, RATIO, seed=0, out=out, mask=np.empty(shape, bool))
-    return partial(getattr(ops, function), x, out=out)
+    name, *form = _form(function)
+    return partial(getattr(ops, name), x, *form, out=out)
 
 
 def backward(function, shape, dtype):
@@ -30,7 +38,8 @@ def backward(function, shape, dtype):
     dx = np.empty_like(dout)
     if function == "dropout":
         return partial(ops.dropout_backward, dout, y > 0, RATIO, dx=dx)
-    return partial(getattr(ops, f"{function}_backward"), dout, np.tanh(y), dx=dx)
+    name, *form = _form(function)
+    return partial(getattr(ops, f"{name}_backward"), dout, np.tanh(y), *form, dx=dx)
 
 
 class Forward(Timed):

@@ -17,7 +17,8 @@ import numpy as np
 from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.kernels.threading import threads
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.layers import Affine, Elu, Gelu, LeakyRelu, Silu, Softplus
+from fastnn.networks import MultiLayerNetExtend, Network
 from fastnn.trainer import OPTIMIZERS
 
 DTYPES = ("float32", "float64")
@@ -37,6 +38,12 @@ def _array(shape: int | tuple[int, ...], dtype: str) -> Array:
 def _elementwise(name: str, dtype: str) -> None:
     x = _array((4, 6), dtype)
     getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]))
+
+
+def _gelu(name: str, dtype: str) -> None:
+    x = _array((4, 6), dtype)
+    for form in ("none", "tanh"):
+        getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]), approximate=form)
 
 
 def _affine(name: str, dtype: str) -> None:
@@ -136,7 +143,12 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
 def _call(name: str, dtype: str) -> None:
     """Call a function of `ops` in all ways that other code is compiled for."""
     module = getattr(ops, name).__module__.rpartition(".")[2]
-    (_update if name in _RULES else _CALLS[module])(name, dtype)
+    if name in _RULES:
+        _update(name, dtype)
+    elif name.startswith("gelu"):
+        _gelu(name, dtype)
+    else:
+        _CALLS[module](name, dtype)
 
 
 def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) -> None:
@@ -151,6 +163,14 @@ def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) 
     network.accuracy(x, t)
 
 
+def _train_stack(dtype: str) -> None:
+    """Train a network with the activations that the book's have not, by the program."""
+    kinds = LeakyRelu(), Elu(), Gelu(), Gelu("tanh"), Silu(), Softplus()
+    stack = [layer for kind in kinds for layer in (Affine(5), kind)]
+    network = Network([*stack, Affine(4)], input_size=6, dtype=dtype)
+    network.fit(_array((8, 6), dtype), np.arange(8) % 4, 1, 8, verbose=False)
+
+
 def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what to show and what to call for each thing to compile, for one dtype."""
     yield "threads", threads.prepare
@@ -160,3 +180,4 @@ def steps(dtype: str) -> Iterator[tuple[str, Callable[[], None]]]:
     for activation, use_batchnorm, use_dropout in kinds:
         train = partial(_train, activation, use_batchnorm, use_dropout, dtype)
         yield f"{activation} network {dtype}", train
+    yield f"other activations {dtype}", partial(_train_stack, dtype)

@@ -19,7 +19,7 @@ class Range(NamedTuple):
 
 
 POSITIVE = Range(math.ulp(0.0), math.inf, "a number above 0")
-NOT_NEGATIVE = Range(0.0, math.inf, "a number from 0 up")
+NOT_NEGATIVE = Range(0.0, math.inf, "a number of at least 0")
 BELOW_ONE = Range(0.0, 1.0, "a number in [0, 1)")
 BETWEEN = Range(math.ulp(0.0), 1.0, "a number in (0, 1)")
 FRACTION = Range(0.0, math.nextafter(1.0, 2.0), "a number in [0, 1]")
@@ -55,7 +55,7 @@ def positive(name: str, value: SupportsFloat) -> float:
 
 
 def not_negative(name: str, value: SupportsFloat) -> float:
-    """Return a finite number from 0 up."""
+    """Return a finite number of at least 0."""
     return number(name, value, NOT_NEGATIVE)
 
 
@@ -69,14 +69,14 @@ def fraction(name: str, value: SupportsFloat) -> float:
     return number(name, value, FRACTION)
 
 
-def whole(name: str, value: SupportsIndex, low: int, high: int = 2**63 - 1) -> int:
-    """Return a whole number in [low, high]."""
+def integer(name: str, value: SupportsIndex, low: int, high: int = 2**63 - 1) -> int:
+    """Return an integer in [low, high]."""
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a whole number, got {brief(value)}") from None
+        raise TypeError(f"{name}: expected an integer, got {brief(value)}") from None
     if not low <= number <= high:
-        raise ValueError(f"{name}: expected a whole number from {low} to {high}, got {value!r}")
+        raise ValueError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
     return number
 
 

@@ -142,7 +142,7 @@ def weight_images(W: ArrayLike, image_shape: Sequence[int] | None = None) -> Arr
     W = np.asarray(W, np.float64)
     if W.ndim == 2:
         shape = _guessed(len(W)) if image_shape is None else tuple(image_shape)
-        shape = tuple(numbers.whole("image_shape", n, 1) for n in shape)
+        shape = tuple(numbers.integer("image_shape", n, 1) for n in shape)
         if len(shape) not in (2, 3) or math.prod(shape) != len(W):
             raise ValueError(
                 f"image_shape: expected (height, width) or (channels, height, width) of "

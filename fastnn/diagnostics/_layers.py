@@ -125,7 +125,7 @@ def activations(network: Any, x: ArrayLike) -> dict[str, Array]:
     Parameters
     ----------
     network : Network, or another with `layers`
-        ReLU, sigmoid and tanh layers are known, the book's too.
+        Layers of activations are known, the book's too.
     x : array_like, shape (N, D) or (N, ...)
 
     Returns
@@ -216,7 +216,7 @@ def dead_units(network: Any, x: ArrayLike) -> dict[str, Mask]:
 def saturation(network: Any, x: ArrayLike) -> dict[str, float]:
     """Return which share of the activations is saturated, for layers of sigmoids or tanhs.
 
-    That is outside [0.01, 0.99] for sigmoids and [-0.98, 0.98] for tanhs, where the slope is
+    That is outside [0.01, 0.99] for sigmoids and [-0.98, 0.98] for tanhs, where the gradient is
     below 4 % of its largest value.
 
     Parameters

@@ -34,7 +34,7 @@ class Monitor(Measurements, Callback):
     t : array_like, shape (N,) or (N, C)
         Their targets.
     every : int
-        Steps from one measurement to the next, from 1 up.
+        Steps from one measurement to the next, at least 1.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Monitor(Measurements, Callback):
 
     def __init__(self, x: ArrayLike, t: ArrayLike, every: SupportsIndex = 100) -> None:
         self.x, self.t = x, t
-        self.every = numbers.whole("every", every, 1)
+        self.every = numbers.integer("every", every, 1)
         self._clear()
 
     def _clear(self) -> None:
@@ -118,7 +118,7 @@ class Monitor(Measurements, Callback):
         TypeError, ValueError
             If the network has no layers, or an argument does not fit it.
         """
-        step = numbers.whole("step", step, self.steps[-1] + 1 if self.steps else 0)
+        step = numbers.integer("step", step, self.steps[-1] + 1 if self.steps else 0)
         if not isinstance(getattr(network, "params", None), Mapping):
             raise TypeError(f"network: expected one with `params`, a dict, got {network!r}")
         if before is None:

@@ -49,8 +49,8 @@ def check_overfitting(
     """Check that a copy can be trained to a loss of zero on a few samples.
 
     Without weight penalty and dropout, all samples in each step. It ends as soon as the data
-    loss is below 0.01 and each sample is classified right. Where targets are no classes, the loss
-    must be below a hundredth of what naming their mean gives: half the sum of their variances.
+    loss is below 0.01 and each sample is classified correctly. Where targets are no classes, the
+    loss must be below a hundredth of what naming their mean gives: half the sum of their variances.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def check_overfitting(
         If an argument is not as above.
     """
     x, targets = expect(network, x, t, samples)
-    most = numbers.whole("steps", steps, 1)
+    most = numbers.integer("steps", steps, 1)
     copied, losses = without_penalty(network, penalty), []
     turn_off_dropout(copied)
     standardised = optimizer is None and is_regression(network)
@@ -141,7 +141,7 @@ def check_generalisation(
     network, x, t
         As for :func:`sanity_checks`.
     samples : int
-        How many samples are drawn, from 10 up.
+        How many samples are drawn, at least 10.
     epochs : int
         Passes over those that are trained on, in batches of 32; more if it takes them to make
         500 steps.
@@ -163,9 +163,9 @@ def check_generalisation(
     TypeError, ValueError
         If an argument is not as above.
     """
-    count = numbers.whole("samples", samples, 10)
-    passes = numbers.whole("epochs", epochs, 1)
-    seed = numbers.whole("seed", seed, 0)
+    count = numbers.integer("samples", samples, 10)
+    passes = numbers.integer("epochs", epochs, 1)
+    seed = numbers.integer("seed", seed, 0)
     x, t = expect(network, x, t, None)
     name = "beats chance on new samples"
     labels = labels_of(t)

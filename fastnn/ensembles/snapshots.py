@@ -23,7 +23,7 @@ class Snapshots(Callback):
     Parameters
     ----------
     every : int
-        Copy after each so many epochs, from 1 up.
+        Copy after each so many epochs, at least 1.
     keep : int, optional
         How many copies to keep: the last ones; all if not given.
 
@@ -32,7 +32,7 @@ class Snapshots(Callback):
     networks : list of Network
         With parameters, running statistics and states of dropout of their own.
     epochs : list of int
-        The epoch of each copy, from 1 up.
+        The epoch of each copy, counted from 1.
 
     Raises
     ------
@@ -56,8 +56,8 @@ class Snapshots(Callback):
     """
 
     def __init__(self, every: SupportsIndex = 1, keep: SupportsIndex | None = None) -> None:
-        self.every = numbers.whole("every", every, 1)
-        self.keep = None if keep is None else numbers.whole("keep", keep, 1)
+        self.every = numbers.integer("every", every, 1)
+        self.keep = None if keep is None else numbers.integer("keep", keep, 1)
         self.networks: list[Network] = []
         self.epochs: list[int] = []
 

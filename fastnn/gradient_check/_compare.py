@@ -110,7 +110,7 @@ class Kink:
         How far, to both sides.
     layer : str
     sample : int
-        Of those that were checked, from 0 up.
+        Of those that were checked, at least 0.
     unit : tuple of int
         Place in the layer's output: (unit,), or (channel, row, column).
     """

@@ -104,8 +104,8 @@ def check_function(
             given = gradient(x) if callable(gradient) else gradient
         return given if several else {"x": given}
 
-    some = None if entries is None else numbers.whole("entries", entries, 1)
-    seed = numbers.whole("seed", seed, 0)
+    some = None if entries is None else numbers.integer("entries", entries, 1)
+    seed = numbers.integer("seed", seed, 0)
     checks, _ = compare(
         Objective(params, value, gradients), some, expect_steps(steps), seed, kinks=kinks, depth=1
     )
@@ -170,9 +170,9 @@ def check_layer(
     methods = [callable(getattr(layer, name, None)) for name in ("forward", "backward")]
     if isinstance(layer, type) or not all(methods):
         raise TypeError(f"layer: expected an object with forward and backward, got {layer!r}")
-    some = None if entries is None else numbers.whole("entries", entries, 1)
+    some = None if entries is None else numbers.integer("entries", entries, 1)
     sizes = expect_steps(steps)
-    seed = numbers.whole("seed", seed, 0)
+    seed = numbers.integer("seed", seed, 0)
     given = np.asarray(x)
     if given.dtype.kind != "f":
         raise TypeError(f"x: expected an array of a floating dtype, got {given.dtype}")

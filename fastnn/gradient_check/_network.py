@@ -121,11 +121,11 @@ def gradient_check(
     """
     expect_trainable(network, x)
     x, t = expect_samples(x, t)
-    count = numbers.whole("samples", samples, 1)
-    some = None if entries is None else numbers.whole("entries", entries, 1)
+    count = numbers.integer("samples", samples, 1)
+    some = None if entries is None else numbers.integer("entries", entries, 1)
     sizes = expect_steps(steps)
-    burn = numbers.whole("burn_in", burn_in, 0)
-    seed = numbers.whole("seed", seed, 0)
+    burn = numbers.integer("burn_in", burn_in, 0)
+    seed = numbers.integer("seed", seed, 0)
     kind = np.dtype(dtype)
     if kind not in (np.float32, np.float64):
         raise TypeError(f"dtype: expected float64 or float32, got {kind}")

@@ -3,11 +3,21 @@
 The interface is that of *Deep Learning from Scratch*: ``forward(x)`` keeps what the backward
 pass needs, ``backward(dout)`` returns the gradient with respect to the input and leaves those
 of the parameters in attributes (``dW``, ``db``, ``dgamma``, ``dbeta``). Unlike the book's
-layers none of them writes to its arguments. Activations keep their output, not a copy, for the
-backward pass: do not change it in between.
+layers none of them writes to its arguments. Activations keep their output, or their input, not
+a copy, for the backward pass: do not change it in between.
 """
 
-from fastnn.layers.activations import Relu, Sigmoid, Tanh
+from fastnn.layers.activations import (
+    Elu,
+    Gelu,
+    Identity,
+    LeakyRelu,
+    Relu,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Tanh,
+)
 from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.convolution import Convolution
 from fastnn.layers.dropout import Dropout
@@ -23,11 +33,17 @@ __all__ = [
     "BatchNormalization",
     "Convolution",
     "Dropout",
+    "Elu",
+    "Gelu",
+    "Identity",
     "IdentityWithLoss",
     "Layer",
+    "LeakyRelu",
     "MaxPool",
     "Relu",
     "Sigmoid",
+    "Silu",
     "SoftmaxWithLoss",
+    "Softplus",
     "Tanh",
 ]

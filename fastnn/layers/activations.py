@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, SupportsFloat
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import ops
+from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.kernels.layers.activations import (
+    elu_each,
+    elu_gradient,
+    gelu_each,
+    gelu_gradient,
+    gelu_tanh_each,
+    gelu_tanh_gradient,
+    leaky_relu_each,
+    leaky_relu_gradient,
     relu_each,
     relu_gradient,
     sigmoid_each,
     sigmoid_gradient,
+    silu_each,
+    silu_gradient,
+    softplus_each,
+    softplus_gradient,
     tanh_each,
     tanh_gradient,
 )
@@ -22,6 +36,7 @@ from fastnn.kernels.program.step import Step, activation
 from fastnn.layers._kept import after_forward
 from fastnn.layers.planning import Buffer, Plan
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 
 
 class Relu:
@@ -95,6 +110,165 @@ class Tanh:
         return ops.tanh_backward(dout, after_forward(self, self.out))
 
 
+class LeakyRelu:
+    """Leaky rectified linear unit (Maas et al., 2013): x above zero, negative_slope x below.
+
+    Parameters
+    ----------
+    negative_slope : float
+        From 0 up.
+
+    Attributes
+    ----------
+    out : ndarray or None
+        The last output.
+    """
+
+    negative_slope = Setting(numbers.not_negative)
+
+    def __init__(self, negative_slope: SupportsFloat = 0.01) -> None:
+        self.negative_slope = negative_slope
+        self.out: Array | None = None
+
+    def __repr__(self) -> str:
+        """Return what makes the layer."""
+        return f"{type(self).__name__}({self.negative_slope:g})"
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Return x where it is above zero, else negative_slope x."""
+        self.out = ops.leaky_relu(x, self.negative_slope)
+        return self.out
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout where the input was above zero, else negative_slope dout."""
+        return ops.leaky_relu_backward(dout, after_forward(self, self.out), self.negative_slope)
+
+
+class Elu:
+    """Exponential linear unit (Clevert et al., 2016): x above zero, alpha (exp(x) - 1) below.
+
+    Parameters
+    ----------
+    alpha : float
+        From 0 up.
+
+    Attributes
+    ----------
+    out : ndarray or None
+        The last output.
+    """
+
+    alpha = Setting(numbers.not_negative)
+
+    def __init__(self, alpha: SupportsFloat = 1.0) -> None:
+        self.alpha = alpha
+        self.out: Array | None = None
+
+    def __repr__(self) -> str:
+        """Return what makes the layer."""
+        return f"{type(self).__name__}({self.alpha:g})"
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Return x where it is above zero, else alpha (exp(x) - 1)."""
+        self.out = ops.elu(x, self.alpha)
+        return self.out
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout where the input was above zero, else dout (out + alpha)."""
+        return ops.elu_backward(dout, after_forward(self, self.out), self.alpha)
+
+
+class Gelu:
+    """Gaussian error linear unit (Hendrycks and Gimpel, 2016): x P(x), P the normal distribution.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        Exact, or by a hyperbolic tangent, which costs half as much.
+
+    Attributes
+    ----------
+    x : ndarray or None
+        The last input, not a copy: the gradient needs it.
+    """
+
+    approximate = Setting(partial(numbers.one_of, choices=("none", "tanh")))
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+        self.x: Array | None = None
+
+    def __repr__(self) -> str:
+        """Return what makes the layer."""
+        form = "" if self.approximate == "none" else repr(self.approximate)
+        return f"{type(self).__name__}({form})"
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Return x P(x)."""
+        self.x = np.asarray(x)
+        return ops.gelu(self.x, self.approximate)
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout (P(x) + x P'(x))."""
+        return ops.gelu_backward(dout, after_forward(self, self.x), self.approximate)
+
+
+class Silu:
+    """Sigmoid linear unit, or swish (Elfwing et al., 2018): x / (1 + exp(-x)).
+
+    Attributes
+    ----------
+    x : ndarray or None
+        The last input, not a copy: the gradient needs it.
+    """
+
+    def __init__(self) -> None:
+        self.x: Array | None = None
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Return x / (1 + exp(-x))."""
+        self.x = np.asarray(x)
+        return ops.silu(self.x)
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout s (1 + x (1 - s)), s = 1 / (1 + exp(-x))."""
+        return ops.silu_backward(dout, after_forward(self, self.x))
+
+
+class Softplus:
+    """Softplus, a smooth ReLU (Dugas et al., 2000): log(1 + exp(x)).
+
+    Attributes
+    ----------
+    out : ndarray or None
+        The last output.
+    """
+
+    def __init__(self) -> None:
+        self.out: Array | None = None
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Return log(1 + exp(x))."""
+        self.out = ops.softplus(x)
+        return self.out
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout (1 - exp(-out))."""
+        return ops.softplus_backward(dout, after_forward(self, self.out))
+
+
+class Identity:
+    """Its input, as it is: the place of an activation in a network without one."""
+
+    def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
+        """Return x."""
+        return np.asarray(x)
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Return dout."""
+        return np.asarray(dout)
+
+
 @dataclass(frozen=True)
 class Elementwise:
     """What the program has to know of an activation: its steps, and what its gradient is made of.
@@ -147,6 +321,25 @@ class Elementwise:
 RELU = Elementwise("ReLU", relu_each, relu_gradient, zeros=True)
 _SIGMOID = Elementwise("sigmoid", sigmoid_each, sigmoid_gradient)
 _TANH = Elementwise("tanh", tanh_each, tanh_gradient)
+_LEAKY_RELU = Elementwise(
+    "leaky ReLU", leaky_relu_each, leaky_relu_gradient, setting="negative_slope"
+)
+_ELU = Elementwise("ELU", elu_each, elu_gradient, setting="alpha")
+_SILU = Elementwise("SiLU", silu_each, silu_gradient, from_input=True)
+_SOFTPLUS = Elementwise("softplus", softplus_each, softplus_gradient)
+_GELU = {
+    "none": Elementwise("GELU", gelu_each, gelu_gradient, from_input=True),
+    "tanh": Elementwise("GELU, tanh form", gelu_tanh_each, gelu_tanh_gradient, from_input=True),
+}
+
+
+def _gelu_forward(plan: Plan, name: str, layer: Gelu, x: Buffer) -> Buffer:
+    return _GELU[layer.approximate].forward(plan, name, layer, x)
+
+
+def _gelu_backward(plan: Plan, name: str, layer: Gelu, d: Buffer, wanted: bool) -> Buffer:
+    return _GELU[layer.approximate].backward(plan, name, layer, d, wanted)
+
 
 register(
     Record(
@@ -186,5 +379,77 @@ register(
         smooth=True,
         forward=_TANH.forward,
         backward=_TANH.backward,
+    )
+)
+register(
+    Record(
+        LeakyRelu,
+        "leaky ReLU",
+        settings=("negative_slope",),
+        kept=("out",),
+        activation="leaky_relu",
+        initial="he",
+        forward=_LEAKY_RELU.forward,
+        backward=_LEAKY_RELU.backward,
+    )
+)
+# Where alpha is not 1, its derivative jumps at zero.
+register(
+    Record(
+        Elu,
+        "ELU",
+        settings=("alpha",),
+        kept=("out",),
+        activation="elu",
+        initial="he",
+        forward=_ELU.forward,
+        backward=_ELU.backward,
+    )
+)
+register(
+    Record(
+        Gelu,
+        "GELU",
+        settings=("approximate",),
+        kept=("x",),
+        activation="gelu",
+        initial="he",
+        smooth=True,
+        forward=_gelu_forward,
+        backward=_gelu_backward,
+    )
+)
+register(
+    Record(
+        Silu,
+        "SiLU",
+        kept=("x",),
+        activation="silu",
+        initial="he",
+        smooth=True,
+        forward=_SILU.forward,
+        backward=_SILU.backward,
+    )
+)
+register(
+    Record(
+        Softplus,
+        "softplus",
+        kept=("out",),
+        activation="softplus",
+        initial="he",
+        smooth=True,
+        forward=_SOFTPLUS.forward,
+        backward=_SOFTPLUS.backward,
+    )
+)
+# No step at all: what comes after it reads its input.
+register(
+    Record(
+        Identity,
+        "identity",
+        smooth=True,
+        forward=lambda plan, name, layer, x: x,
+        backward=lambda plan, name, layer, d, wanted: d,
     )
 )

@@ -72,7 +72,7 @@ class Affine:
         self.W: Any = W
         self.b: Any = b
         if is_size(W) and b is None:
-            self._units, self._init = numbers.whole("W", W, 1), initial_rule(init)
+            self._units, self._init = numbers.integer("W", W, 1), initial_rule(init)
             self.W = None
         else:
             expect_arrays("W", W, "b", b, init)

@@ -70,7 +70,7 @@ class Convolution:
         self.W: Any = W
         self.b: Any = b
         if is_size(W):
-            self._filters, self._window = numbers.whole("W", W, 1), _window(b)
+            self._filters, self._window = numbers.integer("W", W, 1), _window(b)
             self._init = initial_rule(init)
             self.W = self.b = None
         else:

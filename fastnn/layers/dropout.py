@@ -56,7 +56,7 @@ class Dropout:
         if seed is None:
             self._seeded = False
             seed = int(np.random.default_rng().integers(2**63))
-        self.seed = numbers.whole("seed", seed, 0, 2**64 - 1)
+        self.seed = numbers.integer("seed", seed, 0, 2**64 - 1)
         self.step = 0
         self.mask: Mask | None = None
 

@@ -32,7 +32,7 @@ class Record:
     decayed : tuple of str
         Those parameters that weight decay acts on.
     settings : tuple of str
-        Numbers that a script may change after the layer was made, and that files hold.
+        Numbers, or strings, that a script may change after the layer was made, and that files hold.
     form : tuple of str
         What else its constructor was given: with parameters and settings it makes another one.
     initial : str

@@ -115,18 +115,21 @@ class MultiLayerNetExtend(Network):
         loss: str = "cross_entropy",
         input_scale: SupportsFloat = 1.0,
     ) -> None:
-        self.input_size = numbers.whole("input_size", input_size, 1)
+        self.input_size = numbers.integer("input_size", input_size, 1)
         if not isinstance(hidden_size_list, Iterable):
             raise TypeError(f"hidden_size_list: expected a list of sizes, got {hidden_size_list!r}")
         self.hidden_size_list = [
-            numbers.whole(f"hidden_size_list[{i}]", size, 1)
+            numbers.integer(f"hidden_size_list[{i}]", size, 1)
             for i, size in enumerate(hidden_size_list)
         ]
         self.hidden_layer_num = len(self.hidden_size_list)
-        self.output_size = numbers.whole("output_size", output_size, 1)
-        self.activation = numbers.one_of(
-            "activation", str(activation).lower(), ("relu", *_ACTIVATIONS)
-        )
+        self.output_size = numbers.integer("output_size", output_size, 1)
+        self.activation = str(activation).lower()
+        if self.activation not in ("relu", *_ACTIVATIONS):
+            raise ValueError(
+                f"activation: expected one of relu, {', '.join(_ACTIVATIONS)}, got {activation!r}; "
+                "fastnn.Network takes layers of any activation"
+            )
         self.use_dropout = bool(use_dropout)
         self.dropout_ration = numbers.below_one("dropout_ration", dropout_ration)
         self.use_batchnorm = bool(use_batchnorm)

@@ -59,7 +59,7 @@ def expect(
     if not callable(getattr(network, "predict", None)):
         raise TypeError(f"network: expected an object with predict(x), got {network!r}")
     x, t = expect_samples(x, t)
-    count = None if samples is None else numbers.whole("samples", samples, 1)
+    count = None if samples is None else numbers.integer("samples", samples, 1)
     return x[:count], t[:count]
 
 

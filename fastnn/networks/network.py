@@ -39,7 +39,7 @@ from fastnn.networks.buffer import join
 from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
-from fastnn.ops._targets import classes_of, count_correct, whole_numbers
+from fastnn.ops._targets import as_integers, classes_of, count_correct
 from fastnn.optimizers.updater import optimizer_of
 from fastnn.program import inference
 from fastnn.program.executor import StepSettings
@@ -167,7 +167,7 @@ class Network:
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
         if isinstance(seed, (int, float, str, np.number)):
-            seed = numbers.whole("seed", seed, 0, 2**128 - 1)
+            seed = numbers.integer("seed", seed, 0, 2**128 - 1)
         self._rng = np.random.default_rng(seed)
         self.params: dict[str, Array] = {}
         self.history: History | None = None
@@ -337,11 +337,11 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If there is no sample, the number of targets differs, labels are no whole numbers or out
+            If there is no sample, the number of targets differs, labels are no integers or out
             of range, or the network is trained on the squared error of a single output, which has
             no classes.
         """
-        t = whole_numbers(np.asarray(t))
+        t = as_integers(np.asarray(t))
         if isinstance(self.last_layer, IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
             raise ValueError(
                 "accuracy: with the mean squared error it compares the largest of several outputs "
@@ -482,7 +482,7 @@ class Network:
         verbose : bool
             Whether to show a progress bar, and to print a line for each epoch.
         schedule : function of an array of int, optional
-            Gives for each step, from 0 up, the factor from 0 up on the optimizer's `lr`; see
+            Gives for each step, counted from 0, the factor on the optimizer's `lr`, at least 0; see
             :mod:`fastnn.schedules`, such as ``schedules.cosine(epochs=20)``. One of a single
             step becomes such a function by ``np.vectorize(f, otypes=[float])``.
         clip_value : float, optional
@@ -596,7 +596,7 @@ class Network:
         batch_size : int
             Samples a step.
         """
-        size = numbers.whole("batch_size", batch_size, 1)
+        size = numbers.integer("batch_size", batch_size, 1)
         optimizer = optimizers.Adam() if optimizer is None else optimizer_of(optimizer, {})
         adopt(self)
         if self.input_size is None:

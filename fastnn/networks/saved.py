@@ -93,7 +93,7 @@ def _layer_settings(network: Any) -> dict[str, Any]:
         f"{key}.{name}": getattr(layer, name)
         for key, layer in network.layers.items()
         for name in settings_of(layer)
-        if isinstance(getattr(layer, name, None), (bool, int, float, np.generic))
+        if isinstance(getattr(layer, name, None), (bool, int, float, str, np.generic))
     }
 
 

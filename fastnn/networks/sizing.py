@@ -100,8 +100,8 @@ def sized_as(network: Network, size: Any) -> Iterator[None]:
 def size_of(name: str, value: Any) -> int | Shape:
     """Return a number of features or the shape of a sample, checked."""
     if not isinstance(value, (tuple, list)):
-        return numbers.whole(name, value, 1)
-    sizes = tuple(numbers.whole(f"{name}[{i}]", size, 1) for i, size in enumerate(value))
+        return numbers.integer(name, value, 1)
+    sizes = tuple(numbers.integer(f"{name}[{i}]", size, 1) for i, size in enumerate(value))
     if not sizes:
         raise ValueError(f"{name}: expected a number of features, or the shape of a sample, got ()")
     return sizes if len(sizes) > 1 else sizes[0]

@@ -67,7 +67,7 @@ def inputs(**named: ArrayLike) -> tuple[Array, ...]:
     """Return the arrays in one dtype, C-contiguous and aligned.
 
     The dtype is float64 if any array with a fraction is wider than float32, else float32;
-    whole numbers follow the others, and are float64 among themselves.
+    integers follow the others, and are float64 among themselves.
 
     Raises
     ------

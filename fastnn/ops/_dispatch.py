@@ -1,4 +1,4 @@
-"""The one place where a call goes to a kernel or to its NumPy twin."""
+"""The one place where a call goes to a kernel or to its NumPy reference."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def run_kernel(name: str, work: int, args: tuple[Any, ...]) -> None:
     threads.run(getattr(kernels, name), args, work)
 
 
-def run_twin(name: str, *args: Any) -> None:
-    """Call the NumPy twin called `name`."""
+def run_reference(name: str, *args: Any) -> None:
+    """Call the NumPy reference called `name`."""
     # As in the kernels, overflow and the like show in the result only.
     with np.errstate(all="ignore"):
         getattr(reference, name)(*args)
 
 
 def run(name: str, work: int, *args: Any) -> None:
-    """Call the kernel or the twin called `name`.
+    """Call the kernel or the reference called `name`.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ def run(name: str, work: int, *args: Any) -> None:
     work : int
         Cost of the call, counted in elements of a cheap elementwise loop.
     *args
-        The twin's arguments, checked.
+        The reference's arguments, checked.
     """
     if compiled():
         run_kernel(name, work, args)
     else:
-        run_twin(name, *args)
+        run_reference(name, *args)

@@ -27,7 +27,7 @@ def labels(given: NDArray[Any], n: int, classes: int, name: str = "t") -> Labels
         )
     if given.dtype.kind not in "iu":
         raise TypeError(
-            f"{name}: expected labels of a whole-number dtype, got {given.dtype}; {_hint(given)}"
+            f"{name}: expected labels of an integer dtype, got {given.dtype}; {_hint(given)}"
         )
     if given.dtype is _I64 and given.ndim == 1 and given.flags.carray:
         plain = given
@@ -65,13 +65,13 @@ def classes_of(given: NDArray[Any], n: int, classes: int, name: str = "t") -> ND
     Raises
     ------
     TypeError, ValueError
-        If they are not n of them, at least one, or no whole numbers, or out of range.
+        If they are not n of them, at least one, or no integers, or out of range.
     """
     if given.dtype.kind not in "iub" and not (
         given.dtype.kind == "f" and (are_rows(given) or _are_whole(given))
     ):
         raise TypeError(
-            f"{name}: expected labels that are whole numbers, got {given.dtype}; {_hint(given)}"
+            f"{name}: expected labels that are integers, got {given.dtype}; {_hint(given)}"
         )
     found = largest(given)
     if n == 0 or found.shape != (n,):
@@ -88,8 +88,8 @@ def count_correct(scores: NDArray[Any], t: NDArray[Any]) -> int:
     return int(np.count_nonzero(scores.argmax(axis=1) == found))
 
 
-def whole_numbers(given: NDArray[Any]) -> NDArray[Any]:
-    """Return labels that are whole numbers as objects, as tables have them, as an array of such."""
+def as_integers(given: NDArray[Any]) -> NDArray[Any]:
+    """Return labels that are integers as objects, as tables have them, as an array of such."""
     if given.dtype.kind == "O" and all(isinstance(value, Integral) for value in given.ravel()):
         return given.astype(np.int64)
     return given
@@ -122,7 +122,7 @@ def _range_hint(low: int, high: int, classes: int) -> str:
 def expect_probabilities(
     name: str, t: Array, dtype: np.dtype[Any] | None = None, first: int = 0
 ) -> None:
-    """Raise ValueError unless rows are probabilities: from 0 up, with the sum 1.
+    """Raise ValueError unless rows are probabilities: at least 0, with the sum 1.
 
     Parameters
     ----------

@@ -19,12 +19,12 @@ def expect_images(name: str, x: Array) -> None:
 
 def size(name: str, value: SupportsIndex) -> int:
     """Return the height, the width or the step of a window as an int."""
-    return numbers.whole(name, value, 1, MOST)
+    return numbers.integer(name, value, 1, MOST)
 
 
 def padding(name: str, value: SupportsIndex) -> int:
     """Return a number of rows and columns of padding as an int."""
-    return numbers.whole(name, value, 0, MOST)
+    return numbers.integer(name, value, 0, MOST)
 
 
 def images_shape(name: str, shape: Sequence[SupportsIndex]) -> tuple[int, int, int, int]:
@@ -34,10 +34,10 @@ def images_shape(name: str, shape: Sequence[SupportsIndex]) -> tuple[int, int, i
     except (TypeError, ValueError):
         raise ValueError(f"{name}: expected four numbers (N, C, H, W), got {shape!r}") from None
     return (
-        numbers.whole(name, n, 0),
-        numbers.whole(name, c, 0),
-        numbers.whole(name, h, 0),
-        numbers.whole(name, w, 0),
+        numbers.integer(name, n, 0),
+        numbers.integer(name, c, 0),
+        numbers.integer(name, h, 0),
+        numbers.integer(name, w, 0),
     )
 
 

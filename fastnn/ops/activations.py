@@ -1,30 +1,45 @@
-"""ReLU, sigmoid, tanh, softmax."""
+"""Activations and softmax.
+
+Gradients are computed from the output `y` where that tells what the input was: ReLU, leaky ReLU,
+ELU, softplus, sigmoid, tanh. GELU and SiLU fall and rise, so theirs take the input `x`. The
+identity needs no function: its output is its input, and its gradient that of the output.
+"""
 
 from __future__ import annotations
 
+from typing import SupportsFloat
+
 from numpy.typing import ArrayLike
 
+from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 
 # Cost of an element against that of a cheap loop.
-_CHEAP, _EXP = 1, 8
+_CHEAP, _EXP, _ERF = 1, 8, 16
+
+_FORMS = {"none": "", "tanh": "_tanh"}  # of GELU, and how their kernels' names go on
 
 
-def _forward(name: str, work: int, x: ArrayLike, out: Array | None) -> Array:
+def _forward(name: str, work: int, x: ArrayLike, out: Array | None, *settings: float) -> Array:
     (x,) = inputs(x=x)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
-    run(name, work * x.size, x.reshape(-1), y.reshape(-1))
+    run(name, work * x.size, x.reshape(-1), *settings, y.reshape(-1))
     return deliver(out, y)
 
 
-def _backward(name: str, dout: ArrayLike, y: ArrayLike, dx: Array | None) -> Array:
-    dout, y = inputs(dout=dout, y=y)
-    expect_shape("dout", dout, y.shape, "like y")
-    apart = [a for a in (dout, y) if a is not dx]
-    result = output("dx", dx, y.shape, y.dtype, *apart)
-    run(name, y.size, dout.reshape(-1), y.reshape(-1), result.reshape(-1))
+def _backward(
+    name: str, work: int, dout: ArrayLike, dx: Array | None, *settings: float, **kept: ArrayLike
+) -> Array:
+    """Call the backward pass with what was kept of the forward pass: x or y, by its name."""
+    ((like, kept_array),) = kept.items()
+    dout, array = inputs(dout=dout, **{like: kept_array})
+    expect_shape("dout", dout, array.shape, f"like {like}")
+    apart = [a for a in (dout, array) if a is not dx]
+    result = output("dx", dx, array.shape, array.dtype, *apart)
+    flat = dout.reshape(-1), array.reshape(-1), *settings, result.reshape(-1)
+    run(name, work * array.size, *flat)
     return deliver(dx, result)
 
 
@@ -80,7 +95,330 @@ def relu_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Arr
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("relu_backward", dout, y, dx)
+    return _backward("relu_backward", _CHEAP, dout, dx, y=y)
+
+
+def leaky_relu(
+    x: ArrayLike, negative_slope: SupportsFloat = 0.01, out: Array | None = None
+) -> Array:
+    """Leaky rectified linear unit, elementwise: x where x > 0, else negative_slope x.
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    negative_slope : float
+        From 0 up, for the output to tell the sign of the input.
+    out : ndarray, optional
+        Where to put the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `out` if given. NaN stays NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not of real numbers, `negative_slope` not in its range, or `out` does not fit.
+
+    References
+    ----------
+    Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models",
+    ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
+    slope = numbers.not_negative("negative_slope", negative_slope)
+    return _forward("leaky_relu", _CHEAP, x, out, slope)
+
+
+def leaky_relu_backward(
+    dout: ArrayLike, y: ArrayLike, negative_slope: SupportsFloat = 0.01, dx: Array | None = None
+) -> Array:
+    """Gradient of :func:`leaky_relu`: dout where y > 0, else negative_slope dout.
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to the output.
+    y : array_like
+        The output, shaped like `dout`.
+    negative_slope : float
+        As in the forward pass.
+    dx : ndarray, optional
+        Where to put the result; may be `dout` or `y`.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `y`; `dx` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, an array is not of real numbers, `negative_slope` is not in its range, or
+        `dx` does not fit.
+    """
+    slope = numbers.not_negative("negative_slope", negative_slope)
+    return _backward("leaky_relu_backward", _CHEAP, dout, dx, slope, y=y)
+
+
+def elu(x: ArrayLike, alpha: SupportsFloat = 1.0, out: Array | None = None) -> Array:
+    """Exponential linear unit, elementwise: x where x > 0, else alpha (exp(x) - 1).
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    alpha : float
+        From 0 up, for the output to tell the sign of the input.
+    out : ndarray, optional
+        Where to put the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `out` if given. NaN stays NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not of real numbers, `alpha` not in its range, or `out` does not fit.
+
+    References
+    ----------
+    Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential
+    linear units (ELUs)", ICLR 2016.
+    """
+    alpha = numbers.not_negative("alpha", alpha)
+    return _forward("elu", _EXP, x, out, alpha)
+
+
+def elu_backward(
+    dout: ArrayLike, y: ArrayLike, alpha: SupportsFloat = 1.0, dx: Array | None = None
+) -> Array:
+    """Gradient of :func:`elu`: dout where y > 0, else dout (y + alpha), which is dout alpha exp(x).
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to the output.
+    y : array_like
+        The output, shaped like `dout`.
+    alpha : float
+        As in the forward pass.
+    dx : ndarray, optional
+        Where to put the result; may be `dout` or `y`.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `y`; `dx` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, an array is not of real numbers, `alpha` is not in its range, or
+        `dx` does not fit.
+    """
+    alpha = numbers.not_negative("alpha", alpha)
+    return _backward("elu_backward", _CHEAP, dout, dx, alpha, y=y)
+
+
+def gelu(x: ArrayLike, approximate: str = "none", out: Array | None = None) -> Array:
+    """Gaussian error linear unit, elementwise: x P(x), P being the normal distribution function.
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    approximate : {"none", "tanh"}
+        Exact, or by a hyperbolic tangent, which costs half as much.
+    out : ndarray, optional
+        Where to put the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `out` if given. NaN stays NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not of real numbers, `approximate` not one of its forms, or `out` does not fit.
+
+    Notes
+    -----
+    P(x) = (1 + erf(x / sqrt(2))) / 2, computed as erfc(-x / sqrt(2)) / 2, which keeps the digits of
+    small probabilities. By "tanh": P(x) ~ (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3),
+    computed as 1 / (1 + exp(-2 u)); off by up to 0.0005. Of minus infinity, either is NaN, a
+    product of infinity and zero.
+
+    References
+    ----------
+    Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
+    """
+    form = _FORMS[numbers.one_of("approximate", approximate, tuple(_FORMS))]
+    return _forward("gelu" + form, _EXP if form else _ERF, x, out)
+
+
+def gelu_backward(
+    dout: ArrayLike, x: ArrayLike, approximate: str = "none", dx: Array | None = None
+) -> Array:
+    """Gradient of :func:`gelu`, from its input: dout (P(x) + x P'(x)).
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to the output.
+    x : array_like
+        The input, shaped like `dout`.
+    approximate : {"none", "tanh"}
+        As in the forward pass.
+    dx : ndarray, optional
+        Where to put the result; may be `dout` or `x`.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `dx` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, an array is not of real numbers, `approximate` is not one of its forms, or
+        `dx` does not fit.
+
+    Notes
+    -----
+    P'(x) = exp(-x^2 / 2) / sqrt(2 pi) for the exact form. The output does not tell the gradient:
+    each value between -0.17 and 0 is that of two inputs.
+    """
+    form = _FORMS[numbers.one_of("approximate", approximate, tuple(_FORMS))]
+    work = _EXP if form else _ERF
+    return _backward(f"gelu{form}_backward", work, dout, dx, x=x)
+
+
+def silu(x: ArrayLike, out: Array | None = None) -> Array:
+    """Sigmoid linear unit, also called swish, elementwise: x / (1 + exp(-x)).
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    out : ndarray, optional
+        Where to put the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `out` if given. NaN stays NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not of real numbers or `out` does not fit.
+
+    References
+    ----------
+    Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network function
+    approximation in reinforcement learning", Neural Networks 107, 2018; Ramachandran, Zoph and Le,
+    "Searching for activation functions", arXiv:1710.05941, 2017.
+    """
+    return _forward("silu", _EXP, x, out)
+
+
+def silu_backward(dout: ArrayLike, x: ArrayLike, dx: Array | None = None) -> Array:
+    """Gradient of :func:`silu`, from its input: dout s (1 + x (1 - s)), s = 1 / (1 + exp(-x)).
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to the output.
+    x : array_like
+        The input, shaped like `dout`.
+    dx : ndarray, optional
+        Where to put the result; may be `dout` or `x`.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `dx` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, an array is not of real numbers, or `dx` does not fit.
+
+    Notes
+    -----
+    The output does not tell the gradient: each value between -0.28 and 0 is that of two inputs.
+    """
+    return _backward("silu_backward", _EXP, dout, dx, x=x)
+
+
+def softplus(x: ArrayLike, out: Array | None = None) -> Array:
+    """Softplus, a smooth ReLU, elementwise: log(1 + exp(x)).
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+    out : ndarray, optional
+        Where to put the result; may be `x` itself.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `x`; `out` if given. NaN stays NaN.
+
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not of real numbers or `out` does not fit.
+
+    Notes
+    -----
+    Computed as max(x, 0) + log(1 + exp(-|x|)), whose exponential is at most 1.
+
+    References
+    ----------
+    Dugas, Bengio, Belisle, Nadeau and Garcia, "Incorporating second-order functional knowledge for
+    better option pricing", NIPS 2000.
+    """
+    return _forward("softplus", _ERF, x, out)
+
+
+def softplus_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Array:
+    """Gradient of :func:`softplus`: dout (1 - exp(-y)), which is dout / (1 + exp(-x)).
+
+    Parameters
+    ----------
+    dout : array_like
+        Gradient of the loss with respect to the output.
+    y : array_like
+        The output, shaped like `dout`.
+    dx : ndarray, optional
+        Where to put the result; may be `dout` or `y`.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `y`; `dx` if given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes differ, an array is not of real numbers, or `dx` does not fit.
+    """
+    return _backward("softplus_backward", _EXP, dout, dx, y=y)
 
 
 def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
@@ -128,7 +466,7 @@ def sigmoid_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> 
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("sigmoid_backward", dout, y, dx)
+    return _backward("sigmoid_backward", _CHEAP, dout, dx, y=y)
 
 
 def tanh(x: ArrayLike, out: Array | None = None) -> Array:
@@ -176,7 +514,7 @@ def tanh_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Arr
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("tanh_backward", dout, y, dx)
+    return _backward("tanh_backward", _CHEAP, dout, dx, y=y)
 
 
 def softmax(x: ArrayLike, out: Array | None = None) -> Array:

@@ -161,7 +161,7 @@ def batchnorm(
         Weight of the old value in the running statistics, in [0, 1]. (PyTorch's momentum
         is one minus this.)
     eps : float
-        Added to the variance, from 0 up.
+        Added to the variance, at least 0.
     out : ndarray, shaped like `x`, optional
         Where to put y.
 
@@ -201,7 +201,7 @@ def batchnorm_inference(
     running_mean, running_var : array_like, shape (D,) or (C,)
         Statistics.
     eps : float
-        Added to the variance, from 0 up.
+        Added to the variance, at least 0.
     out : ndarray, shaped like `x`, optional
         Where to put the result.
 

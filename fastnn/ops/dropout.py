@@ -70,8 +70,8 @@ def dropout(
     """
     (x,) = inputs(x=x)
     ratio = numbers.below_one("ratio", ratio)
-    seed = numbers.whole("seed", seed, 0, _MAX_UINT64)
-    step = numbers.whole("step", step, 0, _MAX_UINT64)
+    seed = numbers.integer("seed", seed, 0, _MAX_UINT64)
+    step = numbers.integer("step", step, 0, _MAX_UINT64)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
     kept = output("mask", mask, x.shape, np.dtype(np.bool_), x)
     expect_apart({"out": out, "mask": mask})

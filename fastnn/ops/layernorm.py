@@ -53,7 +53,7 @@ def layernorm(
     gamma, beta : array_like, shape (D,)
         Scale and shift.
     eps : float
-        Added to the variance, from 0 up.
+        Added to the variance, at least 0.
     out : ndarray, shape (N, D), optional
         Where to put y.
 

@@ -55,7 +55,7 @@ def softmax_cross_entropy(
         If the batch is empty, a label is out of range, a row of targets is no probabilities, or
         shapes do not fit together.
     TypeError
-        If labels are not whole numbers, or `x` is not of real numbers.
+        If labels are not integers, or `x` is not of real numbers.
 
     Examples
     --------

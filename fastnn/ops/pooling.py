@@ -85,7 +85,7 @@ def _places(given: NDArray[Any], shape: tuple[int, ...], limit: int) -> Places:
     """Return the places of largest elements as kernels take them, checked."""
     expect_shape("argmax", given, shape, "like dout")
     if given.dtype.kind not in "iu":
-        raise TypeError(f"argmax: expected a whole-number dtype, got {given.dtype}")
+        raise TypeError(f"argmax: expected an integer dtype, got {given.dtype}")
     if given.size:
         low, high = given.min(), given.max()
         if low < 0 or high >= limit:

@@ -18,8 +18,8 @@ _MAX_UINT64 = 2**64 - 1
 
 def _keys(seed: SupportsIndex, step: SupportsIndex) -> tuple[np.uint64, np.uint64]:
     return (
-        np.uint64(numbers.whole("seed", seed, 0, _MAX_UINT64)),
-        np.uint64(numbers.whole("step", step, 0, _MAX_UINT64)),
+        np.uint64(numbers.integer("seed", seed, 0, _MAX_UINT64)),
+        np.uint64(numbers.integer("step", step, 0, _MAX_UINT64)),
     )
 
 
@@ -34,7 +34,7 @@ def permutation(
     Parameters
     ----------
     n : int
-        How many, from 0 up.
+        How many, at least 0.
     seed : int
         Chooses the random sequence, in [0, 2**64).
     step : int
@@ -58,7 +58,7 @@ def permutation(
     >>> sorted(ops.permutation(5, seed=0).tolist())
     [0, 1, 2, 3, 4]
     """
-    n = numbers.whole("n", n, 0)
+    n = numbers.integer("n", n, 0)
     keys = _keys(seed, step)
     result = output("out", out, (n,), _I64)
     run("permutation", n, *keys, result)
@@ -82,7 +82,7 @@ def choices(
     n : int
         From 1 up.
     size : int
-        How many to draw, from 0 up.
+        How many to draw, at least 0.
     seed : int
         Chooses the random sequence, in [0, 2**64).
     step : int
@@ -100,8 +100,8 @@ def choices(
     TypeError, ValueError
         If a number is out of its range, or `out` does not fit.
     """
-    n = numbers.whole("n", n, 1)
-    size = numbers.whole("size", size, 0)
+    n = numbers.integer("n", n, 1)
+    size = numbers.integer("size", size, 0)
     keys = _keys(seed, step)
     result = output("out", out, (size,), _I64)
     run("choices", _DRAW * size, n, *keys, result)

@@ -27,7 +27,7 @@ class Network(Protocol):
         ...
 
     def accuracy(self, x: Array, t: Samples) -> float:
-        """Return the share of samples that are classified right."""
+        """Return the share of samples that are classified correctly."""
         ...
 
 

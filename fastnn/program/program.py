@@ -178,6 +178,8 @@ class Program:
                 address(part)
                 interrupt.release()
         addresses(real, rule)
+        for planned in plan.steps():
+            planned.step.address(real)
         prepare()
 
     def run(
@@ -245,8 +247,8 @@ class Program:
 
 
 def same(facts: list[Any], others: list[Any]) -> bool:
-    """Say whether arrays and layers are the same, and numbers equal."""
+    """Say whether arrays and layers are the same, and numbers and strings equal."""
     return len(facts) == len(others) and all(
-        a is b or (isinstance(a, (bool, int, float)) and bool(a == b))
+        a is b or (isinstance(a, (bool, int, float, str)) and bool(a == b))
         for a, b in zip(facts, others, strict=True)
     )

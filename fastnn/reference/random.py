@@ -13,7 +13,7 @@ from fastnn.reference._philox import philox
 
 
 def _numbers(count: int, seed: int, step: int) -> list[int]:
-    """Return whole numbers of 64 random bits, each of two words, the low one first."""
+    """Return integers of 64 random bits, each of two words, the low one first."""
     words = philox(np.arange(-(-count // 2), dtype=np.uint64), step, seed).reshape(-1, 2)
     pairs: list[int] = (words[:count, 0] | words[:count, 1] << np.uint64(32)).tolist()
     return pairs

@@ -217,7 +217,7 @@ class Log(_Span):
 
 @dataclass(frozen=True, repr=False)
 class Int(_Span):
-    """Whole numbers from low to high, both included: units, layers, a batch size.
+    """Integers from low to high, both included: units, layers, a batch size.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class Int(_Span):
     Raises
     ------
     TypeError, ValueError
-        If they are no whole numbers, or `low` is above `high`.
+        If they are no integers, or `low` is above `high`.
     """
 
     low: int
@@ -236,8 +236,8 @@ class Int(_Span):
     log: bool = False
 
     def __post_init__(self) -> None:
-        low = numbers.whole("low", self.low, 1 if self.log else -(2**53), 2**53)
-        _set(self, low=low, high=numbers.whole("high", self.high, low, 2**53))
+        low = numbers.integer("low", self.low, 1 if self.log else -(2**53), 2**53)
+        _set(self, low=low, high=numbers.integer("high", self.high, low, 2**53))
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.log else value

@@ -132,7 +132,7 @@ class SearchResult:
         Parameters
         ----------
         n : int
-            How many, from 1 up; fewer if there are not as many.
+            How many, at least 1; fewer if there are not as many.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class SearchResult:
         sign = -1 if self.maximize else 1
         ranked = [trial for trial in self.trials if math.isfinite(trial.value)]
         ranked.sort(key=lambda trial: (_STATES.index(trial.state), sign * trial.value))
-        return ranked[: numbers.whole("n", n, 1)]
+        return ranked[: numbers.integer("n", n, 1)]
 
     @property
     def best(self) -> FinishedTrial:
@@ -182,7 +182,7 @@ class SearchResult:
         Parameters
         ----------
         keep : int, optional
-            How many of the best trials to look at, from 1 up; by default a tenth of all, but at
+            How many of the best trials to look at, at least 1; by default a tenth of all, but at
             least five.
         margin : float
             In [0, 1], as a share of the span that was searched.

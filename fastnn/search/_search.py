@@ -96,7 +96,7 @@ def search(
         end, after five of them; or the worse half at each look (successive halving). Looked at
         are epochs `min_epochs`, twice as many, four times, and so on.
     min_epochs : int
-        No trial is ended before this epoch, from 1 up, unless it diverges.
+        No trial is ended before this epoch, at least 1, unless it diverges.
     seed : int, optional
         Chooses the values: trial by trial the same with the same seed, in one process.
     storage : str or path, optional
@@ -145,7 +145,7 @@ def search(
         if not isinstance(text, str):
             raise TypeError(f"{key}: expected a string, got {text!r}")
     trials, epochs = checked_stage(trials, epochs, sampler, pruner)
-    min_epochs = numbers.whole("min_epochs", min_epochs, 1)
+    min_epochs = numbers.integer("min_epochs", min_epochs, 1)
     settings = {
         "metric": metric,
         "maximize": not metric.endswith("loss") if maximize is None else bool(maximize),
@@ -178,8 +178,8 @@ def checked_stage(
     if pruner is not None:
         numbers.one_of("pruner", pruner, _PRUNERS)
     return (
-        numbers.whole("trials", trials, 1),
-        None if epochs is None else numbers.whole("epochs", epochs, 1),
+        numbers.integer("trials", trials, 1),
+        None if epochs is None else numbers.integer("epochs", epochs, 1),
     )
 
 
@@ -187,7 +187,7 @@ def seed_of(seed: SupportsIndex | None) -> int:
     """Return a seed that is given, checked, or a random one."""
     if seed is None:
         return int(np.random.default_rng().integers(2**63))
-    return numbers.whole("seed", seed, 0, 2**64 - 1)
+    return numbers.integer("seed", seed, 0, 2**64 - 1)
 
 
 def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool) -> None:

@@ -117,7 +117,7 @@ def coarse_to_fine(
         if key in options:
             raise TypeError(f"{key}: expected in each Stage, as stages may differ in it")
     if keep is not None:
-        keep = numbers.whole("keep", keep, 1)
+        keep = numbers.integer("keep", keep, 1)
     margin = numbers.fraction("margin", margin)
     seeds = np.random.SeedSequence(seed_of(seed)).generate_state(len(stages), np.uint64)
     results: list[SearchResult] = []

@@ -44,16 +44,16 @@ def lbfgs(
     t : array_like, shape (N,), (N, 1) or (N, output_size)
         Labels, or one-hot targets; (N, output_size) alone for the squared error.
     iterations : int
-        At most so many, from 1 up.
+        At most so many, at least 1.
     memory : int
-        How many pairs of steps and changes of the gradient stand for the Hessian, from 1 up.
+        How many pairs of steps and changes of the gradient stand for the Hessian, at least 1.
     gtol : float
-        End where no element of the gradient is larger, from 0 up.
+        End where no element of the gradient is larger, at least 0.
     ftol : float
         End where an iteration lessens the loss by no more than this times
-        max(loss before, loss after, 1), from 0 up.
+        max(loss before, loss after, 1), at least 0.
     evaluations : int, optional
-        At most so many, from 1 up.
+        At most so many, at least 1.
     callback : function of a Minimization, optional
         Called at the start and after each iteration; ends the training by returning True.
     verbose : bool
@@ -88,17 +88,17 @@ def lbfgs(
         command = _distribution.install_command("second-order")
         message = f"lbfgs: {error}; it needs SciPy and threadpoolctl: {command}"
         raise ImportError(message) from error
-    iterations = numbers.whole("iterations", iterations, 1)
+    iterations = numbers.integer("iterations", iterations, 1)
     options = {
         "maxiter": iterations,
-        "maxcor": numbers.whole("memory", memory, 1),
+        "maxcor": numbers.integer("memory", memory, 1),
         "gtol": numbers.not_negative("gtol", gtol),
         "ftol": numbers.not_negative("ftol", ftol),
         "maxfun": np.inf,
     }
     objective = Objective("L-BFGS", network, x, t, callback)
     if evaluations is not None:
-        objective.most = numbers.whole("evaluations", evaluations, 1)
+        objective.most = numbers.integer("evaluations", evaluations, 1)
     record = objective.record
     # On vectors of this length the threads of BLAS, which spin on the cores that the gradient
     # needs, make SciPy's part of an iteration take ten times as long.

@@ -95,12 +95,12 @@ def newton(
     x, t
         As for :func:`lbfgs`.
     iterations : int
-        At most so many, from 1 up.
+        At most so many, at least 1.
     damping : float
-        Added to the eigenvalues of the Hessian, from 0 up. Where the loss is not convex some are
+        Added to the eigenvalues of the Hessian, at least 0. Where the loss is not convex some are
         negative, and steps lead to a saddle point unless this is larger.
     gtol : float
-        End where no element of the gradient is larger, from 0 up.
+        End where no element of the gradient is larger, at least 0.
     callback : function of a Minimization, optional
         Called at the start and after each iteration; ends the training by returning True.
     verbose : bool
@@ -129,7 +129,7 @@ def newton(
     >>> result.iterations, net.params["W1"].round(6).ravel()  # a parabola: one step
     (1, array([1., 2., 3., 4.]))
     """
-    iterations = numbers.whole("iterations", iterations, 1)
+    iterations = numbers.integer("iterations", iterations, 1)
     damping = numbers.not_negative("damping", damping)
     gtol = numbers.not_negative("gtol", gtol)
     objective = _objective_with_hessian("Newton", network, x, t, callback)

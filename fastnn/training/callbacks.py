@@ -37,7 +37,7 @@ class Callback:
     network, optimizer, history
         Those of the training, set before :meth:`on_train_begin`.
     every_steps : int or None
-        After each how many steps :meth:`on_steps_end` is called, from 1 up; None: never.
+        After each how many steps :meth:`on_steps_end` is called, at least 1; None: never.
         Steps are counted from the start of the training, also in one that is resumed, and
         through all its epochs.
 
@@ -80,7 +80,7 @@ class Callback:
         """
         if self.every_steps is None:
             return None
-        every = numbers.whole(f"{type(self).__name__}.every_steps", self.every_steps, 1)
+        every = numbers.integer(f"{type(self).__name__}.every_steps", self.every_steps, 1)
         return step - step % every + every
 
     def on_steps_end(self, step: int) -> None:
@@ -90,7 +90,7 @@ class Callback:
         """
 
     def on_epoch_end(self, epoch: int) -> bool | None:
-        """Act after an epoch, from 1 up; return True to end the training."""
+        """Act after an epoch, counted from 1; return True to end the training."""
         return None
 
     def on_train_end(self) -> None:
@@ -127,15 +127,15 @@ class _Best:
 
 
 class EarlyStopping(Callback):
-    """End the training when a metric has stopped to get better.
+    """End the training when a metric stops improving.
 
     Parameters
     ----------
     monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
     patience : int
-        How many epochs in a row may pass without a new best value, from 1 up.
+        How many epochs in a row may pass without a new best value, at least 1.
     min_delta : float
-        By how much a value must be better to count, from 0 up.
+        By how much a value must be better to count, at least 0.
     restore_best : bool
         Whether the network gets back, at the end, the parameters and running statistics of the
         best epoch. The optimizer stays as it is. Of a training that was resumed, only the
@@ -146,7 +146,7 @@ class EarlyStopping(Callback):
     best : float
         The best value; NaN before the first one.
     best_epoch : int
-        Its epoch, from 1 up; 0 before the first one.
+        Its epoch, counted from 1; 0 before the first one.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
     ) -> None:
         self.monitor = numbers.one_of("monitor", monitor, _METRICS)
-        self.patience = numbers.whole("patience", patience, 1)
+        self.patience = numbers.integer("patience", patience, 1)
         self.min_delta = numbers.not_negative("min_delta", min_delta)
         self.restore_best = restore_best
         self.best, self.best_epoch = math.nan, 0
@@ -190,7 +190,7 @@ class EarlyStopping(Callback):
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiply the optimizer's `lr` by a factor when a metric has stopped to get better.
+    """Multiply the optimizer's `lr` by a factor when a metric stops improving.
 
     Parameters
     ----------
@@ -198,12 +198,12 @@ class ReduceLROnPlateau(Callback):
     factor : float
         In (0, 1).
     patience : int
-        How many epochs in a row may pass without a new best value, from 1 up; they are
+        How many epochs in a row may pass without a new best value, at least 1; they are
         counted again after each reduction.
     min_delta : float
-        By how much a value must be better to count, from 0 up.
+        By how much a value must be better to count, at least 0.
     min_lr : float
-        The learning rate is not reduced below this, from 0 up.
+        The learning rate is not reduced below this, at least 0.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class ReduceLROnPlateau(Callback):
     ) -> None:
         self.monitor = numbers.one_of("monitor", monitor, _METRICS)
         self.factor = numbers.number("factor", factor, numbers.BETWEEN)
-        self.patience = numbers.whole("patience", patience, 1)
+        self.patience = numbers.integer("patience", patience, 1)
         self.min_delta = numbers.not_negative("min_delta", min_delta)
         self.min_lr = numbers.not_negative("min_lr", min_lr)
 
@@ -256,13 +256,13 @@ class Checkpoint(Callback):
     monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, optional
         Write only after epochs with a new best value of this.
     every : int
-        Write only after each so many epochs, from 1 up.
+        Write only after each so many epochs, at least 1.
     """
 
     def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
         self.path = Path(path)
         self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
-        self.every = numbers.whole("every", every, 1)
+        self.every = numbers.integer("every", every, 1)
 
     def on_train_begin(self) -> None:
         """Look at what a resumed training has recorded."""

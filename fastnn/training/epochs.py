@@ -200,4 +200,4 @@ def _stop(callback: Callback, done: int) -> int | None:
     stop = callback.next_stop(done)
     if stop is None:
         return None
-    return numbers.whole(f"{type(callback).__name__}.next_stop({done})", stop, done + 1)
+    return numbers.integer(f"{type(callback).__name__}.next_stop({done})", stop, done + 1)

@@ -47,7 +47,7 @@ def factors_of(schedule: Schedule | None, first: int, end: int) -> Float64s:
     wrong = np.flatnonzero(~((factors >= 0) & (factors < np.inf)))
     if wrong.size:
         raise ValueError(
-            f"schedule: expected numbers from 0 up, got {factors[wrong[0]]} "
+            f"schedule: expected numbers of at least 0, got {factors[wrong[0]]} "
             f"for step {first + int(wrong[0])}"
         )
     return factors

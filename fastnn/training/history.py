@@ -78,7 +78,7 @@ class TrainingLog:
         return len(self.loss)
 
     def row(self, epoch: int) -> dict[str, float]:
-        """Return what was recorded of an epoch, from 1 up, by name."""
+        """Return what was recorded of an epoch, counted from 1, by name."""
         names = (*self.metrics, "lr", "seconds")
         return {name: getattr(self, name)[epoch - 1] for name in names}
 
@@ -231,7 +231,7 @@ class History(TrainingLog):
         return self.state.optimizer
 
     def line(self, epoch: int) -> str:
-        """Return what was recorded of an epoch, from 1 up, as text."""
+        """Return what was recorded of an epoch, counted from 1, as text."""
         values = [f"{name} {getattr(self, name)[epoch - 1]:.4f}" for name in self.metrics]
         seconds = self.seconds[epoch - 1]
         rate = self.samples / max(seconds, 1e-9)

@@ -100,7 +100,7 @@ class LayerSteps:
             t = self._t[rows]
             grads = network.gradient(self._x[rows], t)
             if self.averages is not None and self.averages.keys() != network.params.keys():
-                raise ValueError("params: there are others than when training began")
+                raise ValueError("params: changed since training began")
             last = network.last_layer
             loss = _number(last)
             correct = count_correct(last.x, t) if self._classes else 0

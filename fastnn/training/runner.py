@@ -77,7 +77,7 @@ class Runner:
         factors : ndarray of float64, shape (steps,)
             On the learning rate of the optimizer.
         first : int
-            Number of the first step, from 0 up.
+            Number of the first step, counted from 0.
         after : function of int, optional
             Called after each stretch with its number of samples.
         """

@@ -1,9 +1,9 @@
 """Learning-rate schedules: functions for the `schedule` of ``network.fit``.
 
-A schedule takes an array of step numbers, from 0 up, and returns the factors on the learning
+A schedule takes an array of step numbers, counted from 0, and returns the factors on the learning
 rate of the optimizer. Any function that does so will do; ``np.vectorize(f, otypes=[float])`` makes
 one of a function of a single step. Lengths are steps, or ``epochs=``, which ``fit`` turns into
-steps. To reduce the rate where a metric has stopped to get better, there is a callback:
+steps. To reduce the rate where a metric stops improving, there is a callback:
 :class:`fastnn.callbacks.ReduceLROnPlateau`.
 """
 
@@ -21,7 +21,7 @@ from fastnn._utils.types import Float64s, Int64s
 
 __all__ = ["cosine", "exponential", "in_steps", "inverse_time", "step_decay", "warmup"]
 
-# Step numbers, from 0 up, to factors on the learning rate.
+# Step numbers, counted from 0, to factors on the learning rate.
 Schedule = Callable[[Int64s], ArrayLike]
 
 
@@ -51,7 +51,7 @@ def in_steps(schedule: Schedule, steps_per_epoch: SupportsIndex) -> Schedule:
     >>> schedules.in_steps(schedules.cosine(epochs=2), steps_per_epoch=2)(np.arange(5)).round(3)
     array([1.   , 0.854, 0.5  , 0.146, 0.   ])
     """
-    count = numbers.whole("steps_per_epoch", steps_per_epoch, 1)
+    count = numbers.integer("steps_per_epoch", steps_per_epoch, 1)
     if not isinstance(schedule, partial) or schedule.func not in _LENGTHS:
         return schedule
     settings = dict(schedule.keywords)
@@ -71,7 +71,7 @@ def _length(
         given = "neither" if steps is None else "both"
         raise TypeError(f"{name}, epochs: expected one of the two, got {given}")
     if epochs is None:
-        return {name: numbers.whole(name, steps, least)}  # type: ignore[arg-type]
+        return {name: numbers.integer(name, steps, least)}  # type: ignore[arg-type]
     check = numbers.positive if least else numbers.not_negative
     return {"epochs": check("epochs", epochs)}
 
@@ -98,7 +98,7 @@ def step_decay(
     Parameters
     ----------
     every : int
-        Steps between two decays, from 1 up.
+        Steps between two decays, at least 1.
     factor : float
         In [0, 1].
     epochs : float
@@ -139,7 +139,7 @@ def exponential(k: SupportsFloat) -> Schedule:
     Parameters
     ----------
     k : float
-        Decay a step, from 0 up.
+        Decay a step, at least 0.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def inverse_time(k: SupportsFloat) -> Schedule:
     Parameters
     ----------
     k : float
-        Decay a step, from 0 up.
+        Decay a step, at least 0.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def cosine(
     Parameters
     ----------
     steps : int
-        Length of the fall, from 1 up; after it the factor stays at `final`.
+        Length of the fall, at least 1; after it the factor stays at `final`.
     final : float
         In [0, 1].
     epochs : float
@@ -236,11 +236,11 @@ def warmup(
     Parameters
     ----------
     steps : int
-        Length of the rise, from 0 up; the last of them has factor 1.
+        Length of the rise, at least 0; the last of them has factor 1.
     then : function, optional
         What follows, counted from 0 at the end of the rise; 1 if not given.
     epochs : float
-        Length of the rise in epochs, from 0 up, in place of `steps`.
+        Length of the rise in epochs, at least 0, in place of `steps`.
 
     Returns
     -------

@@ -99,8 +99,8 @@ def _history(name: str, given: Any) -> History:
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "epochs": lambda name, value: numbers.whole(name, value, 0),
-    "batch_size": lambda name, value: numbers.whole(name, value, 1),
+    "epochs": lambda name, value: numbers.integer(name, value, 0),
+    "batch_size": lambda name, value: numbers.integer(name, value, 1),
     "callbacks": _callbacks,
     "verbose": lambda name, value: bool(value),
     "schedule": _optional(_schedule),
@@ -108,6 +108,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "clip_norm": _optional(numbers.positive),
     "ema": _optional(numbers.below_one),
     "shuffle": _optional(numbers.flag),
-    "seed": _optional(lambda name, value: numbers.whole(name, value, 0, 2**64 - 1)),
+    "seed": _optional(lambda name, value: numbers.integer(name, value, 0, 2**64 - 1)),
     "resume": _optional(_history),
 }

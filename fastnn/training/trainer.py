@@ -118,11 +118,11 @@ class Trainer:
         self.network = network
         self.x_train, self.t_train = _pair(network, "train", x_train, t_train)
         self.x_test, self.t_test = _pair(network, "test", x_test, t_test)
-        self.epochs = numbers.whole("epochs", epochs, 0)
-        self.batch_size = numbers.whole("mini_batch_size", mini_batch_size, 1)
+        self.epochs = numbers.integer("epochs", epochs, 0)
+        self.batch_size = numbers.integer("mini_batch_size", mini_batch_size, 1)
         self.optimizer = optimizer_of(optimizer, optimizer_param)
         if evaluate_sample_num_per_epoch is not None:
-            numbers.whole("evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
+            numbers.integer("evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
         self.verbose = verbose
 
@@ -138,7 +138,7 @@ class Trainer:
         self.route = self.reason = ""
         if seed is None:
             seed = int(np.random.default_rng().integers(2**63))
-        self._seed = numbers.whole("seed", seed, 0, 2**64 - 1)
+        self._seed = numbers.integer("seed", seed, 0, 2**64 - 1)
         self._rows = np.empty(self.iter_per_epoch * self.batch_size, np.int64)
         self._rows_of = -1  # the epoch that they are drawn for
         self._runner: Runner | None = None

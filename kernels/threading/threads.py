@@ -35,7 +35,7 @@ def _positive(name: str, value: object) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        raise ValueError(f"{name}: expected a whole number from 1 up, got {value!r}")
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return number
 
 
@@ -59,7 +59,7 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     ValueError
-        If `n` is not a whole number from 1 up.
+        If `n` is not an integer of at least 1.
     """
     global _num_threads
     _num_threads = min(_positive("n", n), _available)

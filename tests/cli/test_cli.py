@@ -171,7 +171,9 @@ def test_info_as_json(tmp_path):
 EVERYTHING = """
 import itertools
 import numpy as np
-from fastnn import MultiLayerNet, MultiLayerNetExtend, Trainer, TwoLayerNet, ops
+from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, Trainer, TwoLayerNet, ops
+from fastnn.layers import Affine, Gelu
+from fastnn.layers.record import records
 from fastnn.program import inference as _inference
 from fastnn.trainer import OPTIMIZERS
 
@@ -186,10 +188,11 @@ for dtype in ("float32", "float64"):
         done.add(name)
         getattr(ops, name)(*args, **settings)
 
-    for name in ("relu", "sigmoid", "tanh"):
+    for name in ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"):
         for shape in ((), (7,), (300, 500), (2, 3, 4)):
             call(name, a(*shape))
             call(name + "_backward", a(*shape), a(*shape))
+    call("gelu", a(7), "tanh"), call("gelu_backward", a(7), a(7), approximate="tanh")
     call("softmax", a(30, 7)), call("softmax", a(7, 30).T)
     sizes = 1, 9, 70, 300
     for n, d, h in itertools.product(sizes, sizes, sizes):
@@ -251,6 +254,9 @@ for dtype in ("float32", "float64"):
         itertools.product(("relu", "sigmoid", "tanh"), (False, True), (False, True))
     ]
     networks += [MultiLayerNet(20, [300], 4, dtype=dtype), TwoLayerNet(20, 9, 4, dtype=dtype)]
+    kinds = [record.kind() for record in records() if record.activation and not record.parameters]
+    stack = [layer for kind in (*kinds, Gelu("tanh")) for layer in (Affine(70), kind)]
+    networks.append(Network([*stack, Affine(4)], input_size=20, dtype=dtype))
     x, t = np.random.default_rng(2).random((90, 20)), np.arange(90) % 4
     for network in networks:
         for optimizer in OPTIMIZERS:

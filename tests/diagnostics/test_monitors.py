@@ -331,7 +331,7 @@ def test_a_resumed_training_and_a_new_one():
 
 def test_bad_arguments():
     x, t = data(5)
-    with pytest.raises(ValueError, match="^every: expected a whole number from 1"):
+    with pytest.raises(ValueError, match="^every: expected an integer from 1"):
         Monitor(x, t, every=0)
     net = network()
     with pytest.raises(ValueError, match="^Monitor: x: expected .* of 9 features.*got \\(5, 4\\)"):
@@ -343,7 +343,7 @@ def test_bad_arguments():
     with pytest.raises(RuntimeError, match="^Monitor.report: it has no history"):
         monitor.report()
     monitor.measure(net, 3)
-    with pytest.raises(ValueError, match="^step: expected a whole number from 4"):
+    with pytest.raises(ValueError, match="^step: expected an integer from 4"):
         monitor.measure(net, 3)
     for look in (activations, dead_units, saturation):
         with pytest.raises(TypeError, match="^network: expected one with `layers`"):

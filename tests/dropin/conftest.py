@@ -195,7 +195,7 @@ def _same_numbers(book, fast, tolerance, room, where):
 
 
 def same_text(book, fast, relative=1e-10, absolute=0.0):
-    """Compare two texts: words must be equal, and so must whole numbers; others be close.
+    """Compare two texts: words must be equal, and so must integers; others be close.
 
     Where NumPy breaks the lines of an array depends on the digits that its numbers have.
     """

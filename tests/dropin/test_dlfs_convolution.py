@@ -182,7 +182,7 @@ def test_pooling(dlfs, sizes):
     shape, pool_h, pool_w, stride, _ = sizes
 
     def action(m):
-        # Whole numbers, so that largest elements are often more than one.
+        # Integers, so that largest elements are often more than one.
         x = np.floor(data(33, *shape) * 2)
         return step(m, m.layers.Pooling(pool_h, pool_w, stride), x, 34)
 

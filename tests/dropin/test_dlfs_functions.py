@@ -64,7 +64,7 @@ def test_special_values(dlfs, name, dtype):
     ],
     ids=repr,
 )
-def test_elementwise_of_numbers_and_whole_numbers(dlfs, name, x):
+def test_elementwise_of_numbers_and_integers(dlfs, name, x):
     dlfs.compare(lambda m: getattr(m.functions, name)(x))
 
 

@@ -51,7 +51,7 @@ def test_relu_of_special_values(dlfs):
 
 
 @pytest.mark.parametrize("dtype", [int, np.uint8, bool])
-def test_relu_of_whole_numbers(dlfs, dtype):
+def test_relu_of_integers(dlfs, dtype):
     def action(m):
         x = np.array([[0, 1, 2], [3, 0, 1]]).astype(dtype)
         return step(m, m.layers.Relu(), x, np.full((2, 3), 7))
@@ -114,7 +114,7 @@ def test_sigmoid(dlfs, shape, dtype):
 @pytest.mark.parametrize(
     "dout",
     [np.ones((2, 3), np.float32), np.ones((2, 3), int), np.ones(3), np.ones((4, 1, 1)), 2, 2.0],
-    ids=["float32", "int", "row", "broadcast", "whole number", "number"],
+    ids=["float32", "int", "row", "broadcast", "integer", "number"],
 )
 def test_sigmoid_of_other_gradients(dlfs, dout):
     dlfs.compare(lambda m: step(m, m.layers.Sigmoid(), data(9, 2, 3), dout))
@@ -337,7 +337,7 @@ def test_softmax_with_loss_of_one_sample(dlfs):
     dlfs.compare(action)
 
 
-def test_softmax_with_loss_of_whole_numbers_and_large_batches(dlfs):
+def test_softmax_with_loss_of_integers_and_large_batches(dlfs):
     def action(m):
         layer = m.layers.SoftmaxWithLoss()
         small = layer.forward(np.arange(6).reshape(2, 3), np.array([0, 2])), layer.backward()

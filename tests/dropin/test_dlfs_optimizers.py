@@ -85,7 +85,7 @@ def test_plain_numbers(edition, name, kind):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_whole_numbers(dlfs, name):
+def test_integers(dlfs, name):
     def run(m):
         params = {"x": 3}
         optimizer = getattr(m.optimizer, name)(**OPTIMIZERS[name])

@@ -296,9 +296,9 @@ def test_snapshots_of_trainings_that_go_on_and_of_new_ones():
 
 
 def test_bad_snapshots():
-    with pytest.raises(ValueError, match="^every: expected a whole number from 1"):
+    with pytest.raises(ValueError, match="^every: expected an integer from 1"):
         Snapshots(every=0)
-    with pytest.raises(ValueError, match="^keep: expected a whole number from 1"):
+    with pytest.raises(ValueError, match="^keep: expected an integer from 1"):
         Snapshots(keep=0)
 
 
@@ -500,7 +500,7 @@ def test_bad_distillation():
         ({"x": x[:, :4]}, ValueError, "x: expected at least one sample of 5 features"),
         ({"x": 3.0, "t": None}, ValueError, "x: expected at least one sample of 5 features"),
         ({"t": t[:9]}, ValueError, "t: expected 10 labels"),
-        ({"epochs": -1}, ValueError, "epochs: expected a whole number"),
+        ({"epochs": -1}, ValueError, "epochs: expected an integer"),
     ]
     for change, error, text in bad:
         arguments = {"student": student, "teacher": teacher, "x": x, "t": t, "verbose": False}

@@ -42,7 +42,7 @@ def test_help_from_another_folder(tmp_path):
 @pytest.mark.parametrize(
     "option, value, expected",
     [
-        ("--epochs", "0", "a whole number from 1 up"),
+        ("--epochs", "0", "an integer of at least 1"),
         ("--seconds", "0", "a number above 0"),
         ("--seconds", "nan", "a number above 0"),
     ],

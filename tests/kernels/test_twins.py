@@ -48,6 +48,11 @@ class Draw:
     def positive(self, *shape):
         return np.abs(self.values(*shape))
 
+    def finite(self, *shape):
+        a = self.values(*shape)
+        a[np.isinf(a)] = 1
+        return a
+
     def empty(self, *shape, dtype=None):
         """Return an output full of what no kernel computes, to show what is not written."""
         a = np.empty(shape, dtype or self.dtype)
@@ -88,12 +93,76 @@ class Case:
     arguments: Callable[[dict], dict] = directly
 
 
-def elementwise(inputs, output):
+def elementwise(inputs, output, *numbers, magnitude=None, kinds=None):
+    """Return the case of a function of flat arrays and of numbers, drawn between 0 and 2."""
+
     def make(draw):
         n = draw.n * draw.d
-        return {name: draw.values(n) for name in inputs} | {output: draw.empty(n)}
+        arrays = {name: getattr(draw, (kinds or {}).get(name, "values"))(n) for name in inputs}
+        return arrays | {name: draw.number(0, 2) for name in numbers} | {output: draw.empty(n)}
 
-    return Case(make, (output,))
+    if magnitude is None:
+        return Case(make, (output,))
+    return Case(make, (output,), lambda args, exact: {output: magnitude(args, exact)})
+
+
+# Of functions that end in an exponential, an error of its argument, relative to that, becomes one
+# of the result, as many times as large as the argument. GELU's is x^2 / 2; the tanh form's is 2 u.
+def gelu_exponent(x):
+    return x * x / 2
+
+
+def gelu_tanh_exponent(x):
+    return 2 * np.sqrt(2 / np.pi) * np.abs(x + 0.044715 * x**3)
+
+
+def gelu_size(exponent):
+    # Where x is positive, the exponential is what 1 is added to.
+    return lambda args, exact: np.abs(exact["out"]) * (1 + 2 * exponent(np.minimum(args["x"], 0)))
+
+
+def flushed(dtype):
+    """Return what is lost, in units of `eps`, where an exponential is below the normal numbers.
+
+    A thousand times the smallest of them: it is multiplied by x, or by its square.
+    """
+    limit = np.finfo(np.float32 if dtype == np.float64 else np.float64)
+    return 1000 * limit.tiny / limit.eps
+
+
+def gelu_gradient_size(args, exact):
+    x, below = args["x"], np.minimum(args["x"], 0)
+    density = np.exp(-x * x / 2) * (1 + x * x)
+    share = exact_normal(x) * (1 + below * below)
+    return np.abs(args["dout"]) * (share + np.abs(x) * density + flushed(x.dtype))
+
+
+def exact_normal(x):
+    twice = np.ones(x.size, x.dtype) * x
+    reference.gelu(twice.copy(), twice)
+    return np.where(x == 0, 0.5, twice / x)
+
+
+def gelu_tanh_gradient_size(args, exact):
+    x = args["x"]
+    u, below = gelu_tanh_exponent(x), gelu_tanh_exponent(np.minimum(x, 0))
+    e = np.exp(-u)
+    s = np.where(x < 0, e, 1) / (1 + e)
+    steep = 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x * x)
+    inner = s * (1 + below) + np.abs(x) * e * steep * (1 + u)
+    return np.abs(args["dout"]) * (inner + flushed(x.dtype))
+
+
+def from_input(magnitude):
+    # Infinity times a derivative depends on whether that is a denormal number or zero.
+    return elementwise(["dout", "x"], "dx", magnitude=magnitude, kinds={"dout": "finite"})
+
+
+def silu_gradient_size(args, exact):
+    x = args["x"]
+    e = np.exp(-np.abs(x))
+    s, rest = np.where(x < 0, e, 1) / (1 + e), np.where(x < 0, 1, e) / (1 + e)
+    return np.abs(args["dout"]) * (s * (1 + np.abs(x) * rest) + flushed(x.dtype))
 
 
 def affine(draw):
@@ -522,6 +591,23 @@ CASES = {
     "sigmoid_backward": elementwise(["dout", "y"], "dx"),
     "tanh": elementwise(["x"], "out"),
     "tanh_backward": elementwise(["dout", "y"], "dx"),
+    "leaky_relu": elementwise(["x"], "out", "negative_slope"),
+    "leaky_relu_backward": elementwise(["dout", "y"], "dx", "negative_slope"),
+    "elu": elementwise(["x"], "out", "alpha"),
+    "elu_backward": elementwise(
+        ["dout", "y"],
+        "dx",
+        "alpha",
+        magnitude=lambda a, exact: np.abs(a["dout"]) * (1 + np.abs(a["y"]) + a["alpha"]),
+    ),
+    "gelu": elementwise(["x"], "out", magnitude=gelu_size(gelu_exponent)),
+    "gelu_backward": from_input(gelu_gradient_size),
+    "gelu_tanh": elementwise(["x"], "out", magnitude=gelu_size(gelu_tanh_exponent)),
+    "gelu_tanh_backward": from_input(gelu_tanh_gradient_size),
+    "silu": elementwise(["x"], "out"),
+    "silu_backward": from_input(silu_gradient_size),
+    "softplus": elementwise(["x"], "out"),
+    "softplus_backward": elementwise(["dout", "y"], "dx", kinds={"y": "positive"}),
     "softmax": Case(softmax, ("out",), softmax_size, terms=lambda a: 16 + a["x"].shape[1]),
     "affine": Case(affine_forward, ("out",), affine_size, lambda a: 16 + a["x"].shape[1]),
     "affine_relu": Case(affine_forward, ("out",), affine_size, lambda a: 16 + a["x"].shape[1]),

@@ -109,12 +109,12 @@ def test_shapes_without_fans(rule, shape):
 
 @pytest.mark.parametrize("std", [-0.1, math.nan, math.inf])
 def test_deviation_out_of_range(std):
-    with pytest.raises(ValueError, match="^std: expected a number from 0 up"):
+    with pytest.raises(ValueError, match="^std: expected a number of at least 0"):
         normal((2, 3), std)
 
 
 def test_deviation_must_be_a_number():
-    with pytest.raises(TypeError, match="^std: expected a number from 0 up"):
+    with pytest.raises(TypeError, match="^std: expected a number of at least 0"):
         normal((2, 3), "he")
 
 

@@ -108,7 +108,7 @@ def test_parameters_that_are_made_in_the_first_pass():
     assert not np.array_equal(net.params["Late.shift"], np.linspace(-0.1, 0.1, C))
     late = network()
     late.layers["Late"] = Late()
-    with pytest.raises(ValueError, match="^params: there are others than when training began"):
+    with pytest.raises(ValueError, match="^params: changed since training began"):
         late.fit(*data(), 1, ema=0.9, verbose=False)
 
 

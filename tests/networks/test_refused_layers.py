@@ -44,7 +44,7 @@ REFUSED = {
     "a gradient of another shape": (
         lambda: WrongShape(C), "^layers.'Own'..grads.'shift'.: expected .*, got .*40, 3"),
     "params that are no dict": (lambda: with_params(3), "^Scale.params: expected a dict"),
-    "whole numbers": (
+    "integers": (
         lambda: with_params({"Wide": np.ones(C, int), "shift": np.ones(C)}),
         "^layers.'Own'..params.'Wide'.: expected an array of a floating dtype, got int64"),
     "lists in a layer of ours": (

@@ -81,6 +81,18 @@ READ = {
     "sigmoid_backward": (lambda a: [ops.sigmoid_backward(*a)], [(N, D), (N, D)]),
     "tanh": (lambda a: [ops.tanh(*a)], [(N, D)]),
     "tanh_backward": (lambda a: [ops.tanh_backward(*a)], [(N, D), (N, D)]),
+    "leaky_relu": (lambda a: [ops.leaky_relu(*a, 0.1)], [(N, D)]),
+    "leaky_relu_backward": (lambda a: [ops.leaky_relu_backward(*a, 0.1)], [(N, D), (N, D)]),
+    "elu": (lambda a: [ops.elu(*a, 1.5)], [(N, D)]),
+    "elu_backward": (lambda a: [ops.elu_backward(*a, 1.5)], [(N, D), (N, D)]),
+    "gelu": (lambda a: [ops.gelu(*a)], [(N, D)]),
+    "gelu_backward": (lambda a: [ops.gelu_backward(*a)], [(N, D), (N, D)]),
+    "gelu tanh": (lambda a: [ops.gelu(*a, "tanh")], [(N, D)]),
+    "gelu_backward tanh": (lambda a: [ops.gelu_backward(*a, "tanh")], [(N, D), (N, D)]),
+    "silu": (lambda a: [ops.silu(*a)], [(N, D)]),
+    "silu_backward": (lambda a: [ops.silu_backward(*a)], [(N, D), (N, D)]),
+    "softplus": (lambda a: [ops.softplus(*a)], [(N, D)]),
+    "softplus_backward": (lambda a: [ops.softplus_backward(*a)], [(N, D), (N, D)]),
     "softmax": (lambda a: [ops.softmax(*a)], [(N, D)]),
     "softmax_cross_entropy": (
         lambda a: ops.softmax_cross_entropy(a[0], np.arange(N) % D),
@@ -294,7 +306,7 @@ def test_outputs(name, layout):
 
 @pytest.mark.parametrize("layout", [np.copy, *IN_PLACE[:-1]], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", WRITE_ONLY)
-def test_outputs_of_whole_numbers(name, layout):
+def test_outputs_of_integers(name, layout):
     out = layout(np.full(N, -1))
     assert WRITE_ONLY[name](out) is out
     np.testing.assert_array_equal(out, WRITE_ONLY[name](None))
@@ -316,7 +328,10 @@ def test_places_of_largest_elements(layout, dtype):
         np.testing.assert_array_equal(given, ops.max_pool(x, 2, 2, 2)[1])
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh", "softmax"])
+ELEMENTWISE = ["relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"]
+
+
+@pytest.mark.parametrize("name", [*ELEMENTWISE, "softmax"])
 def test_output_that_is_the_input(name):
     x = values(0, N, D)
     expected = getattr(ops, name)(x)
@@ -324,7 +339,17 @@ def test_output_that_is_the_input(name):
     np.testing.assert_array_equal(x, expected)
 
 
-@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("place", [0, 1])
+def test_gradient_that_is_an_argument(name, place):
+    backward = getattr(ops, f"{name}_backward")
+    arrays = [values(0, N, D), values(1, N, D)]
+    expected = backward(*arrays)
+    assert backward(*arrays, dx=arrays[place]) is arrays[place]
+    np.testing.assert_array_equal(arrays[place], expected)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
 def test_output_that_overlaps_the_input(name):
     memory = values(0, 100)
     expected = getattr(ops, name)(memory[:-1].copy())

@@ -86,7 +86,7 @@ def test_logarithmic_ranges_are_drawn_alike_in_all_powers_of_ten():
     assert abs(correlation) < 2.6 / math.sqrt(n)  # 1 % too
 
 
-def test_whole_numbers_and_choices_are_drawn_from_all_there_are():
+def test_integers_and_choices_are_drawn_from_all_there_are():
     ranges = {"n": Int(1, 4), "units": Int(10, 1000, log=True), "o": Choice("SGD", None, 3, True)}
     result = run(lambda trial: 0.0, ranges, 100)
     assert {trial["n"] for trial in result} == {1, 2, 3, 4}
@@ -169,9 +169,9 @@ def test_narrowed_keeps_the_good_values(shares, low, factor, margin, kind):
         (lambda: Uniform(0, math.inf), ValueError, "high: expected a finite number, got inf"),
         (lambda: Uniform(math.nan, 1), ValueError, "low: expected a finite number, got nan"),
         (lambda: Uniform(1, 1), ValueError, "high: expected a number above low"),
-        (lambda: Int(1.5, 3), TypeError, "low: expected a whole number, got 1.5"),
-        (lambda: Int(4, 3), ValueError, "high: expected a whole number from 4"),
-        (lambda: Int(0, 3, log=True), ValueError, "low: expected a whole number from 1"),
+        (lambda: Int(1.5, 3), TypeError, "low: expected an integer, got 1.5"),
+        (lambda: Int(4, 3), ValueError, "high: expected an integer from 4"),
+        (lambda: Int(0, 3, log=True), ValueError, "low: expected an integer from 1"),
         (lambda: Choice(), ValueError, "options: expected at least one"),
         (lambda: Choice("a", "a"), ValueError, "options: expected no two alike"),
         (lambda: Choice(1.0, math.nan), ValueError, "options: expected no NaN"),
@@ -641,13 +641,13 @@ def test_stages_resume_and_print(tmp_path, capsys):
         ({"ranges": {"a": ["relu", "tanh"]}}, TypeError, r"; as Choice\('relu', 'tanh'\)$"),
         ({"ranges": {"lr": 0.1}}, TypeError, r"or Choice\(0.1\)$"),
         ({"ranges": {1: Log(1, 2)}}, TypeError, "ranges: expected names, got 1"),
-        ({"trials": 0}, ValueError, "trials: expected a whole number from 1"),
-        ({"epochs": 0}, ValueError, "epochs: expected a whole number from 1"),
+        ({"trials": 0}, ValueError, "trials: expected an integer from 1"),
+        ({"epochs": 0}, ValueError, "epochs: expected an integer from 1"),
         ({"sampler": "grid"}, ValueError, "sampler: expected one of random, tpe, got 'grid'"),
         ({"pruner": "all"}, ValueError, "pruner: expected one of median, halving, got 'all'"),
         ({"score": "mean"}, ValueError, "score: expected one of last, best"),
-        ({"min_epochs": 0}, ValueError, "min_epochs: expected a whole number from 1"),
-        ({"seed": -1}, ValueError, "seed: expected a whole number from 0"),
+        ({"min_epochs": 0}, ValueError, "min_epochs: expected an integer from 1"),
+        ({"seed": -1}, ValueError, "seed: expected an integer from 0"),
         ({"metric": None}, TypeError, "metric: expected a string, got None"),
     ],
 )
@@ -686,12 +686,12 @@ def test_errors_of_stages(stages):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Stage(0), "trials: expected a whole number from 1"),
+        (lambda: Stage(0), "trials: expected an integer from 1"),
         (lambda: Stage(5, pruner="all"), "pruner: expected one of median, halving"),
         (lambda: coarse_to_fine(None, RANGES, [Stage(1)], margin=2), "margin: expected"),
         (lambda: coarse_to_fine(None, RANGES, [Stage(1)], keep=0), "keep: expected"),
         (lambda: run(trials=1).narrowed(within={"lr": Log(1, 2)}), "within: expected ranges of lr"),
-        (lambda: run(trials=1).top(0), "n: expected a whole number from 1"),
+        (lambda: run(trials=1).top(0), "n: expected an integer from 1"),
     ],
 )
 def test_errors_come_before_the_first_trial(call, message):

@@ -413,7 +413,7 @@ def test_what_does_not_begin_changes_nothing(tmp_path):
         },
         {"schedule": lambda steps: -1.0 - steps, "resume": history},
     ):
-        with pytest.raises(ValueError, match=r"^refused|^schedule: expected numbers from 0 up"):
+        with pytest.raises(ValueError, match=r"^refused|^schedule: expected numbers of at least 0"):
             fit(net, 3, **settings)
         assert net.history is history and vars(history) == before
         assert path.read_text() == text
@@ -529,12 +529,12 @@ def test_time_at_stops_is_not_the_epochs(monkeypatch):
 @pytest.mark.parametrize(
     ("callback", "error", "text"),
     [
-        (Recorder(0), ValueError, r"Recorder.every_steps: expected a whole number from 1 .* got 0"),
-        (Recorder(1.5), TypeError, "Recorder.every_steps: expected a whole number, got 1.5"),
+        (Recorder(0), ValueError, r"Recorder.every_steps: expected an integer from 1 .* got 0"),
+        (Recorder(1.5), TypeError, "Recorder.every_steps: expected an integer, got 1.5"),
         (
             type("Past", (Callback,), {"next_stop": lambda self, step: step})(),
             ValueError,
-            r"Past.next_stop\(0\): expected a whole number from 1 .*, got 0",
+            r"Past.next_stop\(0\): expected an integer from 1 .*, got 0",
         ),
     ],
 )
@@ -552,14 +552,22 @@ def test_stops_that_are_none(callback, error, text):
     ("make", "error", "text"),
     [
         (lambda: EarlyStopping("val_los"), ValueError, "monitor: expected one of loss, accuracy"),
-        (lambda: EarlyStopping(patience=0), ValueError, "patience: expected a whole number from 1"),
-        (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta: expected a number from 0 up"),
+        (lambda: EarlyStopping(patience=0), ValueError, "patience: expected an integer from 1"),
+        (
+            lambda: EarlyStopping(min_delta=-1),
+            ValueError,
+            "min_delta: expected a number of at least 0",
+        ),
         (lambda: ReduceLROnPlateau(factor=1), ValueError, r"factor: expected a number in \(0, 1\)"),
-        (lambda: ReduceLROnPlateau(patience=0.5), TypeError, "patience: expected a whole number"),
-        (lambda: ReduceLROnPlateau(min_lr=-1), ValueError, "min_lr: expected a number from 0 up"),
+        (lambda: ReduceLROnPlateau(patience=0.5), TypeError, "patience: expected an integer"),
+        (
+            lambda: ReduceLROnPlateau(min_lr=-1),
+            ValueError,
+            "min_lr: expected a number of at least 0",
+        ),
         (lambda: ReduceLROnPlateau("lr"), ValueError, "monitor: expected one of"),
         (lambda: Checkpoint("c", "best"), ValueError, "monitor: expected one of"),
-        (lambda: Checkpoint("c", every=0), ValueError, "every: expected a whole number from 1"),
+        (lambda: Checkpoint("c", every=0), ValueError, "every: expected an integer from 1"),
     ],
 )
 def test_settings_out_of_range(make, error, text):

@@ -446,9 +446,15 @@ def test_schedule_is_followed(layerwise):
         (lambda step: 0.1 if step > 3 else 1, "a function of an array .*ambiguous.*np.vectorize"),
         (lambda step: math.exp(-step), "a function of an array of step numbers, .*np.vectorize"),
         (lambda steps: ["a"] * len(steps), "a number for each of 7 steps, got <U1"),
-        (lambda steps: 3.0 - steps, r"numbers from 0 up, got -1.0 for step 4"),
-        (lambda steps: np.where(steps == 2, np.nan, 1), "numbers from 0 up, got nan for step 2"),
-        (lambda steps: np.where(steps == 2, np.inf, 1), "numbers from 0 up, got inf for step 2"),
+        (lambda steps: 3.0 - steps, r"numbers of at least 0, got -1.0 for step 4"),
+        (
+            lambda steps: np.where(steps == 2, np.nan, 1),
+            "numbers of at least 0, got nan for step 2",
+        ),
+        (
+            lambda steps: np.where(steps == 2, np.inf, 1),
+            "numbers of at least 0, got inf for step 2",
+        ),
     ],
 )
 def test_a_schedule_that_does_not_fit(schedule, text):
@@ -764,10 +770,10 @@ X, T = data()
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
     [
-        ({"epochs": -1}, ValueError, "epochs: expected a whole number from 0"),
-        ({"epochs": 1.5}, TypeError, "epochs: expected a whole number, got 1.5"),
-        ({"batch_size": 0}, ValueError, "batch_size: expected a whole number from 1"),
-        ({"batch_size": "8"}, TypeError, "batch_size: expected a whole number, got '8'"),
+        ({"epochs": -1}, ValueError, "epochs: expected an integer from 0"),
+        ({"epochs": 1.5}, TypeError, "epochs: expected an integer, got 1.5"),
+        ({"batch_size": 0}, ValueError, "batch_size: expected an integer from 1"),
+        ({"batch_size": "8"}, TypeError, "batch_size: expected an integer, got '8'"),
         ({"optimizer": "sgdm"}, ValueError, "optimizer: expected one of .*rmsprop.*, got 'sgdm'"),
         ({"optimizer": optimizers.Adam}, TypeError, "optimizer: expected a name or an optimizer"),
         ({"optimizer": 3}, TypeError, "optimizer: expected a name or an optimizer, .*, got 3"),
@@ -777,8 +783,8 @@ X, T = data()
         ({"clip_norm": -1}, ValueError, "clip_norm: expected a number above 0, got -1"),
         ({"clip_norm": "1"}, TypeError, "clip_norm: expected a number above 0, got '1'"),
         ({"ema": 1}, ValueError, r"ema: expected a number in \[0, 1\), got 1"),
-        ({"seed": -1}, ValueError, "seed: expected a whole number from 0"),
-        ({"seed": 0.5}, TypeError, "seed: expected a whole number, got 0.5"),
+        ({"seed": -1}, ValueError, "seed: expected an integer from 0"),
+        ({"seed": 0.5}, TypeError, "seed: expected an integer, got 0.5"),
         ({"resume": 3}, TypeError, "resume: expected a History, got 3"),
         ({"callbacks": 3}, TypeError, "callbacks: expected a list of callbacks, got 3"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected objects of type Callback, got 3"),
@@ -797,7 +803,7 @@ X, T = data()
         ({"xt": (X, T[:-1])}, ValueError, r"t: expected 100 labels of shape \(100,\) or .*\(99,\)"),
         ({"xt": (X, T + 1)}, ValueError, "t: expected labels from 0 to 2, got 3"),
         ({"xt": (X, T - 1)}, ValueError, "t: expected labels from 0 to 2, got -1"),
-        ({"xt": (X, T * 1.0)}, TypeError, "t: expected labels of a whole-number dtype, got floa"),
+        ({"xt": (X, T * 1.0)}, TypeError, "t: expected labels of an integer dtype, got floa"),
         ({"xt": (X, np.eye(4)[T])}, ValueError, r"t: expected 100 labels .*\(100, 4\)"),
         ({"xt": (X, list("abc"))}, TypeError, "t: expected an array of real numbers"),
         ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),

@@ -116,16 +116,20 @@ def test_a_schedule_in_epochs_knows_no_steps_by_itself():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: schedules.step_decay(0), ValueError, "every: expected a whole number from 1"),
-        (lambda: schedules.step_decay(1.5), TypeError, "every: expected a whole number, got 1.5"),
+        (lambda: schedules.step_decay(0), ValueError, "every: expected an integer from 1"),
+        (lambda: schedules.step_decay(1.5), TypeError, "every: expected an integer, got 1.5"),
         (
             lambda: schedules.step_decay(1, 1.5),
             ValueError,
             r"factor: expected a number in \[0, 1\]",
         ),
-        (lambda: schedules.exponential(-1), ValueError, "k: expected a number from 0 up, got -1"),
-        (lambda: schedules.inverse_time("1"), TypeError, "k: expected a number from 0 up"),
-        (lambda: schedules.cosine(0), ValueError, "steps: expected a whole number from 1"),
+        (
+            lambda: schedules.exponential(-1),
+            ValueError,
+            "k: expected a number of at least 0, got -1",
+        ),
+        (lambda: schedules.inverse_time("1"), TypeError, "k: expected a number of at least 0"),
+        (lambda: schedules.cosine(0), ValueError, "steps: expected an integer from 1"),
         (
             lambda: schedules.cosine(5, 2),
             ValueError,
@@ -136,13 +140,17 @@ def test_a_schedule_in_epochs_knows_no_steps_by_itself():
         (lambda: schedules.step_decay(), TypeError, "every, epochs: expected one of the two, got"),
         (lambda: schedules.warmup(), TypeError, "steps, epochs: expected one of the two, got nei"),
         (lambda: schedules.cosine(epochs=0), ValueError, "epochs: expected a number above 0, got"),
-        (lambda: schedules.warmup(epochs=-1), ValueError, "epochs: expected a number from 0 up"),
+        (
+            lambda: schedules.warmup(epochs=-1),
+            ValueError,
+            "epochs: expected a number of at least 0",
+        ),
         (
             lambda: schedules.in_steps(schedules.cosine(3), 0),
             ValueError,
-            "steps_per_epoch: expected a whole number from 1",
+            "steps_per_epoch: expected an integer from 1",
         ),
-        (lambda: schedules.warmup(-1), ValueError, "steps: expected a whole number from 0"),
+        (lambda: schedules.warmup(-1), ValueError, "steps: expected an integer from 0"),
         (lambda: schedules.warmup(1, then=0.5), TypeError, "then: expected a function of step"),
     ],
 )

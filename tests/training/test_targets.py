@@ -347,7 +347,7 @@ def test_settings_of_networks():
         network("l2")
     with pytest.raises(TypeError, match="^dtype: expected float32 or float64, got 'half-float'"):
         network(dtype="half-float")
-    with pytest.raises(TypeError, match="^seed: expected a whole number, got 1.5"):
+    with pytest.raises(TypeError, match="^seed: expected an integer, got 1.5"):
         MultiLayerNet(D, [5], C, seed=1.5)
 
 
@@ -364,12 +364,12 @@ def test_accuracy_of_labels_that_are_no_classes(t, text):
         network().accuracy(X, t)
 
 
-def test_whole_numbers_for_a_single_output():
+def test_integers_for_a_single_output():
     with pytest.raises(ValueError, match=f"^t: expected labels from 0 to 0, got 4; .*{SQUARES}"):
         fit(network(outputs=1), X, np.full(N, 4))
 
 
-def test_whole_numbers_as_objects():
+def test_integers_as_objects():
     labels = np.array([int(t) for t in T], object)
     assert network().accuracy(X, labels) == network().accuracy(X, T)
 

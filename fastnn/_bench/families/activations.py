@@ -66,7 +66,8 @@ def _loss_expected(x: Any, t: Any) -> Arrays:
 def cases(dtype: str) -> Iterator[Case]:
     """Yield the cases."""
     itemsize = np.dtype(dtype).itemsize
-    for name, twin in (("sigmoid", reference.sigmoid), ("tanh", reference.tanh)):
+    for name in ("sigmoid", "tanh", "gelu", "silu"):
+        twin = getattr(reference, name)
         for shape in SHAPES:
             size = int(np.prod(shape)) * itemsize
             yield Case(

@@ -100,6 +100,18 @@ def tanh(x: Any) -> list[Variant]:
     return [Variant("ops.tanh", lambda: [ops.tanh(x, out=out)])]
 
 
+def gelu(x: Any) -> list[Variant]:
+    """Return the exact Gaussian error linear unit."""
+    out = np.empty_like(x)
+    return [Variant("ops.gelu", lambda: [ops.gelu(x, out=out)])]
+
+
+def silu(x: Any) -> list[Variant]:
+    """Return the sigmoid linear unit."""
+    out = np.empty_like(x)
+    return [Variant("ops.silu", lambda: [ops.silu(x, out=out)])]
+
+
 def dropout(x: Any, ratio: float) -> list[Variant]:
     """Return dropout in training."""
     out, mask = np.empty_like(x), np.empty(x.shape, np.bool_)

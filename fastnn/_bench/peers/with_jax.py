@@ -222,6 +222,16 @@ def tanh(x: Any) -> list[Variant]:
     return _waiting("jit", lambda x: [jnp.tanh(x)], x)
 
 
+def gelu(x: Any) -> list[Variant]:
+    """Return the exact Gaussian error linear unit."""
+    return _waiting("jit", lambda x: [jax.nn.gelu(x, approximate=False)], x)
+
+
+def silu(x: Any) -> list[Variant]:
+    """Return the sigmoid linear unit."""
+    return _waiting("jit", lambda x: [jax.nn.silu(x)], x)
+
+
 def dropout(x: Any, ratio: float) -> list[Variant]:
     """Return dropout in training, a new mask each time."""
 

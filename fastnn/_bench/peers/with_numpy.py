@@ -253,6 +253,20 @@ def tanh(x: Any) -> list[Variant]:
     return [Variant("tanh", lambda: [np.tanh(x, out=y)])]
 
 
+def silu(x: Any) -> list[Variant]:
+    """Return the sigmoid linear unit."""
+    y = np.empty_like(x)
+
+    def run() -> list[Any]:
+        np.negative(x, out=y)
+        np.exp(y, out=y)
+        np.add(y, 1, out=y)
+        np.divide(x, y, out=y)
+        return [y]
+
+    return [Variant("negative, exp, add, divide", run)]
+
+
 def dropout(x: Any, ratio: float) -> list[Variant]:
     """Return dropout in training."""
     y, mask = np.empty_like(x), np.empty(x.shape, np.bool_)

@@ -183,6 +183,18 @@ def tanh(x: Any) -> list[Variant]:
     return [Variant("tanh", lambda: [torch.tanh(x, out=y)])]
 
 
+def gelu(x: Any) -> list[Variant]:
+    """Return the exact Gaussian error linear unit."""
+    (x,) = _tensors(x)
+    return [Variant("gelu", lambda: [functional.gelu(x)])]
+
+
+def silu(x: Any) -> list[Variant]:
+    """Return the sigmoid linear unit."""
+    (x,) = _tensors(x)
+    return [Variant("silu", lambda: [functional.silu(x)])]
+
+
 def dropout(x: Any, ratio: float) -> list[Variant]:
     """Return dropout in training."""
     (x,) = _tensors(x)

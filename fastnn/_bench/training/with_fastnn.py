@@ -65,5 +65,5 @@ class Training:
         return [np.copy(self.network.params[name]) for name in self.spec.names()]
 
     def accuracy(self, x: Any, t: Any) -> float:
-        """Return the share of samples that are classified right."""
+        """Return the share of samples that are classified correctly."""
         return self.network.accuracy(x, t)

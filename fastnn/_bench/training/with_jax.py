@@ -147,7 +147,7 @@ class Training:
         return [np.array(self.params[name]) for name in self.spec.names()]
 
     def accuracy(self, x: Any, t: Any) -> float:
-        """Return the share of samples that are classified right, by a net without batch norm."""
+        """Return the share of samples classified correctly, by a net without batch norm."""
         return float(_right(self.spec, self.params, x, t))
 
 

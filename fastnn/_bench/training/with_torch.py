@@ -85,7 +85,7 @@ class Training:
         return [found[name].detach().numpy().copy() for name in self.spec.names()]
 
     def accuracy(self, x: Any, t: Any) -> float:
-        """Return the share of samples that are classified right."""
+        """Return the share of samples that are classified correctly."""
         with torch.no_grad():
             self.network.eval()
             scores = self.network(torch.from_numpy(x))

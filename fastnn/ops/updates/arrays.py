@@ -13,7 +13,7 @@ from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
 from fastnn.kernels.updates import tables
 from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
-from fastnn.ops._dispatch import compiled, run_kernel, run_twin
+from fastnn.ops._dispatch import compiled, run_kernel, run_reference
 from fastnn.ops.updates.rule import Rule
 
 
@@ -171,6 +171,6 @@ def _apply(rule: Rule, update: _Update, settings: tuple[Any, ...]) -> None:
     p, *state = update.buffers
     arrays = (p, update.g, *state)
     if not _at_once(rule, arrays, len(arrays), settings):
-        run_twin(rule.name, *arrays, *settings)
+        run_reference(rule.name, *arrays, *settings)
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         deliver(array, buffer)

@@ -18,7 +18,7 @@ Check = Callable[[str, Any], Any]
 
 def count(name: str, value: Any) -> int:
     """Return the number of an update, an integer of at least 1."""
-    return value if type(value) is int and 0 < value < 1 << 63 else numbers.whole(name, value, 1)
+    return value if type(value) is int and 0 < value < 1 << 63 else numbers.integer(name, value, 1)
 
 
 def flag(name: str, value: Any) -> bool:

@@ -102,7 +102,7 @@ def same(plain, fast, roundings, where):
 
 
 def same_text(plain, fast):
-    """Compare two texts: words and whole numbers must be equal, others close."""
+    """Compare two texts: words and integers must be equal, others close."""
     assert NUMBER.split(fast) == NUMBER.split(plain)
     for one, other in zip(NUMBER.findall(plain), NUMBER.findall(fast), strict=True):
         if one != other:

@@ -231,7 +231,7 @@ def test_affine_with_another_bias(course, bias):
     course.compare(action)
 
 
-def test_whole_numbers(course):
+def test_integers(course):
     def action(m):
         x, w = np.arange(12).reshape(4, 3) - 5, np.arange(6).reshape(3, 2)
         out, cache = m.layers.affine_forward(x, w, np.arange(2))
