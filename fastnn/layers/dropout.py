@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import SupportsFloat
 
 import numpy as np
@@ -14,9 +15,9 @@ from fastnn.kernels.program import dropout as steps
 from fastnn.kernels.random.philox import WORDS
 from fastnn.layers._kept import after_forward
 from fastnn.layers.folding import Folding
-from fastnn.layers.parameters import place_of
 from fastnn.layers.planning import Buffer, Counter, Plan
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 
 
 class Dropout:
@@ -42,6 +43,9 @@ class Dropout:
         it back repeats one.
     """
 
+    dropout_ratio = Setting(numbers.below_one)
+    seed = Setting(partial(numbers.integer, low=0, high=2**64 - 1))
+    step = Setting(partial(numbers.integer, low=0, high=2**64 - 1))
     _seeded = True  # or by chance, so that a network may choose
 
     def __init__(
@@ -51,12 +55,12 @@ class Dropout:
         inverted: bool = False,
         seed: int | None = None,
     ) -> None:
-        self.dropout_ratio = numbers.below_one("dropout_ratio", dropout_ratio)
+        self.dropout_ratio = dropout_ratio
         self.inverted = inverted
         if seed is None:
             self._seeded = False
             seed = int(np.random.default_rng().integers(2**63))
-        self.seed = numbers.integer("seed", seed, 0, 2**64 - 1)
+        self.seed = seed
         self.step = 0
         self.mask: Mask | None = None
 
@@ -87,11 +91,6 @@ class Dropout:
         return ops.dropout_backward(dout, mask, self.dropout_ratio, inverted=self.inverted)
 
 
-def _ratio(name: str, layer: Dropout) -> float:
-    """Return the ratio, checked: a script may have changed it."""
-    return numbers.below_one(place_of(name, "dropout_ratio"), layer.dropout_ratio)
-
-
 def _scale(layer: Dropout) -> float:
     """Return what training multiplies the kept elements by."""
     return 1 / (1 - layer.dropout_ratio) if layer.inverted else 1.0
@@ -99,15 +98,13 @@ def _scale(layer: Dropout) -> float:
 
 def _forward(plan: Plan, name: str, layer: Dropout, x: Buffer) -> Buffer:
     """Add a step that draws a mask: in place, where what needs x can do with what is left of it."""
-    ratio = _ratio(name, layer)
-    seed = numbers.whole(place_of(name, "seed"), layer.seed, 0, 2**64 - 1)
     mask = plan.kept[name] = plan.buffer(f"{name} mask", x.columns, itemsize=1)
     scale = _scale(layer)
     in_place = x is not plan.data and (not x.needed or x.zeros or scale == 1)
     y = x if in_place else plan.buffer(f"{name} output", x.columns)
     plan.add(
-        steps.DROPOUT, source=x, target=y, other=mask, scale=scale, ratio=ratio, seed=seed,
-        calls=Counter(layer, "step"),
+        steps.DROPOUT, source=x, target=y, other=mask, scale=scale, ratio=layer.dropout_ratio,
+        seed=layer.seed, calls=Counter(layer, "step"),
     )  # fmt: skip
     plan.scratch(WORDS)
     return y
@@ -116,7 +113,7 @@ def _forward(plan: Plan, name: str, layer: Dropout, x: Buffer) -> Buffer:
 def _forward_given(plan: Plan, name: str, layer: Dropout, x: Buffer, training: bool) -> Buffer:
     mask = plan.kept[name] = plan.buffer(f"{name} mask", x.columns, itemsize=1)
     y = plan.buffer(f"{name} output", x.columns)
-    scale = 1.0 if training else 1.0 - _ratio(name, layer)
+    scale = 1.0 if training else 1.0 - layer.dropout_ratio
     plan.add(steps.BY_MASK, source=x, target=y, other=mask, scale=scale)
     return y
 
@@ -128,8 +125,7 @@ def _backward(plan: Plan, name: str, layer: Dropout, d: Buffer, wanted: bool) ->
 
 
 def _fold(folding: Folding, name: str, layer: Dropout) -> None:
-    ratio = _ratio(name, layer)
-    folding.factor *= 1.0 if layer.inverted else 1 - ratio
+    folding.factor *= 1.0 if layer.inverted else 1 - layer.dropout_ratio
 
 
 register(

@@ -18,9 +18,9 @@ from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import Relu
 from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.folding import Folding
-from fastnn.layers.parameters import place_of
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
 
 
@@ -54,6 +54,9 @@ class BatchNormalization:
         Samples in the last training batch.
     """
 
+    momentum = Setting(numbers.fraction)
+    eps = Setting(numbers.not_negative)
+
     def __init__(
         self,
         gamma: Array | None = None,
@@ -69,10 +72,10 @@ class BatchNormalization:
             expect_arrays("gamma", gamma, "beta", beta)
         self.gamma: Any = gamma
         self.beta: Any = beta
-        self.momentum = numbers.fraction("momentum", momentum)
+        self.momentum = momentum
         self.running_mean = running_mean
         self.running_var = running_var
-        self.eps = numbers.not_negative("eps", eps)
+        self.eps = eps
         self.per_pixel = per_pixel
         self.input_shape: tuple[int, ...] | None = None
         self.batch_size: int | None = None
@@ -207,11 +210,6 @@ def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
     }
 
 
-def _eps(name: str, layer: BatchNormalization) -> float:
-    """Return what is added to the variance, checked: a script may have changed it."""
-    return numbers.not_negative(place_of(name, "eps"), layer.eps)
-
-
 def _normalise(plan: Plan, name: str, x: Buffer, memory: dict[str, Any], relu: bool) -> Buffer:
     y = plan.buffer(f"{name} output", x.columns)
     y.needed = y.zeros = relu
@@ -223,11 +221,11 @@ def _forward(
     plan: Plan, name: str, layer: BatchNormalization, x: Buffer, relu: bool = False
 ) -> Buffer:
     """Add steps that measure a batch, for which all wait, and normalise it."""
-    eps = _eps(name, layer)
-    momentum = numbers.fraction(place_of(name, "momentum"), layer.momentum)
     memory = plan.kept[name] = _memory(plan, name, layer)
     plan.add(norms.MOMENTS, source=x, **memory)
-    plan.end_segment(norms.FINISH_MOMENTS, source=x, momentum=momentum, eps=eps, **memory)
+    plan.end_segment(
+        norms.FINISH_MOMENTS, source=x, momentum=layer.momentum, eps=layer.eps, **memory
+    )
     return _normalise(plan, name, x, memory, relu)
 
 
@@ -271,10 +269,10 @@ def _fold(
     before, affine = folding.found[-1] if folding.found else ("", None)
     if type(affine) is not Affine:
         raise Unsupported(f"{name} does not follow an affine layer")
-    folding.found[-1] = before, kind(*_normalised(affine, layer, _eps(name, layer)))
+    folding.found[-1] = before, kind(*_normalised(affine, layer))
 
 
-def _normalised(affine: Affine, norm: BatchNormalization, eps: float) -> tuple[Array, Array]:
+def _normalised(affine: Affine, norm: BatchNormalization) -> tuple[Array, Array]:
     """Return weights and bias for an affine layer and batch normalisation after it."""
     if norm.running_mean is None or norm.running_var is None:
         raise Unsupported("batch normalisation has no statistics yet")
@@ -282,7 +280,7 @@ def _normalised(affine: Affine, norm: BatchNormalization, eps: float) -> tuple[A
     if any(np.shape(array) != affine.b.shape for array in of_norm):
         raise Unsupported("batch normalisation is of another width")
     with np.errstate(all="ignore"):
-        scale = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(eps))
+        scale = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
         W = affine.W * scale
         b = (affine.b - norm.running_mean) * scale + norm.beta
     if W.dtype != affine.W.dtype or not (np.isfinite(W).all() and np.isfinite(b).all()):

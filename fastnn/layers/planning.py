@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fastnn._utils import validation as numbers
 from fastnn.kernels.program.step import Step
 
 
@@ -83,11 +82,6 @@ class Counter:
 
     layer: Any
     name: str
-
-    def read(self) -> int:
-        """Return the number as it is now, checked: a script may have set it."""
-        name = f"{type(self.layer).__name__}.{self.name}"
-        return numbers.whole(name, getattr(self.layer, self.name), 0, 2**64 - 1)
 
 
 @dataclass(eq=False)

@@ -31,6 +31,7 @@ from fastnn.layers.adoption import (
 from fastnn.layers.calls import first_gradient, forward
 from fastnn.layers.parameters import gradients
 from fastnn.layers.record import nearest_record, record_of
+from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state, take_statistics
 from fastnn.layers.undeclared import expect_declared, undeclared
@@ -136,6 +137,7 @@ class Network:
     # What a file has of the network's own attributes.
     _SETTINGS: tuple[str, ...] = "input_size", "output_size", "weight_decay_lambda", "input_scale"
 
+    weight_decay_lambda = Setting(numbers.not_negative)
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
 
     layers: OrderedDict[str, Any]
@@ -158,7 +160,7 @@ class Network:
         self.last_layer = building.last_layer(loss)
         self.input_size = None if input_size is None else sizing.size_of("input_size", input_size)
         self.output_size = None
-        self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
+        self.weight_decay_lambda = weight_decay_lambda
         self.input_scale = numbers.positive("input_scale", input_scale)
         try:
             self.dtype = np.dtype(dtype)
@@ -305,17 +307,12 @@ class Network:
         data: float = self.last_layer.forward(self.predict(x, train_flg), t)
         return data + self._penalty()
 
-    def _decay(self) -> float:
-        """Return the strength of the penalty, checked: a script may have changed it."""
-        return numbers.not_negative("weight_decay_lambda", self.weight_decay_lambda)
-
     def _penalty(self) -> float:
-        strength = self._decay()
-        if strength == 0:
+        if self.weight_decay_lambda == 0:
             return 0.0
         adopt(self)
         squares = sum(float(np.square(W).sum(dtype=np.float64)) for W in self._weights().values())
-        return 0.5 * strength * squares
+        return 0.5 * self.weight_decay_lambda * squares
 
     def _weights(self) -> dict[str, Array]:
         return weights_of(self)
@@ -373,7 +370,7 @@ class Network:
             If `x` or `t` does not fit, or a layer of your own has parameters that it does not
             name, or no gradient for one.
         """
-        found, strength = adopt(self), self._decay()
+        found = adopt(self)
         own = not self._adopted.objects  # layers of one's own are among them
         # Samples that a layer keeps are no parameters, whatever it calls their gradient.
         held = [each for each in undeclared(self) if each.array is not x] if own else []
@@ -388,9 +385,9 @@ class Network:
             dout = layer.backward(dout)
         expect_declared(held)
         grads = gradients(adopt(self) if own else found)  # which the pass may have made
-        if strength:
+        if self.weight_decay_lambda:
             for key, W in self._weights().items():
-                grads[key] += strength * W
+                grads[key] += self.weight_decay_lambda * W
         return grads
 
     @sizing.sizes_first

@@ -205,10 +205,10 @@ class Program:
             tables.take_all(self._n, rates.size)
         else:
             p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
-        p["penalty"] = self._network._decay()
+        p["penalty"] = self._network.weight_decay_lambda
         p["passes"], p["done"] = 0, 0
         for step, name, counter in tables.counters:
-            step[name] = counter.read()
+            step[name] = getattr(counter.layer, counter.name)
         settings = self._parameters.settings(rates)
         share(tables)
         try:
