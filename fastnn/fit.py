@@ -1,4 +1,4 @@
-"""``network.fit``: its settings, the record that it keeps, and the type of its schedules."""
+"""``network.fit``: its settings, the history that it returns, and the type of its schedules."""
 
 from fastnn.training.history import History
 from fastnn.training.loop import fit

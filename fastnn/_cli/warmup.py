@@ -35,15 +35,10 @@ def _array(shape: int | tuple[int, ...], dtype: str) -> Array:
     return np.random.default_rng(0).random(shape).astype(dtype)
 
 
-def _elementwise(name: str, dtype: str) -> None:
+def _activation(name: str, dtype: str) -> None:
     x = _array((4, 6), dtype)
-    getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]))
-
-
-def _gelu(name: str, dtype: str) -> None:
-    x = _array((4, 6), dtype)
-    for form in ("none", "tanh"):
-        getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]), approximate=form)
+    for form in ((), ("tanh",)) if name.startswith("gelu") else ((),):
+        getattr(ops, name)(*([x, x] if name.endswith("_backward") else [x]), *form)
 
 
 def _affine(name: str, dtype: str) -> None:
@@ -127,7 +122,7 @@ _RULES = {kind.rule.name: kind.rule for kind in OPTIMIZERS.values()}
 
 # By the module of `ops` that a function is of.
 _CALLS: dict[str, Callable[[str, str], None]] = {
-    "activations": _elementwise,
+    "activations": _activation,
     "affine": _affine,
     "batchnorm": _batchnorm,
     "convolution": _convolution,
@@ -143,12 +138,7 @@ _CALLS: dict[str, Callable[[str, str], None]] = {
 def _call(name: str, dtype: str) -> None:
     """Call a function of `ops` in all ways that other code is compiled for."""
     module = getattr(ops, name).__module__.rpartition(".")[2]
-    if name in _RULES:
-        _update(name, dtype)
-    elif name.startswith("gelu"):
-        _gelu(name, dtype)
-    else:
-        _CALLS[module](name, dtype)
+    (_update if name in _RULES else _CALLS[module])(name, dtype)
 
 
 def _train(activation: str, use_batchnorm: bool, use_dropout: bool, dtype: str) -> None:

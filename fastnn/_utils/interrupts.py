@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Held:
-    """What came while Ctrl-C was held back."""
+class Interrupt:
+    """A Ctrl-C that is held back, if there was one."""
 
     def __init__(self, handler: Callable[[int, Any], Any] | None = None) -> None:
         self._handler = handler
@@ -28,11 +28,11 @@ class Held:
             self._handler(signal.SIGINT, self._frame)
 
 
-_outermost: Held | None = None
+_outermost: Interrupt | None = None
 
 
 @contextmanager
-def held() -> Iterator[Held]:
+def held() -> Iterator[Interrupt]:
     """Hold back Ctrl-C inside a ``with`` block; the outermost one lets it through at its end.
 
     Python delivers signals to the main thread alone; elsewhere this does nothing. Nor does it
@@ -40,16 +40,16 @@ def held() -> Iterator[Held]:
     """
     global _outermost
     if threading.current_thread() is not threading.main_thread():
-        yield Held()
+        yield Interrupt()
         return
     if _outermost is not None:
         yield _outermost
         return
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler):
-        yield Held()
+        yield Interrupt()
         return
-    _outermost = here = Held(handler)
+    _outermost = here = Interrupt(handler)
     try:
         signal.signal(signal.SIGINT, here.receive)
         yield here

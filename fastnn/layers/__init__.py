@@ -3,8 +3,19 @@
 The interface is that of *Deep Learning from Scratch*: ``forward(x)`` keeps what the backward
 pass needs, ``backward(dout)`` returns the gradient with respect to the input and leaves those
 of the parameters in attributes (``dW``, ``db``, ``dgamma``, ``dbeta``). Unlike the book's
-layers none of them writes to its arguments. Activations keep their output, or their input, not
-a copy, for the backward pass: do not change it in between.
+layers none of them writes to its arguments. Activations keep their output, or their input,
+not a copy, for the backward pass: do not change it in between.
+
+A file has layers of one kind: `affine`, `activations`, `normalization`, `dropout`, `convolution`,
+`pooling` and, for the end of a network, `losses`. It ends with their records. Beside them stand
+
+- `record`: what a kind of layer is, for all who ask, and `layer`: what a network asks of any layer;
+- `planning`: what a record may ask of the plan of a training program, and `folding`: how it says
+  what the layer does at test time;
+- `parameters`: the parameters of a layer and their gradients; `adoption`: those of a network, as
+  ``network.params`` has them; `undeclared`: arrays of a user's layer that it does not name;
+- `state`: what else a training changes in layers; `sizes`: layers that are built when their input
+  is known; `calls`: how ``forward`` and ``backward`` are called, also where a user wrote them.
 """
 
 from fastnn.layers.activations import (

@@ -8,7 +8,7 @@ from fastnn._utils.types import Array
 
 
 class Layer(Protocol):
-    """What a network asks of a layer: one of this module, or of your own in ``network.layers``.
+    """What a network asks of a layer, of :mod:`fastnn.layers` or your own in ``network.layers``.
 
     A layer of your own with parameters names them, and training changes these arrays in place:
 

@@ -1,7 +1,7 @@
 """What a kind of layer is, said once, for all who ask: one record for each kind.
 
-The file of a kind ends with its record. Whoever has to know something about a layer asks
-:func:`record_of` or :func:`nearest_record`, and knows no kind by its name or type.
+The file of a kind ends with its record, which :func:`record_of` and :func:`nearest_record` return.
+The training program knows no kind by its name or type.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ class Record:
         In place of `forward` for passes that are given what it would draw, as a mask, or, if not
         in `training`, measure.
     fold : function of (folding, name, layer), optional
-        Adds what it does at test time to a :class:`fastnn.layers.folding.Folding`; as it is
-        without.
+        Adds what it does at test time to a :class:`fastnn.layers.folding.Folding`. Without it, the
+        layer itself is added.
     widths : function of (layer, columns), optional
-        Returns the columns of its output and the shapes of parameters by name; as many as the
-        input has, and (columns,) without.
+        Returns the columns of its output and the shapes of parameters by name. Without it, there
+        are as many columns as before, and parameters have the shape (columns,).
     absorbs : dict of type to function like `forward`
         Kinds of layers after this one whose forward pass can be part of its own, and the function
         that adds the steps of both.

@@ -14,12 +14,11 @@ from fastnn.layers.record import record_of
 
 _LAYERS = 64  # that are looked for within one: other lists may be long, and grow
 
-
 # What people call the gradient of an array, by the array's name.
 _GRADIENTS = ("d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "{}_gradient")
 
 
-class Held(NamedTuple):
+class Undeclared(NamedTuple):
     """An array that a layer of the user's own holds and does not name as a parameter.
 
     `inner` says that a layer within it does.
@@ -56,9 +55,9 @@ class Held(NamedTuple):
         )
 
 
-def undeclared(network: Any) -> list[Held]:
+def undeclared(network: Any) -> list[Undeclared]:
     """Return the arrays that own layers hold, also in layers within them, and do not name."""
-    found: list[Held] = []
+    found: list[Undeclared] = []
     for name, layer in all_layers(network):
         if record_of(layer) is None and getattr(layer, "params", None) is None:
             found += _held(name, "", layer, set())
@@ -66,17 +65,17 @@ def undeclared(network: Any) -> list[Held]:
     return [held for held in found if held.path != held.name or id(held.array) not in known]
 
 
-def _held(layer: str, path: str, owner: Any, seen: set[int]) -> Iterator[Held]:
+def _held(layer: str, path: str, owner: Any, seen: set[int]) -> Iterator[Undeclared]:
     seen.add(id(owner))
     declared = items(owner, "params") if path else None
     if declared is not None:
         for name, array in declared.items():
-            yield Held(layer, f"{path}params[{name!r}]", owner, name, array, inner=True)
+            yield Undeclared(layer, f"{path}params[{name!r}]", owner, name, array, inner=True)
         return
     for name, value in list(getattr(owner, "__dict__", {}).items()):
         if isinstance(value, np.ndarray):
             if value.dtype.kind == "f":
-                yield Held(layer, f"{path}{name}", owner, name, value)
+                yield Undeclared(layer, f"{path}{name}", owner, name, value)
             continue
         inner = {name: value}
         if isinstance(value, Mapping):
@@ -88,7 +87,7 @@ def _held(layer: str, path: str, owner: Any, seen: set[int]) -> Iterator[Held]:
                 yield from _held(layer, f"{path}{where}.", item, seen)
 
 
-def expect_declared(held: list[Held]) -> None:
+def expect_declared(held: list[Undeclared]) -> None:
     """Raise ValueError if backward has left a gradient for an array that is no parameter."""
     for each in held:
         if each.looks_learnable():

@@ -1,4 +1,11 @@
-"""Networks: any stack of layers, and those with the interface of *Deep Learning from Scratch*."""
+"""Networks: any stack of layers, and those with the interface of *Deep Learning from Scratch*.
+
+- `network`: a stack of layers and what is done with it; `builders`: the book's networks.
+- `building`: names of layers, their arrays and initial values; `sizing`: sizes, given or of the
+  first samples; `buffer`: the parameters in one buffer; `summary`: the layers as a table.
+- `files`: networks from files; `saved`: what is in them; `copies`: copies of networks.
+- `interface`: what checks and diagnostics ask of a network, also of a user's.
+"""
 
 from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
 from fastnn.networks.network import Network

@@ -3,6 +3,11 @@
 Arrays may have any layout and real dtype; results are float32 or float64. An argument that
 does not fit raises an error that names it, what was expected and what came, before anything
 is written. A trailing underscore means in place.
+
+Functions stand by subject, as in :mod:`fastnn.reference`; those of update rules in `updates`, with
+the rules' records. What they share: `_arrays` checks arrays and brings them into the kernels' form,
+`_targets` checks labels and probabilities, `_windows` images and windows; `_dispatch` calls the
+kernel or its reference; `_memory` has memory for large results.
 """
 
 from fastnn.ops.activations import (

@@ -2,7 +2,8 @@
 
 The interface is that of *Deep Learning from Scratch*: ``update(params, grads)`` takes two
 dicts of arrays with the same keys and changes the arrays in `params` in place. The classes stand
-with the records and the functions of their rules in :mod:`fastnn.ops.updates`.
+with the records and the functions of their rules in :mod:`fastnn.ops.updates`. `updater` is what a
+training asks of an optimizer, also of a user's, and `state` what an optimizer keeps.
 """
 
 from collections.abc import Mapping

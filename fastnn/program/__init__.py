@@ -29,6 +29,9 @@ One step of a training with batch normalisation, on two threads, time from left 
 
 Words
 -----
+plan
+    The steps and buffers that a network needs for batches of one size. `plan` makes it;
+    :mod:`fastnn.layers.planning` says what a layer may ask of it.
 step
     One thing that is done to some rows of a batch, such as a product or an activation; its kind is
     a :class:`fastnn.kernels.program.step.Step`. A *training* step is all that one batch leads to.

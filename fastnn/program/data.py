@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn._utils.types import Array
 from fastnn.kernels.program.tables import FLOAT32, FLOAT64, UINT8
+from fastnn.layers.planning import Unsupported
 from fastnn.ops._targets import labels
-from fastnn.program.executor import Unsupported
 
 KINDS: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): FLOAT32,

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastnn._utils.types import Array, Float64s, Int64s, Samples
-from fastnn.layers.planning import Unsupported
-
-__all__ = ["Executor", "Network", "StepSettings", "Unsupported"]
 
 
 class Network(Protocol):

@@ -12,9 +12,9 @@ from fastnn import optimizers
 from fastnn._utils.types import Array, Float64s
 from fastnn.layers.adoption import is_ours
 from fastnn.layers.parameters import parameters_of
+from fastnn.layers.planning import Unsupported
 from fastnn.layers.record import record_of
 from fastnn.layers.state import statistics_of
-from fastnn.program.executor import Unsupported
 from fastnn.program.memory import Layout, aligned
 
 _METHODS = ("predict", "loss", "gradient", "_weights")

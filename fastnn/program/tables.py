@@ -36,7 +36,6 @@ from fastnn.program.updates import Updated, Updates, packings
 _WORTH = COMMON.share_ns
 _NS_PER_FLOP, _NS_PER_PARAMETER = COMMON.ns_per_flop, COMMON.ns_per_parameter
 
-
 _UNKNOWN = {
     UNKNOWN_STEP: "a step of kind",
     UNKNOWN_UPDATE: "an update of kind",

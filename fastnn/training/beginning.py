@@ -20,7 +20,7 @@ def history_of(network: Any, samples: int, validated: bool, wanted: FitSettings)
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     samples : int
         Size of the training set.
     validated : bool

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastnn._utils.types import Samples
 from fastnn.layers.adoption import is_ours, refresh
+from fastnn.layers.planning import Unsupported
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers.updater import Updater
 from fastnn.program import Program
-from fastnn.program.executor import Executor, Network, StepSettings, Unsupported
+from fastnn.program.executor import Executor, Network, StepSettings
 from fastnn.training.layerwise import LayerSteps
 
 

@@ -32,7 +32,7 @@ class Epochs:
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     history : History
         Of this training, which it may have begun already; it is added to.
     executor : Executor

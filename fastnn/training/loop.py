@@ -20,11 +20,11 @@ from fastnn.training.settings import FitSettings
 
 
 def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> History:
-    """Train a network: see :meth:`fastnn.networks.MultiLayerNetExtend.fit`.
+    """Train a network: see :meth:`fastnn.Network.fit`.
 
     Parameters
     ----------
-    network : MultiLayerNetExtend
+    network : Network
     x, t : array_like
         Samples and targets.
     settings : FitSettings

@@ -19,7 +19,6 @@ from fastnn.training.data import not_finite
 # twice a second, and what happens between stretches does not count.
 STRETCH = 0.15
 
-
 _GROWTH = 8  # of a stretch over the last one, which may have been slow for a reason of its own
 
 

@@ -17,7 +17,7 @@ from fastnn.training.schedules import Schedule
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Arguments of :meth:`fastnn.networks.MultiLayerNetExtend.fit`, which documents them.
+    """Arguments of :meth:`fastnn.Network.fit`, which documents them.
 
     Those from `schedule` to `seed` are None where they are not given: a training that is resumed
     goes by what it went by. `validation` is checked with the data.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numba.extending
 
-from fastnn.kernels.codegen import cache
+from fastnn.kernels.codegen import cache, private
 
 # The default error model tests each divisor for zero, and a branch keeps a loop scalar. Of the
 # fast-math flags "contract" (fused multiply-add) alone: nnan and ninf fold isnan to False,
@@ -57,7 +57,7 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
 def entry(function: Any, *, nogil: bool = True) -> Any:
     """Compile a function that Python calls, and keep its machine code on disk."""
     options = {**OPTIONS, "nogil": nogil, "no_cfunc_wrapper": True}
-    return cache.enable(_njit(function, **options))
+    return cache.enable(_njit(function, pipeline_class=private.Compiler, **options))
 
 
 def part(function: Any) -> Any:
@@ -66,7 +66,8 @@ def part(function: Any) -> Any:
     Its machine code is its own, where that of a serial function is optimised anew as part of
     each caller's. It is kept on disk.
     """
-    return cache.enable(_njit(function, no_cpython_wrapper=True, **OPTIONS))
+    options = {**OPTIONS, "no_cpython_wrapper": True}
+    return cache.enable(_njit(function, pipeline_class=private.Compiler, **options))
 
 
 def _signature(compiled: Any) -> tuple[Any, ...]:

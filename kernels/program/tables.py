@@ -43,7 +43,8 @@ STEP = np.dtype(
     + [(name, np.float64) for name in ("ratio", "scale", "low", "momentum", "eps", "setting")]
 )
 
-# Kinds of updates: of rows of a weight matrix, of a bias, of a parameter of batch norm.
+# Kinds of updates: of rows of a weight matrix, of its bias, and of any other parameter, such as
+# those of batch normalisation, whose gradient steps have computed.
 WEIGHTS, BIAS, NORM = 0, 1, 2
 UPDATE = np.dtype(
     [
@@ -88,7 +89,7 @@ _FIXED = [
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.
     "batch", "rows", "n",
-    # Addresses of the order of samples (0: as they are) and of what it has come to.
+    # The address of the order of samples (0: as they are), and where in it the present step begins.
     "order", "first",
     # Rows that go through a segment at once. Gradients of samples are summed by slots, which
     # are runs of samples; 0: by updates, over all samples.

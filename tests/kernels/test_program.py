@@ -11,7 +11,7 @@ from fastnn import MultiLayerNetExtend, optimizers
 from fastnn.kernels.program.run import FIRST
 from fastnn.program import Program
 from fastnn.program import inference as _inference
-from fastnn.program import memory as _workspace
+from fastnn.program import memory as _memory
 from fastnn.program import parameters as _parameters
 from fastnn.program import program as program_module
 from fastnn.program import tables as tables_module
@@ -89,7 +89,7 @@ def guarded_programs(guarded, side, number):
     ]
     for i, (sizes, kind, dtype, data) in enumerate(combinations[::number]):
         memory = Memory(guarded, side)
-        _workspace.aligned = _parameters.aligned = memory.aligned
+        _memory.aligned = _parameters.aligned = memory.aligned
         train(memory, sizes, KINDS[kind], dtype, data, RULES[i % len(RULES)])
 
 
@@ -127,7 +127,7 @@ def train(memory, sizes, kind, dtype, data, rule):
 def stray(guarded, side, number):
     """Claim one more column of samples than there are."""
     memory = Memory(guarded, side)
-    _workspace.aligned = _parameters.aligned = memory.aligned
+    _memory.aligned = _parameters.aligned = memory.aligned
     samples = program_module.samples
 
     def shifted(*args):

@@ -152,6 +152,22 @@ def test_gelu_keeps_the_digits_of_its_tail(backend):
     assert (error <= (8 - 5 * u) * EPS * np.abs(expected) + 1e-300).all()
 
 
+# A program cuts rows into other blocks than a call does: what is left over from whole vectors is
+# computed alone, with the same bits.
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_one_number_has_the_bits_that_it_has_among_many(name, dtype):
+    forward, backward = FUNCTIONS[name]
+    rng = np.random.default_rng(6)
+    x, dout = (rng.normal(size=(2, 256)) * 3).astype(dtype)
+    y = forward(x)
+    dx = backward(dout, x, y)
+    for i in range(x.size):
+        one = slice(i, i + 1)
+        assert forward(x[one]) == y[one]
+        assert backward(dout[one], x[one], y[one]) == dx[one]
+
+
 # --- gradients --------------------------------------------------------------------------
 
 

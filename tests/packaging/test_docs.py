@@ -1,15 +1,18 @@
-"""Docstrings: every public name has one, it names the arguments, and its examples run."""
+"""Docstrings name the arguments, and their examples run; what texts refer to is there."""
 
 import doctest
 import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 
 import fastnn
 from fastnn import ops
+
+ROOT = Path(__file__).parents[2]
 
 MODULES = [
     name
@@ -86,3 +89,33 @@ def test_examples_in_docstrings(name):
     results = doctest.testmod(module)
     assert results.failed == 0
     assert bool(results.attempted) == (">>> " in inspect.getsource(module))
+
+
+def refers_to(name):
+    """Return what a dotted name stands for: a module, or something in one."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        home, _, last = name.rpartition(".")
+        return getattr(refers_to(home), last)
+
+
+@pytest.mark.parametrize("folder", ["fastnn", "kernels"])
+def test_docstrings_refer_to_what_is_there(folder):
+    text = "".join(path.read_text() for path in sorted((ROOT / folder).rglob("*.py")))
+    names = set(re.findall(r":\w+:`~?(fastnn\.[\w.]+)`", text))
+    assert names
+    for name in sorted(names):
+        refers_to(name)
+
+
+def test_links_lead_to_files():
+    texts = [
+        path
+        for folder in ("", "examples", "asv_benchmarks")
+        for path in (ROOT / folder).glob("*.md")
+    ]
+    assert ROOT / "README.md" in texts
+    for path in texts:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"

@@ -1,7 +1,8 @@
 """Routes of a training: through the layers, the program, or what a test puts in its place."""
 
+from fastnn.layers.planning import Unsupported
 from fastnn.optimizers.updater import rate_of
-from fastnn.program.executor import StepSettings, Unsupported
+from fastnn.program.executor import StepSettings
 from fastnn.training import choice, runner
 from fastnn.training.choice import choose
 from fastnn.training.layerwise import LayerSteps

@@ -20,7 +20,7 @@ from fastnn.kernels.codegen import cache
 from fastnn.kernels.updates import tables
 from fastnn.ops.updates import arrays as updates
 from fastnn.search import Log, Stage, coarse_to_fine, search
-from fastnn.training import runner as _engine
+from fastnn.training import runner
 
 N, D, C = 40, 4, 3
 X = np.random.default_rng(0).normal(size=(N, D))
@@ -89,7 +89,7 @@ LOSSES = {
 @pytest.mark.parametrize("place", LOSSES)
 @pytest.mark.parametrize("stretch", [0, 100], ids=["steps by themselves", "all steps at once"])
 def test_of_a_loss(place, stretch, monkeypatch):
-    monkeypatch.setattr(_engine, "STRETCH", stretch)
+    monkeypatch.setattr(runner, "STRETCH", stretch)
     assert "# here" in warned(LOSSES[place], "the loss became")
 
 

@@ -100,10 +100,10 @@ def tanh(x: Any) -> list[Variant]:
     return [Variant("ops.tanh", lambda: [ops.tanh(x, out=out)])]
 
 
-def gelu(x: Any) -> list[Variant]:
-    """Return the exact Gaussian error linear unit."""
+def gelu_tanh(x: Any) -> list[Variant]:
+    """Return the Gaussian error linear unit, in its tanh form: NumPy has no error function."""
     out = np.empty_like(x)
-    return [Variant("ops.gelu", lambda: [ops.gelu(x, out=out)])]
+    return [Variant("ops.gelu", lambda: [ops.gelu(x, "tanh", out=out)])]
 
 
 def silu(x: Any) -> list[Variant]:

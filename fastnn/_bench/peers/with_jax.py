@@ -222,9 +222,9 @@ def tanh(x: Any) -> list[Variant]:
     return _waiting("jit", lambda x: [jnp.tanh(x)], x)
 
 
-def gelu(x: Any) -> list[Variant]:
-    """Return the exact Gaussian error linear unit."""
-    return _waiting("jit", lambda x: [jax.nn.gelu(x, approximate=False)], x)
+def gelu_tanh(x: Any) -> list[Variant]:
+    """Return the Gaussian error linear unit, in its tanh form: NumPy has no error function."""
+    return _waiting("jit", lambda x: [jax.nn.gelu(x, approximate=True)], x)
 
 
 def silu(x: Any) -> list[Variant]:

@@ -183,10 +183,10 @@ def tanh(x: Any) -> list[Variant]:
     return [Variant("tanh", lambda: [torch.tanh(x, out=y)])]
 
 
-def gelu(x: Any) -> list[Variant]:
-    """Return the exact Gaussian error linear unit."""
+def gelu_tanh(x: Any) -> list[Variant]:
+    """Return the Gaussian error linear unit, in its tanh form: NumPy has no error function."""
     (x,) = _tensors(x)
-    return [Variant("gelu", lambda: [functional.gelu(x)])]
+    return [Variant("gelu", lambda: [functional.gelu(x, approximate="tanh")])]
 
 
 def silu(x: Any) -> list[Variant]:

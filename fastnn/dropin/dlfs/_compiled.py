@@ -18,8 +18,8 @@ from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
 from fastnn.kernels.threading import threads
+from fastnn.layers.planning import Unsupported
 from fastnn.program.data import samples
-from fastnn.program.executor import Unsupported
 from fastnn.program.inference import scores_of
 from fastnn.program.passes import Passes
 from fastnn.program.program import same

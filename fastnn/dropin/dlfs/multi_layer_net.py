@@ -14,8 +14,8 @@ from fastnn.dropin.dlfs._compiled import CompiledLayers, Found
 from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.gradient import numerical_gradient
 from fastnn.dropin.dlfs.layers import *  # noqa: F403 (scripts find these here, too)
+from fastnn.layers.planning import Unsupported
 from fastnn.ops._dispatch import compiled
-from fastnn.program.executor import Unsupported
 
 __all__ = [
     *layers.__all__,
