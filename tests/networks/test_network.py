@@ -257,6 +257,21 @@ def test_a_last_layer_that_is_put_in_later_says_how_many_labels_there_are():
     assert net.output_size == C + 4
 
 
+def test_networks_of_the_same_layers_train_the_same_arrays():
+    x, t = data()
+    net = plain(input_size=D, seed=0)
+    other = Network(net.layers, loss=net.last_layer, input_size=D)
+    shallow = copy.copy(net)
+    part = Network([net.layers["Affine1"], net.layers["Relu1"], Affine(C)], input_size=D, seed=1)
+    for each in (net, other, shallow, part):
+        before = net.layers["Affine1"].W.copy()
+        assert each.fit(x, t, verbose=False).route == "program"
+        assert not np.array_equal(net.layers["Affine1"].W, before)
+    for each in (net, other, shallow, part):
+        each.predict(x)
+        assert each.params["Affine1.W"] is net.layers["Affine1"].W
+
+
 @pytest.mark.parametrize("name", ["", 5, None, "last_layer", "a\0b"])
 def test_names_of_layers_that_are_put_in_later(name, tmp_path):
     net = plain(input_size=D, seed=0)
