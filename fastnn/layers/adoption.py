@@ -264,6 +264,10 @@ def expect_layers(network: Any) -> None:
     names: dict[int, str] = {}
     if not isinstance(network.layers, Mapping):
         raise TypeError(f"layers: expected a dict of names and layers, got {network.layers!r}")
+    for name in network.layers:
+        # Files have these names, and those of archives end at a null.
+        if not isinstance(name, str) or name in ("", "last_layer") or "\0" in name:
+            raise ValueError(f"layers: expected names of layers, got {name!r}")
     for name, layer in all_layers(network):
         methods = [callable(getattr(layer, method, None)) for method in ("forward", "backward")]
         if isinstance(layer, type) or not all(methods):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import SupportsFloat
 
 import numpy as np
@@ -16,6 +17,7 @@ from fastnn.layers._kept import after_forward
 from fastnn.layers.folding import Folding
 from fastnn.layers.planning import Buffer, Counter, Plan
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 
 
 class Dropout:
@@ -41,6 +43,9 @@ class Dropout:
         it back repeats one.
     """
 
+    dropout_ratio = Setting(numbers.below_one)
+    seed = Setting(partial(numbers.integer, low=0, high=2**64 - 1))
+    step = Setting(partial(numbers.integer, low=0, high=2**64 - 1))
     _seeded = True  # or by chance, so that a network may choose
 
     def __init__(
@@ -50,12 +55,12 @@ class Dropout:
         inverted: bool = False,
         seed: int | None = None,
     ) -> None:
-        self.dropout_ratio = numbers.below_one("dropout_ratio", dropout_ratio)
+        self.dropout_ratio = dropout_ratio
         self.inverted = inverted
         if seed is None:
             self._seeded = False
             seed = int(np.random.default_rng().integers(2**63))
-        self.seed = numbers.integer("seed", seed, 0, 2**64 - 1)
+        self.seed = seed
         self.step = 0
         self.mask: Mask | None = None
 

@@ -20,6 +20,7 @@ from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.folding import Folding
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
 
 
@@ -53,6 +54,9 @@ class BatchNormalization:
         Samples in the last training batch.
     """
 
+    momentum = Setting(numbers.fraction)
+    eps = Setting(numbers.not_negative)
+
     def __init__(
         self,
         gamma: Array | None = None,
@@ -68,10 +72,10 @@ class BatchNormalization:
             expect_arrays("gamma", gamma, "beta", beta)
         self.gamma: Any = gamma
         self.beta: Any = beta
-        self.momentum = numbers.fraction("momentum", momentum)
+        self.momentum = momentum
         self.running_mean = running_mean
         self.running_var = running_var
-        self.eps = numbers.not_negative("eps", eps)
+        self.eps = eps
         self.per_pixel = per_pixel
         self.input_shape: tuple[int, ...] | None = None
         self.batch_size: int | None = None

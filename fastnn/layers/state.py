@@ -38,15 +38,24 @@ def statistics_of(layer: Any) -> dict[str, Any]:
     return {} if record is None else {name: getattr(layer, name) for name in record.statistics}
 
 
+def take_statistics(network: Any) -> None:
+    """Let layers have copies of running statistics that are only to be read, as in mapped files."""
+    for layer in named_layers(network).values():
+        for name, value in statistics_of(layer).items():
+            if isinstance(value, np.ndarray) and not value.flags.writeable:
+                setattr(layer, name, np.array(value))
+
+
 def set_layer_state(network: Any, state: LayerState) -> None:
-    """Bring the layers into a state; arrays that they have keep their identity."""
+    """Bring the layers into a state; arrays that they can write to keep their identity."""
     for key, value in state.items():
         name, _, attribute = key.rpartition(".")
         layer = network.layers[name]
         present = getattr(layer, attribute)
-        if isinstance(value, np.ndarray) and present is not None:
+        arrays = isinstance(value, np.ndarray) and isinstance(present, np.ndarray)
+        if arrays and present.flags.writeable:
             present[...] = value
-        else:
+        elif not (arrays and np.array_equal(present, value, equal_nan=True)):
             setattr(layer, attribute, value.copy() if isinstance(value, np.ndarray) else value)
 
 

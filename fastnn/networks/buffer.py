@@ -18,7 +18,7 @@ def join(network: Any) -> None:
     arrays = {id(array): array for array in network.params.values() if id(array) in movable}
     # Copies and unpickled networks have a buffer for each array; shallow copies share theirs.
     bases = {id(a.base): a.base for a in arrays.values()}
-    if not arrays or (len(bases) == 1 and None not in bases.values()):
+    if not arrays or (len(bases) == 1 and next(iter(bases.values())) is not None):
         return
     layout: Layout[int] = Layout(arrays)
     views = layout.views(aligned((layout.size,), network.dtype))

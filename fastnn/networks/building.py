@@ -40,8 +40,6 @@ def named(given: Any) -> OrderedDict[str, Any]:
     if not found:
         raise ValueError("layers: expected at least one layer, got none")
     for name, layer in found.items():
-        if not isinstance(name, str) or not name or name == "last_layer":
-            raise ValueError(f"layers: expected names of layers, got {name!r}")
         record = record_of(layer)
         if record is not None and record.is_loss:
             raise TypeError(f"{where_of(name)}: expected a layer before the loss, which is `loss`")

@@ -31,8 +31,9 @@ from fastnn.layers.adoption import (
 from fastnn.layers.calls import first_gradient, forward
 from fastnn.layers.parameters import gradients
 from fastnn.layers.record import nearest_record, record_of
+from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, is_built
-from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.layers.state import layer_state, set_layer_state, take_statistics
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import building, saved, sizing
 from fastnn.networks.buffer import join
@@ -136,6 +137,7 @@ class Network:
     # What a file has of the network's own attributes.
     _SETTINGS: tuple[str, ...] = "input_size", "output_size", "weight_decay_lambda", "input_scale"
 
+    weight_decay_lambda = Setting(numbers.not_negative)
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
 
     layers: OrderedDict[str, Any]
@@ -158,7 +160,7 @@ class Network:
         self.last_layer = building.last_layer(loss)
         self.input_size = None if input_size is None else sizing.size_of("input_size", input_size)
         self.output_size = None
-        self.weight_decay_lambda = numbers.not_negative("weight_decay_lambda", weight_decay_lambda)
+        self.weight_decay_lambda = weight_decay_lambda
         self.input_scale = numbers.positive("input_scale", input_scale)
         try:
             self.dtype = np.dtype(dtype)
@@ -207,6 +209,7 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         relink(self, self.__dict__.pop("_places", []))
+        take_statistics(self)
         # Errors come again when the network is used; that there are no sizes yet is none.
         with suppress(TypeError, ValueError, RuntimeError):
             join(self)

@@ -67,7 +67,7 @@ def gelu_tanh_backward(dout: Array, x: Array, dx: Array) -> None:
     u = math.sqrt(2 / math.pi) * (near + 0.044715 * (near * near * near))
     slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * (near * near))
     s, rest = 1 / (1 + np.exp(-2 * u)), 1 / (1 + np.exp(2 * u))
-    dx[...] = dout * (s + 2 * x * (s * rest) * slope)
+    dx[...] = dout * (s + 2 * (x * (s * rest) * slope))
 
 
 def silu(x: Array, out: Array) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fastnn import layers
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Int64s, Samples
+from fastnn.layers.adoption import refresh
 from fastnn.layers.record import record_of
 from fastnn.ops._arrays import real
 from fastnn.ops._targets import WHOLE, expect_probabilities, labels
@@ -43,6 +44,7 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
         If they are not what the network takes, or `x`, or real-valued `t`, is not finite.
         Files that are mapped into memory are not looked through.
     """
+    refresh(network)  # new layers may say how many outputs there are
     name_x, name_t = f"{where}x{suffix}", f"{where}t{suffix}"
     x, t = real(name_x, x), _numbers(name_t, t)
     features = network.input_size

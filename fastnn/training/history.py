@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 
 from fastnn._utils import html
@@ -142,6 +143,15 @@ class History(TrainingLog):
         self.settings = TrainingSettings(samples, batch_size, seed, **settings)
         self.state = ResumeState(**state)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; those of the history's parts there."""
+        if name in _names(TrainingSettings):
+            self.settings = replace(self.settings, **{name: value})
+        elif name in _names(ResumeState):
+            setattr(self.state, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def facts(self) -> dict[str, Any]:
         """Return the attributes of the history and its parts, by name, for files and copies."""
         log = {f.name: getattr(self, f.name) for f in fields(TrainingLog)}
@@ -248,6 +258,11 @@ class History(TrainingLog):
         )
 
 
+@cache
+def _names(part: type) -> frozenset[str]:
+    return frozenset(f.name for f in fields(part))
+
+
 def _of(part: type, facts: dict[str, Any]) -> dict[str, Any]:
     """Take the attributes of a part out of those of a history."""
-    return {f.name: facts.pop(f.name) for f in fields(part) if f.name in facts}
+    return {name: facts.pop(name) for name in _names(part) if name in facts}

@@ -77,6 +77,25 @@ def test_networks_from_joblib_learn(settings, mmap_mode, tmp_path):
     np.testing.assert_array_equal(again.predict(data()[0]), net.predict(data()[0]))
 
 
+def test_networks_that_joblib_maps_to_be_read_learn(tmp_path):
+    net = network(use_batchnorm=True, use_dropout=True)
+    net.fit(*data(), 1, verbose=False)
+    joblib.dump(net, tmp_path / "net.joblib")
+    again = joblib.load(tmp_path / "net.joblib", mmap_mode="r")
+    for each in (net, again):
+        each.fit(*data(), 2, 8, seed=0, verbose=False)
+    assert again.history.step_losses == net.history.step_losses
+    assert again.history.route == net.history.route
+
+
+def test_an_error_is_told_where_a_layer_has_statistics_to_be_read():
+    net = network(use_batchnorm=True)
+    net.fit(*data(), 1, verbose=False)
+    net.layers["BatchNorm1"].running_mean.flags.writeable = False
+    with pytest.raises(ValueError, match="^running_mean: expected an array that can be written"):
+        net.fit(*data(), 1, verbose=False)
+
+
 @pytest.mark.parametrize("how", ["loop", "fit"])
 def test_parameters_that_are_taken_out_are_not_trained(how):
     net = network()

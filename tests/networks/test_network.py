@@ -35,6 +35,7 @@ from fastnn.layers import (
     BatchNormRelu,
     Convolution,
     Dropout,
+    Identity,
     IdentityWithLoss,
     MaxPool,
     Relu,
@@ -248,6 +249,62 @@ def test_a_layer_that_is_put_in_later():
     assert net.layers["Affine5"].W is None
 
 
+def test_a_last_layer_that_is_put_in_later_says_how_many_labels_there_are():
+    net = plain(input_size=D, seed=0)
+    x, _ = data()
+    net.layers["Affine3"] = Affine(C + 4)
+    net.fit(x, np.arange(len(x)) % (C + 4), verbose=False)
+    assert net.output_size == C + 4
+
+
+def test_networks_of_the_same_layers_train_the_same_arrays():
+    x, t = data()
+    net = plain(input_size=D, seed=0)
+    other = Network(net.layers, loss=net.last_layer, input_size=D)
+    shallow = copy.copy(net)
+    part = Network([net.layers["Affine1"], net.layers["Relu1"], Affine(C)], input_size=D, seed=1)
+    for each in (net, other, shallow, part):
+        before = net.layers["Affine1"].W.copy()
+        assert each.fit(x, t, verbose=False).route == "program"
+        assert not np.array_equal(net.layers["Affine1"].W, before)
+    for each in (net, other, shallow, part):
+        each.predict(x)
+        assert each.params["Affine1.W"] is net.layers["Affine1"].W
+
+
+@pytest.mark.parametrize("name", ["", 5, None, "last_layer", "a\0b"])
+def test_names_of_layers_that_are_put_in_later(name, tmp_path):
+    net = plain(input_size=D, seed=0)
+    net.layers[name] = Affine(C)
+    for use in (partial(net.fit, *data()), partial(net.save, tmp_path / "net.npz")):
+        with pytest.raises(ValueError, match="^layers: expected names of layers, got "):
+            use()
+    assert [*tmp_path.iterdir()] == []
+    with pytest.raises(ValueError, match="^layers: expected names of layers, got "):
+        Network({name: Affine(C)}, input_size=D)
+
+
+@pytest.mark.parametrize(
+    ("owner", "setting", "values"),
+    [
+        ("Dropout1", "dropout_ratio", (1.0, -0.1, np.nan, None, "0.5")),
+        ("Dropout1", "seed", (-1, 2**64, 0.5, None)),
+        ("Dropout1", "step", (-1, 2**64, 0.5, None)),
+        ("BatchNormalization1", "momentum", (-1, 2, np.nan, None, "0.5")),
+        ("BatchNormalization1", "eps", (-1, np.nan, None, "0.5")),
+        ("", "weight_decay_lambda", (-1, np.nan, None, "0.5")),
+    ],
+)
+def test_settings_are_checked_where_they_are_changed(owner, setting, values):
+    net = Network([Affine(5), BatchNormalization(), Dropout(0.5), Affine(C)], input_size=D)
+    holder = net.layers.get(owner, net)
+    before = getattr(holder, setting)
+    for value in values:
+        with pytest.raises((TypeError, ValueError), match=f"^{setting}: expected an? .*, got "):
+            setattr(holder, setting, value)
+        assert getattr(holder, setting) == before
+
+
 ONES = np.ones((5, 4)), np.ones(4)
 
 
@@ -436,6 +493,7 @@ STACKS = {
     "norm": (D, lambda: [BatchNormalization(), Affine(5), BatchNormalization(), Tanh(), Affine(C)]),
     "norm, relu in one": (D, lambda: [Affine(5), BatchNormRelu(), Affine(C)]),
     "dropout": (D, lambda: [Dropout(0.3), Affine(9), Dropout(0.3, inverted=True), Affine(C)]),
+    "identity": (D, lambda: [Identity(), Affine(5), Identity(), Affine(C), Identity()]),
     "own": (D, lambda: [Scale(D), Affine(C), Listed(*square(C))]),
     "convolution": ((2, 6, 6), lambda: [Convolution(3, 3, stride=2, pad=1), Tanh(), Affine(C)]),
     "pool": ((2, 6, 6), lambda: [Convolution(3, 3), Tanh(), MaxPool(3, 2, stride=1), Affine(C)]),

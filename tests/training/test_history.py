@@ -76,6 +76,17 @@ def test_a_checkpoint_from_before_parts_is_loaded():
     assert history.lr[3:] == (0.01 * schedules.cosine(10)(np.array([7, 9]))).tolist()
 
 
+def test_attributes_are_set_in_the_parts_that_have_them():
+    history = trained()
+    for name, value in {"seed": 3, "ema": 0.5, "schedule": None}.items():
+        setattr(history, name, value)
+        assert getattr(history, name) == getattr(history.settings, name) == value
+    for name, value in {"elapsed": 2.5, "averages": None, "optimizer": None}.items():
+        setattr(history, name, value)
+        assert getattr(history, name) == getattr(history.state, name) == value
+    assert copy.deepcopy(history) == history
+
+
 def test_a_pickle_from_before_parts_is_loaded():
     history = pickled()
     expect_settings(history)
