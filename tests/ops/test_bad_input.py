@@ -240,7 +240,7 @@ BAD = [
     (ops.adamax_, adamax(eps=np.nan), ValueError, r"eps: expected a number of at least 0, got nan"),
     (ops.nadam_, nadam(mu_product=1.1), ValueError, r"mu_product: expected a number in \[0, 1\]"),
     (ops.nadam_, nadam(mu_product=None), TypeError, r"mu_product: expected a number in \[0, 1\]"),
-    (ops.nadam_, nadam(momentum_decay=-1), ValueError, r"momentum_decay: expected a number from 0"),
+    (ops.nadam_, nadam(momentum_decay=-1), ValueError, r"momentum_decay: expected a number of"),
     (ops.lion_, {"p": np.ones(3), "g": np.ones(3), "m": np.ones(3), "beta2": 1.0}, ValueError,
      r"beta2: expected a number in \[0, 1\), got 1.0"),
     (ops.adam_, adam(beta1=1), ValueError, r"beta1: expected a number in \[0, 1\), got 1"),
