@@ -30,16 +30,29 @@ def _forward(name: str, work: int, x: ArrayLike, out: Array | None, *settings: f
 
 
 def _backward(
-    name: str, work: int, dout: ArrayLike, dx: Array | None, *settings: float, **kept: ArrayLike
+    name: str, work: int, dout: ArrayLike, y: ArrayLike, dx: Array | None, *settings: float
 ) -> Array:
-    """Call the backward pass with what was kept of the forward pass: x or y, by its name."""
-    ((like, kept_array),) = kept.items()
-    dout, array = inputs(dout=dout, **{like: kept_array})
-    expect_shape("dout", dout, array.shape, f"like {like}")
-    apart = [a for a in (dout, array) if a is not dx]
-    result = output("dx", dx, array.shape, array.dtype, *apart)
-    flat = dout.reshape(-1), array.reshape(-1), *settings, result.reshape(-1)
-    run(name, work * array.size, *flat)
+    """Call a backward pass that takes the output of the forward pass."""
+    dout, y = inputs(dout=dout, y=y)
+    expect_shape("dout", dout, y.shape, "like y")
+    return _gradient(name, work, dout, y, dx, *settings)
+
+
+def _backward_from_input(
+    name: str, work: int, dout: ArrayLike, x: ArrayLike, dx: Array | None, *settings: float
+) -> Array:
+    """Call a backward pass that takes the input of the forward pass."""
+    dout, x = inputs(dout=dout, x=x)
+    expect_shape("dout", dout, x.shape, "like x")
+    return _gradient(name, work, dout, x, dx, *settings)
+
+
+def _gradient(
+    name: str, work: int, dout: Array, kept: Array, dx: Array | None, *settings: float
+) -> Array:
+    apart = [a for a in (dout, kept) if a is not dx]
+    result = output("dx", dx, kept.shape, kept.dtype, *apart)
+    run(name, work * kept.size, dout.reshape(-1), kept.reshape(-1), *settings, result.reshape(-1))
     return deliver(dx, result)
 
 
@@ -95,7 +108,7 @@ def relu_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Arr
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("relu_backward", _CHEAP, dout, dx, y=y)
+    return _backward("relu_backward", _CHEAP, dout, y, dx)
 
 
 def leaky_relu(
@@ -166,7 +179,7 @@ def leaky_relu_backward(
         `dx` does not fit.
     """
     slope = numbers.not_negative("negative_slope", negative_slope)
-    return _backward("leaky_relu_backward", _CHEAP, dout, dx, slope, y=y)
+    return _backward("leaky_relu_backward", _CHEAP, dout, y, dx, slope)
 
 
 def elu(x: ArrayLike, alpha: SupportsFloat = 1.0, out: Array | None = None) -> Array:
@@ -228,7 +241,7 @@ def elu_backward(
         `dx` does not fit.
     """
     alpha = numbers.not_negative("alpha", alpha)
-    return _backward("elu_backward", _CHEAP, dout, dx, alpha, y=y)
+    return _backward("elu_backward", _CHEAP, dout, y, dx, alpha)
 
 
 def gelu(x: ArrayLike, approximate: str = "none", out: Array | None = None) -> Array:
@@ -302,7 +315,7 @@ def gelu_backward(
     """
     form = _FORMS[numbers.one_of("approximate", approximate, tuple(_FORMS))]
     work = _EXP if form else _ERF
-    return _backward(f"gelu{form}_backward", work, dout, dx, x=x)
+    return _backward_from_input(f"gelu{form}_backward", work, dout, x, dx)
 
 
 def silu(x: ArrayLike, out: Array | None = None) -> Array:
@@ -360,7 +373,7 @@ def silu_backward(dout: ArrayLike, x: ArrayLike, dx: Array | None = None) -> Arr
     -----
     The output does not tell the gradient: each value between -0.28 and 0 is that of two inputs.
     """
-    return _backward("silu_backward", _EXP, dout, dx, x=x)
+    return _backward_from_input("silu_backward", _EXP, dout, x, dx)
 
 
 def softplus(x: ArrayLike, out: Array | None = None) -> Array:
@@ -418,7 +431,7 @@ def softplus_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) ->
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("softplus_backward", _EXP, dout, dx, y=y)
+    return _backward("softplus_backward", _EXP, dout, y, dx)
 
 
 def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
@@ -466,7 +479,7 @@ def sigmoid_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> 
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("sigmoid_backward", _CHEAP, dout, dx, y=y)
+    return _backward("sigmoid_backward", _CHEAP, dout, y, dx)
 
 
 def tanh(x: ArrayLike, out: Array | None = None) -> Array:
@@ -514,7 +527,7 @@ def tanh_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Arr
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("tanh_backward", _CHEAP, dout, dx, y=y)
+    return _backward("tanh_backward", _CHEAP, dout, y, dx)
 
 
 def softmax(x: ArrayLike, out: Array | None = None) -> Array:

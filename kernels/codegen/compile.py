@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -83,6 +84,7 @@ def is_ready(compiled: Any) -> bool:
     )
 
 
+@functools.cache  # Numba takes locks and timers to say what it has compiled
 def address(compiled: Any) -> int:
     """Return where the machine code of a :func:`part` begins."""
     signature = _signature(compiled)
