@@ -12,6 +12,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+import fastnn
 from fastnn import config
 from fastnn._utils import distribution as _distribution
 from fastnn.kernels.codegen import cache, simd
@@ -60,7 +61,7 @@ def info() -> dict[str, Any]:
     """Return what is known of this installation, in values that JSON can hold."""
     features = llvm.get_host_cpu_features()
     folder = cache.folder()
-    package = Path(__file__).parent
+    (package, *_) = map(Path, fastnn.__path__)
     files, size = _size(folder)
     all_files, all_size = _size(folder.parent)
     return {

@@ -100,8 +100,9 @@ copy = pathlib.Path({copy!r})
 if not copy.exists():
     shutil.copytree(source, copy)
     file = copy / "codegen" / "elementary.py"
-    file.write_text(file.read_text().replace(
-        "return ((e + one) *", "return real(2) * ((e + one) *"))
+    text, line = file.read_text(), "return scaled(e + one, n)"
+    assert line in text
+    file.write_text(text.replace(line, "return real(2) * scaled(e + one, n)"))
 for name in [n for n in sys.modules if n.startswith("fastnn")]:
     del sys.modules[name]
 importlib.util.find_spec("fastnn")
