@@ -170,6 +170,7 @@ def test_losses_of_steps_or_their_mean_are_compared():
         agreement.agree([wanted.losses, *params], wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["lr", "seed", "rule", "batchnorm", "x"])
 def test_another_training_is_found(change):
     case = CASES["Adam BN"]

@@ -41,6 +41,7 @@ def network(kind=MultiLayerNetExtend, **settings):
 # --- all of them ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

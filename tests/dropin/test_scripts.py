@@ -100,6 +100,7 @@ def test_arguments_and_names(chapter, run_alone):
     ]
 
 
+@pytest.mark.slow
 def test_a_script_in_another_folder_finds_its_own_modules(chapter, run_fastnn):
     (chapter / "two_layer_net.py").write_text("from common.layers import Affine\nSIZE = 7\n")
     (chapter / "train.py").write_text("from two_layer_net import *\nprint(SIZE, Affine.__name__)\n")

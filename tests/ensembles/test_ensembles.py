@@ -454,6 +454,7 @@ def test_a_student_is_an_ordinary_network_again():
     assert student.last_layer is ordinary
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_samples_without_labels(mnist, trained):
     """The teacher has seen 10,000 labels; there are 200 for the student."""
     (x, t), test = mnist

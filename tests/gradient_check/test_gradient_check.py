@@ -68,6 +68,7 @@ def test_verdicts_of_the_notes(error, kinks, smooth, deep):
 # --- networks ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "settings"),
     [

@@ -38,6 +38,7 @@ def shadow(out, step, start, stop):
         out[i] = step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 64, 65, 1000])
 @pytest.mark.parametrize("chunks", [1, 2, 3, 5, 64, 0xFFFF, 0x10000])
 def test_every_element_belongs_to_one_chunk(n, chunks):

@@ -144,6 +144,7 @@ def test_accuracy_of_erfc(dtype, high):
     np.testing.assert_allclose(1 - got.astype(float), erf, rtol=0, atol=limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_special_values_of_erfc(dtype):
     limit = np.finfo(dtype)
@@ -164,6 +165,7 @@ def test_erfc_where_its_parts_meet(dtype, end):
         assert abs(got[0] - got[1]) <= 8 * np.finfo(dtype).eps * got[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_special_values_of_expm1_and_log1p(dtype):
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -1e4, 1e4], dtype)

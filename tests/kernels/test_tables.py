@@ -41,6 +41,7 @@ SHAPES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 @settings(deadline=None, max_examples=40)
 @given(shapes=st.lists(SHAPES, min_size=1, max_size=12), dtype=st.sampled_from(DTYPES))

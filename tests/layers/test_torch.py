@@ -87,6 +87,7 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.slow
 @dtypes
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("steps", [15, 150])

@@ -516,6 +516,7 @@ def test_every_kind_is_in_a_stack():
     assert kinds <= found, kinds - found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 @pytest.mark.parametrize("name", STACKS)
 def test_gradients_against_differences(name, backend):

@@ -24,6 +24,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("lr", [0.01, 10.0])
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -168,6 +168,7 @@ def test_networks_have_the_same_bits(kind):
     expect_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [k for k in NETWORKS if "norm" in k])
 def test_networks_with_batch_normalisation(kind):
     expect_close(*both(kind, "momentum"))
@@ -210,6 +211,7 @@ def test_float32_with_batch_normalisation_and_no_kinks(name):
     expect_close(ours, theirs, but=NOISE if DIVIDES.search(name) else ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["relu", "relu norm dropout"])
 @pytest.mark.parametrize(
     "settings",

@@ -125,6 +125,7 @@ def data(dtype):
     return rng.normal(size=(N, D)).astype(dtype), rng.integers(0, C, N)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_program_trains_what_records_say(stack, dtype):

@@ -204,6 +204,7 @@ def test_float64(course, name, layout):
     course.compare(lambda m: call(m, Draw(np.float64, layout), *args))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_narrower(course, name, dtype):
@@ -211,6 +212,7 @@ def test_narrower(course, name, dtype):
     course.compare(lambda m: call(m, Draw(dtype, np.ascontiguousarray), *args))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_parameters_of_float32_and_data_of_float64(course, name):
     call, *args = CALLS[name]
