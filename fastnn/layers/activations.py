@@ -116,7 +116,7 @@ class LeakyRelu:
     Parameters
     ----------
     negative_slope : float
-        From 0 up.
+        At least 0.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class Elu:
     Parameters
     ----------
     alpha : float
-        From 0 up.
+        At least 0.
 
     Attributes
     ----------

@@ -91,7 +91,7 @@ def weights_of(network: Any) -> dict[str, Array]:
     return {
         key: array
         for key, array in network.params.items()
-        if said.get(key, key not in said and is_weight(key, array))
+        if (said[key] if key in said else is_weight(key, array))
     }
 
 

@@ -121,7 +121,7 @@ def leaky_relu(
     x : array_like
         Any shape.
     negative_slope : float
-        From 0 up, for the output to tell the sign of the input.
+        At least 0, for the output to tell the sign of the input.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -190,7 +190,7 @@ def elu(x: ArrayLike, alpha: SupportsFloat = 1.0, out: Array | None = None) -> A
     x : array_like
         Any shape.
     alpha : float
-        From 0 up, for the output to tell the sign of the input.
+        At least 0, for the output to tell the sign of the input.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 

@@ -80,7 +80,7 @@ def choices(
     Parameters
     ----------
     n : int
-        From 1 up.
+        At least 1.
     size : int
         How many to draw, at least 0.
     seed : int

@@ -75,8 +75,11 @@ class Program:
         self._classes = widths(self._layers, self._features)[-1]
         dense = self._loss.of_labels is None
         self._targets = targets(t, self._n, self._classes, network.dtype, dense)
+        # A step on all samples takes them as they stand, as a rule.
+        self._gathers = batch_size < self._n
         # What is planned, to see that it can be, is also what the first run takes.
-        self._planned: tuple[list[Any], Plan] | None = self._facts_of_plan(), self._plan(True)
+        planned = self._facts_of_plan(), self._plan(self._gathers)
+        self._planned: tuple[list[Any], Plan] | None = planned
         self._parameters = Parameters(network, self._layers, optimizer, settings.ema is not None)
         self._shapes = {key: p.shape for key, p in network.params.items()}
         self.averages = self._parameters.averages
@@ -142,8 +145,10 @@ class Program:
     def _plan_of(self, gathered: bool) -> Plan:
         """Return the plan that was made at first, if it is for this and still true, or another."""
         planned, self._planned = self._planned, None
-        if gathered and planned is not None and same(planned[0], self._facts_of_plan()):
-            return planned[1]
+        if planned is not None:
+            facts, plan = planned
+            if plan.gathered == gathered and same(facts, self._facts_of_plan()):
+                return plan
         return self._plan(gathered)
 
     def _make(self, gathered: bool) -> Tables:
@@ -170,7 +175,7 @@ class Program:
     def prepare(self) -> None:
         """Compile or load ahead what the first step would. Ctrl-C comes through between parts."""
         real = self._network.dtype
-        plan = self._planned[1] if self._planned else self._plan(gathered=True)
+        plan = self._planned[1] if self._planned else self._plan(self._gathers)
         rule = self._parameters.rule
         parts = missing(real, (planned.step for planned in plan.steps()), rule)
         with compiling.task("the training program", len(parts)), held() as interrupt:
@@ -239,7 +244,7 @@ class Program:
 
     def describe(self) -> str:
         """Return the plan as text."""
-        tables = self._tables(gathered=self._batch_size < self._n)
+        tables = self._tables(self._gathers)
         share(tables)
         states = self._parameters.states.values()
         state_bytes = sum(array.nbytes for state in states for array in state.values())

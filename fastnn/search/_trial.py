@@ -27,7 +27,7 @@ class Trial(Callback):
     values : mapping of str
         The hyper-parameters, by name; ``trial["lr"]`` is short for ``trial.values["lr"]``.
     number : int
-        From 0 up. Trial 7 has the same number and the same values each time that a search by
+        Counted from 0. Trial 7 has the same number and the same values each time that a search by
         random numbers is run with this seed, whichever process runs it: a seed for the network.
     state : {"complete", "pruned", "diverged"}
         What it would be if it ended now.

@@ -33,7 +33,7 @@ def in_steps(schedule: Schedule, steps_per_epoch: SupportsIndex) -> Schedule:
     schedule : function
         One of this module, also within :func:`warmup`; others are returned as they are.
     steps_per_epoch : int
-        From 1 up.
+        At least 1.
 
     Returns
     -------

@@ -37,6 +37,7 @@ class Optimizer:
     rule: ClassVar[Rule]
 
     def __init__(self, **settings: SupportsFloat | str) -> None:
+        # Numbers, states, names: the order in which attributes are listed, in checkpoints too.
         numbers = {
             name: v for name, v in settings.items() if isinstance(self.rule.settings[name], Range)
         }
