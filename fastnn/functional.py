@@ -12,7 +12,8 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.ops import relu, sigmoid
-from fastnn.ops._targets import labels
+from fastnn.ops._arrays import real
+from fastnn.ops._targets import expect_probabilities, labels, read_targets
 
 __all__ = [
     "cross_entropy_error",
@@ -57,7 +58,8 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
     y : array_like, shape (C,) or (N, C)
         Probabilities.
     t : array_like, shape (N,) or shaped like `y`
-        Labels (a single number for one sample), or one-hot targets.
+        Labels (a single number for one sample), or one-hot targets; of other rows of probabilities
+        the largest one counts.
 
     Returns
     -------
@@ -66,18 +68,23 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If shapes do not fit together, the batch is empty or a label is out of range.
+        If shapes do not fit together, the batch is empty, a label is out of range, or rows are no
+        probabilities.
     TypeError
         If labels are not integers.
     """
-    y, t = np.atleast_2d(y), np.asarray(t)
+    y, t = np.atleast_2d(real("y", y)), read_targets("t", t)
     if y.ndim != 2:
         raise ValueError(f"y: expected shape (C,) or (N, C), got {y.shape}")
     n, classes = y.shape
     if n == 0:
         raise ValueError(f"t: expected labels of at least one sample, got y of shape {y.shape}")
     rows = np.atleast_2d(t)
-    found = rows.argmax(axis=1) if rows.shape == y.shape else labels(t.reshape(-1), n, classes)
+    if rows.shape == y.shape:
+        expect_probabilities("t", rows)
+        found = rows.argmax(axis=1)
+    else:
+        found = labels(np.atleast_1d(t), n, classes)
     return float(-np.mean(np.log(y[np.arange(n), found] + 1e-7)))
 
 

@@ -54,7 +54,7 @@ class PeakMemory:
 
     def track_peakmem_fit(self):
         with skipped_where_absent():
-            _ = MultiLayerNet(1, [1], 1).fit
+            _ = MultiLayerNet(1, [1], 2).fit
         return _peak(FIT)
 
 

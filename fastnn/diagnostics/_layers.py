@@ -13,7 +13,9 @@ from fastnn._utils.types import Array, Mask
 from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.calls import forward
 from fastnn.layers.record import Record, records
-from fastnn.training.data import in_shape
+from fastnn.ops._arrays import real
+from fastnn.ops._targets import read_targets
+from fastnn.training.data import in_shape, targets
 
 
 class Passes(NamedTuple):
@@ -89,7 +91,7 @@ def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
         raise TypeError(f"network: expected one with `layers`, by name or a list, got {network!r}")
     if t is not None and last is None:
         raise TypeError(f"network: expected one with a `last_layer`, got {network!r}")
-    y = np.asarray(x)
+    y = real("x", x)
     if y.ndim < 2 or len(y) == 0:
         raise ValueError(f"x: expected samples of shape (N, ...), at least one, got {y.shape}")
     y = y.astype(getattr(network, "dtype", np.result_type(y, np.float32)), copy=False)
@@ -108,7 +110,8 @@ def passes(network: Any, x: ArrayLike, t: ArrayLike | None = None) -> Passes:
         if kind is not None:
             kinds[name] = kind
     if last is not None and t is not None:
-        last.forward(y, np.asarray(t))
+        t = targets(network, t, len(y), y.shape[1]) if is_ours(network) else np.asarray(t)
+        last.forward(y, t)
         dout = last.backward()
         for name in reversed(list(layers)):
             gradients[name] = dout
@@ -175,6 +178,7 @@ def activation_gradients(network: Any, x: ArrayLike, t: ArrayLike) -> dict[str, 
     TypeError, ValueError
         If the network has no layers, or `x` and `t` do not fit it.
     """
+    t = read_targets("t", t) if is_ours(network) else np.asarray(t)
     return passes(network, x, t).activation_gradients()
 
 

@@ -84,7 +84,7 @@ def check_overfitting(
     standardised = optimizer is None and is_regression(network)
     if standardised:
         scale = targets.std(axis=0, dtype=np.float64)
-        targets = (targets - targets.mean(axis=0)) / np.where(scale > 0, scale, 1)
+        targets = (targets - targets.mean(axis=0, dtype=np.float64)) / np.where(scale > 0, scale, 1)
     limit = _OVERFITTED
     if is_regression(network) or labels_of(targets) is None:
         limit *= float(targets.var(axis=0, dtype=np.float64).sum()) / 2 or 1.0

@@ -14,7 +14,7 @@ from fastnn.ensembles.averaging import expect_alike, mean_of
 from fastnn.ensembles.ensemble import Ensemble
 from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
-from fastnn.ops._targets import labels
+from fastnn.ops._targets import expect_probabilities, labels, read_targets
 from fastnn.training.data import samples
 from fastnn.training.history import History
 
@@ -108,12 +108,14 @@ class DistillationLoss(layers.SoftmaxWithLoss):
         Raises
         ------
         TypeError, ValueError
-            If labels are none of the classes.
+            If labels are none of the classes, or rows no probabilities.
         """
         soft = self.alpha * self.temperature
         w = soft / (soft + 1 - self.alpha)
-        t = np.asarray(t)
+        t = read_targets("t", t)
         if t.shape == q.shape:
+            expect_probabilities("t", t)
+            t = t.astype(np.result_type(q, t), copy=False)
             return np.asarray(w * q + (1 - w) * t, q.dtype)
         p = w * q
         p[np.arange(len(q)), labels(t, *q.shape)] += 1 - w

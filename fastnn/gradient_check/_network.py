@@ -120,7 +120,7 @@ def gradient_check(
     (True, 'happy')
     """
     expect_trainable(network, x)
-    x, t = expect_samples(x, t)
+    x, t = expect_samples(network, x, t)
     count = numbers.integer("samples", samples, 1)
     some = None if entries is None else numbers.integer("entries", entries, 1)
     sizes = expect_steps(steps)

@@ -11,6 +11,7 @@ from fastnn._utils.types import Array
 from fastnn.kernels.program import core
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
+from fastnn.ops._targets import one_output
 
 
 class _WithLoss:
@@ -45,7 +46,9 @@ class SoftmaxWithLoss(_WithLoss):
         return None if self.x is None else ops.softmax(self.x)
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
-        """Return the loss for scores x (N, C) and labels (N,) or one-hot targets (N, C)."""
+        """Return the loss for scores x (N, C), C > 1, and labels (N,) or one-hot targets (N, C)."""
+        if getattr(x, "shape", ())[1:] == (1,):
+            raise one_output("x.shape[1]")
         self.x, self.t = x, t
         self.loss, self._dx = ops.softmax_cross_entropy(x, t)
         return self.loss
@@ -68,7 +71,7 @@ class IdentityWithLoss(_WithLoss):
         return self.x
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
-        """Return the loss for predictions x and targets t, both (N, D)."""
+        """Return the loss for predictions x and targets t, both (N, D); t may be (N,) if D is 1."""
         self.x, self.t = x, t
         self.loss, self._dx = ops.mean_squared_error(x, t)
         return self.loss

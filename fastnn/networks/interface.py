@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike
 from fastnn import layers
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Int64s
-from fastnn.layers.adoption import refresh
+from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import layer_state, named_layers, set_layer_state
 from fastnn.ops._targets import are_rows, largest
 from fastnn.training.data import expect_finite
+from fastnn.training.data import samples as samples_for
 
 PENALTY = "weight_decay_lambda"  # the attribute with its strength, in the book
 
@@ -40,8 +41,10 @@ def expect_trainable(network: Any, x: ArrayLike) -> None:
         )
 
 
-def expect_samples(x: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
-    """Return samples, which are finite, and as many targets as arrays."""
+def expect_samples(network: Any, x: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
+    """Return samples, which are finite, and as many targets as arrays, checked as `fit` does."""
+    if is_ours(network):
+        return samples_for(network, x, t)
     x, t = np.asarray(x), np.asarray(t)
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"x: expected at least one sample, got shape {x.shape}")
@@ -58,7 +61,7 @@ def expect(
     expect_trainable(network, x)
     if not callable(getattr(network, "predict", None)):
         raise TypeError(f"network: expected an object with predict(x), got {network!r}")
-    x, t = expect_samples(x, t)
+    x, t = expect_samples(network, x, t)
     count = None if samples is None else numbers.integer("samples", samples, 1)
     return x[:count], t[:count]
 

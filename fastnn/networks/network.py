@@ -40,13 +40,13 @@ from fastnn.networks.buffer import join
 from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
-from fastnn.ops._targets import as_integers, classes_of, count_correct
+from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import optimizer_of
 from fastnn.program import inference
 from fastnn.program.executor import StepSettings
 from fastnn.training.callbacks import Callback
 from fastnn.training.choice import choose
-from fastnn.training.data import in_shape
+from fastnn.training.data import classes, expect_finite, in_shape
 from fastnn.training.history import History
 from fastnn.training.loop import fit
 from fastnn.training.schedules import Schedule
@@ -291,7 +291,8 @@ class Network:
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets; (N, output_size) alone for the squared error.
+            Labels, or one-hot targets; for the squared error (N, output_size), or (N,) with one
+            output.
         train_flg : bool
             Whether batch normalisation and dropout act as in training.
 
@@ -302,10 +303,22 @@ class Network:
         Raises
         ------
         ValueError
-            If the batch is empty, shapes do not fit, or a label is out of range.
+            If the batch is empty, shapes do not fit, a label is out of range, or a target is not
+            finite.
         """
         data: float = self.last_layer.forward(self.predict(x, train_flg), t)
+        self._expect_finite(t)
         return data + self._penalty()
+
+    def _expect_finite(self, t: ArrayLike) -> None:
+        """Raise ValueError if targets are what makes the squared error not finite."""
+        last = self.last_layer
+        if (
+            type(last) is IdentityWithLoss
+            and last.loss is not None
+            and not math.isfinite(last.loss)
+        ):
+            expect_finite("t", real("t", t))
 
     def _penalty(self) -> float:
         if self.weight_decay_lambda == 0:
@@ -325,7 +338,7 @@ class Network:
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets.
+            Labels, or rows of which the largest element counts.
 
         Returns
         -------
@@ -334,20 +347,20 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If there is no sample, the number of targets differs, labels are no integers or out
-            of range, or the network is trained on the squared error of a single output, which has
-            no classes.
+            If there is no sample, targets are none that the network can be trained on, or there is
+            a single output, which has no classes.
         """
-        t = as_integers(np.asarray(t))
-        if isinstance(self.last_layer, IdentityWithLoss) and (t.ndim < 2 or t.shape[1] < 2):
-            raise ValueError(
-                "accuracy: with the mean squared error it compares the largest of several outputs "
-                f"with the largest target, so t must have shape (N, C), C > 1, got {t.shape}"
-            )
         scores = self.predict(x)
-        outputs = scores.shape[1] if self.output_size is None else self.output_size
-        labels = classes_of(t, len(scores), outputs)
-        return count_correct(scores, labels) / len(scores)
+        n, outputs = len(scores), scores.shape[-1]
+        if n == 0:
+            raise ValueError("x: expected at least one sample, got none")
+        t = classes(self, t, n, outputs)
+        if outputs == 1:
+            raise ValueError(
+                "accuracy: expected a network of several outputs, the largest of which is compared "
+                "with the target, got one output"
+            )
+        return count_correct(scores, t) / n
 
     @sizing.sizes_first
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
@@ -370,6 +383,13 @@ class Network:
             If `x` or `t` does not fit, or a layer of your own has parameters that it does not
             name, or no gradient for one.
         """
+        grads = self._gradient(x, t)
+        loss = self.last_layer.loss
+        if type(loss) is float and not math.isfinite(loss):
+            self._expect_finite(t)
+        return grads
+
+    def _gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         found = adopt(self)
         own = not self._adopted.objects  # layers of one's own are among them
         # Samples that a layer keeps are no parameters, whatever it calls their gradient.
@@ -461,8 +481,9 @@ class Network:
             Of any real dtype and layout, and finite; a ``numpy.memmap`` is read batch by batch,
             and not looked through before.
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets, or other probabilities; (N, output_size) alone for the
-            squared error.
+            Labels, or one-hot targets, or other probabilities; for the squared error
+            (N, output_size), or (N,) with one output. Labels may be truth values, or
+            floating-point numbers without a fraction.
         epochs : int
             Passes over the data, with `resume` those before included.
         batch_size : int

@@ -16,6 +16,7 @@ from fastnn.layers import IdentityWithLoss, SoftmaxWithLoss
 from fastnn.layers.parameters import where_of
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.networks import building
+from fastnn.ops._targets import one_output
 
 if TYPE_CHECKING:
     from fastnn.networks.network import Network
@@ -48,6 +49,8 @@ def build(network: Network) -> None:
     with building.undone(network.layers, network._rng):
         after = building.build(network.layers, shape, network._rng, network.dtype)
         name, last = list(after.items())[-1]
+        if last == (1,) and type(network.last_layer) is SoftmaxWithLoss:
+            raise one_output()
         scored = isinstance(network.last_layer, (SoftmaxWithLoss, IdentityWithLoss))
         if scored and last is not None and len(last) != 1:
             raise ValueError(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn._utils import mapped, tables
 from fastnn._utils.types import Array
 from fastnn.ops._memory import empty
 
@@ -35,16 +36,32 @@ class _Unlocked:
 
 
 def real(name: str, value: ArrayLike) -> Array:
-    """Return the value as an array of real numbers; raise TypeError or ValueError if it is none."""
+    """Return the value as an array of real numbers; raise TypeError or ValueError if it is none.
+
+    Of a table with truth values or missing ones beside numbers it returns these as float64.
+    """
+    if type(value) is np.ndarray and value.base is None and value.dtype.kind in "fiub":
+        return value
     try:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name}: expected an array of real numbers: {error}") from error
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected an array of real numbers, got {_kind(value, array)}")
+        return _of_table(name, value, array)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError(f"{name}: expected numbers, got an array some of which are masked")
+    mapped.expect_whole(name, array)
     return array
+
+
+def _of_table(name: str, value: ArrayLike, array: Array) -> Array:
+    try:
+        found = tables.numbers_of(value, array)
+    except TypeError as error:
+        raise TypeError(f"{name}: expected an array of real numbers, {error}") from None
+    if found is None:
+        raise TypeError(f"{name}: expected an array of real numbers, got {_kind(value, array)}")
+    return found
 
 
 def _kind(value: Any, array: Array) -> str:

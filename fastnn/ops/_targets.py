@@ -1,4 +1,4 @@
-"""Targets of the cross-entropy: labels, or a row of probabilities for each sample."""
+"""Targets of the losses: labels, or a row of numbers for each sample."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn._utils.types import Array, Labels
+from fastnn.ops._arrays import real
 
 _EPS16, _EPS32 = (float(np.finfo(kind).eps) for kind in (np.float16, np.float32))
 _DIGITS = 1e-3
@@ -18,17 +19,31 @@ SQUARES = 'real-valued targets take loss="mean_squared_error" in the network'
 WHOLE = "classes, t = np.unique(t, return_inverse=True) makes labels of any values"
 
 
+def read_targets(name: str, t: ArrayLike) -> NDArray[Any]:
+    """Return targets as an array of real numbers; labels may be integers in an array of objects."""
+    try:
+        return real(name, t)
+    except TypeError as error:
+        array = np.asarray(t)
+        if array.dtype.kind == "O" and array.ndim and all(map(_is_integer, array.ravel())):
+            return array.astype(np.int64)
+        if array.ndim and array.dtype.kind in "OSU":
+            raise TypeError(f"{error}; {WHOLE}") from None
+        raise
+
+
 def labels(given: NDArray[Any], n: int, classes: int, name: str = "t") -> Labels:
-    """Return n labels as kernels take them, checked."""
+    """Return n labels as kernels take them, checked.
+
+    Truth values and floating-point numbers without a fraction are labels, too.
+    """
     if given.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"{name}: expected {n} labels of shape ({n},) or targets of shape ({n}, {classes}), "
             f"got shape {given.shape}"
         )
-    if given.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name}: expected labels of an integer dtype, got {given.dtype}; {_hint(given)}"
-        )
+    if given.dtype.kind not in "iub":
+        _expect_integers(given, classes, name)
     if given.dtype is _I64 and given.ndim == 1 and given.flags.carray:
         plain = given
     else:
@@ -37,6 +52,26 @@ def labels(given: NDArray[Any], n: int, classes: int, name: str = "t") -> Labels
     if plain.view(np.uint64).max() >= classes:
         expect_range(given, classes, name)
     return plain
+
+
+def outputs(given: NDArray[Any], n: int, count: int, name: str = "t") -> NDArray[Any]:
+    """Return targets of the squared error with a row for each sample; (n,) is one column."""
+    if given.shape == (n, count):
+        return given
+    if given.shape == (n,) and count == 1:
+        return given.reshape(n, 1)
+    hint = ""
+    if given.shape in ((n,), (n, 1)) and given.dtype.kind in "iu":
+        hint = f"; np.eye({count})[t.ravel()] makes one-hot targets of labels"
+    raise ValueError(f"{name}: expected targets of shape ({n}, {count}), got {given.shape}{hint}")
+
+
+def one_output(name: str = "output_size") -> ValueError:
+    """Return an error for the cross-entropy of a single output, which is always 0."""
+    return ValueError(
+        f"{name}: expected at least 2 with the cross-entropy, which needs an output for each "
+        f"class, 2 for yes and no, got 1; {SQUARES}"
+    )
 
 
 def expect_range(given: NDArray[Any], classes: int, name: str = "t") -> None:
@@ -59,59 +94,32 @@ def largest(given: NDArray[Any]) -> NDArray[Any]:
     return given.argmax(axis=1) if are_rows(given) else given.reshape(-1)
 
 
-def classes_of(given: NDArray[Any], n: int, classes: int, name: str = "t") -> NDArray[Any]:
-    """Return n labels to compare with classes, checked: labels may be of any dtype of numbers.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are not n of them, at least one, or no integers, or out of range.
-    """
-    if given.dtype.kind not in "iub" and not (
-        given.dtype.kind == "f" and (are_rows(given) or _are_whole(given))
-    ):
-        raise TypeError(
-            f"{name}: expected labels that are integers, got {given.dtype}; {_hint(given)}"
-        )
-    found = largest(given)
-    if n == 0 or found.shape != (n,):
-        raise ValueError(
-            f"{name}: expected targets for {n} samples, at least one, got shape {given.shape}"
-        )
-    expect_range(found, classes, name)
-    return found
-
-
 def count_correct(scores: NDArray[Any], t: NDArray[Any]) -> int:
     """Return how many largest scores are the targets'; both are rows where shapes are the same."""
     found = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
     return int(np.count_nonzero(scores.argmax(axis=1) == found))
 
 
-def as_integers(given: NDArray[Any]) -> NDArray[Any]:
-    """Return labels that are integers as objects, as tables have them, as an array of such."""
-    if given.dtype.kind == "O" and all(isinstance(value, Integral) for value in given.ravel()):
-        return given.astype(np.int64)
-    return given
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (Integral, np.bool_))
 
 
-def _are_whole(given: NDArray[Any]) -> bool:
-    with np.errstate(invalid="ignore"):
-        return bool((given == np.trunc(given)).all())  # NaN equals nothing
-
-
-def _hint(given: NDArray[Any]) -> str:
-    """Return how to make labels of something else."""
-    if given.dtype.kind == "b":
-        return "t.astype(int) makes labels of them"
-    if given.dtype.kind == "f":
-        return "t.astype(int) makes labels of them" if _are_whole(given) else SQUARES
-    return WHOLE
+def _expect_integers(given: NDArray[Any], classes: int, name: str) -> None:
+    """Raise unless labels of another kind, which integers are made of, are integers in range."""
+    if given.dtype.kind != "f":
+        raise TypeError(f"{name}: expected labels that are integers, got {given.dtype}; {WHOLE}")
+    finite = np.isfinite(given)
+    if not finite.all():
+        i = int(finite.argmin())
+        raise ValueError(
+            f"{name}: expected labels from 0 to {classes - 1}, got {given.flat[i]} in {name}[{i}]"
+        )
+    if (given != np.trunc(given)).any():
+        raise TypeError(f"{name}: expected labels that are integers, got {given.dtype}; {SQUARES}")
+    expect_range(given, classes, name)
 
 
 def _range_hint(low: int, high: int, classes: int) -> str:
-    if classes == 1:
-        return f"; the cross-entropy needs an output for each class, 2 for yes and no; {SQUARES}"
     if low == 1 and high == classes:
         return "; t - 1 makes labels from 0 of those from 1"
     if low < 0:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
-from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
+from fastnn.ops._arrays import deliver, expect_ndim, inputs, output
 from fastnn.ops._dispatch import run
-from fastnn.ops._targets import expect_probabilities, labels
+from fastnn.ops._targets import expect_probabilities, labels, outputs, read_targets
 
 _EXP = 10  # cost of an element against that of a cheap loop
 
@@ -19,7 +19,7 @@ def _expect_scores(x: Array, axes: str) -> None:
         raise ValueError(f"x: expected at least one sample and one column, got shape {x.shape}")
 
 
-def _targets(t: ArrayLike, x: Array) -> Array:
+def _like(x: Array, t: Array) -> Array:
     """Return targets in the dtype of x, which alone decides the dtype of the gradient."""
     (target,) = inputs(t=t)
     return target.astype(x.dtype, copy=False)
@@ -35,9 +35,10 @@ def softmax_cross_entropy(
     x : array_like, shape (N, C)
         Scores; at least one sample.
     t : array_like, shape (N,), (N, 1) or (N, C)
-        Labels 0 .. C - 1, or one row of target probabilities a sample: one-hot, or any
-        other (0 log 0 counts as 0) that sums to 1 within rounding, as the gradient is that of
-        such rows alone. Where both readings fit, shape (N, C) is targets.
+        Labels 0 .. C - 1, which may be truth values or floating-point numbers without a fraction,
+        or one row of target probabilities a sample: one-hot, or any other (0 log 0 counts as 0)
+        that sums to 1 within rounding, as the gradient is that of such rows alone. Where both
+        readings fit, shape (N, C) is targets.
     dx : ndarray, shape (N, C), optional
         Where to put the gradient.
 
@@ -67,11 +68,11 @@ def softmax_cross_entropy(
     >>> dx
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
-    (x,), t = inputs(x=x), np.asarray(t)
+    (x,), t = inputs(x=x), read_targets("t", t)
     _expect_scores(x, "(N, C)")
     dense = t.shape == x.shape
     if dense:
-        target = _targets(t, x)
+        target = _like(x, t)
         expect_probabilities("t", target, t.dtype)
     else:
         target = labels(t, *x.shape)
@@ -92,7 +93,7 @@ def mean_squared_error(
     x : array_like, shape (N, D)
         Predictions; at least one sample.
     t : array_like, shape (N, D)
-        Targets.
+        Targets; (N,) is read as a column where D is 1.
     dx : ndarray, shape (N, D), optional
         Where to put the gradient.
 
@@ -113,8 +114,7 @@ def mean_squared_error(
     """
     (x,) = inputs(x=x)
     _expect_scores(x, "(N, D)")
-    target = _targets(t, x)
-    expect_shape("t", target, x.shape, "like x")
+    target = _like(x, outputs(read_targets("t", t), *x.shape))
     gradient = output("dx", dx, x.shape, x.dtype, x, target)
     losses = np.empty(x.shape[0], x.dtype)
     run("mean_squared_error", x.size, x, target, losses, gradient)

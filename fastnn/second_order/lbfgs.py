@@ -42,7 +42,8 @@ def lbfgs(
         Ctrl-C included, they are those of the last iteration.
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
     t : array_like, shape (N,), (N, 1) or (N, output_size)
-        Labels, or one-hot targets; (N, output_size) alone for the squared error.
+        Labels, or one-hot targets; for the squared error (N, output_size), or (N,) with one
+        output.
     iterations : int
         At most so many, at least 1.
     memory : int

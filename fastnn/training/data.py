@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,11 +11,13 @@ from numpy.typing import ArrayLike
 
 from fastnn import layers
 from fastnn._utils import validation as numbers
+from fastnn._utils.mapped import is_mapped
 from fastnn._utils.types import Int64s, Samples
 from fastnn.layers.adoption import refresh
 from fastnn.layers.record import record_of
 from fastnn.ops._arrays import real
-from fastnn.ops._targets import WHOLE, expect_probabilities, labels
+from fastnn.ops._targets import expect_probabilities, labels, one_output, read_targets
+from fastnn.ops._targets import outputs as rows_of_outputs
 
 Pair = tuple[Samples, Samples]
 
@@ -46,7 +47,7 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
     """
     refresh(network)  # new layers may say how many outputs there are
     name_x, name_t = f"{where}x{suffix}", f"{where}t{suffix}"
-    x, t = real(name_x, x), _numbers(name_t, t)
+    x = real(name_x, x)
     features = network.input_size
     if isinstance(features, tuple):
         x, features = in_shape(name_x, x, features), math.prod(features)
@@ -60,36 +61,79 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
             f"{name_x}: expected at least one sample of {features} features, as input_size says, "
             f"shape (N, {features}) or (N, ...), got {x.shape}{hint}"
         )
-    n, outputs = len(x), network.output_size
-    last = network.last_layer
-    if outputs is None and isinstance(last, (layers.SoftmaxWithLoss, layers.IdentityWithLoss)):
+    if network.output_size is None and _loss_of(network) is not None:
         raise ValueError(
             "network: expected a known number of outputs: set its output_size, or give layers of "
             "your own a method output_shape(shape)"
         )
-    # A loss of the user's own may take targets of other kinds.
-    own = type(last) not in (layers.SoftmaxWithLoss, layers.IdentityWithLoss)
-    if isinstance(last, layers.SoftmaxWithLoss):
-        if t.shape != (n, outputs):
-            labels(t, n, outputs, name_t)
-        elif not own:
-            for rows in _tiles(t, n):
-                expect_probabilities(name_t, t[rows], first=rows.start)
-    elif isinstance(last, layers.IdentityWithLoss):
-        if t.shape != (n, outputs):
-            raise ValueError(
-                f"{name_t}: expected targets of shape ({n}, {outputs}), got {t.shape}"
-                + _shape_hint(t, n, outputs)
-            )
-        if not own:
-            expect_finite(name_t, t)
-    elif t.shape[:1] != (n,):
-        raise ValueError(f"{name_t}: expected {n} targets, got shape {t.shape}")
+    t = targets(network, t, len(x), network.output_size, name_t)
     found = network.layers
     first = next(iter(found.values()), None) if isinstance(found, Mapping) else None
     if record_of(first) and not network._has_own("predict"):
         expect_finite(name_x, x)
     return x, t
+
+
+def _loss_of(network: Any) -> type[Any] | None:
+    """Return what kind of loss a network has: one of ours, or one that extends it."""
+    kinds = layers.SoftmaxWithLoss, layers.IdentityWithLoss
+    return next((kind for kind in kinds if isinstance(network.last_layer, kind)), None)
+
+
+def targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str = "t") -> Samples:
+    """Return targets as the loss of a network takes them, checked.
+
+    Parameters
+    ----------
+    network : Network
+    t : array_like
+    n : int
+        Samples that they are for.
+    outputs : int
+        Of the network; a loss of the user's own may have others.
+    name : str
+        What errors call them.
+
+    Returns
+    -------
+    ndarray
+        Labels, integers of shape (n,) or (n, 1), or a row for each sample. A loss that the user
+        made, or that extends one of ours, may take other numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are none. Rows for the squared error that are mapped into memory are not looked
+        through.
+    """
+    t = read_targets(name, t)
+    kind = _loss_of(network)
+    if kind is None:
+        if t.shape[:1] != (n,):
+            raise ValueError(f"{name}: expected {n} targets, got shape {t.shape}")
+        return t
+    own = type(network.last_layer) is not kind
+    if kind is layers.IdentityWithLoss:
+        rows = rows_of_outputs(t, n, outputs, name)
+        if not own:
+            expect_finite(name, t)
+        return rows
+    if outputs == 1 and not own:
+        raise one_output("network.output_size")
+    if t.shape != (n, outputs):
+        found = labels(t, n, outputs, name)
+        return t if t.dtype.kind in "iu" else found
+    if not own:
+        for tile in _tiles(t, n):
+            expect_probabilities(name, t[tile], first=tile.start)
+    return t
+
+
+def classes(network: Any, t: ArrayLike, n: int, outputs: int) -> Samples:
+    """Return targets to compare largest scores with: as above, for a loss of the user's own too."""
+    t = targets(network, t, n, outputs)
+    own = _loss_of(network) is None and t.shape != (n, outputs)
+    return labels(t, n, outputs) if own else t
 
 
 def in_shape(name: str, x: Samples, shape: tuple[int, ...]) -> Samples:
@@ -112,26 +156,6 @@ def in_shape(name: str, x: Samples, shape: tuple[int, ...]) -> Samples:
     return x.reshape(len(x), *shape)
 
 
-def _numbers(name: str, t: ArrayLike) -> Samples:
-    """Return targets as an array of real numbers."""
-    try:
-        return real(name, t)
-    except TypeError as error:
-        given = np.asarray(t)
-        if given.ndim and given.dtype.kind in "OSU":
-            raise TypeError(f"{error}; {WHOLE}") from None
-        raise
-
-
-def _shape_hint(t: Samples, n: int, outputs: int) -> str:
-    """Return how to make targets for the squared error of something else."""
-    if t.shape == (n,) and outputs == 1:
-        return "; t.reshape(-1, 1) makes a column"
-    if t.shape in ((n,), (n, 1)) and t.dtype.kind in "iu":
-        return f"; np.eye({outputs})[t.ravel()] makes one-hot targets of labels"
-    return ""
-
-
 def _tiles(array: Samples, count: int) -> Iterator[slice]:
     """Return slices of so many rows."""
     step = max(1, _TILE // max(1, math.prod(array.shape[1:])))
@@ -140,7 +164,7 @@ def _tiles(array: Samples, count: int) -> Iterator[slice]:
 
 def expect_finite(name: str, array: Samples) -> None:
     """Raise ValueError if there is NaN or infinity, except in a file."""
-    if array.dtype.kind == "f" and not _is_mapped(array):
+    if array.dtype.kind == "f" and not is_mapped(array):
         where = not_finite(name, array)
         if where:
             raise ValueError(f"{name}: expected finite numbers, got {where}")
@@ -168,15 +192,6 @@ def not_finite(name: str, array: Samples, among: Int64s | None = None) -> str:
             where = ", ".join(map(str, (row, *place[1:])))
             return f"{part[place]} in {name}[{where}]"
     return ""
-
-
-def _is_mapped(array: Any) -> bool:
-    """Say whether an array is a view of a file."""
-    while array is not None:
-        if isinstance(array, (np.memmap, mmap.mmap)):
-            return True
-        array = getattr(array, "base", None)
-    return False
 
 
 def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, Pair | None]:

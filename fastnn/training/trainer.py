@@ -15,11 +15,12 @@ from fastnn._utils.types import Float64s, Int64s
 from fastnn.layers import IdentityWithLoss
 from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import named_layers
+from fastnn.ops._arrays import real
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.updater import Updater, optimizer_of
 from fastnn.program.executor import Network, StepSettings
 from fastnn.training.choice import choose
-from fastnn.training.data import Pair, samples
+from fastnn.training.data import Pair, samples, targets
 from fastnn.training.progress import mean_text, samples_bar
 from fastnn.training.runner import Runner
 
@@ -27,18 +28,21 @@ __all__ = ["OPTIMIZERS", "Trainer"]
 
 
 def _pair(network: Any, name: str, x: ArrayLike, t: ArrayLike) -> Pair:
-    x, t = np.asarray(x), np.asarray(t)
-    for what, array in (("x", x), ("t", t)):
-        if array.ndim == 0:
-            raise TypeError(f"{what}_{name}: expected an array of samples, got {array.item()!r}")
-    if len(x) != len(t):
-        raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
+    for what, value in (("x", x), ("t", t)):
+        if np.ndim(value) == 0:
+            raise TypeError(f"{what}_{name}: expected an array of samples, got {value!r}")
+    ours = is_ours(network)
+    x = real(f"x_{name}", x) if ours else np.asarray(x)
     if len(x) == 0:
         raise ValueError(f"x_{name}: expected at least one sample, got shape {x.shape}")
-    # What is only tested may have labels that are not trained, and samples that are not finite.
-    own = any(map(getattr(network, "_has_own", bool), ("predict", "gradient")))
-    if is_ours(network) and name == "train" and not own:
-        return samples(network, x, t, suffix=f"_{name}")
+    if ours and not any(map(network._has_own, ("predict", "gradient"))):
+        if name == "train":
+            return samples(network, x, t, suffix=f"_{name}")
+        # Samples that are only tested need not be finite.
+        return x, targets(network, t, len(x), network.output_size, f"t_{name}")
+    t = np.asarray(t)
+    if len(x) != len(t):
+        raise ValueError(f"t_{name}: expected {len(x)} targets, one per sample, got {len(t)}")
     return x, t
 
 

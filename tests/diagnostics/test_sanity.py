@@ -366,7 +366,7 @@ CHECKS = [
     [
         ({"network": object()}, TypeError, "^network: expected an object with"),
         ({"x": np.zeros((0, 784)), "t": np.zeros(0, int)}, ValueError, "^x: expected at least"),
-        ({"t": np.zeros(3, int)}, ValueError, "^t: expected 1000 targets"),
+        ({"t": np.zeros(3, int)}, ValueError, "^t: expected 1000 labels"),
     ],
 )
 def test_bad_input(mnist, check, change, error, message):

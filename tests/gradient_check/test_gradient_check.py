@@ -501,7 +501,7 @@ def with_nan():
         ({"network": object()}, TypeError, "^network: expected an object with params"),
         ({"network": MultiLayerNet}, TypeError, "^network: expected an object"),
         ({"x": np.zeros((0, 6)), "t": np.zeros(0, int)}, ValueError, "^x: expected at least one"),
-        ({"t": np.zeros(2, int)}, ValueError, "^t: expected 3 targets"),
+        ({"t": np.zeros(2, int)}, ValueError, "^t: expected 3 labels"),
         ({"samples": 0}, ValueError, "^samples: "),
         ({"entries": 0}, ValueError, "^entries: "),
         ({"entries": "all"}, TypeError, "^entries: "),

@@ -31,7 +31,7 @@ print("done")
 
 # Batch, samples of the last one, inputs, hidden units, outputs.
 SIZES = [
-    (1, 1, 1, [1], 1),
+    (1, 1, 1, [1], 2),
     (5, 3, 3, [7, 2], 4),
     (33, 17, 31, [37, 65], 3),
     (70, 1, 129, [67], 31),

@@ -723,7 +723,7 @@ def test_loss_gradient_is_scaled(case, dtype):
         ([0, 3], ValueError, "0 to 2, got 3"),
         ([0, -1], ValueError, "0 to 2, got -1"),
         ([0, 1, 2], ValueError, r"\(2,\).*\(2, 3\).*\(3,\)"),
-        ([0.0, 1.0], TypeError, "integer dtype, got float64"),
+        ([0.5, 1.0], TypeError, "that are integers, got float64"),
     ],
 )
 def test_softmax_refuses_wrong_targets(t, error, message):

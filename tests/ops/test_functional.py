@@ -93,9 +93,10 @@ def test_cross_entropy_of_one_class():
         (np.ones((2, 3)) / 3, [0, 1, 2]),
         (np.ones((2, 3)) / 3, [0]),
         (np.ones((0, 3)), np.zeros(0, int)),
-        (np.ones((2, 3)) / 3, [0.0, 1.0]),
+        (np.ones((2, 3)) / 3, [0.5, 1.0]),
+        (np.ones((2, 3)) / 3, np.eye(4)[:2]),
     ],
-    ids=["above", "below", "more", "fewer", "empty", "fractions"],
+    ids=["above", "below", "more", "fewer", "empty", "fractions", "another width"],
 )
 def test_cross_entropy_refuses_what_does_not_fit(y, t):
     with pytest.raises((ValueError, TypeError), match=r"^t: expected (2 )?labels"):

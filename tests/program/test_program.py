@@ -272,12 +272,6 @@ def test_squared_error(kind, outputs):
     expect_equal(ours, theirs)
 
 
-def test_one_class():
-    x, t = data()
-    expect_equal(*both("relu", xt=(x, np.zeros_like(t)), sizes=(D, 1), steps=20))
-    expect_equal(*both("relu", xt=(x, np.ones((N, 1))), sizes=(D, 1), steps=20))
-
-
 @pytest.mark.parametrize("last", [1, 2, 5])
 @pytest.mark.parametrize("kind", ["relu", "relu norm"])
 def test_small_last_batch(kind, last):

@@ -145,7 +145,7 @@ def test_clipped_norm_of_a_layer_in_many_parts(crowd):
 @given(
     batch=st.integers(1, 130),
     last=st.integers(1, 130),
-    widths=st.lists(st.integers(1, 40), min_size=2, max_size=5),
+    widths=st.lists(st.integers(1, 40), min_size=2, max_size=5).filter(lambda w: w[-1] > 1),
     activation=st.sampled_from(["relu", "sigmoid", "tanh"]),
     norm=st.booleans(),
     dropout=st.booleans(),

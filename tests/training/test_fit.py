@@ -803,7 +803,7 @@ X, T = data()
         ({"xt": (X, T[:-1])}, ValueError, r"t: expected 100 labels of shape \(100,\) or .*\(99,\)"),
         ({"xt": (X, T + 1)}, ValueError, "t: expected labels from 0 to 2, got 3"),
         ({"xt": (X, T - 1)}, ValueError, "t: expected labels from 0 to 2, got -1"),
-        ({"xt": (X, T * 1.0)}, TypeError, "t: expected labels of an integer dtype, got floa"),
+        ({"xt": (X, T + 0.5)}, TypeError, "t: expected labels that are integers, got float64"),
         ({"xt": (X, np.eye(4)[T])}, ValueError, r"t: expected 100 labels .*\(100, 4\)"),
         ({"xt": (X, list("abc"))}, TypeError, "t: expected an array of real numbers"),
         ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),

@@ -440,11 +440,11 @@ def test_settings_out_of_range(settings, error, name):
 
 
 @pytest.mark.parametrize("which", ["train", "test"])
-@pytest.mark.parametrize(("n_x", "n_t"), [(10, 9), (9, 10), (0, 3)])
+@pytest.mark.parametrize(("n_x", "n_t"), [(10, 9), (9, 10)])
 def test_samples_and_targets_differ_in_number(which, n_x, n_t):
     sets = {"train": blobs(400), "test": blobs(401)}
     sets[which] = np.zeros((n_x, 5), np.float32), np.zeros(n_t, int)
-    with pytest.raises(ValueError, match=f"^t_{which}: expected {n_x} targets.*got {n_t}"):
+    with pytest.raises(ValueError, match=f"^t_{which}: expected {n_x} labels.*got shape .{n_t},"):
         Trainer(MultiLayerNet(5, [10], 3), *sets["train"], *sets["test"])
 
 
