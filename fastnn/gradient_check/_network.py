@@ -131,9 +131,8 @@ def gradient_check(
         raise TypeError(f"dtype: expected float64 or float32, got {kind}")
 
     checked = in_precision(network, kind)
-    x = x.astype(kind) if x.dtype.kind == "f" else x
-    losses = _train(checked, x, t, burn, seed) if burn else None
-    x, t = x[:count], t[:count]
+    losses = _train(checked, x, t, burn, seed, kind) if burn else None
+    x, t = _in_precision(x[:count], kind), t[:count]
     found = named_layers(checked)
     if found and hasattr(checked, "last_layer"):
         found["last_layer"] = checked.last_layer
@@ -201,11 +200,19 @@ def in_precision(network: Any, dtype: np.dtype[Any]) -> Any:
     return copied
 
 
-def _train(network: Any, x: Array, t: Array, steps: int, seed: int) -> tuple[float, float]:
+def _in_precision(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Return samples in a dtype, unless they are integers."""
+    return x.astype(dtype) if x.dtype.kind == "f" else x
+
+
+def _train(
+    network: Any, x: Array, t: Array, steps: int, seed: int, dtype: np.dtype[Any]
+) -> tuple[float, float]:
     """Train for some steps; return the loss on the first samples before and after."""
     optimizer = Adam()
-    loss = training_loss(network, x[:_BATCH], t[:_BATCH])
+    loss = training_loss(network, _in_precision(x[:_BATCH], dtype), t[:_BATCH])
     before = loss()
     for rows in batches(len(x), _BATCH, steps, seed):
-        optimizer.update(network.params, network.gradient(x[rows], t[rows]))
+        batch = _in_precision(x[rows], dtype)
+        optimizer.update(network.params, network.gradient(batch, t[rows]))
     return before, loss()

@@ -18,14 +18,27 @@ from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import Relu
 from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.folding import Folding
+from fastnn.layers.parameters import where_of
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
 
 
+def without_batch(name: str) -> ValueError:
+    """Return an error for a training whose batches all have one sample."""
+    return ValueError(
+        f"batch_size: expected at least 2 samples a step with batch normalisation "
+        f"({where_of(name)}): one less its mean is 0, whatever it is, and has no variance, got 1"
+    )
+
+
 class BatchNormalization:
     """Batch normalisation (Ioffe and Szegedy, 2015).
+
+    A training batch with one number a feature, one row or one pixel, has no variance: its output is
+    `beta`, and running statistics stay as they are. Those take the biased variance, the mean of
+    squared deviations; PyTorch's take the unbiased one, which would be 0 / 0 here.
 
     Parameters
     ----------
@@ -138,6 +151,8 @@ class BatchNormalization:
             self.running_var = np.zeros(x.shape[1:2], dtype)
         given = x, self.gamma, self.beta, self.running_mean, self.running_var
         if train_flg:
+            if self.is_alone:
+                given = *given[:3], self.running_mean.copy(), self.running_var.copy()
             y, mean, rstd = self._train(*given, self.momentum, self.eps)
             self.batch_size = x.shape[0]
             self._saved = x, mean, rstd
@@ -145,6 +160,11 @@ class BatchNormalization:
             y = self._infer(*given, self.eps)
             self._saved = None
         return y.reshape(self.input_shape)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the last input had one number for each feature."""
+        return self.input_shape is not None and math.prod(self.input_shape) == np.size(self.gamma)
 
     def _train(self, *given: Any) -> tuple[Array, Array, Array]:
         return ops.batchnorm(*given)

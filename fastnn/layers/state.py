@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,18 @@ def statistics_of(layer: Any) -> dict[str, Any]:
     """Return the running statistics of a layer by name, None before the first batch."""
     record = nearest_record(layer)
     return {} if record is None else {name: getattr(layer, name) for name in record.statistics}
+
+
+@contextmanager
+def statistics_kept(layers: Iterable[Any]) -> Iterator[None]:
+    """Put the running statistics of layers back at the end."""
+    arrays = [a for layer in layers for a in statistics_of(layer).values() if a is not None]
+    before = [array.copy() for array in arrays]
+    try:
+        yield
+    finally:
+        for array, values in zip(arrays, before, strict=True):
+            array[...] = values
 
 
 def take_statistics(network: Any) -> None:

@@ -48,7 +48,8 @@ def normalised(network: Network) -> list[Any]:
 def set_statistics(network: Network, x: ArrayLike) -> None:
     """Set running statistics to those of the samples, all in one batch, as in training.
 
-    Dropout takes part; the number of its next pass stays.
+    Dropout takes part; the number of its next pass stays. Those of one sample stay as they are, as
+    it has no variance.
     """
     norms = normalised(network)
     if not norms:
@@ -64,6 +65,10 @@ def set_statistics(network: Network, x: ArrayLike) -> None:
                 if statistic is not None:
                     statistic[...] = 0  # 0 times NaN would be NaN
         network.predict(x, train_flg=True)
+        for name, layer in network.layers.items():
+            if getattr(layer, "is_alone", False):  # which left them as they were, at zero
+                kept = (f"{name}.{statistic}" for statistic in statistics_of(layer))
+                set_layer_state(network, {key: before[key] for key in kept})
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

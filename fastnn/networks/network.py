@@ -43,6 +43,7 @@ from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import optimizer_of
 from fastnn.program import inference
+from fastnn.program.data import blocks, is_for_blocks
 from fastnn.program.executor import StepSettings
 from fastnn.training.callbacks import Callback
 from fastnn.training.choice import choose
@@ -276,7 +277,13 @@ class Network:
             result = inference.scores(self, given)
             if result is not None:
                 return result
-        out: Array = given.astype(self.dtype, copy=False)
+        if not train_flg and len(given) and is_for_blocks(given):
+            parts = (given[rows] for rows in blocks(given, self.dtype))
+            return np.concatenate([self._layer_by_layer(part, train_flg) for part in parts])
+        return self._layer_by_layer(given, train_flg)
+
+    def _layer_by_layer(self, x: Array, train_flg: bool) -> Array:
+        out: Array = x.astype(self.dtype, copy=False)
         if self.input_scale != 1:
             out = out * np.asarray(self.input_scale, self.dtype)
         for layer in self.layers.values():
@@ -467,7 +474,8 @@ class Network:
     ) -> History:
         """Train on mini-batches, epoch by epoch.
 
-        Each epoch takes every sample once; the last batch may be smaller. Steps run in the
+        Each epoch takes every sample once; the last batch may be smaller. If that is of one sample,
+        running statistics of batch normalisation stay as they are. Steps run in the
         compiled training program if it knows the network and the optimizer, else layer by
         layer: the history says which, and why.
 
@@ -478,8 +486,9 @@ class Network:
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
-            Of any real dtype and layout, and finite; a ``numpy.memmap`` is read batch by batch,
-            and not looked through before.
+            Of any real dtype and layout, and finite; a ``numpy.memmap`` is read, and converted,
+            some batches at a time, and not looked through before. That its file is still as long
+            as it was is seen to every so many steps.
         t : array_like, shape (N,), (N, 1) or (N, output_size)
             Labels, or one-hot targets, or other probabilities; for the squared error
             (N, output_size), or (N,) with one output. Labels may be truth values, or
@@ -487,7 +496,7 @@ class Network:
         epochs : int
             Passes over the data, with `resume` those before included.
         batch_size : int
-            Samples a step.
+            Samples a step; with batch normalisation of rows at least 2.
         optimizer : Optimizer or str, optional
             Anything with ``update(params, grads)`` that changes arrays in place, or a name in any
             case: "SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW", "NAdam",

@@ -147,7 +147,8 @@ def batchnorm(
 
     y = gamma (x - mean) / sqrt(var + eps) + beta, with the biased variance, per feature of
     a 2-D `x` and per channel of images (Ioffe and Szegedy, 2015, algorithm 1). The running
-    statistics become ``momentum * old + (1 - momentum) * batch``, in place.
+    statistics become ``momentum * old + (1 - momentum) * batch``, in place, of the biased variance
+    too: it is 0 for a batch with one number a feature, which layers therefore leave out.
 
     Parameters
     ----------

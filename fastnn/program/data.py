@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._utils.types import Array
+from fastnn._utils.mapped import is_mapped
+from fastnn._utils.types import Array, Int64s
 from fastnn.kernels.program.tables import FLOAT32, FLOAT64, UINT8
 from fastnn.layers.planning import Unsupported
 from fastnn.ops._targets import labels
@@ -18,6 +21,8 @@ KINDS: dict[np.dtype[Any], int] = {
     np.dtype(np.float64): FLOAT64,
     np.dtype(np.uint8): UINT8,
 }
+
+_BLOCK = 1 << 22  # bytes of samples that are converted at a time
 
 
 @dataclass(frozen=True)
@@ -45,27 +50,52 @@ class Samples:
         return self.array.dtype == real and self.array.flags.c_contiguous and self.scale == 1
 
 
-def samples(x: ArrayLike, scale: float, real: np.dtype[Any]) -> Samples:
-    """Return samples as a program can read them: where they lie, or else a converted copy."""
+def is_ready(x: NDArray[Any]) -> bool:
+    """Say whether a program can read samples where they lie."""
+    if x.dtype not in KINDS or not x.flags.aligned or x.strides[0] % x.itemsize:
+        return False
+    if x.ndim == 2:
+        return x.shape[1] == 1 or x.strides[1] == x.itemsize
+    return x[:1].flags.c_contiguous
+
+
+def is_for_blocks(x: NDArray[Any]) -> bool:
+    """Say whether samples lie in a file, and must be converted: some at a time, not all at once."""
+    return x.ndim > 1 and is_mapped(x) and not is_ready(x)
+
+
+def rows_of_block(x: NDArray[Any], real: np.dtype[Any]) -> int:
+    """Return how many samples are converted at a time, at least one."""
+    return max(1, _BLOCK // max(1, math.prod(x.shape[1:]) * real.itemsize))
+
+
+def blocks(x: NDArray[Any], real: np.dtype[Any]) -> Iterator[slice]:
+    """Return slices of samples that are converted together."""
+    step = rows_of_block(x, real)
+    return (slice(begin, begin + step) for begin in range(0, len(x), step))
+
+
+def rows_of(x: ArrayLike) -> NDArray[Any]:
+    """Return samples as an array, one a row."""
     array = np.asarray(x)
     if array.ndim < 2:
         raise Unsupported(f"x has shape {array.shape}, not one row a sample")
-    array = array.reshape(len(array), -1)
-    item = array.dtype.itemsize
-    if (
-        array.dtype not in KINDS
-        or (array.shape[1] > 1 and array.strides[1] != item)
-        or array.strides[0] % item
-        or not array.flags.aligned
-    ):
+    return array
+
+
+def samples(x: ArrayLike, scale: float, real: np.dtype[Any]) -> Samples:
+    """Return samples as a program can read them: where they lie, or else a converted copy."""
+    array = rows_of(x)
+    if not is_ready(array):
         array = np.ascontiguousarray(array, real)
-    return Samples(array, scale)
+    return Samples(array.reshape(len(array), -1), scale)
 
 
 def targets(t: ArrayLike, n: int, classes: int, real: np.dtype[Any], dense: bool) -> NDArray[Any]:
     """Return labels (N,) of int64 or targets (N, classes), checked and of our own.
 
-    Nobody can change a label after it was checked.
+    Nobody can change a label after it was checked. Rows in a file stay there; they are numbers like
+    any other.
     """
     given = np.asarray(t)
     if dense or given.shape == (n, classes):
@@ -74,8 +104,50 @@ def targets(t: ArrayLike, n: int, classes: int, real: np.dtype[Any], dense: bool
                 f"t: expected {classes} numbers for each of {n} samples, "
                 f"got {given.dtype} of shape {given.shape}"
             )
-        return np.array(given, real, order="C")
+        return given if is_mapped(given) else np.array(given, real, order="C")
     return np.array(labels(given, n, classes))
+
+
+class Converted:
+    """Samples and targets in a file, of which those of some steps are converted at a time.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, ...)
+    t : ndarray, shape (N,) or (N, classes)
+        Labels of int64, or targets of any dtype.
+    batch_size : int
+        Samples of a step.
+    scale : float
+        What samples are multiplied by when they are read.
+    real : dtype
+
+    Attributes
+    ----------
+    samples : Samples
+    targets : ndarray
+        Those of the rows that were taken last, in their order.
+    """
+
+    def __init__(
+        self,
+        x: NDArray[Any],
+        t: NDArray[Any],
+        batch_size: int,
+        scale: float,
+        real: np.dtype[Any],
+    ) -> None:
+        self._x, self._t = x, t
+        count = max(batch_size, min(len(x), rows_of_block(x, real)))
+        self.samples = Samples(np.empty((count, math.prod(x.shape[1:])), real), scale)
+        self.targets = np.empty((count, *t.shape[1:]), t.dtype if t.ndim == 1 else real)
+
+    def take(self, rows: Int64s) -> Int64s:
+        """Convert samples and targets of these rows; return where they stand."""
+        n = len(rows)
+        self.samples.array[:n] = self._x[rows].reshape(n, -1)
+        self.targets[:n] = self._t[rows]
+        return np.arange(n)
 
 
 def as_used(given: Samples, real: np.dtype[Any]) -> Array:

@@ -19,7 +19,7 @@ from fastnn.kernels.tuning import COMMON
 from fastnn.layers.folding import folded
 from fastnn.layers.planning import Unsupported
 from fastnn.layers.state import forget
-from fastnn.program.data import Samples, as_used, samples
+from fastnn.program.data import Samples, as_used, blocks, is_for_blocks, samples
 from fastnn.program.parameters import known_layers
 from fastnn.program.plan import Plan, Sizes
 from fastnn.program.tables import Tables, nothing
@@ -42,12 +42,22 @@ def scores(network: Any, x: Array) -> Array | None:
         return None
     try:
         found = known_layers(network)
-        result = scores_of(found, samples(x, network.input_scale, network.dtype), network.dtype)
+        result = _scores_of_all(found, x, network.input_scale, network.dtype)
     except Unsupported:
         return None
     for _, layer in found:
         forget(layer)
     return result
+
+
+def _scores_of_all(
+    found: list[tuple[str, Any]], x: Array, scale: float, real: np.dtype[Any]
+) -> Array:
+    """Return the scores of samples; those in a file that must be converted are some at a time."""
+    if not is_for_blocks(x):
+        return scores_of(found, samples(x, scale, real), real)
+    parts = [scores_of(found, samples(x[rows], scale, real), real) for rows in blocks(x, real)]
+    return np.concatenate(parts)
 
 
 def scores_of(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -> Array:

@@ -8,6 +8,8 @@ there is nothing to copy back; gradients and everything between layers stand in 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,17 @@ from numpy.typing import ArrayLike
 
 from fastnn._messages import compiling
 from fastnn._utils.interrupts import held
+from fastnn._utils.mapped import is_mapped
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.kernels.codegen.compile import address
 from fastnn.kernels.program.parts import addresses, missing
 from fastnn.kernels.program.run import prepare
 from fastnn.kernels.threading import threads
+from fastnn.layers.normalization import without_batch
 from fastnn.layers.planning import Unsupported
 from fastnn.layers.record import record_of
-from fastnn.layers.state import lasting
-from fastnn.program.data import as_used, samples, targets
+from fastnn.layers.state import lasting, statistics_kept, statistics_of
+from fastnn.program.data import Converted, as_used, is_for_blocks, rows_of, samples, targets
 from fastnn.program.executor import StepSettings
 from fastnn.program.explain import explain
 from fastnn.program.parameters import Parameters, known_layers
@@ -41,7 +45,8 @@ class Program:
     network : Network
     optimizer : Optimizer
     x : array_like, shape (N, D), or (N, ...) with D elements a sample
-        float32, float64 and uint8 are read where they lie, others converted now.
+        float32, float64 and uint8 are read where they lie, others converted now; those in a mapped
+        file some at a time.
     t : array_like
         Labels (N,) or (N, 1), or targets (N, C).
     batch_size : int
@@ -67,14 +72,24 @@ class Program:
     ) -> None:
         self._network, self._optimizer, self._settings = network, optimizer, settings
         self._layers = known_layers(network)
-        self._samples = samples(x, network.input_scale, network.dtype)
-        self._n, self._features = self._samples.array.shape
         self._batch_size = batch_size
+        self._normalised = [name for name, layer in self._layers if statistics_of(layer)]
+        if self._normalised and batch_size == 1:
+            raise without_batch(self._normalised[0])
+        self._x = rows_of(x)
+        self._n, self._features = len(self._x), math.prod(self._x.shape[1:])
         self._loss = record_of(network.last_layer)
         assert self._loss is not None
         self._classes = widths(self._layers, self._features)[-1]
         dense = self._loss.of_labels is None
         self._targets = targets(t, self._n, self._classes, network.dtype, dense)
+        self._converted: Converted | None = None
+        if is_for_blocks(self._x) or is_mapped(self._targets):
+            given = self._x, self._targets, batch_size, network.input_scale, network.dtype
+            self._converted = Converted(*given)
+            self._samples = self._converted.samples
+        else:
+            self._samples = samples(self._x, network.input_scale, network.dtype)
         # A step on all samples takes them as they stand, as a rule.
         self._gathers = batch_size < self._n
         # What is planned, to see that it can be, is also what the first run takes.
@@ -152,17 +167,24 @@ class Program:
         return self._plan(gathered)
 
     def _make(self, gathered: bool) -> Tables:
-        plan = self._plan_of(gathered)
-        used = None
+        plan, dense = self._plan_of(gathered), self._targets.ndim == 2
+        used, goals = None, self._targets
+        if self._converted is not None:
+            goals = self._converted.targets
         if not gathered:
-            used = as_used(self._samples, plan.sizes.real)
+            whole, real = self._samples, plan.sizes.real
+            if self._converted is not None:  # a batch is all of the file
+                whole = samples(self._x, whole.scale, real)
+                goals = np.ascontiguousarray(self._targets, real if dense else np.int64)
+            used = as_used(whole, real)
             plan.data.address, plan.data.local = used.ctypes.data, False
         tables = Tables(plan, self._parameters)
         if used is not None:
             tables.workspace.keep("samples", used)
+            tables.workspace.keep("goals", goals)
         tables.read(self._samples)
-        p, dense = tables.program[0], self._targets.ndim == 2
-        p["targets"], p["classes"] = self._targets.ctypes.data, self._classes if dense else 0
+        p = tables.program[0]
+        p["targets"], p["classes"] = goals.ctypes.data, self._classes if dense else 0
         if dense and gathered:
             p["goals"] = tables.workspace.take(
                 "targets", (plan.batch, self._classes), plan.sizes.real
@@ -205,25 +227,48 @@ class Program:
         if losses.shape != rates.shape or correct.shape != rates.shape:
             raise ValueError(f"losses, correct: expected {rates.size} of each")
         tables = self._tables(gathered=rows is not None)
-        p = tables.program[0]
+        share(tables)
         if rows is None:
             tables.take_all(self._n, rates.size)
-        else:
-            p["batch"], p["rows"], p["order"] = batch_size, rows.size, rows.ctypes.data
+            self._run(tables, rates, losses, correct)
+            return
+        for part in self._parts(rows.size, batch_size):
+            some = rows[part.start * batch_size : part.stop * batch_size]
+            at = some if self._converted is None else self._converted.take(some)
+            p = tables.program[0]
+            p["batch"], p["rows"], p["order"] = batch_size, at.size, at.ctypes.data
+            alone = at.size == 1  # which leaves running statistics as they are
+            with statistics_kept(layer for _, layer in self._layers if alone):
+                self._run(tables, rates[part], losses[part], correct[part])
+
+    def _parts(self, size: int, batch_size: int) -> Iterator[slice]:
+        """Return the steps that one call takes: those that are converted together, one alone."""
+        end = steps = -(-size // batch_size)
+        if self._normalised and size % batch_size == 1:
+            end -= 1
+        most = end if self._converted is None else len(self._converted.targets) // batch_size
+        for begin in range(0, end, max(1, most)):
+            yield slice(begin, min(end, begin + most))
+        if end < steps:
+            yield slice(end, steps)
+
+    def _run(self, tables: Tables, rates: Float64s, losses: Float64s, correct: Int64s) -> None:
+        """Take steps on the rows that the tables say, and count them."""
+        p = tables.program[0]
         p["penalty"] = self._network.weight_decay_lambda
         p["passes"], p["done"] = 0, 0
         for step, name, counter in tables.counters:
             step[name] = getattr(counter.layer, counter.name)
         settings = self._parameters.settings(rates)
-        share(tables)
         try:
             tables.run(settings, losses, correct)
         finally:
-            self.done = int(p["done"])
-            self._optimizer._advance(self.done)
+            done = int(p["done"])
+            self.done += done
+            self._optimizer._advance(done)
             for _, _, counter in tables.counters:
                 before = getattr(counter.layer, counter.name)
-                setattr(counter.layer, counter.name, before + self.done)
+                setattr(counter.layer, counter.name, before + done)
 
     def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
         """Return a copy of the rows, which nobody can change after it was checked."""

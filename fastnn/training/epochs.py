@@ -13,6 +13,7 @@ from fastnn._messages import compiling
 from fastnn._messages.bars import Progress
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
+from fastnn._utils.mapped import expect_whole
 from fastnn._utils.types import Float64s, Int64s
 from fastnn._utils.warnings import warn
 from fastnn.optimizers.updater import Updater
@@ -142,6 +143,8 @@ class Epochs:
         """Return loss and accuracy on the validation data; nothing if there are none."""
         if self._held_out is None:
             return ()
+        for name, array in zip("xt", self._held_out, strict=True):
+            expect_whole(f"validation {name}", array)
         loss, accuracy = evaluate(self._network, *self._held_out)
         if not (math.isfinite(loss) or self._told):
             self._told = True

@@ -12,7 +12,8 @@ from fastnn import layers, optimizers
 from fastnn._utils import interrupts
 from fastnn._utils.types import Array, Float64s, Int64s, Samples
 from fastnn.layers.adoption import is_ours
-from fastnn.layers.state import layer_state, set_layer_state
+from fastnn.layers.normalization import without_batch
+from fastnn.layers.state import layer_state, named_layers, set_layer_state
 from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Network, StepSettings
@@ -103,6 +104,8 @@ class LayerSteps:
         try:
             t = self._t[rows]
             grads = self._gradient(self._x[rows], t)
+            if self._batch_size == 1:
+                self._expect_batch()
             if self.averages is not None and self.averages.keys() != network.params.keys():
                 raise ValueError("params: changed since training began")
             last = network.last_layer
@@ -114,6 +117,12 @@ class LayerSteps:
             raise
         self._average()
         return loss, correct
+
+    def _expect_batch(self) -> None:
+        """Raise ValueError if a layer can learn nothing from one sample at a time."""
+        for name, layer in named_layers(self._network).items():
+            if isinstance(layer, layers.BatchNormalization) and layer.is_alone:
+                raise without_batch(name)
 
     def _update(self, grads: dict[str, Array]) -> None:
         """Let the optimizer change the parameters; raise if it has made others instead."""

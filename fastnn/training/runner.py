@@ -9,6 +9,7 @@ import numpy as np
 
 from fastnn._messages import compiling
 from fastnn._utils import interrupts
+from fastnn._utils.mapped import expect_whole
 from fastnn._utils.types import Float64s, Int64s, Samples
 from fastnn._utils.warnings import warn
 from fastnn.optimizers.updater import Updater, rate_of
@@ -87,6 +88,8 @@ class Runner:
             batch = None if rows is None else rows[begin * size : part.stop * size]
             rates = factors[part] * self.rate()
             start = compiling.clock()
+            for name, array in self._data.items():
+                expect_whole(name, array)
             with interrupts.held():
                 try:
                     self.executor.run(batch, size, rates, losses[part], correct[part])
