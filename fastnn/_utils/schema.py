@@ -92,9 +92,16 @@ def _dict(name: str, value: Any) -> dict[str, Any]:
 
 def alike(name: str, value: Any, present: Any) -> Any:
     """Return a number or string that may take the place of another: of the same kind."""
-    kinds: Any
-    for kinds in ((bool, np.bool_), (int, float, np.number), str):
-        if isinstance(value, kinds) and (present is None or isinstance(present, kinds)):
-            return value
+    kind = _kind(value)
+    if kind and (present is None or kind == _kind(present)):
+        return value
     expected = "a number or a string" if present is None else f"a value like {present!r}"
     raise TypeError(f"{name}: expected {expected}, got {reprlib.repr(value)}")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "truth"
+    if isinstance(value, (int, float, np.number)):
+        return "number"
+    return "text" if isinstance(value, str) else ""

@@ -85,8 +85,9 @@ class Study:
         for key, value in (settings or {}).items():
             if self._settings[key] != value:
                 raise ValueError(
-                    f"{key}: the storage has the search {name!r} with {self._settings[key]}, "
-                    f"expected the same, got {value}; give this search another name or file"
+                    f"{key}: the storage, {file_of(storage)}, has the search {name!r} with "
+                    f"{self._settings[key]}, expected the same, got {value}; "
+                    "give this search another name or file"
                 )
 
     def begin(self, sampler: str, seed: int, pruner: str | None, min_epochs: int) -> None:
@@ -258,5 +259,7 @@ def stored(path: str | os.PathLike[str], name: str) -> SearchResult:
     storage = open_storage(path)
     names = optuna.get_all_study_names(storage)
     if name not in names:
-        raise ValueError(f"name: expected one of {', '.join(sorted(names))}, got {name!r}")
+        raise ValueError(
+            f"name: expected one of {', '.join(sorted(names))}, which are in {path}, got {name!r}"
+        )
     return Study(storage, name).result()

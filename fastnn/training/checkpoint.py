@@ -130,10 +130,13 @@ def load_checkpoint(path: File, network: Any, optimizer: Any = None) -> History:
     contents = archive.read(path, _WHAT)
     facts = contents.facts
     with contents.reading(_WHAT):
-        kept = _OPTIMIZER("optimizer", facts.get("optimizer"))
+        lacking = [name for name in ("optimizer", "history", "schedule") if name not in facts]
+        if lacking:
+            raise ValueError(f"expected {', '.join(lacking)}, got {', '.join(facts)}")
+        kept = _OPTIMIZER("optimizer", facts["optimizer"])
         recorded = _recorded(contents)
         averages = _averages(contents, recorded["ema"])
-        schedule = build(facts.get("schedule"))
+        schedule = build(facts["schedule"])
         if schedule is not None and not recorded["scheduled"]:
             raise ValueError("history.scheduled: expected True, as there is a schedule, got False")
     if optimizer is None:
