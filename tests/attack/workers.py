@@ -22,7 +22,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.attack.machine import ROOT
@@ -205,5 +204,4 @@ def _main(name: str, shared: str, *numbers: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(Path(__file__).parents[1] / "support")]
     _main(*sys.argv[1:])
