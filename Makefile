@@ -16,11 +16,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # An example for each experiment; what they need beside fastnn.
 GALLERY := $(filter-out examples/_%,$(wildcard examples/*.py))
 EXTRAS := plot,search,second-order
+# What `make attack` makes: all of it, or for example "--minutes 10" or "--continue".
+ATTACK ?= --full
 # What `make perf-check` compares the working tree with, and more options for it, such as --quick.
 BASE ?= main
 PERF_CHECK ?=
 
-.PHONY: demo gallery dashboard perf-check check test lint clean
+.PHONY: demo gallery dashboard perf-check check test attack lint clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -43,6 +45,12 @@ ifneq ($(strip $(TEST_PEERS)),)
 endif
 	$(BIN)/python -m fastnn warmup
 	$(BIN)/python -m pytest
+
+# What tries to break what fastnn promises, for a night, and writes
+# docs/reliability.md.
+attack: $(VENV)/dev.stamp
+	$(BIN)/python -m fastnn warmup
+	$(BIN)/python -m tests.attack --jsonl $(VENV)/attack.jsonl --report docs/reliability.md $(ATTACK)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -22,7 +22,8 @@ def _expect_scores(x: Array, axes: str) -> None:
 def _like(x: Array, t: Array) -> Array:
     """Return targets in the dtype of x, which alone decides the dtype of the gradient."""
     (target,) = inputs(t=t)
-    return target.astype(x.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        return target.astype(x.dtype, copy=False)
 
 
 def softmax_cross_entropy(

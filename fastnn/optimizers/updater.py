@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +31,8 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
     if isinstance(optimizer, str):
         name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
         return OPTIMIZERS[name](**settings)
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
+    others = type, Mapping, Set  # a dict has an update of its own
+    if isinstance(optimizer, others) or not callable(getattr(optimizer, "update", None)):
         raise TypeError(
             "optimizer: expected a name or an optimizer, an object with update(params, grads), "
             f"got {optimizer!r}"

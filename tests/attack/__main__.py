@@ -1,0 +1,82 @@
+"""``python -m tests.attack [names]``: runs attacks, shows and keeps their outcomes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.attack import machine, report, running
+from tests.attack.outcome import Outcome, joined
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what the arguments ask for; return 1 where a promise did not hold."""
+    asked = _arguments(argv)
+    path = asked.jsonl
+    if asked.resume:
+        run, done = running.read(path)
+        path.write_text("".join(f"{x.line()}\n" for x in (run, *done)))  # without a cut line
+        if (now := machine.code()) != run.code:
+            raise SystemExit(f"{path}: a run of the code at {run.code}; here it is at {now}")
+    else:
+        known = running.attacks()
+        if unknown := sorted({*asked.names} - {*known}):
+            raise SystemExit(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
+        amount = None if asked.full or asked.minutes else asked.amount
+        run = running.begin(asked.names or list(known), asked.seed, amount, asked.minutes)
+        done = []
+        if path:
+            path.write_text(run.line() + "\n")
+    parts = list(done)
+    print(f"attack on {run.code}, {run.machine['vector width']}, seed {run.seed}", flush=True)
+    try:
+        for part in running.outcomes(run, done):
+            parts.append(part)
+            if path:
+                with path.open("a") as lines:
+                    lines.write(part.line() + "\n")
+            _show(part)
+    except KeyboardInterrupt:
+        print(f"stopped; --jsonl {path} --continue goes on" if path else "stopped")
+    if asked.report:
+        asked.report.parent.mkdir(parents=True, exist_ok=True)
+        asked.report.write_text(report.page(run, parts))
+    found = joined(parts)
+    for outcome in found:
+        held = f"{len(outcome.failures)} FAILURES" if outcome.failures else "held"
+        print(f"{outcome.name:<14} {held:<12} {outcome.seconds:8.1f} s  {_figures(outcome)}")
+    return 1 if any(outcome.failures for outcome in found) else 0
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
+    parser.add_argument("names", nargs="*", help="attacks, by module; all if none is named")
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument("--amount", type=int, default=1000, help="units of each (1000)")
+    how_much.add_argument("--full", action="store_true", help="as many of each as it says")
+    how_much.add_argument("--minutes", type=float, help="for all together")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--report", type=Path, help="the page to write, in Markdown")
+    parser.add_argument("--jsonl", type=Path, help="the file of outcomes, a line each")
+    parser.add_argument(
+        "--continue", dest="resume", action="store_true", help="go on with the run in --jsonl"
+    )
+    asked = parser.parse_args(argv)
+    if asked.resume and not asked.jsonl:
+        parser.error("--continue needs --jsonl")
+    return asked
+
+
+def _show(part: Outcome) -> None:
+    print(f"{part.name}: {part.seconds:.1f} s, {_figures(part)}", flush=True)
+    for failure in part.failures:
+        print(f"  {failure}", flush=True)
+
+
+def _figures(outcome: Outcome) -> str:
+    return ", ".join(f"{value} {name}" for name, value in outcome.figures.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""What is said of where an attack ran, and of which code: kinds and versions, no names."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = ("python", "fastnn", "numpy", "numba", "llvmlite")
+
+
+def code() -> str:
+    """Return the commit, with a word where files differ from it, or "unknown"."""
+    try:
+        commit = _git("rev-parse", "HEAD")[:12]
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!docs")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + (" with changes" if changed else "")
+
+
+def _git(*command: str) -> str:
+    return subprocess.run(
+        ["git", *command], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def machine() -> dict[str, str]:
+    """Return processor, cores, vector width and versions."""
+    from fastnn._cli.info import info
+
+    facts = info()
+    return {
+        "processor": f"{facts['cpu']['name']}, {len(os.sched_getaffinity(0))} cores",
+        "vector width": f"{facts['vector_bits']} bits",
+        "system": f"{platform.system()} {platform.machine()}",
+        **{name: facts["versions"][name] for name in VERSIONS},
+    }

@@ -1,0 +1,114 @@
+"""The frame: runs, their file, what is joined, the page."""
+
+import json
+from types import ModuleType
+
+import pytest
+
+from tests.attack import __main__, machine, running
+from tests.attack.outcome import Outcome, joined
+
+COMMAND = "python -m tests.attack fake"
+
+
+def outcome(name="fake", failures=(), **figures):
+    return Outcome(
+        name, "It holds.", "tests/attack/test_attack.py", figures, failures, 0.5, COMMAND
+    )
+
+
+class Fake(ModuleType):
+    """An attack whose unit number 7 finds something, if it is to."""
+
+    UNIT, FULL, CHUNK = "calls", 10, 4
+
+    def __init__(self, faulty):
+        super().__init__("tests.attack.fake")
+        self.faulty, self.asked = faulty, []
+
+    def attack(self, amount, seed):
+        self.asked.append((amount, seed))
+        found = tuple(f"--amount 1 --seed {i}" for i in range(seed, seed + amount) if i == 7)
+        return outcome(failures=found * self.faulty, calls=amount, largest=1.0 * seed)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    def make(faulty=True):
+        module = Fake(faulty)
+        monkeypatch.setattr(running, "attacks", lambda: {"fake": module})
+        return module
+
+    return make
+
+
+def test_each_attack_says_what_the_frame_asks_for():
+    found = running.attacks()
+    for module in found.values():
+        assert module.UNIT
+        assert module.FULL >= module.CHUNK > 0
+
+
+def test_parts_are_joined():
+    a = outcome(failures=("x",), calls=3, largest=2.0, kind="a")
+    b = outcome(failures=("x", "y"), calls=4, largest=1.0, kind="b", more=1)
+    (both,) = joined([a, b])
+    assert both.figures == {"calls": 7, "largest": 2.0, "kind": "b", "more": 1}
+    assert both.failures == ("x", "y")
+    assert both.seconds == 1.0
+    assert Outcome.of(json.loads(both.line())) == both
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_a_full_run(fake, faulty, tmp_path, capsys):
+    module = fake(faulty)
+    path, page = tmp_path / "run.jsonl", tmp_path / "page.md"
+    command = ["--full", "--jsonl", str(path), "--report", str(page)]
+    assert __main__.main(command) == faulty
+    assert module.asked == [(4, 0), (4, 4), (2, 8)]
+    assert ("--amount 1 --seed 7" in page.read_text()) == faulty
+    assert ("None in this run" in page.read_text()) != faulty
+    assert machine.code() in page.read_text()
+    assert "10 calls" in capsys.readouterr().out
+
+
+def test_a_stopped_run_goes_on(fake, tmp_path):
+    module = fake()
+    path = tmp_path / "run.jsonl"
+    __main__.main(["--full", "--jsonl", str(path)])
+    whole = path.read_text()
+    lines = whole.split("\n")
+    path.write_text("\n".join(lines[:2]) + "\n" + lines[2][:20])  # killed within the second part
+    module.asked.clear()
+    assert __main__.main(["--jsonl", str(path), "--continue"]) == 1
+    assert module.asked == [(4, 4), (2, 8)]
+    assert running.read(path)[1] == [Outcome.of(json.loads(s)) for s in lines[1:-1]]
+
+
+def test_a_run_is_of_one_commit(fake, tmp_path, monkeypatch):
+    fake()
+    path = tmp_path / "run.jsonl"
+    __main__.main(["--amount", "1", "--jsonl", str(path)])
+    monkeypatch.setattr(machine, "code", lambda: "another")
+    with pytest.raises(SystemExit, match="here it is at another"):
+        __main__.main(["--jsonl", str(path), "--continue"])
+
+
+def test_minutes(fake):
+    module = fake(faulty=False)
+    assert __main__.main(["--minutes", "0.0001"]) == 0
+    seeds = [seed for _, seed in module.asked]
+    assert seeds == [sum(n for n, _ in module.asked[:i]) for i in range(len(seeds))]
+
+
+def test_an_attack_that_fails_itself_is_a_failure(fake, capsys):
+    module = fake()
+    module.attack = None
+    assert __main__.main(["--amount", "1"]) == 1
+    assert "the attack itself failed" in capsys.readouterr().out
+
+
+def test_unknown_attacks_are_refused(fake):
+    fake()
+    with pytest.raises(SystemExit, match="no attack nothing"):
+        __main__.main(["nothing"])
