@@ -106,6 +106,12 @@ def forked(function: Callable[..., Any], *args: Any, limit: float = 60.0) -> End
     return Child(function, *args, limit=limit).end()
 
 
+def in_short(error: str) -> str:
+    """Return the beginning and the end of a traceback in one line."""
+    lines = error.partition("\nExtension modules:")[0].strip().splitlines()
+    return " ".join(line.strip() for line in (lines if len(lines) < 8 else lines[:4] + lines[-4:]))
+
+
 def alone(function: Callable[..., Any], *args: Any, limit: float = 3600.0, **settings: Any) -> Any:
     """Call a function of a module in a process of its own; return what it returns, as JSON.
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.attack.children import Child, alone, forked
+from tests.attack.children import Child, alone, forked, in_short
 from tests.attack.outcome import Outcome
 from tests.attack.writers import WRITERS, Writer
 
@@ -102,7 +102,7 @@ def kills_of(writer: Writer, amount: int, seed: int) -> tuple[int, list[str]]:
                 error = f"after the next run: {', '.join(left)} is left"
             if error:
                 command = f"python -m tests.attack kills --amount 1 --seed {number}"
-                failures.append(f"{command}: {writer.name}, killed {moment}: {_last(error)}")
+                failures.append(f"{command}: {writer.name}, killed {moment}: {in_short(error)}")
             shutil.rmtree(folder)
     return amount, failures
 
@@ -111,10 +111,6 @@ def _value(end: Any) -> Any:
     if end.error:
         raise RuntimeError(end.error)
     return end.value
-
-
-def _last(error: str) -> str:
-    return " ".join(error.strip().splitlines()[-3:])
 
 
 def _names(folder: Path) -> set[str]:

@@ -224,6 +224,17 @@ class Download(Writer):
         return self.look(folder)
 
 
+def kernels_in(folder: Path | None) -> None:
+    """Let machine code be kept in a folder, or again where it was."""
+    if folder is None:
+        os.environ.pop("FASTNN_CACHE_DIR", None)
+    else:
+        os.environ["FASTNN_CACHE_DIR"] = str(folder)
+    for function in vars(cache).values():
+        if hasattr(function, "cache_clear"):  # what has looked at the folder before
+            function.cache_clear()
+
+
 def _add(x, y):  # compiled by numba, which takes no annotations as such
     return x + y
 
@@ -238,6 +249,8 @@ class Kernels(Writer):
     places = ("kernels/codegen/cache.py:save_overload",)
     signatures = ("float64(float64, float64)", "int64(int64, int64)", "float32(float32, float32)")
 
+    function = staticmethod(_add)
+
     @staticmethod
     @functools.cache
     def _compiled() -> Any:
@@ -246,25 +259,18 @@ class Kernels(Writer):
             dispatcher.compile(signature)
         return dispatcher
 
-    @staticmethod
-    def _in(folder: Path) -> None:
-        os.environ["FASTNN_CACHE_DIR"] = str(folder)
-        for function in vars(cache).values():
-            if hasattr(function, "cache_clear"):  # what has looked at the folder before
-                function.cache_clear()
-
     def begin(self, folder: Path) -> None:
         self._compiled()
 
     def write(self, folder: Path) -> None:
-        self._in(folder)
+        kernels_in(folder)
         dispatcher = self._compiled()
         kept = cache.enable(numba.njit(_add))._cache
         for signature, result in dispatcher.overloads.items():
             kept.save_overload(signature, result)
 
     def look(self, folder: Path) -> int:
-        self._in(folder)
+        kernels_in(folder)
         dispatcher = cache.enable(numba.njit(_add))
         assert dispatcher(1.5, 2.0) == 3.5 and dispatcher(1, 2) == 3
         return sum(dispatcher.stats.cache_hits.values())
