@@ -61,7 +61,7 @@ def attack(amount: int, seed: int) -> Outcome:
 
 def _all(amount: int, seed: int) -> tuple[dict[str, int], list[str]]:
     """Kill all writers, in a process that forks and has no other work."""
-    _wait_less()
+    wait_less()
     figures = {"kills": 0}
     failures = []
     for writer in WRITERS:
@@ -72,7 +72,8 @@ def _all(amount: int, seed: int) -> tuple[dict[str, int], list[str]]:
     return figures, failures
 
 
-def _wait_less() -> None:
+def wait_less() -> None:
+    """Let searches take over the lock of a process that was killed sooner than after 30 s."""
     from optuna.storages.journal import JournalFileOpenLock
 
     JournalFileOpenLock.__init__.__defaults__ = (_GRACE,)
