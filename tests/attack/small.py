@@ -35,10 +35,11 @@ def network(route: str = "program", **settings: Any) -> fastnn.Network:
 
 def train(net: fastnn.Network, epochs: int, **others: Any) -> fastnn.History:
     """Train it: four steps an epoch, validation, a moving average."""
-    settings = {"optimizer": optimizers.Adam(0.01), "seed": 5, "ema": 0.9, **others}
+    settings = {"optimizer": optimizers.Adam(0.01), "seed": 5, "ema": 0.9, "verbose": False}
+    settings.update(others)
     if settings.get("resume") is not None:
         del settings["optimizer"]
-    return net.fit(X[:48], T[:48], epochs, 12, validation=(X[48:], T[48:]), verbose=False,
+    return net.fit(X[:48], T[:48], epochs, 12, validation=(X[48:], T[48:]),
                    **settings)  # fmt: skip
 
 
