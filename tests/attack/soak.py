@@ -148,7 +148,8 @@ def watched(
         - (statistics.median if i == 0 else min)(s[i] for s in second)
         for i in range(3)
     ]
-    limits = {"bytes of memory": GROWTH, "file descriptors": 0, "threads": 0}
+    # Each thread may have a file open, or a helper that begins.
+    limits = {"bytes of memory": GROWTH, "file descriptors": threads, "threads": threads}
     failures = [f"{name}: {error[:500]}" for name, error in wrong.items()]
     for (name, limit), more in zip(limits.items(), growth, strict=True):
         if more > limit:
