@@ -252,7 +252,7 @@ def test_an_optimizer_of_the_users_own_has_to_be_given(tmp_path):
 
     path = tmp_path / "checkpoint.npz"
     fit(network(), 1, optimizer=Own(0.1), callbacks=[Checkpoint(path)])
-    with pytest.raises(ValueError, match="^optimizer: expected one of type Own, got None"):
+    with pytest.raises(ValueError, match="^optimizer: expected one of type Own, .*npz, got N"):
         load_checkpoint(path, network())
     assert load_checkpoint(path, network(), Own(0.2)).optimizer.lr == 0.1
 
