@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils import validation as numbers
+from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array, Mask
 from fastnn.kernels.layers.activations import (
     elu_each,
@@ -39,7 +40,14 @@ from fastnn.layers.record import Record, register
 from fastnn.layers.settings import Setting
 
 
-class Relu:
+class _Plain:
+    """What activations without settings share."""
+
+    def __repr__(self) -> str:
+        return of_settings(self)
+
+
+class Relu(_Plain):
     """Rectified linear unit, max(x, 0).
 
     Attributes
@@ -66,7 +74,7 @@ class Relu:
         return ops.relu_backward(dout, after_forward(self, self._y))
 
 
-class Sigmoid:
+class Sigmoid(_Plain):
     """Logistic function, 1 / (1 + exp(-x)).
 
     Attributes
@@ -88,7 +96,7 @@ class Sigmoid:
         return ops.sigmoid_backward(dout, after_forward(self, self.out))
 
 
-class Tanh:
+class Tanh(_Plain):
     """Hyperbolic tangent.
 
     Attributes
@@ -213,7 +221,7 @@ class Gelu:
         return ops.gelu_backward(dout, after_forward(self, self.x), self.approximate)
 
 
-class Silu:
+class Silu(_Plain):
     """Sigmoid linear unit, or swish (Elfwing et al., 2018): x / (1 + exp(-x)).
 
     Attributes
@@ -235,7 +243,7 @@ class Silu:
         return ops.silu_backward(dout, after_forward(self, self.x))
 
 
-class Softplus:
+class Softplus(_Plain):
     """Softplus, a smooth ReLU (Dugas et al., 2000): log(1 + exp(x)).
 
     Attributes
@@ -257,7 +265,7 @@ class Softplus:
         return ops.softplus_backward(dout, after_forward(self, self.out))
 
 
-class Identity:
+class Identity(_Plain):
     """Its input, as it is: the place of an activation in a network without one."""
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:

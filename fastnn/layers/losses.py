@@ -7,6 +7,7 @@ from dataclasses import replace
 from numpy.typing import ArrayLike
 
 from fastnn import ops
+from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array
 from fastnn.kernels.program import core
 from fastnn.layers._kept import after_forward
@@ -22,6 +23,9 @@ class _WithLoss:
         self.t: ArrayLike | None = None
         self.x: ArrayLike | None = None
         self._dx: Array | None = None
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def backward(self, dout: float = 1) -> Array:
         """Return the gradient of the loss with respect to x, times `dout`."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn import ops
 from fastnn._utils import validation as numbers
+from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array, Mask
 from fastnn.kernels.program import norms
 from fastnn.layers._kept import after_forward
@@ -98,8 +99,8 @@ class BatchNormalization:
         self._saved: tuple[Array, Array, Array] | None = None
 
     def __repr__(self) -> str:
-        """Return what it is: its kind."""
-        return f"{type(self).__name__}({'per_pixel=True' if self.per_pixel else ''})"
+        """Return what it is: its kind, and settings that are not the usual ones."""
+        return of_settings(self, ("momentum", "eps", "per_pixel"), changed=True)
 
     def build(
         self, shape: Shape, rng: object = None, dtype: DTypeLike = np.float32, init: object = None

@@ -224,13 +224,16 @@ class Network:
         return getattr(type(self), method) is not ours or method in vars(self)
 
     def __repr__(self) -> str:
-        """Return the layers, the sizes and the loss."""
+        """Return the layers, the sizes, the loss, and settings that are not the usual ones."""
         found = ", ".join(map(text_of, self.layers.values()))
         facts = [f"loss={type(self.last_layer).__name__}"]
         for name, kind in building.LOSSES.items():
             if type(self.last_layer) is kind:
                 facts = [f"loss={name!r}"]
         facts += [f"input_size={self.input_size}", f"dtype={self.dtype}"]
+        for setting, usual in (("weight_decay_lambda", 0), ("input_scale", 1)):
+            if getattr(self, setting) != usual:
+                facts.append(f"{setting}={getattr(self, setting):g}")
         return f"{type(self).__name__}([{found}], {', '.join(facts)})"
 
     def summary(self) -> Summary:

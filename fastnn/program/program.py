@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from fastnn._messages import compiling
 from fastnn._utils.interrupts import held
 from fastnn._utils.mapped import is_mapped
+from fastnn._utils.reprs import written
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.kernels.codegen.compile import address
 from fastnn.kernels.program.parts import addresses, missing
@@ -100,6 +101,15 @@ class Program:
         self.averages = self._parameters.averages
         self.done = 0
         self._made: dict[bool, tuple[list[Any], Tables]] = {}
+
+    def __repr__(self) -> str:
+        return written(
+            type(self).__name__,
+            network=self._network,
+            optimizer=self._optimizer,
+            samples=self._n,
+            batch_size=self._batch_size,
+        )
 
     def _plan(self, gathered: bool) -> Plan:
         batch = self._batch_size if gathered else self._n

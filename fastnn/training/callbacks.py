@@ -10,6 +10,7 @@ import numpy as np
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.files import Path_, file_at
+from fastnn._utils.reprs import of_settings
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.optimizers.state import optimizer_state
 from fastnn.optimizers.updater import rate_of
@@ -66,6 +67,9 @@ class Callback:
     optimizer: Any
     history: History
     every_steps: int | None = None
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def on_train_begin(self) -> None:
         """Act before the first epoch."""

@@ -18,12 +18,21 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils import schema
 from fastnn._utils import validation as numbers
+from fastnn._utils.reprs import written
 from fastnn._utils.types import Float64s, Int64s
 
 __all__ = ["cosine", "exponential", "in_steps", "inverse_time", "step_decay", "warmup"]
 
 # Step numbers, counted from 0, to factors on the learning rate.
 Schedule = Callable[[Int64s], ArrayLike]
+
+
+class _Made(partial[Any]):
+    """A schedule of this module: a function of it with settings."""
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in self.keywords.items() if value is not None}
+        return written(self.func.__name__.removeprefix("_"), **given)
 
 
 def in_steps(schedule: Schedule, steps_per_epoch: SupportsIndex) -> Schedule:
@@ -61,7 +70,7 @@ def in_steps(schedule: Schedule, steps_per_epoch: SupportsIndex) -> Schedule:
         settings[name] = max(least, round(settings.pop("epochs") * count))
     if settings.get("then") is not None:
         settings["then"] = in_steps(settings["then"], count)
-    return partial(schedule.func, **settings)
+    return _Made(schedule.func, **settings)
 
 
 def _length(
@@ -121,7 +130,7 @@ def step_decay(
     >>> schedules.step_decay(2)(np.arange(6))
     array([1.  , 1.  , 0.5 , 0.5 , 0.25, 0.25])
     """
-    return partial(
+    return _Made(
         _step_decay,
         **_length("every", every, epochs, 1),
         factor=numbers.fraction("factor", factor),
@@ -151,7 +160,7 @@ def exponential(k: SupportsFloat) -> Schedule:
     TypeError, ValueError
         If `k` is out of its range.
     """
-    return partial(_exponential, k=numbers.not_negative("k", k))
+    return _Made(_exponential, k=numbers.not_negative("k", k))
 
 
 def _exponential(step: Int64s, *, k: float) -> Float64s:
@@ -175,7 +184,7 @@ def inverse_time(k: SupportsFloat) -> Schedule:
     TypeError, ValueError
         If `k` is out of its range.
     """
-    return partial(_inverse_time, k=numbers.not_negative("k", k))
+    return _Made(_inverse_time, k=numbers.not_negative("k", k))
 
 
 def _inverse_time(step: Int64s, *, k: float) -> Float64s:
@@ -211,7 +220,7 @@ def cosine(
     TypeError, ValueError
         If a number is out of its range.
     """
-    return partial(
+    return _Made(
         _cosine, **_length("steps", steps, epochs, 1), final=numbers.fraction("final", final)
     )
 
@@ -261,7 +270,7 @@ def warmup(
     """
     if then is not None and not callable(then):
         raise TypeError(f"then: expected a function of step numbers, got {then!r}")
-    return partial(_warmup, **_length("steps", steps, epochs, 0), then=then)
+    return _Made(_warmup, **_length("steps", steps, epochs, 0), then=then)
 
 
 def _warmup(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fastnn import config, ops
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
+from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.layers import IdentityWithLoss
 from fastnn.layers.adoption import is_ours, refresh
@@ -148,6 +149,9 @@ class Trainer:
         self._rows_of = -1  # the epoch that they are drawn for
         self._runner: Runner | None = None
         self._runs: tuple[Any, ...] | None = None  # what the runner was made for
+
+    def __repr__(self) -> str:
+        return of_settings(self, mini_batch_size=self.batch_size)
 
     def train_step(self) -> None:
         """Take one step, and after the first one of an epoch the accuracies."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.cs231n import optim
 
 __all__ = ["Solver", "np", "optim", "os", "pickle"]
@@ -61,6 +62,9 @@ class Solver:
             raise ValueError(f'Invalid update_rule "{update_rule}"')
         self.update_rule = getattr(optim, update_rule)
         self._reset()
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def _reset(self) -> None:
         self.epoch = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastnn._utils.reprs import of_settings
+
 
 class Computed:
     """A layer some of whose attributes few scripts ask for.
@@ -12,6 +14,9 @@ class Computed:
     They are missing from the instance until somebody does, and then computed and kept. Whoever
     copies or pickles the layer asks for all of them.
     """
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def _compute_later(self, **attributes: Callable[[], Any]) -> None:
         """Say how attributes are to be computed; what they are now is forgotten."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import ops
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.dlfs import functions
 from fastnn.dropin.dlfs._computed import Computed
 from fastnn.dropin.dlfs._usual import usual
@@ -194,6 +195,9 @@ class Dropout:
     def __init__(self, dropout_ratio: Any = 0.5) -> None:
         self.dropout_ratio = dropout_ratio
         self.mask: Any = None
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def forward(self, x: Any, train_flg: Any = True) -> Any:
         """Drop elements in training, else scale all."""

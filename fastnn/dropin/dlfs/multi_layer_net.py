@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.dlfs import layers
 from fastnn.dropin.dlfs._compiled import CompiledLayers, Found
 from fastnn.dropin.dlfs._usual import usual
@@ -68,6 +69,9 @@ class MultiLayerNet:
             self._add_hidden(i, activation)
         self._add_affine(self.hidden_layer_num + 1)
         self.last_layer: Any = layers.SoftmaxWithLoss()
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def _init_weights(self, weight_init_std: Any) -> None:
         """Draw weights from NumPy's global generator, in the order of the layers."""

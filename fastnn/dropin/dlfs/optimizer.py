@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastnn import optimizers
+from fastnn._utils.reprs import of_settings
 from fastnn._utils.validation import Range
 from fastnn.ops.updates.arrays import update_dicts
 from fastnn.ops.updates.rule import Rule
@@ -26,6 +27,9 @@ class _Optimizer:
     _rule: Rule | None  # None if no kernel has it
     _numbers: tuple[str, ...]  # the attributes that the kernel takes, in its order
     _states: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def update(self, params: Any, grads: Any) -> None:
         """Update all entries of `params`, arrays in place."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.dlfs.optimizer import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSprop
 
 __all__ = [
@@ -71,6 +72,9 @@ class Trainer:
         self.train_loss_list: list[Any] = []
         self.train_acc_list: list[Any] = []
         self.test_acc_list: list[Any] = []
+
+    def __repr__(self) -> str:
+        return of_settings(self, mini_batch_size=self.batch_size)
 
     def train_step(self) -> None:
         """Take one step, on a batch that NumPy's global generator draws."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array
 from fastnn._utils.validation import Range
 from fastnn.ops.updates.arrays import update_dicts, update_each
@@ -51,6 +52,9 @@ class Optimizer:
             setattr(self, name, value)
         if self.rule.counters:
             self.iter = 0
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def update(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Change the arrays in `params` in place, by one step along `grads`.

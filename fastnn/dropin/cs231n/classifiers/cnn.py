@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.cs231n import layer_utils
 from fastnn.dropin.cs231n._affine import (
     affine_backward,
@@ -56,6 +57,9 @@ class ThreeLayerConvNet:
             units = num_filters if layer == "1" else shape[1]
             self.params[f"W{layer}"] = (weight_scale * np.random.randn(*shape)).astype(dtype)
             self.params[f"b{layer}"] = np.zeros(units, dtype)
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def loss(self, X: Any, y: Any = None) -> Any:
         """Return the scores of images X (N, C, H, W), or with labels y the loss and gradients.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.cs231n import layer_utils
 from fastnn.dropin.cs231n._affine import (
     affine_backward,
@@ -54,6 +55,9 @@ class _Network:
 
     params: dict[str, Any]
     reg: Any
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def _add_penalty(self, loss: Any, grads: dict[str, Any], layers: Sequence[int]) -> Any:
         """Return the loss with half of reg times the squared weights; add to their gradients."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.cs231n._affine import affine_forward
 from fastnn.dropin.cs231n.classifiers import _saved
 from fastnn.dropin.cs231n.classifiers.linear_svm import svm_loss_naive, svm_loss_vectorized
@@ -35,6 +36,9 @@ class LinearClassifier:
 
     def __init__(self) -> None:
         self.W: Any = None
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def train(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.reprs import of_settings
 from fastnn.dropin.cs231n._affine import (
     affine_backward,
     affine_forward,
@@ -36,6 +37,9 @@ class TwoLayerNet:
         self.params["b1"] = np.zeros(hidden_size)
         self.params["W2"] = std * np.random.randn(hidden_size, output_size)
         self.params["b2"] = np.zeros(output_size)
+
+    def __repr__(self) -> str:
+        return of_settings(self)
 
     def loss(self, X: Any, y: Any = None, reg: Any = 0.0) -> Any:
         """Return the scores of X (N, D), or with labels y the loss and a dict of gradients.
