@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._utils import schema
+from fastnn._utils import interrupts, schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Contents
 from fastnn._utils.types import Array
@@ -263,6 +263,10 @@ class _Fit:
 
     def put(self) -> None:
         """Bring the network to what the file has."""
+        with interrupts.held():  # all or nothing
+            self._put()
+
+    def _put(self) -> None:
         network, saved = self._network, self._saved
         for key, p in self._params.items():
             network.params[key][...] = p

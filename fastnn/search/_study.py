@@ -74,7 +74,10 @@ class Study:
         written = _first_written(self._study, _SETTINGS)
         if written is None:
             if settings is None or self._study.get_trials(deepcopy=False):
-                raise ValueError(f"name: {name!r} is a study of Optuna, but no search of fastnn")
+                raise ValueError(
+                    f"name: {name!r}, in {file_of(storage)}, is a study of Optuna, but no search "
+                    "of fastnn"
+                )
             mine = {**settings, "ranges": _json(settings["ranges"])}
             written = _agreed(self._study, _SETTINGS, mine)
         self._source = f"storage: {file_of(storage)}: search {name!r}"
