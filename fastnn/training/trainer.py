@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import config, ops
 from fastnn._utils import validation as numbers
+from fastnn._utils.log import show
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.layers import IdentityWithLoss
 from fastnn.layers.adoption import is_ours, refresh
@@ -219,7 +221,7 @@ class Trainer:
                     progress.write(f"{epoch_of}: {', '.join(facts)}")
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
-            print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")
+            show(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}", sys.stdout)
 
     def _facts(self) -> dict[str, str]:
         facts = {
