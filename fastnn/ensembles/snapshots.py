@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
+from fastnn.layers.state import normalised, set_statistics
 from fastnn.networks import Network
-from fastnn.networks.copies import copy_of, expect_network, normalised, set_statistics
+from fastnn.networks.copies import copy_of, expect_network
 from fastnn.training.callbacks import Callback
 
 
