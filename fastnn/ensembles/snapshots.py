@@ -64,8 +64,12 @@ class Snapshots(Callback):
 
     def on_train_begin(self) -> None:
         """Drop the copies of epochs that this training has not had yet."""
-        count = sum(epoch <= self.history.epochs for epoch in self.epochs)
+        count = sum(epoch <= self.history.sound for epoch in self.epochs)
         del self.networks[count:], self.epochs[count:]
+
+    def on_train_end(self) -> None:
+        """Drop the copies of epochs that led to a loss that is not finite."""
+        self.on_train_begin()
 
     def on_epoch_end(self, epoch: int) -> None:
         """Copy the network."""

@@ -185,18 +185,13 @@ class EarlyStopping(Callback):
 
     def on_train_end(self) -> None:
         """Put back the best network."""
-        if self._kept is not None and self._is_sound():
+        if self._kept is not None and self.best_epoch <= self.history.sound:
             self._kept.put(self.network, self.history.averages)
 
     def on_interrupt(self) -> None:
         """Put the best network in the place of the last one, until the training is resumed."""
         if self._kept is not None:
             self.history.leave(self.network, self._kept)
-
-    def _is_sound(self) -> bool:
-        """Say whether the best epoch is none whose last steps led to a loss that is not finite."""
-        diverged = self.history.diverged
-        return diverged is None or self.best_epoch * self.history.steps_per_epoch <= diverged.steps
 
 
 class ReduceLROnPlateau(Callback):
@@ -294,8 +289,7 @@ class Checkpoint(Callback):
 
     def on_train_end(self) -> None:
         """Write the file again if what it has has led to a loss that is not finite."""
-        diverged = self.history.diverged
-        if diverged and self._written * self.history.steps_per_epoch > diverged.steps:
+        if self._written > self.history.sound:
             save_checkpoint(self.path, self.network, self.optimizer, self.history)
 
 

@@ -182,9 +182,8 @@ class History(TrainingLog):
         if self.diverged is not None:
             for name, value in facts.items():
                 if isinstance(value, list):
-                    steps = self.diverged.steps
                     of_steps = name.startswith("step_")
-                    facts[name] = value[: steps if of_steps else steps // self.steps_per_epoch]
+                    facts[name] = value[: self.diverged.steps if of_steps else self.sound]
             facts["elapsed"] = 0.0
         return facts
 
@@ -199,6 +198,14 @@ class History(TrainingLog):
 
     def __setstate__(self, facts: dict[str, Any]) -> None:
         vars(self).update(vars(History(**facts)))
+
+    @property
+    def sound(self) -> int:
+        """Number of epochs that the network has behind it, after a divergence fewer than `epochs`.
+
+        Those after them led to a loss that is not finite.
+        """
+        return self.epochs if self.diverged is None else self.diverged.steps // self.steps_per_epoch
 
     def rewind(self, network: Any) -> None:
         """Drop what belongs to no state of the network, as it is about to be trained on.

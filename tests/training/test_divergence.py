@@ -13,6 +13,7 @@ from states import everything, expect_same
 import fastnn
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, Trainer, config
 from fastnn.callbacks import Callback, Checkpoint, EarlyStopping, load_checkpoint
+from fastnn.ensembles import Snapshots
 from fastnn.fit import DivergenceWarning
 from fastnn.layers import Affine, Relu
 from fastnn.optimizers import SGD, Adam, Momentum
@@ -375,6 +376,13 @@ def test_the_best_network_is_none_that_led_to_it(at, epochs):
     other = network()
     fit(other, 3 if at > 3 * STEPS else epochs, optimizer=SGD(0.1))
     expect_same(everything(net), everything(other))
+
+
+def test_copies_of_the_network_that_led_to_it_go():
+    snapshots = Snapshots()
+    history = fit(network(), 9, callbacks=[snapshots], schedule=exploding(4 * STEPS - 1))
+    assert snapshots.epochs == [1, 2, 3] and len(snapshots.networks) == 3
+    assert (history.epochs, history.sound) == (4, 3)
 
 
 # --- Trainer -----------------------------------------------------------------------------
