@@ -60,12 +60,14 @@ if TYPE_CHECKING:
     )
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import load
+    from fastnn.fit import DivergenceWarning
     from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, Network, TwoLayerNet
     from fastnn.trainer import Trainer
 
     __version__: str
 
 __all__ = [
+    "DivergenceWarning",
     "MultiLayerNet",
     "MultiLayerNetExtend",
     "Network",
@@ -102,6 +104,7 @@ __all__ = [
 if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all names
     # Where names come from that are no submodules.
     _HOMES = {
+        "DivergenceWarning": "fit",
         "MultiLayerNet": "networks",
         "MultiLayerNetExtend": "networks",
         "Network": "networks",

@@ -6,15 +6,18 @@ import importlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from fastnn._messages import compiling
+from fastnn._utils.log import show as show_line
 
 __all__ = ["Progress"]
 
 AFTER, EVERY = 1.0, 10.0  # seconds before the first line, and between two
+LONG = 30.0  # seconds without a line, where what is written would be enough
 
 Facts = Callable[[], Mapping[str, object]]
 
@@ -29,7 +32,7 @@ def _in_notebook() -> bool:
 def _in_terminal() -> bool:
     try:
         return bool(sys.stderr.isatty())
-    except (AttributeError, ValueError):  # None, a stand-in of a program's own, closed
+    except (AttributeError, OSError, ValueError):  # None, a stand-in of a program's own, closed
         return False
 
 
@@ -53,7 +56,8 @@ def _tqdm(notebook: bool) -> Any:
 class Progress:
     """A progress bar; where there is neither a terminal nor a notebook, lines.
 
-    The time in which kernels are compiled does not count.
+    The time in which kernels are compiled does not count. What cannot be shown is left out: a
+    stream that cannot be written to, or a notebook's page that is gone, ends no work.
 
     Parameters
     ----------
@@ -67,8 +71,8 @@ class Progress:
         Where it starts.
     lines : bool
         Whether to print, where there is no bar, a line after a second, then every ten seconds,
-        and one at the end.
-        Without it those given to :meth:`write` are all.
+        and one at the end. Without it, those given to :meth:`write` are all, but where there is
+        none for half a minute.
     **settings
         More arguments of ``tqdm.tqdm``.
 
@@ -92,19 +96,20 @@ class Progress:
         self._total, self._unit, self._name = total, unit.strip(), settings.get("desc")
         self._done = self._printed = done
         self._facts: Facts = dict
-        self._due = time.perf_counter() + AFTER  # when to print the next line
+        self._due = time.perf_counter() + (AFTER if lines else LONG)  # when to print the next line
         self._thread, self._compiled = threading.get_ident(), compiling.spent()
         notebook = _in_notebook()
         if show and (notebook or _in_terminal()):
-            self.bar = _tqdm(notebook)(
-                total=total,
-                initial=done,
-                unit=unit,
-                dynamic_ncols=True,
-                # A notebook shows bar and lines in one block if they come by one stream.
-                file=sys.stdout if notebook else sys.stderr,
-                **settings,
-            )
+            with self._drawn():
+                self.bar = _tqdm(notebook)(
+                    total=total,
+                    initial=done,
+                    unit=unit,
+                    dynamic_ncols=True,
+                    # A notebook shows bar and lines in one block if they come by one stream.
+                    file=sys.stdout if notebook else sys.stderr,
+                    **settings,
+                )
 
     def __enter__(self) -> Progress:
         return self
@@ -116,9 +121,23 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         if self.bar is not None:
-            self.bar.close()
-        elif self._printed != self._done:
+            with self._drawn():
+                self.bar.close()
+        elif self._lines and self._printed != self._done:
             self._print()
+
+    @contextmanager
+    def _drawn(self) -> Iterator[None]:
+        """Do something to the bar; give it up if that cannot be.
+
+        There is no telling which errors a notebook's widgets, or a stand-in for a stream, have.
+        """
+        try:
+            yield
+        except Exception:
+            if self.bar is not None:
+                self.bar.disable = True  # so that it says nothing when it is deleted
+            self.bar = None
 
     def advance(self, count: int, facts: Facts | None = None) -> None:
         """Move on by so many; `facts` returns what to show beside them from now on."""
@@ -133,13 +152,16 @@ class Progress:
             self.bar.start_t += compiled - self._compiled
             self.bar.last_print_t += compiled - self._compiled
             self._compiled = compiled
-        self.bar.set_postfix(self._facts(), refresh=False)
-        self.bar.update(count)
+        shown = self._facts()
+        with self._drawn():
+            self.bar.set_postfix(shown, refresh=False)
+            self.bar.update(count)
 
     def _print(self) -> None:
         """Print how far it is, on standard error like a bar."""
-        self._due, self._printed = time.perf_counter() + EVERY, self._done
-        if not (self._show and self._lines) or sys.stderr is None:
+        self._due = time.perf_counter() + (EVERY if self._lines else LONG)
+        self._printed = self._done
+        if not self._show:
             return
         of = "" if self._total is None else f"/{self._total:,}"
         words = [
@@ -147,11 +169,15 @@ class Progress:
             *(f"{k} {v}" for k, v in self._facts().items()),
         ]
         name = f"{self._name}: " if self._name else ""
-        print(name + ", ".join(words), file=sys.stderr, flush=True)
+        show_line(name + ", ".join(words), sys.stderr)
 
     def write(self, line: str) -> None:
         """Print a line on standard output, above the bar."""
         if self.bar is not None:
-            self.bar.write(line)
-        elif self._show:
-            print(line, flush=True)
+            with self._drawn():
+                self.bar.write(line)
+                return
+        if not self._lines:
+            self._due = time.perf_counter() + LONG
+        if self._show:
+            show_line(line, sys.stdout)

@@ -10,8 +10,9 @@ import contextlib
 import logging
 import os
 import sys
+from typing import Any
 
-__all__ = ["LOGGER", "say"]
+__all__ = ["LOGGER", "say", "show"]
 
 LOGGER = logging.getLogger("fastnn")
 
@@ -65,4 +66,24 @@ LOGGER.addHandler(_handler)
 def say(line: str) -> None:
     """Print a line, unless ``FASTNN_QUIET`` is set or the logger's level is above INFO."""
     if os.environ.get("FASTNN_QUIET", "0") in ("", "0"):
-        LOGGER.info("%s", line)
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # of a handler's stream
+            LOGGER.info("%s", line)
+
+
+def show(line: str, stream: Any) -> None:
+    """Print a line if the stream can take it: what is shown must not end what it is about.
+
+    Parameters
+    ----------
+    line : str
+    stream : file or None
+        Of a program without a console, closed, a pipe that nobody reads, on a full disk, a
+        stand-in that raises what it likes: then there is no line.
+    """
+    if stream is None:
+        return
+    with contextlib.suppress(Exception):
+        try:
+            print(line, file=stream, flush=True)
+        except UnicodeEncodeError:  # a name, in a stream of another encoding
+            print(line.encode("ascii", "backslashreplace").decode(), file=stream, flush=True)

@@ -19,14 +19,19 @@ def warn(message: str, category: type[Warning]) -> None:
     frame = sys._getframe(1)
     while _is_ours(frame) and frame.f_back is not None:
         frame = frame.f_back
-    warnings.warn_explicit(
-        message,
-        category,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        frame.f_globals.get("__name__", "<unknown>"),
-        frame.f_globals.setdefault("__warningregistry__", {}),
-    )
+    try:
+        warnings.warn_explicit(
+            message,
+            category,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            frame.f_globals.get("__name__", "<unknown>"),
+            frame.f_globals.setdefault("__warningregistry__", {}),
+        )
+    except Warning:  # where the program makes errors of them
+        raise
+    except (AttributeError, OSError, ValueError):  # standard error is closed, or no file
+        pass
 
 
 def _is_ours(frame: FrameType) -> bool:

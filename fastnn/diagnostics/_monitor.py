@@ -180,9 +180,9 @@ class Monitor(Measurements, Callback):
         self._keep(step)
 
     def on_train_end(self) -> None:
-        """Measure the network as it was left."""
+        """Measure the network as it was left, unless it was put back to where it had been."""
         step = len(self.history.step_losses)
-        if self.steps[-1] < step:
+        if self.steps[-1] < step and self.history.diverged is None:
             self.measure(self.network, step)
 
     def report(self) -> Verdict:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import SourceFileLoader
 from types import ModuleType, TracebackType
+from typing import Any
 
 from fastnn import dropin
 from fastnn.dropin import _facade
 
-_INTERRUPTED = 130  # what a shell makes of a process that SIGINT has ended
+# What the module of a script has beside its name and file, where this Python gives it that.
+_USUAL: dict[str, Callable[[], Any]] = {"__annotations__": dict, "__cached__": lambda: None}
 
 
 def run(name: str, script: str, arguments: Sequence[str]) -> int:
@@ -30,31 +33,44 @@ def run(name: str, script: str, arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, or 1 after an exception, whose traceback was printed. SystemExit is passed on.
+        0, or 1 after an exception, whose traceback was printed; 2 if there is no such file.
+
+    Raises
+    ------
+    SystemExit, KeyboardInterrupt
+        Those of the script, with which the interpreter ends as it does itself. Of the second the
+        traceback was printed, and nothing will be printed any more.
     """
+    path = os.path.join(os.getcwd(), script)  # as Python has it: absolute, ./ and links left alone
     try:
-        with io.open_code(os.path.abspath(script)) as file:
+        with io.open_code(path) as file:
             source = file.read()
     except OSError as error:
         print(f"run: can't open file {script!r}: {error.strerror}", file=sys.stderr)
         return 2
     dropin.install(name)
     main = ModuleType("__main__")
-    main.__file__ = script
-    main.__loader__ = SourceFileLoader("__main__", script)
-    main.__dict__["__builtins__"] = __builtins__
+    main.__file__ = path
+    main.__loader__ = SourceFileLoader("__main__", path)
+    main.__dict__["__builtins__"] = builtins
+    usual = vars(sys.modules["__main__"])
+    vars(main).update({name: value() for name, value in _USUAL.items() if name in usual})
     sys.modules["__main__"] = main
     sys.argv = [script, *arguments]
-    # In place of the working directory, which comes first with `python -m`.
-    sys.path[0] = os.path.dirname(os.path.realpath(script))
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        # In place of the working directory, which comes first with `python -m`.
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
     try:
-        exec(compile(source, script, "exec", dont_inherit=True), main.__dict__)
+        exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
     except SystemExit:
         raise
     except BaseException as error:
         error = error.with_traceback(_of_script(error.__traceback__))
         sys.excepthook(type(error), error, error.__traceback__)
-        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        if isinstance(error, KeyboardInterrupt):
+            sys.excepthook = lambda *error: None
+            raise
+        return 1
     return 0
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
+from fastnn.layers.state import normalised, set_statistics
 from fastnn.networks import Network
-from fastnn.networks.copies import copy_of, expect_network, normalised, set_statistics
+from fastnn.networks.copies import copy_of, expect_network
 from fastnn.training.callbacks import Callback
 
 
@@ -63,8 +64,12 @@ class Snapshots(Callback):
 
     def on_train_begin(self) -> None:
         """Drop the copies of epochs that this training has not had yet."""
-        count = sum(epoch <= self.history.epochs for epoch in self.epochs)
+        count = sum(epoch <= self.history.sound for epoch in self.epochs)
         del self.networks[count:], self.epochs[count:]
+
+    def on_train_end(self) -> None:
+        """Drop the copies of epochs that led to a loss that is not finite."""
+        self.on_train_begin()
 
     def on_epoch_end(self, epoch: int) -> None:
         """Copy the network."""

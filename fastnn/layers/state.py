@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn.layers.record import nearest_record
 
@@ -84,3 +85,40 @@ def lasting(layer: Any) -> dict[str, Any]:
     record = nearest_record(layer)
     of_pass = frozenset[str]() if record is None else record.of_pass
     return {name: value for name, value in vars(layer).items() if name not in of_pass}
+
+
+def normalised(network: Any) -> list[Any]:
+    """Return the layers that have running statistics."""
+    return [layer for layer in network.layers.values() if statistics_of(layer)]
+
+
+def set_statistics(network: Any, x: ArrayLike) -> None:
+    """Set running statistics to those of the samples, all in one batch, as in training.
+
+    Dropout takes part; the number of its next pass stays. Those of one sample stay as they are, as
+    it has no variance.
+    """
+    norms = normalised(network)
+    if not norms:
+        return
+    before = layer_state(network)
+    found = [(name, nearest_record(layer)) for name, layer in network.layers.items()]
+    draws = [f"{name}.{draw}" for name, record in found if record for draw in record.draws]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+            for statistic in statistics_of(norm).values():
+                if statistic is not None:
+                    statistic[...] = 0  # 0 times NaN would be NaN
+        network.predict(x, train_flg=True)
+        for name, layer in network.layers.items():
+            if getattr(layer, "is_alone", False):  # which left them as they were, at zero
+                kept = (f"{name}.{statistic}" for statistic in statistics_of(layer))
+                set_layer_state(network, {key: before[key] for key in kept})
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        set_layer_state(network, {key: before[key] for key in draws})
+        for layer in network.layers.values():
+            forget(layer)

@@ -1,4 +1,4 @@
-"""Copies of networks, and running statistics that go with their parameters."""
+"""Copies of networks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastnn.layers.adoption import refresh
 from fastnn.layers.record import nearest_record
-from fastnn.layers.state import forget, layer_state, set_layer_state, statistics_of
+from fastnn.layers.state import forget
 from fastnn.networks import Network
 
 
@@ -38,40 +38,3 @@ def copy_of(network: Network) -> Network:
         light.layers[name] = copy.copy(layer)
         forget(light.layers[name])
     return copy.deepcopy(light)
-
-
-def normalised(network: Network) -> list[Any]:
-    """Return the layers that have running statistics."""
-    return [layer for layer in network.layers.values() if statistics_of(layer)]
-
-
-def set_statistics(network: Network, x: ArrayLike) -> None:
-    """Set running statistics to those of the samples, all in one batch, as in training.
-
-    Dropout takes part; the number of its next pass stays. Those of one sample stay as they are, as
-    it has no variance.
-    """
-    norms = normalised(network)
-    if not norms:
-        return
-    before = layer_state(network)
-    found = [(name, nearest_record(layer)) for name, layer in network.layers.items()]
-    draws = [f"{name}.{draw}" for name, record in found if record for draw in record.draws]
-    momenta = [norm.momentum for norm in norms]
-    try:
-        for norm in norms:
-            norm.momentum = 0.0
-            for statistic in statistics_of(norm).values():
-                if statistic is not None:
-                    statistic[...] = 0  # 0 times NaN would be NaN
-        network.predict(x, train_flg=True)
-        for name, layer in network.layers.items():
-            if getattr(layer, "is_alone", False):  # which left them as they were, at zero
-                kept = (f"{name}.{statistic}" for statistic in statistics_of(layer))
-                set_layer_state(network, {key: before[key] for key in kept})
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        set_layer_state(network, {key: before[key] for key in draws})
-        for layer in network.layers.values():
-            forget(layer)

@@ -48,6 +48,7 @@ from fastnn.program.executor import StepSettings
 from fastnn.training.callbacks import Callback
 from fastnn.training.choice import choose
 from fastnn.training.data import classes, expect_finite, in_shape
+from fastnn.training.divergence import OnDivergence
 from fastnn.training.history import History
 from fastnn.training.loop import fit
 from fastnn.training.schedules import Schedule
@@ -477,6 +478,8 @@ class Network:
         shuffle: bool | None = None,
         seed: SupportsIndex | None = None,
         resume: History | None = None,
+        on_divergence: OnDivergence = "stop",
+        validate_averages: bool = False,
     ) -> History:
         """Train on mini-batches, epoch by epoch.
 
@@ -487,7 +490,8 @@ class Network:
 
         Ctrl-C ends the training after a whole step: KeyboardInterrupt comes through, and
         ``network.history`` has what was recorded. ``resume=network.history`` goes on from
-        there, in the middle of an epoch too, as if nothing had happened.
+        there, in the middle of an epoch too, as if nothing had happened. Until then the network has
+        the best weights if EarlyStopping keeps them.
 
         Parameters
         ----------
@@ -537,6 +541,20 @@ class Network:
             (:func:`fastnn.callbacks.load_checkpoint`): go on where it ended. Of the arguments
             above, `optimizer` and those from `schedule` to `seed` are that training's where
             they are not given; data, batch size and callbacks should be the same again.
+        on_divergence : {"stop", "warn"}
+            What to do about a loss that is not finite. "stop": the training ends at that step,
+            before its update. Parameters, running statistics, moving average and optimizer become
+            those of the beginning of the epoch, or of the one before if its first step is the one.
+            (Where an epoch is a single step, and there are neither callbacks nor validation, it
+            may be one up to 100 epochs back.) A :class:`fastnn.DivergenceWarning` says what is to
+            blame as far as that shows, a sample that is not finite or the rate: the layer, the
+            largest gradient; ``history.diverged`` has it. A parameter that is not finite at the
+            end of an epoch counts, too. To go on, lower the rate and `resume` the history.
+            "warn": a warning, once, and the training goes on.
+        validate_averages : bool
+            Whether `validation` is of the moving average of `ema` instead of the parameters, and so
+            is what callbacks see of it. Running statistics of batch normalisation are taken for it
+            from some thousands of the samples, at each epoch.
 
         Returns
         -------
@@ -571,6 +589,8 @@ class Network:
             shuffle=shuffle,
             seed=seed,
             resume=resume,
+            on_divergence=on_divergence,
+            validate_averages=validate_averages,
         )
         return fit(self, x, t, settings)
 

@@ -42,11 +42,14 @@ class StepSettings:
     ema : float or None
         Decay d of the moving average of parameters: a = d a + (1 - d) p after each update.
         It starts as a copy of the parameters.
+    stops : bool
+        Whether a run ends at a loss that is not finite, before the update of that step.
     """
 
     clip_value: float | None = None
     clip_norm: float | None = None
     ema: float | None = None
+    stops: bool = False
 
 
 class Executor(Protocol):
@@ -82,6 +85,9 @@ class Executor(Protocol):
         correct: Int64s,
     ) -> None:
         """Carry out steps. An exception leaves network and optimizer as after a whole step.
+
+        Where the settings say so a run stops at a loss that is not finite: `done` is then less
+        than there are steps, and the loss of the next one is filled in.
 
         Parameters
         ----------

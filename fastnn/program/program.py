@@ -201,7 +201,7 @@ class Program:
             )
         p["clip_value"] = self._settings.clip_value or 0
         p["clip_norm"] = self._settings.clip_norm or 0
-        p["decay"] = self._settings.ema or 0
+        p["decay"], p["stops"] = self._settings.ema or 0, self._settings.stops
         return tables
 
     def prepare(self) -> None:

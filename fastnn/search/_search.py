@@ -18,6 +18,7 @@ from fastnn._utils.warnings import warn
 from fastnn.search._ranges import Range, checked
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._trial import Trial
+from fastnn.training.divergence import DivergenceWarning
 
 if TYPE_CHECKING:
     from fastnn.search._study import Study
@@ -201,7 +202,7 @@ def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool
                     trial = study.ask(min_epochs)
                 with warnings.catch_warnings():
                     # A trial that diverges is a result like others.
-                    warnings.filterwarnings("ignore", "the loss became", RuntimeWarning)
+                    warnings.simplefilter("ignore", DivergenceWarning)
                     value = study.value(trial, train(trial))
             except BaseException:
                 if trial is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 
 from fastnn._utils import validation as numbers
+from fastnn._utils.log import show
 from fastnn.search._ranges import Range
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._search import (
@@ -144,6 +146,6 @@ def coarse_to_fine(
                 )
             )
         if verbose:
-            print(results[-1])
+            show(str(results[-1]), sys.stdout)
     warn_of_borders(results[-1])
     return results

@@ -111,6 +111,12 @@ class Trial(Callback):
         others = {name: row[name] for name in self.history.metrics if name != self._metric}
         return self.report(row[self._metric], **others)
 
+    def on_train_end(self) -> None:
+        """Report NaN of a training that ended as its loss was not finite."""
+        if self.history.diverged is not None and self.state != "diverged":
+            row = dict.fromkeys(self.history.metrics, math.nan)
+            self.report(row.pop(self._metric), **row)
+
 
 def _float(name: str, value: SupportsFloat) -> float:
     """Return a number, which may be NaN or infinite."""

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from fastnn import layers
 from fastnn._messages import compiling
 from fastnn._utils.types import Float64s
-from fastnn.networks.copies import expect_network, set_statistics
+from fastnn.layers.state import set_statistics
+from fastnn.networks.copies import expect_network
 from fastnn.second_order.minimization import Minimization, Watcher
 from fastnn.training.data import samples
 

@@ -90,6 +90,7 @@ def continue_averages(executor: Executor, history: History) -> None:
 def undone_unless_begun(network: Any, history: History) -> Iterator[None]:
     """Put history and network.history back if an error comes before the first step."""
     before, of_network = dict(vars(history)), network.history
+    history.rewind(network)
     first = len(history.step_losses)
     try:
         yield

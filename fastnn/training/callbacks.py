@@ -6,18 +6,16 @@ import math
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
-import numpy as np
-
 from fastnn._utils import validation as numbers
 from fastnn._utils.files import Path_, file_at
 from fastnn._utils.reprs import of_settings
-from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.optimizers.state import optimizer_state
 from fastnn.optimizers.updater import rate_of
 from fastnn.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from fastnn.training.checkpoint_name import CheckpointName
 from fastnn.training.epoch_rows import EpochRows
 from fastnn.training.history import History
+from fastnn.training.weights import Weights, not_finite_in
 
 __all__ = [
     "CSVLogger",
@@ -101,7 +99,13 @@ class Callback:
         return None
 
     def on_train_end(self) -> None:
-        """Act at the end of the training, unless an exception ended it."""
+        """Act at the end of the training, unless an exception ended it.
+
+        ``self.history.diverged`` says whether it ended as its loss was not finite.
+        """
+
+    def on_interrupt(self) -> None:
+        """Act when Ctrl-C has ended the training, before KeyboardInterrupt comes through."""
 
 
 class _Best:
@@ -145,8 +149,9 @@ class EarlyStopping(Callback):
         By how much a value must be better to count, at least 0.
     restore_best : bool
         Whether the network gets back, at the end, the parameters and running statistics of the
-        best epoch. The optimizer stays as it is. Of a training that was resumed, only the
-        epochs since then can be brought back.
+        best epoch, and ``history.averages`` its moving average. The optimizer stays as it is. Of a
+        training that was resumed, only the epochs since then can be brought back. After Ctrl-C it
+        is so until the training is resumed, which goes on with the weights of the last step.
 
     Attributes
     ----------
@@ -168,7 +173,7 @@ class EarlyStopping(Callback):
         self.min_delta = numbers.not_negative("min_delta", min_delta)
         self.restore_best = restore_best
         self.best, self.best_epoch = math.nan, 0
-        self._kept: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._kept: Weights | None = None
 
     def on_train_begin(self) -> None:
         """Look at what a resumed training has recorded."""
@@ -181,19 +186,19 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, epoch: int) -> bool:
         """Keep a copy of the best network; return whether patience is at an end."""
         if self._best.improved(epoch) and self.restore_best:
-            params = {key: p.copy() for key, p in self.network.params.items()}
-            layers = layer_state(self.network)
-            self._kept = params, {k: v for k, v in layers.items() if isinstance(v, np.ndarray)}
+            self._kept = Weights(self.network, self.history.averages, statistics_only=True)
         self.best, self.best_epoch = self._best.value, self._best.epoch
         return self._best.waited >= self.patience
 
     def on_train_end(self) -> None:
         """Put back the best network."""
+        if self._kept is not None and self.best_epoch <= self.history.sound:
+            self._kept.put(self.network, self.history.averages)
+
+    def on_interrupt(self) -> None:
+        """Put the best network in the place of the last one, until the training is resumed."""
         if self._kept is not None:
-            params, layers = self._kept
-            for key, p in params.items():
-                self.network.params[key][...] = p
-            set_layer_state(self.network, layers)
+            self.history.leave(self.network, self._kept)
 
 
 class ReduceLROnPlateau(Callback):
@@ -254,6 +259,7 @@ class ReduceLROnPlateau(Callback):
 class Checkpoint(Callback):
     """Write all that a training needs to go on to a file; see :func:`load_checkpoint`.
 
+    Parameters that are not finite are never written.
     The file is an npz archive without pickles. It takes the place of the one before only when
     it is whole. Whatever their order, checkpoints come after the other callbacks.
 
@@ -287,7 +293,7 @@ class Checkpoint(Callback):
         self._name = CheckpointName(self.path)
         self._name.expect(self.history)
         optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
-        self._best = None
+        self._best, self._written = None, 0
         if self.monitor is not None:
             self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
             for epoch in range(self.every, self.history.epochs + 1, self.every):
@@ -296,8 +302,21 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, epoch: int) -> None:
         """Write the file."""
-        if epoch % self.every == 0 and (self._best is None or self._best.improved(epoch)):
+        if epoch % self.every or not_finite_in(self.network.params) is not None:
+            return
+        if self._best is None or self._best.improved(epoch):
             path = self._name.of(self.history, epoch)
+            save_checkpoint(path, self.network, self.optimizer, self.history)
+            self._written = epoch
+
+    def on_train_end(self) -> None:
+        """Replace the file, or if its name has fields remove it, if it led to a bad loss."""
+        if self._written <= self.history.sound:
+            return
+        path = self._name.of(self.history, self._written)
+        if self._name.has_fields:
+            path.unlink(missing_ok=True)
+        else:
             save_checkpoint(path, self.network, self.optimizer, self.history)
 
 

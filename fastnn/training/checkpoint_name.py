@@ -47,6 +47,11 @@ class CheckpointName:
             ) from None
         self._parts = [(text, name or "") for text, name, *_ in parsed]
 
+    @property
+    def has_fields(self) -> bool:
+        """Whether epochs have files of their own."""
+        return any(name for _, name in self._parts)
+
     def expect(self, history: History) -> None:
         """Raise if the folder is missing, or a training does not record what the name has."""
         file_at(self._path)
@@ -60,7 +65,7 @@ class CheckpointName:
 
     def of(self, history: History, epoch: int | None = None) -> Path:
         """Return the path for an epoch of a training, the last one if not given."""
-        if not any(name for _, name in self._parts):
+        if not self.has_fields:
             return self._path.with_name("".join(text for text, _ in self._parts))
         epoch = history.epochs if epoch is None else epoch
         return self._path.with_name(self._path.name.format(epoch=epoch, **history.row(epoch)))

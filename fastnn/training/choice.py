@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastnn._utils.types import Samples
 from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.planning import Unsupported
+from fastnn.layers.record import record_of
+from fastnn.layers.state import named_layers
 from fastnn.ops._dispatch import compiled
+from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.updater import Updater
 from fastnn.program import Program
 from fastnn.program.executor import Executor, Network, StepSettings
 from fastnn.training.layerwise import LayerSteps
+
+
+def is_known(network: Any, optimizer: Updater) -> bool:
+    """Say whether all layers and the optimizer are fastnn's, which keep no state of their own."""
+    layers = [*named_layers(network).values(), network.last_layer]
+    return type(optimizer) in OPTIMIZERS.values() and all(map(record_of, layers))
 
 
 def choose(

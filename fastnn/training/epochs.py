@@ -16,16 +16,22 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.mapped import expect_whole
 from fastnn._utils.types import Float64s, Int64s
 from fastnn._utils.warnings import warn
-from fastnn.optimizers.updater import Updater
 from fastnn.program.executor import Executor
 from fastnn.training import schedules
 from fastnn.training.callbacks import Callback
+from fastnn.training.choice import is_known
 from fastnn.training.data import Pair, not_finite
-from fastnn.training.evaluation import evaluate
+from fastnn.training.divergence import BadStep, DivergenceWarning, Guard
+from fastnn.training.evaluation import evaluate, evaluate_averages
 from fastnn.training.factors import factors_of, warn_of_rest
 from fastnn.training.history import History
 from fastnn.training.progress import mean_text, samples_bar
 from fastnn.training.runner import Runner
+from fastnn.training.settings import FitSettings
+
+# How many steps, or samples, there are at least from one copy of the parameters to the next, as a
+# copy takes about as long as the update of a step.
+_STEPS, _SAMPLES = 100, 1 << 16
 
 
 class Epochs:
@@ -37,7 +43,7 @@ class Epochs:
     history : History
         Of this training, which it may have begun already; it is added to.
     executor : Executor
-    optimizer : Updater
+    settings : FitSettings
     data : (x, t)
     held_out : (x, t) or None
         What to validate on.
@@ -48,57 +54,140 @@ class Epochs:
         network: Any,
         history: History,
         executor: Executor,
-        optimizer: Updater,
+        settings: FitSettings,
         data: Pair,
         held_out: Pair | None,
     ) -> None:
         self._network, self._history, self._executor = network, history, executor
-        self._held_out = held_out
+        self._settings, self._data, self._held_out = settings, data, held_out
+        self._apart = min(_STEPS, -(-_SAMPLES // history.batch_size))
+        self._guard: Guard | None = None
+        if settings.on_divergence == "stop":
+            known = not settings.callbacks and is_known(network, settings.optimizer)
+            self._guard = Guard(
+                network,
+                settings.optimizer,
+                data,
+                executor.averages,
+                history.steps_per_epoch,
+                self._again if known else None,  # what is not known may not be the same again
+                self._apart,
+            )
         self._told = False  # of a validation loss that is not finite
         self._schedule = history.schedule
         if self._schedule is not None:
             self._schedule = schedules.in_steps(self._schedule, history.steps_per_epoch)
         self._runner = Runner(
             executor,
-            optimizer,
+            settings.optimizer,
             history.batch_size,
             history.steps_per_epoch,
             self._record_steps,
             dict(zip("xt", data, strict=True)),
+            self._guard is not None,
         )
         # A step on all samples takes them as they stand: their order changes rounding errors alone.
         self._rows: Int64s | None = None
         if history.steps_per_epoch > 1:
             self._rows = np.arange(history.samples, dtype=np.int64)
 
-    def run(self, epochs: int, callbacks: Sequence[Callback], verbose: bool) -> None:
+    def run(self) -> None:
         """Train until there have been so many epochs, or a callback ends the training."""
-        history, rows = self._history, self._rows
+        history, epochs, callbacks = self._history, self._settings.epochs, self._settings.callbacks
         self._warn_of_rest(epochs)
         total = epochs * history.samples
         done = min(len(history.step_losses) * history.batch_size, total)
-        with samples_bar(self._executor, total, done, verbose) as progress:
-            after = self._advancing(progress, epochs)
-            while history.epochs < epochs:
-                if rows is not None and history.shuffle:
-                    ops.permutation(history.samples, history.seed, history.epochs, out=rows)
-                if rows is None and self._held_out is None and not callbacks:
-                    # Nothing happens between epochs of one step: their steps run together.
-                    try:
-                        self._train(epochs, after)
-                    finally:
-                        self._record_epochs()
-                else:
-                    self._train(history.epochs + 1, after, callbacks)
-                    self._record_epochs(*self._validated())
-                progress.write(f"epoch {history.epochs}/{epochs}: {history.line(history.epochs)}")
-                ending = [c for c in callbacks if c.on_epoch_end(history.epochs)]
-                if ending:
-                    names = ", ".join(type(callback).__name__ for callback in ending)
-                    progress.write(f"{names}: the training ends here")
-                    break
+        together = self._rows is None and self._held_out is None and not callbacks
+        try:
+            with samples_bar(self._executor, total, done, self._settings.verbose) as progress:
+                after = self._advancing(progress, epochs)
+                while history.epochs < epochs and history.diverged is None:
+                    if together:
+                        self._epochs_of_one_step(after)
+                    else:
+                        self._epoch(after)
+                    if history.diverged is not None or (together and history.epochs < epochs):
+                        continue
+                    line = history.line(history.epochs)
+                    progress.write(f"epoch {history.epochs}/{epochs}: {line}")
+                    ending = [c for c in callbacks if c.on_epoch_end(history.epochs)]
+                    if ending:
+                        names = ", ".join(type(callback).__name__ for callback in ending)
+                        progress.write(f"{names}: the training ends here")
+                        break
+        except KeyboardInterrupt:
+            history.interrupted = True
+            with interrupts.held():
+                for callback in callbacks:
+                    callback.on_interrupt()
+            raise
         for callback in callbacks:
             callback.on_train_end()
+        if history.diverged is not None:
+            warn(history.diverged.message, DivergenceWarning)
+
+    def _epoch(self, after: Callable[[int], None]) -> None:
+        """Train for an epoch and validate."""
+        history, rows, guard = self._history, self._rows, self._guard
+        callbacks = self._settings.callbacks
+        if guard is not None:
+            guard.keep(len(history.step_losses))
+        if rows is not None and history.shuffle:
+            ops.permutation(history.samples, history.seed, history.epochs, out=rows)
+        bad = self._train(history.epochs + 1, after, callbacks)
+        if bad is not None:
+            self._stop(bad)
+            return
+        validated = self._validated()
+        self._record_epochs(*validated)
+        # Callbacks must not take parameters that are not finite for the best ones.
+        last = history.epochs == self._settings.epochs
+        if callbacks or last or not all(map(math.isfinite, validated)):
+            self._expect_finite()
+
+    def _epochs_of_one_step(self, after: Callable[[int], None]) -> None:
+        """Train for some epochs between whose steps nothing happens, so that they run together."""
+        history, guard = self._history, self._guard
+        until = epochs = self._settings.epochs
+        if guard is not None:
+            guard.keep(len(history.step_losses))
+            until = min(epochs, history.epochs + self._apart)
+        try:
+            bad = self._train(until, after)
+        finally:
+            self._record_epochs()
+        if bad is not None:
+            self._stop(bad)
+        elif history.epochs == epochs:
+            self._expect_finite()
+
+    def _stop(self, bad: BadStep) -> None:
+        """End the training at a step whose loss is not finite, which has changed no parameter."""
+        assert self._guard is not None
+        found = self._guard.stop(bad)
+        self._record_steps(np.array([bad.loss]), np.array([bad.correct]))
+        self._history.diverged = found
+
+    def _again(self, first: int, end: int) -> None:
+        """Do the steps of some epochs again."""
+        history, size, steps = (
+            self._history,
+            self._history.batch_size,
+            self._history.steps_per_epoch,
+        )
+        rows = None if self._rows is None else self._rows.copy()
+        for begin in range(first, end, steps):
+            if rows is not None and history.shuffle:
+                ops.permutation(history.samples, history.seed, begin // steps, out=rows)
+            rates = self._runner.rate() * factors_of(self._schedule, begin, begin + steps)
+            hits = np.empty(steps, np.int64)
+            self._executor.run(rows, size, rates, np.empty(steps), hits)
+
+    def _expect_finite(self) -> None:
+        """End the training if a parameter is not finite."""
+        if self._guard is not None:
+            history = self._history
+            history.diverged = self._guard.stop_after(history.step_losses)
 
     def _warn_of_rest(self, epochs: int) -> None:
         history = self._history
@@ -118,8 +207,11 @@ class Epochs:
 
     def _train(
         self, until: int, after: Callable[[int], None], callbacks: Sequence[Callback] = ()
-    ) -> None:
-        """Carry out the steps that are left before epoch `until`, counted from 0."""
+    ) -> BadStep | None:
+        """Carry out the steps that are left before epoch `until`, counted from 0.
+
+        Return the one that ends the training, if any.
+        """
         history, rows = self._history, self._rows
         size, end = history.batch_size, until * history.steps_per_epoch
         epoch = history.epochs * history.steps_per_epoch  # its first step
@@ -131,13 +223,16 @@ class Epochs:
             part = None if rows is None else rows[(begin - epoch) * size : (stop - epoch) * size]
             start = compiling.clock()
             try:
-                self._runner.run(part, factors[begin - first : stop - first], begin, after)
+                bad = self._runner.run(part, factors[begin - first : stop - first], begin, after)
             finally:
                 history.state.elapsed += compiling.clock() - start
+            if bad is not None:
+                return bad
             for callback, wanted in zip(callbacks, stops, strict=True):
                 if wanted == stop:
                     callback.on_steps_end(stop)
             begin = stop
+        return None
 
     def _validated(self) -> tuple[float, ...]:
         """Return loss and accuracy on the validation data; nothing if there are none."""
@@ -145,7 +240,12 @@ class Epochs:
             return ()
         for name, array in zip("xt", self._held_out, strict=True):
             expect_whole(f"validation {name}", array)
-        loss, accuracy = evaluate(self._network, *self._held_out)
+        averages = self._history.averages if self._settings.validate_averages else None
+        if averages is None:
+            loss, accuracy = evaluate(self._network, *self._held_out)
+        else:
+            given = self._network, averages, self._data[0]
+            loss, accuracy = evaluate_averages(*given, *self._held_out)
         if not (math.isfinite(loss) or self._told):
             self._told = True
             self._warn_of_validation(loss, self._held_out)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastnn._utils import html
 from fastnn._utils.types import Array
 from fastnn.optimizers.updater import Updater
 from fastnn.program.executor import StepSettings
+from fastnn.training.divergence import Divergence
 from fastnn.training.schedules import Schedule, describe
+from fastnn.training.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ class TrainingLog:
         return {name: getattr(self, name)[epoch - 1] for name in names}
 
 
+class Left(NamedTuple):
+    """The weights of an interrupted training, and those that the network has instead."""
+
+    before: Weights
+    instead: Weights
+
+
 @dataclass(repr=False, init=False)
 class History(TrainingLog):
     """What a training recorded.
@@ -129,16 +138,28 @@ class History(TrainingLog):
     optimizer : Optimizer or None
         The one of the training, which goes on with it when it is resumed without another.
         Copies and files of the history do not have it.
+    diverged : Divergence or None
+        Where the training stopped as its loss was not finite. What was recorded since the
+        beginning of the epoch that the network was put back to is still in the lists, and goes
+        when the training is resumed; files do not have it.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
     """
 
     settings: TrainingSettings = field(kw_only=True)
     state: ResumeState = field(kw_only=True)
+    diverged: Divergence | None = field(kw_only=True, compare=False)
+    interrupted: bool = field(kw_only=True, compare=False)
+    _left: Left | None = field(kw_only=True, compare=False)
 
     def __init__(
         self, metrics: tuple[str, ...], samples: int, batch_size: int, seed: int, **others: Any
     ) -> None:
         """Make a history of its attributes, those of its parts included, as :meth:`facts` says."""
         settings, state = _of(TrainingSettings, others), _of(ResumeState, others)
+        self.diverged = others.pop("diverged", None)
+        self.interrupted = others.pop("interrupted", False)
+        self._left = None
         super().__init__(metrics, **others)
         self.settings = TrainingSettings(samples, batch_size, seed, **settings)
         self.state = ResumeState(**state)
@@ -153,17 +174,57 @@ class History(TrainingLog):
             super().__setattr__(name, value)
 
     def facts(self) -> dict[str, Any]:
-        """Return the attributes of the history and its parts, by name, for files and copies."""
+        """Return the attributes of the history and its parts, by name, for files.
+
+        Of a training that has diverged, those of where the network was put back to.
+        """
+        facts = self._facts()
+        if self.diverged is not None:
+            for name, value in facts.items():
+                if isinstance(value, list):
+                    of_steps = name.startswith("step_")
+                    facts[name] = value[: self.diverged.steps if of_steps else self.sound]
+            facts["elapsed"] = 0.0
+        return facts
+
+    def _facts(self) -> dict[str, Any]:
         log = {f.name: getattr(self, f.name) for f in fields(TrainingLog)}
         facts = {**log, **vars(self.settings), **vars(self.state)}
         schedule = None if describe(self.schedule) is None else self.schedule
         return {**facts, "optimizer": None, "schedule": schedule}
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.facts()
+        return {**self._facts(), "diverged": self.diverged, "interrupted": self.interrupted}
 
     def __setstate__(self, facts: dict[str, Any]) -> None:
         vars(self).update(vars(History(**facts)))
+
+    @property
+    def sound(self) -> int:
+        """Number of epochs that the network has behind it, after a divergence fewer than `epochs`.
+
+        Those after them led to a loss that is not finite.
+        """
+        return self.epochs if self.diverged is None else self.diverged.steps // self.steps_per_epoch
+
+    def rewind(self, network: Any) -> None:
+        """Drop what belongs to no state of the network, as it is about to be trained on.
+
+        Those are the steps from which a training that diverged was put back, and the weights that
+        a callback put in the place of those of an interrupted one, if they are still there.
+        """
+        if self.diverged is not None:
+            self.state = replace(self.state, elapsed=0.0)
+            vars(self).update({k: v for k, v in self.facts().items() if isinstance(v, list)})
+        if self._left is not None and self._left.instead.are_those_of(network):
+            self._left.before.put(network, self.averages)
+        self.diverged, self.interrupted, self._left = None, False, None
+
+    def leave(self, network: Any, instead: Weights) -> None:
+        """Put other weights into the network of an interrupted training until it is resumed."""
+        before = self._left.before if self._left else Weights(network, self.averages)
+        self._left = Left(before, instead)
+        instead.put(network, self.averages)
 
     @property
     def samples(self) -> int:

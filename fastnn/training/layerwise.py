@@ -91,14 +91,17 @@ class LayerSteps:
                     batch: Int64s | slice = slice(None)
                     if rows is not None:
                         batch = rows[i * batch_size : (i + 1) * batch_size]
-                    losses[i], correct[i] = self._step(batch)
+                    losses[i], correct[i], whole = self._step(batch)
+                    if not whole:
+                        break
                     self.done = i + 1
                     interrupt.release()
             finally:
                 if rate != before:
                     optimizer.lr = before
 
-    def _step(self, rows: Int64s | slice) -> tuple[float, int]:
+    def _step(self, rows: Int64s | slice) -> tuple[float, int, bool]:
+        """Take a step; return the loss, right answers, and whether there was an update."""
         network = self._network
         before = layer_state(network)
         try:
@@ -111,12 +114,14 @@ class LayerSteps:
             last = network.last_layer
             loss = _number(last)
             correct = count_correct(last.x, t) if self._classes else 0
+            if self._settings.stops and not math.isfinite(loss):
+                return loss, correct, False
             self._update(self._clipped(grads))
         except BaseException:
             set_layer_state(network, before)
             raise
         self._average()
-        return loss, correct
+        return loss, correct, True
 
     def _expect_batch(self) -> None:
         """Raise ValueError if a layer can learn nothing from one sample at a time."""

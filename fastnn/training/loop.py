@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -46,7 +47,9 @@ def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> Hist
     optimizer = settings.optimizer
     with undone_unless_begun(network, history):
         history.settings = settings_of(history, settings)
-        executor = choose(network, optimizer, x, t, history.batch_size, history.settings.of_steps)
+        stops = settings.on_divergence == "stop"
+        of_steps = replace(history.settings.of_steps, stops=stops)
+        executor = choose(network, optimizer, x, t, history.batch_size, of_steps)
         history.route, history.reason = executor.name, executor.reason
         continue_averages(executor, history)
         history.state = ResumeState(history.elapsed, executor.averages, optimizer)
@@ -54,6 +57,5 @@ def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> Hist
         for callback in settings.callbacks:
             callback.network, callback.optimizer, callback.history = network, optimizer, history
             callback.on_train_begin()
-        epochs = Epochs(network, history, executor, optimizer, (x, t), held_out)
-        epochs.run(settings.epochs, settings.callbacks, settings.verbose)
+        Epochs(network, history, executor, settings, (x, t), held_out).run()
     return history

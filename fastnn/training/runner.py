@@ -15,6 +15,7 @@ from fastnn._utils.warnings import warn
 from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Executor
 from fastnn.training.data import not_finite
+from fastnn.training.divergence import BadStep, DivergenceWarning
 
 # Seconds that a stretch should take: the progress bar moves, and Ctrl-C comes through, at least
 # twice a second, and what happens between stretches does not count.
@@ -35,6 +36,8 @@ class Runner:
         Called after each stretch, also one that an exception ended, with what its steps gave.
     data : dict of str to ndarray
         Samples and targets, by what a warning calls them.
+    stops : bool
+        Whether the executor stops at a loss that is not finite. Otherwise there is a warning, once.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Runner:
         steps_per_epoch: int,
         record: Callable[[Float64s, Int64s], None],
         data: dict[str, Samples],
+        stops: bool,
     ) -> None:
         self.executor = executor
         self._data = data
@@ -54,7 +58,8 @@ class Runner:
         self._steps_per_epoch = steps_per_epoch
         self._record = record
         self._length = 1
-        self._diverged = False
+        self._stops = stops
+        self._told = False  # of a loss that is not finite
 
     def rate(self) -> float:
         """Return the learning rate of the optimizer; NaN if it has none."""
@@ -67,8 +72,8 @@ class Runner:
         factors: Float64s,
         first: int,
         after: Callable[[int], None] = lambda samples: None,
-    ) -> None:
-        """Carry out all steps of these rows.
+    ) -> BadStep | None:
+        """Carry out all steps of these rows; return the one that it has stopped at, if any.
 
         Parameters
         ----------
@@ -94,33 +99,47 @@ class Runner:
                 try:
                     self.executor.run(batch, size, rates, losses[part], correct[part])
                 finally:
-                    done = slice(begin, begin + self.executor.done)
-                    self._record(losses[done], correct[done])
+                    end = begin + self.executor.done
+                    self._record(losses[begin:end], correct[begin:end])
             seconds = compiling.clock() - start
             steps = part.stop - begin
-            self._warn(losses[part], first + begin, rates, batch)
+            done = losses[part], correct[part]
+            bad = None if self._told else self._bad(*done, first + begin, rates, batch)
+            if bad is not None and self._stops:
+                return bad
+            if bad is not None:
+                self._told = True
+                warn(bad.text, DivergenceWarning)
             after(steps * size if batch is None else batch.size)
             if steps == self._length:  # not one that the end cut short
                 growth = min(_GROWTH, STRETCH / max(seconds, 1e-9))
                 self._length = max(1, int(self._length * growth))
             begin = part.stop
+        return None
 
-    def _warn(self, losses: Float64s, first: int, rates: Float64s, batch: Int64s | None) -> None:
-        if self._diverged:
-            return
+    def _bad(
+        self,
+        losses: Float64s,
+        correct: Int64s,
+        first: int,
+        rates: Float64s,
+        batch: Int64s | None,
+    ) -> BadStep | None:
+        """Return the first of these steps whose loss is not finite, if any."""
         if bool(np.isfinite(losses).all()):
             self._last_rows = None if batch is None else batch[-self._batch_size :].copy()
-            return
-        self._diverged = True
+            return None
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        warn(
+        rows = None if batch is None else batch[i * self._batch_size : (i + 1) * self._batch_size]
+        cause, of_data = self._cause(i, first + i, rates[i], batch)
+        text = (
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
-            f"step {first + i + 1}; {self._cause(i, first + i, rates[i], batch)}",
-            RuntimeWarning,
+            f"step {first + i + 1}; {cause}"
         )
+        return BadStep(first + i, float(losses[i]), int(correct[i]), rows, text, of_data)
 
-    def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> str:
-        """Return why a loss is not finite: what its samples say, or those of the step before."""
+    def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> tuple[str, bool]:
+        """Return why a loss is not finite, and whether that is samples', or the step before's."""
         rows = None
         if batch is not None:
             size = self._batch_size
@@ -131,7 +150,8 @@ class Runner:
         for name, data in self._data.items():
             found = not_finite(name, data, rows)
             if found:
-                return f"there is {found}, which no learning rate helps with"
+                return f"there is {found}, which no learning rate helps with", True
         if step == 0:
-            return "before any update: the initial parameters or the samples may be too large"
-        return f"the learning rate{'' if math.isnan(rate) else f' {rate}'} may be too high"
+            cause = "before any update: the initial parameters or the samples may be too large"
+            return cause, False
+        return f"the learning rate{'' if math.isnan(rate) else f' {rate}'} may be too high", False

@@ -11,6 +11,7 @@ from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
 from fastnn.training import schedules
 from fastnn.training.callbacks import Callback, Checkpoint
+from fastnn.training.divergence import CHOICES, OnDivergence
 from fastnn.training.history import History
 from fastnn.training.schedules import Schedule
 
@@ -36,6 +37,8 @@ class FitSettings:
     shuffle: bool | None
     seed: int | None
     resume: History | None
+    on_divergence: OnDivergence = "stop"
+    validate_averages: bool = False
 
     @classmethod
     def from_arguments(cls, **given: Any) -> FitSettings:
@@ -55,6 +58,11 @@ class FitSettings:
             raise TypeError(
                 f"schedule: expected an optimizer with a number `lr`, got {optimizer!r}"
             )
+        if checked["validate_averages"]:
+            ema = given["ema"] if given["resume"] is None else given["resume"].ema
+            if given["validation"] is None or (ema is None and given["ema"] is None):
+                missing = "validation" if given["validation"] is None else "ema"
+                raise ValueError(f"validate_averages: expected {missing}= beside it, got None")
         return cls(**{**given, **checked})
 
     def changes(self) -> dict[str, Any]:
@@ -110,4 +118,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "shuffle": _optional(numbers.flag),
     "seed": _optional(lambda name, value: numbers.integer(name, value, 0, 2**64 - 1)),
     "resume": _optional(_history),
+    "on_divergence": lambda name, value: numbers.one_of(name, value, CHOICES),
+    "validate_averages": numbers.flag,
 }

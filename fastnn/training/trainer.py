@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,17 +13,26 @@ from numpy.typing import ArrayLike
 from fastnn import config, ops
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
+from fastnn._utils.log import show
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Float64s, Int64s
+from fastnn._utils.warnings import warn
 from fastnn.layers import IdentityWithLoss
 from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import named_layers
 from fastnn.ops._arrays import real
 from fastnn.optimizers import OPTIMIZERS
-from fastnn.optimizers.updater import Updater, optimizer_of
+from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
 from fastnn.program.executor import Network, StepSettings
 from fastnn.training.choice import choose
 from fastnn.training.data import Pair, samples, targets
+from fastnn.training.divergence import (
+    CHOICES,
+    Divergence,
+    DivergenceWarning,
+    Guard,
+    OnDivergence,
+)
 from fastnn.training.progress import mean_text, samples_bar
 from fastnn.training.runner import Runner
 
@@ -74,6 +84,10 @@ class Trainer:
         neither a terminal nor a notebook, a line an epoch.
     seed : int, optional
         Chooses the mini-batches; random ones if not given.
+    on_divergence : {"stop", "warn"}
+        What to do about a loss that is not finite, as in :meth:`fastnn.Network.fit`. "stop": the
+        training ends; network, optimizer and these lists are put back to the beginning of the
+        epoch, or of the one before. A lower ``trainer.optimizer.lr`` may then go on from there.
 
     Attributes
     ----------
@@ -84,6 +98,8 @@ class Trainer:
     final_test_acc : float or None
         Accuracy on the whole test set at the end of the training.
     optimizer : Optimizer
+    diverged : Divergence or None
+        Where the training stopped as its loss was not finite.
     route, reason : str
         From the first step on, "program" or "layers", and why it is not the program.
     iter_per_epoch, max_iter, current_iter, current_epoch : int
@@ -110,6 +126,7 @@ class Trainer:
         verbose: bool = True,
         *,
         seed: int | None = None,
+        on_divergence: OnDivergence = "stop",
     ) -> None:
         if isinstance(network, type):
             raise TypeError(f"network: expected an object, got the class {network.__name__}")
@@ -131,6 +148,9 @@ class Trainer:
             numbers.integer("evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
         self.verbose = verbose
+        self._stops = numbers.one_of("on_divergence", on_divergence, CHOICES) == "stop"
+        self.diverged: Divergence | None = None
+        self._told: float | None = None  # the rate that was too high
 
         self.train_size = len(self.x_train)
         self.iter_per_epoch = max(self.train_size // self.batch_size, 1)
@@ -148,6 +168,7 @@ class Trainer:
         self._rows = np.empty(self.iter_per_epoch * self.batch_size, np.int64)
         self._rows_of = -1  # the epoch that they are drawn for
         self._runner: Runner | None = None
+        self._guard: Guard | None = None
         self._runs: tuple[Any, ...] | None = None  # what the runner was made for
 
     def __repr__(self) -> str:
@@ -161,13 +182,30 @@ class Trainer:
         """Take some steps of an epoch."""
         self._evaluate_begun()  # an interruption may have left one out
         runner = self._current_runner()
+        self.diverged = None
         epoch, first = divmod(self.current_iter, self.iter_per_epoch)
+        if self._guard is not None and (first == 0 or self._guard.is_new):
+            self._guard.keep(self.current_iter)
         if self._rows_of != epoch:
             ops.choices(self.train_size, self._rows.size, self._seed, epoch, out=self._rows)
             self._rows_of = epoch
         rows = self._rows[first * self.batch_size : (first + steps) * self.batch_size]
-        runner.run(rows, np.ones(steps), self.current_iter, after)
+        bad = runner.run(rows, np.ones(steps), self.current_iter, after)
+        if bad is not None and self._guard is not None:
+            self._put_back(self._guard.stop(bad))
+            return
         self._evaluate_begun()
+
+    def _put_back(self, diverged: Divergence) -> None:
+        """Bring the lists to where the network was put back to, and say why."""
+        steps = diverged.steps
+        epochs = -(-steps // self.iter_per_epoch)  # accuracies are taken after the first step
+        del self.train_loss_list[steps:], self.train_acc_list[epochs:], self.test_acc_list[epochs:]
+        self.current_iter, self.current_epoch, self.diverged = steps, epochs, diverged
+        rate = rate_of(self.optimizer)
+        if self._told is None or self._told != rate:  # a loop of single steps may come here again
+            warn(diverged.message, DivergenceWarning)
+        self._told = rate
 
     def _current_runner(self) -> Runner:
         network: Any = self.network
@@ -186,12 +224,21 @@ class Trainer:
             self.x_train,
             self.t_train,
             self.batch_size,
-            StepSettings(),
+            StepSettings(stops=self._stops),
         )
         self.route, self.reason = executor.name, executor.reason
         data = {"x_train": self.x_train, "t_train": self.t_train}
+        if self._stops:
+            given = self.network, self.optimizer, (self.x_train, self.t_train)
+            self._guard = Guard(*given, None, self.iter_per_epoch)
         return Runner(
-            executor, self.optimizer, self.batch_size, self.iter_per_epoch, self._record, data
+            executor,
+            self.optimizer,
+            self.batch_size,
+            self.iter_per_epoch,
+            self._record,
+            data,
+            self._stops,
         )
 
     def _record(self, losses: Float64s, correct: Int64s) -> None:
@@ -229,13 +276,15 @@ class Trainer:
                 epoch, first = divmod(self.current_iter, self.iter_per_epoch)
                 # One step before the accuracies, as in the book, and then the rest.
                 self._take(1 if self.current_epoch <= epoch else self.iter_per_epoch - first, after)
+                if self.diverged is not None:
+                    break
                 if progress.bar is None and self.current_iter % self.iter_per_epoch == 0:
                     epoch_of, *facts = (f"{k} {value}" for k, value in self._facts().items())
                     progress.write(f"{epoch_of}: {', '.join(facts)}")
         self._evaluate_begun()
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
-            print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")
+            show(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}", sys.stdout)
 
     def _facts(self) -> dict[str, str]:
         facts = {

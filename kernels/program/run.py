@@ -46,6 +46,7 @@ PIECES = COMMON.program_pieces
 def run(program, segments, settings, losses, hits):
     """Take as many steps as there are settings; leave a loss and a number of right answers of each.
 
+    Where the program says so it stops at a loss that is not finite, without updates of that step.
     It stops at what is unknown, such as a kind of step, without updates of that step: `unknown` of
     the program then says what it was, and its number.
 
@@ -90,6 +91,8 @@ def run(program, segments, settings, losses, hits):
             break
         losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
         hits[i] = typed(p.hit_sums, units, np.int64).sum()
+        if p.stops and not np.isfinite(losses[i]):
+            break
         if p.training == UPDATED:
             p.settings = np.int64(settings.ctypes.data) + i * settings.strides[0]
             _update_all(p, data, shared)

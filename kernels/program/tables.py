@@ -100,8 +100,8 @@ _FIXED = [
     "losses", "labels", "goals",
     # Sums over units: of losses, of right answers. Sums of squared gradients.
     "loss_sums", "hit_sums", "squares", "n_squares",
-    # What is done about parameters.
-    "training", "passes", "done",
+    # What is done about parameters, and whether a loss that is not finite ends the run.
+    "training", "stops", "passes", "done",
     # How many threads there is memory for, and how many work on rows and on updates.
     "workers", "row_threads", "update_threads",
     # Of the present step: streams, the addresses of what was claimed of them, pieces and slots of

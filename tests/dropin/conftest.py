@@ -294,9 +294,11 @@ os.chdir(job["folder"])
 sys.argv = ["fastnn", *job["arguments"]]
 sys.path[0] = job["folder"]
 try:
-    runpy.run_module("fastnn", run_name="__main__", alter_sys=True)
+    runpy._run_module_as_main("fastnn")  # in __main__ itself, as python -m does
 except SystemExit as end:
     code = end.code or 0
+except KeyboardInterrupt:
+    code = 130  # what a shell makes of it
 sys.stdout.flush()
 sys.stderr.flush()
 os._exit(code)  # to tear down all that was loaded takes half a second

@@ -94,10 +94,74 @@ def test_arguments_and_names(chapter, run_alone):
     assert (done.returncode, done.stderr) == (1, "enough\n")
     folder = os.path.realpath(chapter)
     assert done.stdout.splitlines() == [
-        f"__main__ show.py ['show.py', '--help', '0.5'] {folder} None None None",
+        f"__main__ {folder}/show.py ['show.py', '--help', '0.5'] {folder} None None None",
         f"True {folder}",
         "0.5",
     ]
+
+
+# What a script can see of how it was started.
+SHOW = """
+import os
+import sys
+
+names = ["__name__", "__file__", "__package__", "__spec__", "__doc__", "__cached__"]
+print({name: globals().get(name) for name in names}, sorted(globals()))
+print(sys.argv, sys.path[0], os.getcwd(), __loader__.path, __builtins__)
+print(sys.modules["__main__"].__dict__ is globals(), os.path.dirname(__file__))
+
+
+def divide():
+    return 1 / len(sys.argv[3:])
+
+
+if "fail" in sys.argv:
+    divide()
+"""
+
+
+@pytest.mark.parametrize(
+    "path", ["show.py", "./show.py", "sub/show.py", "sub/../show.py", "link.py"]
+)
+@pytest.mark.parametrize("ending", ["well", "fail"])
+def test_a_script_sees_what_python_shows_it(chapter, path, ending, run_fastnn):
+    for folder in (chapter, chapter / "sub"):
+        folder.mkdir(exist_ok=True)
+        (folder / "show.py").write_text(SHOW)
+    (chapter / "sub" / "__init__.py").touch()  # in a package, too
+    (chapter / "link.py").symlink_to(chapter / "sub" / "show.py")
+    command = [sys.executable, path, ending, "--as"]
+    plain = subprocess.run(command, cwd=chapter, capture_output=True, text=True, check=False)
+    done = run_fastnn(chapter, *command[1:])
+    assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
+    assert done.stderr == plain.stderr and ("ZeroDivisionError" in done.stderr) == (
+        ending == "fail"
+    )
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_process_as_python_does(chapter, run_alone):
+    (chapter / "end.py").write_text(
+        "import atexit\natexit.register(print, 'at the end')\nraise KeyboardInterrupt\n"
+    )
+    command = [sys.executable, "end.py"]
+    plain = subprocess.run(command, cwd=chapter, capture_output=True, text=True, check=False)
+    done = run_alone(chapter, "end.py")
+    assert done.stderr == plain.stderr and "KeyboardInterrupt" in done.stderr
+    assert (done.returncode, done.stdout) == (plain.returncode, "at the end\n")
+
+
+@pytest.mark.slow
+def test_a_folder_that_python_leaves_out_of_the_path_stays_out(chapter):
+    (chapter / "show.py").write_text(SHOW)
+    for flag in ["-I"] + ["-P"] * (sys.version_info >= (3, 11)):
+        command = [sys.executable, flag, "show.py"]
+        as_book = [*command[:2], "-m", "fastnn", "run", "--as", "dlfs", "show.py"]
+        plain, done = (
+            subprocess.run(args, cwd=chapter, capture_output=True, text=True, check=True)
+            for args in (command, as_book)
+        )
+        assert done.stdout == plain.stdout
 
 
 @pytest.mark.slow

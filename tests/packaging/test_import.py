@@ -15,6 +15,7 @@ SUBMODULES = [
     module.name for module in pkgutil.iter_modules(fastnn.__path__) if module.name[0] != "_"
 ]
 NAMES = {
+    "DivergenceWarning": "fastnn.training.divergence",
     "MultiLayerNet": "fastnn.networks.builders",
     "MultiLayerNetExtend": "fastnn.networks.builders",
     "Network": "fastnn.networks.network",

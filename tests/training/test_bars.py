@@ -1,16 +1,24 @@
 """Progress: bars in terminals and notebooks, lines elsewhere."""
 
+import gc
+import io
+import logging
 import subprocess
 import sys
 import threading
+import warnings
+from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
 
+from fastnn import MultiLayerNet, Trainer
 from fastnn._messages import bars
 from fastnn._messages.bars import Progress
 from fastnn._utils import log as _log
+from fastnn.optimizers import SGD
 
 
 @pytest.fixture
@@ -50,12 +58,147 @@ def test_lines_come_now_and_then_and_at_the_end(now, capsys):
     assert err.splitlines()[-1] == "descent: 250/1,000 steps, loss 249" and len(lines) == 4
 
 
-@pytest.mark.parametrize("settings", [{"show": False}, {"lines": False}])
-def test_no_lines_where_none_are_wanted(settings, now, capsys):
-    with Progress(None, " steps", **settings) as progress:
+def test_no_lines_where_none_are_wanted(now, capsys):
+    with Progress(None, " steps", show=False) as progress:
         now.time += 100.0
         progress.advance(1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_lines_of_ones_own_are_all_unless_they_are_long_in_coming(now, capsys):
+    with Progress(1000, " steps", lines=False) as progress:
+        for epoch in range(3):
+            for _ in range(10):
+                now.time += 2.9
+                progress.advance(1)
+            progress.write(f"epoch {epoch}")
+        assert capsys.readouterr() == ("epoch 0\nepoch 1\nepoch 2\n", "")
+        for _ in range(10):
+            now.time += 7.0
+            progress.advance(1, lambda: {"loss": "0.5"})
+    expected = "35/1,000 steps, loss 0.5\n40/1,000 steps, loss 0.5\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+class Stream:
+    """A stand-in for a stream that cannot be written to."""
+
+    encoding = "ascii"
+
+    def __init__(self, error, terminal):
+        self._error, self._terminal = error, terminal
+
+    def isatty(self):
+        return self._terminal
+
+    def write(self, text):
+        raise type(self._error)(*self._error.args)  # another: it keeps frames
+
+    def flush(self):
+        self.write("")
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+UNWRITABLE = {
+    "none": lambda: None,
+    "closed": closed,
+    "no file": object,
+    "unknown": lambda: Stream(OSError(5, "not known"), None),
+    **{
+        f"{type(error).__name__}, {'terminal' if terminal else 'file'}": partial(
+            Stream, error, terminal
+        )
+        for terminal in (True, False)
+        for error in (
+            BrokenPipeError(32, "nobody reads"),
+            OSError(28, "disk full"),
+            UnicodeEncodeError("ascii", "\u2588", 0, 1, "no such character"),
+            RuntimeError("the page is gone"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize("kind", UNWRITABLE)
+@pytest.mark.parametrize("notebook", [True, False])
+def test_what_cannot_be_shown_ends_no_work(name, kind, notebook, monkeypatch, now):
+    monkeypatch.setattr(bars, "_in_notebook", lambda: notebook)
+    monkeypatch.setattr(sys, name, UNWRITABLE[kind]())
+    shown = []
+    with Progress(10, " steps") as progress:
+        for _ in range(5):
+            now.time += 100.0
+            progress.advance(2, lambda: shown.append(1) or {"loss": "0.5"})
+            progress.write("epoch")
+    assert len(shown) >= 5
+    gc.collect()  # a bar that is deleted is silent, too: pytest reports what is not
+
+
+def test_an_error_of_what_is_to_be_shown_is_none_of_the_bar(terminal):
+    with Progress(10, " steps") as progress, pytest.raises(ZeroDivisionError):
+        progress.advance(1, lambda: {"loss": 1 / 0})
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("kind", UNWRITABLE)
+@pytest.mark.parametrize("run", ["fit", "trainer", "diverging"])
+def test_a_training_goes_on_without_what_it_would_show(run, kind, stream, monkeypatch):
+    x = np.random.default_rng(850).normal(size=(40, 3))
+    t = (x[:, 0] > 0).astype(int)
+
+    def trained(verbose):
+        net = MultiLayerNet(3, [4], 2, seed=0)
+        if run == "trainer":
+            Trainer(net, x, t, x, t, 2, 10, verbose=verbose, seed=0).train()
+        else:
+            rate = 0.1 if run == "fit" else 1e30
+            net.fit(x, t, 2, 10, SGD(rate), verbose=verbose, seed=0)
+        return net.params
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = trained(False)
+        monkeypatch.setattr(sys, stream, UNWRITABLE[kind]())
+        found = trained(True)
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key], array)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "disk full"), ValueError("closed")])
+def test_a_handler_of_the_program_that_cannot_write_ends_nothing(error, monkeypatch):
+    class Handler(logging.Handler):
+        def emit(self, record):
+            raise error
+
+    monkeypatch.delenv("FASTNN_QUIET")
+    monkeypatch.setattr(_log.LOGGER, "handlers", [Handler()])
+    _log.say("compiling")
+
+
+def test_names_in_a_stream_of_another_encoding(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    _log.show("Schicht\u00e4: 1", stream)
+    assert stream.buffer.getvalue() == b"Schicht\\xe4: 1\n"
+
+
+@pytest.mark.slow
+def test_a_log_has_a_line_an_epoch_and_no_bar():
+    code = """
+import numpy as np
+from fastnn import MultiLayerNet
+x = np.zeros((200, 4))
+MultiLayerNet(4, [3], 2, seed=0).fit(x, np.zeros(200, int), 5, 2, seed=0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert done.stderr == "" and "\r" not in done.stdout
+    assert [line.split(":")[0] for line in lines] == [f"epoch {i}/5" for i in range(1, 6)]
 
 
 def test_nothing_is_printed_of_nothing(capsys):

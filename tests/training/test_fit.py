@@ -85,6 +85,8 @@ class Fake:
             self.rows.append(rows[i * batch_size : (i + 1) * batch_size].copy())
             self.rates.append(float(rate))
             losses[i], hits[i] = next(self.losses, 1.0), 2
+            if self.settings.stops and not math.isfinite(losses[i]):
+                break
             self.done += 1
             self.after_step()
         self.sizes.append(len(rates))
@@ -471,7 +473,9 @@ def test_a_schedule_that_does_not_fit(schedule, text):
 def test_settings_reach_the_route(fake):
     route = fake()
     fit(clip_value=1, clip_norm=2, ema=0.5)
-    assert route.settings == StepSettings(1.0, 2.0, 0.5)
+    assert route.settings == StepSettings(1.0, 2.0, 0.5, stops=True)
+    fit(on_divergence="warn")
+    assert route.settings == StepSettings()
 
 
 def test_averages():
@@ -664,7 +668,8 @@ def caught(call):
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_divergence_is_announced_once(bad, fake):
     fake(losses=[1.0] * 8 + [bad, 1.0, bad])
-    (warning,) = caught(lambda: fit(optimizer="SGD", schedule=lambda steps: 1.0 + steps, epochs=3))
+    settings = {"schedule": lambda steps: 1.0 + steps, "on_divergence": "warn"}
+    (warning,) = caught(lambda: fit(optimizer="SGD", epochs=3, **settings))
     text = rf"the loss became {bad} in epoch 2, step 9; the learning rate 0.09 may be too high"
     assert re.fullmatch(text, str(warning.message))
     assert warning.filename == __file__
@@ -672,7 +677,8 @@ def test_divergence_is_announced_once(bad, fake):
 
 def test_divergence_for_real():
     net = network()
-    (warning,) = caught(lambda: fit(net, optimizer=optimizers.SGD(1e30), epochs=3))
+    huge = {"optimizer": optimizers.SGD(1e30), "on_divergence": "warn"}
+    (warning,) = caught(lambda: fit(net, epochs=3, **huge))
     assert "learning rate 1e+30" in str(warning.message)
     assert not math.isfinite(net.history.loss[-1])
     assert caught(fit) == []

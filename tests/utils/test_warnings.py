@@ -223,3 +223,19 @@ def test_without_a_user_on_the_stack(monkeypatch):
     with pytest.warns(UserWarning, match="nobody") as caught:
         _warnings.warn("nobody", UserWarning)
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("closed"), BrokenPipeError(32, "nobody reads"), AttributeError("write")]
+)
+def test_a_warning_that_cannot_be_printed_ends_nothing(error, monkeypatch):
+    def fail(*warning, **named):
+        raise error
+
+    monkeypatch.setattr(warnings, "showwarning", fail)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        _warnings.warn("nobody sees it", RuntimeWarning)
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match="nobody sees it"):
+            _warnings.warn("nobody sees it", RuntimeWarning)
