@@ -11,16 +11,17 @@ from fastnn._utils import archive
 from fastnn._utils.archive import Path_
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.state import optimizer_state
+from fastnn.optimizers.updater import as_of, go_on, owner_of
 from fastnn.training.history import History
 from fastnn.training.schedules import build, describe
 
-_APART = "averages", "optimizer", "schedule"  # in a history, but kept apart from it here
+_APART = "averages", "optimizer", "owner", "schedule"  # in a history, but kept apart from it here
 
 
 def save_checkpoint(path: Path, network: Any, optimizer: Any, history: History) -> None:
     """Write network, optimizer and history; a file that is there is replaced at the end."""
     facts, groups = network._parts()
-    settings, states = optimizer_state(optimizer)
+    settings, states = optimizer_state(as_of(optimizer, owner_of(network)))
     recorded = {k: v for k, v in history.facts().items() if k not in _APART}
     facts |= {
         "optimizer": {"type": type(optimizer).__name__, "settings": settings, "states": [*states]},
@@ -75,6 +76,7 @@ def load_checkpoint(path: Path_, network: Any, optimizer: Any = None) -> History
             f"optimizer: expected {kept['type']}, as in the file, got {type(optimizer).__name__}"
         )
     network._restore(facts, groups)
+    go_on(optimizer, network)
     states = {name: groups[f"optimizer/{name}"] or None for name in kept["states"]}
     for name, value in {**kept["settings"], **states}.items():
         setattr(optimizer, name, value)
@@ -84,5 +86,6 @@ def load_checkpoint(path: Path_, network: Any, optimizer: Any = None) -> History
         **recorded,
         averages=groups["averages"] or None,
         optimizer=optimizer,
+        owner=owner_of(network),
         schedule=build(facts["schedule"]),
     )

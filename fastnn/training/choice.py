@@ -6,7 +6,7 @@ from fastnn._utils.types import Samples
 from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.planning import Unsupported
 from fastnn.ops._dispatch import compiled
-from fastnn.optimizers.updater import Updater
+from fastnn.optimizers.updater import Updater, go_on
 from fastnn.program import Program
 from fastnn.program.executor import Executor, Network, StepSettings
 from fastnn.training.layerwise import LayerSteps
@@ -22,6 +22,7 @@ def choose(
 ) -> Executor:
     """Return the compiled program where there is one, else the way layer by layer."""
     refresh(network)
+    go_on(optimizer, network)
     if is_ours(network) and not network.params:
         raise ValueError("network: expected layers with parameters, got none that has any")
     if compiled():
