@@ -22,9 +22,10 @@ from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
+from fastnn.layers.state import Trained
 
 
-class BatchNormalization:
+class BatchNormalization(Trained):
     """Batch normalisation (Ioffe and Szegedy, 2015).
 
     Parameters

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn import optimizers
 from fastnn._utils.validation import Range
+from fastnn.dropin.dlfs._usual import writable
 from fastnn.ops.updates.arrays import update_dicts
 from fastnn.ops.updates.rule import Rule
 
@@ -26,6 +27,13 @@ class _Optimizer:
     _rule: Rule | None  # None if no kernel has it
     _numbers: tuple[str, ...]  # the attributes that the kernel takes, in its order
     _states: tuple[str, ...] = ()
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        for name in self._states:
+            state = getattr(self, name)
+            if state is not None:
+                setattr(self, name, {key: writable(value) for key, value in state.items()})
 
     def update(self, params: Any, grads: Any) -> None:
         """Update all entries of `params`, arrays in place."""
