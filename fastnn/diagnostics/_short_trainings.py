@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any, SupportsIndex
 
@@ -27,7 +26,7 @@ from fastnn.networks.interface import (
 )
 from fastnn.ops._targets import count_correct
 from fastnn.optimizers import Adam
-from fastnn.optimizers.updater import optimizer_of
+from fastnn.optimizers.updater import anew, optimizer_of
 
 _OVERFITTED = 0.01  # a loss near zero: all samples have a probability of about 99 %
 _BATCH = 32
@@ -61,9 +60,9 @@ def check_overfitting(
     steps : int
         Training steps at the most.
     optimizer : Optimizer or str, optional
-        Adam with its usual settings if not given. It is copied. If it is not given and the
-        network's last layer is IdentityWithLoss, targets are standardised: Adam's steps are of
-        one size, whatever that of the targets.
+        Adam with its usual settings if not given. It is copied, without what it keeps of updates.
+        If it is not given and the network's last layer is IdentityWithLoss, targets are
+        standardised: Adam's steps are of one size, whatever that of the targets.
     penalty : str
         Name of the attribute with the strength of the weight penalty, if there is one.
 
@@ -146,7 +145,8 @@ def check_generalisation(
         Passes over those that are trained on, in batches of 32; more if it takes them to make
         500 steps.
     optimizer : Optimizer or str, optional
-        Adam with its usual settings if not given. It is copied.
+        Adam with its usual settings if not given. It is copied, without what it
+        keeps of updates.
     penalty : str
         Name of the attribute with the strength of the weight penalty, if there is one.
     seed : int
@@ -205,7 +205,7 @@ def check_generalisation(
 
 
 def _copy_of(optimizer: Any) -> Any:
-    return Adam() if optimizer is None else copy.deepcopy(optimizer_of(optimizer, {}))
+    return Adam() if optimizer is None else anew(optimizer_of(optimizer, {}))
 
 
 def _accuracy(scores: Array, t: Array) -> float:

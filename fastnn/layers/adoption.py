@@ -14,6 +14,7 @@ import numpy as np
 from fastnn._utils.types import Array
 from fastnn.layers.parameters import (
     Parameter,
+    Params,
     all_layers,
     decayed_of,
     is_decayed,
@@ -21,11 +22,14 @@ from fastnn.layers.parameters import (
     items,
     parameters_of,
     place_of,
+    put,
     where_of,
 )
 from fastnn.layers.record import record_of
+from fastnn.layers.references import Path, references, share
 from fastnn.layers.sizes import is_built
 from fastnn.layers.undeclared import undeclared
+from fastnn.ops._arrays import expect_shape, own, real
 
 _USUAL = ("W", "b", "gamma", "beta")
 
@@ -42,15 +46,18 @@ class Adopted(NamedTuple):
         known.
     left_out : list of Parameter
         Those that the user has taken out of `params`, so that they are not trained.
+    params : Params or None
+        The dict that is the network's own; what is assigned to ``network.params`` goes into it.
     """
 
     parameters: list[Parameter]
     names: list[str]
     objects: list[Any]
     left_out: list[Parameter]
+    params: Params | None
 
 
-NOTHING = Adopted([], [], [], [])
+NOTHING = Adopted([], [], [], [], None)
 
 
 def _named(name: str, layer: Any, known: Mapping[int, str]) -> tuple[dict[str, Array], bool]:
@@ -96,65 +103,136 @@ def weights_of(network: Any) -> dict[str, Array]:
 
 
 def adopt(network: Any, trained: bool = True) -> list[Parameter]:
-    """Bring ``network.params`` in line with the layers that are there; return all parameters.
+    """Bring ``network.params`` and the layers in line with each other; return all parameters.
+
+    What has changed since the last time holds. An array that a layer has been given is put into
+    `params`. What has been put into `params` is written into the array of the layer, so that the
+    network keeps its arrays, and the caller's are not trained.
 
     A key stays with its array, wherever that is by now. An array that takes the place of another
     has its key, others ``"<layer>.<name>"``. Keys of layers that are gone go, too, and those that
     the user has taken out stay out. With a `gradient` of its own a network may have other keys, and
-    any network if it is not to be `trained`.
+    with a `predict` of its own one that is not to be `trained`.
 
     Raises
     ------
     ValueError, TypeError
-        If layers and `params` contradict each other; nothing has been changed then.
+        If layers and `params` contradict each other, or what is in `params` does not fit the
+        arrays of the layers; nothing has been changed then.
     """
     if _is_current(network):
         return network._adopted.parameters  # type: ignore[no-any-return]
-    params: dict[str, Array] = network.params
+    params: Mapping[str, Any] = network.params
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params: expected a dict of arrays, got {params!r}")
     last: Adopted = network._adopted
-    before: dict[str, Parameter] = {p.key: p for p in (*last.parameters, *last.left_out)}
-    places = {(p.layer, p.name): p.key for p in before.values()}
+    places = {(p.layer, p.name): p for p in (*last.parameters, *last.left_out)}
+    before = {p.key: p for p in places.values()}
     expect_layers(network)
     if not all(map(is_built, network.layers.values())):
         network._build()
-    known = {id(array): key for key, array in params.items()}
+    found = _keyed(network, params, places)
+    out = {p.key for p in found if p.key not in params and _was(before, p)}
+    left_out = [p for p in found if p.key in out]
+    found = [p for p in found if p.key not in out]
+    values = {
+        p.key: (p.array, _values_for(p, params[p.key]))
+        for p in found
+        if p.key in params and params[p.key] is not p.array and _stays(p, places)
+    }
+    now = {**params, **{p.key: p.array for p in found}}
+    named = {p.key for p in found}
+    for key in [key for key in params if key not in named]:
+        if network._has_own("gradient") or (not trained and network._has_own("predict")):
+            continue
+        if _is_gone(network, key, before, trained):
+            del now[key]
+    for array, given in values.values():
+        array[...] = given
+    _take(network, now)
+    _ask_for_gradients(network)
+    objects = [layer for _, layer in all_layers(network)]
+    ours = all(map(record_of, objects))
+    names = [*network.layers]
+    network._adopted = Adopted(found, names, objects if ours else [], left_out, network.params)
+    return found
+
+
+def _keyed(
+    network: Any, params: Mapping[str, Any], places: Mapping[tuple[str, str], Parameter]
+) -> list[Parameter]:
+    """Return the parameters that layers name, with their keys."""
+    keys = {id(array): key for key, array in params.items()}
+    known = {id(p.array): p.key for p in places.values()} | keys
     found: list[Parameter] = []
     for name, layer in all_layers(network):
         named, declared = _named(name, layer, known)
         for attribute, array in named.items():
-            key = places.get((name, attribute))
-            if key is None or params.get(key) is not array:
-                key = known.get(id(array), "")
+            place = places.get((name, attribute))
+            key = "" if place is None else place.key
             found.append(Parameter(key, name, attribute, layer, array, declared))
-    keys = {p.key for p in found}
+    moved = {id(p.array) for p in found if not _stays(p, places)}
+    for i, p in enumerate(found):
+        # Values that are put into params belong to the layer whose array was there, unless a
+        # layer has been given that array, too.
+        put_in = p.key in params and id(params[p.key]) not in moved and _stays(p, places)
+        if not (put_in or params.get(p.key) is p.array):
+            found[i] = p._replace(key=keys.get(id(p.array), ""))
+    taken = {p.key for p in found}
     for i, p in enumerate(found):
         if not p.key:
-            key = known.get(id(p.array)) or _new_key(p, keys, places, params, before)
-            known[id(p.array)] = key
-            keys.add(key)
+            key = keys.get(id(p.array)) or _new_key(p, taken, places, params)
+            keys[id(p.array)] = key
+            taken.add(key)
             found[i] = p._replace(key=key)
-    out = {p.key for p in found if p.key not in params and _was(before, p)}
-    left_out = [p for p in found if p.key in out]
-    found = [p for p in found if p.key not in out]
-    of_layers = {p.key: p.array for p in found}
-    others = params.keys() - of_layers.keys()
-    if others and trained and not network._has_own("gradient"):
-        for key in params:
-            if key in others:
-                _expect_gone(network, key, before)
-        for key in others:
-            del params[key]
-    if any(params.get(key) is not array for key, array in of_layers.items()):
-        params.update(of_layers)
-    _ask_for_gradients(network)
-    objects = [layer for _, layer in all_layers(network)]
-    ours = all(map(record_of, objects))
-    network._adopted = Adopted(found, [*network.layers], objects if ours else [], left_out)
     return found
+
+
+def _stays(p: Parameter, places: Mapping[tuple[str, str], Parameter]) -> bool:
+    """Say whether a layer has the array that it had the last time."""
+    place = places.get((p.layer, p.name))
+    return place is not None and place.array is p.array
 
 
 def _was(before: Mapping[str, Parameter], p: Parameter) -> bool:
     return p.key in before and before[p.key].array is p.array
+
+
+def _values_for(p: Parameter, given: Any) -> Array:
+    """Return a copy of what has been put into `params`, as the layer's array takes it."""
+    name = f"params[{p.key!r}]"
+    values = real(name, given)
+    expect_shape(name, values, p.array.shape, "like {}", p.place)
+    if not p.array.flags.writeable:
+        raise ValueError(
+            f"{p.place}: expected an array that can be written, as {name} has been set, "
+            "got a read-only one"
+        )
+    return np.array(values, p.array.dtype)
+
+
+def _take(network: Any, now: dict[str, Array]) -> None:
+    """Bring the dict that is the network's own to these arrays, and have it be `params`."""
+    ours: Params | None = network._adopted.params
+    if ours is None:
+        ours = network.params if isinstance(network.params, Params) else Params()
+    if len(ours) != len(now) or any(ours.get(key) is not array for key, array in now.items()):
+        for key in ours.keys() - now.keys():
+            del ours[key]
+        ours.update(now)
+    network.params = ours
+
+
+def state_of(network: Any) -> dict[str, Any]:
+    """Return where the parameters of a network are, for :func:`relink`."""
+    last: Adopted = network._adopted
+    keys = {id(p.array): p.key for p in (*last.parameters, *last.left_out)}
+    shared = [
+        (keys[id(found.array)], found.layer, found.path)
+        for found in references(network)
+        if id(found.array) in keys
+    ]
+    return {"_places": places_of(network), "_shared": shared}
 
 
 def places_of(network: Any) -> list[tuple[str, str, str, bool]]:
@@ -163,34 +241,51 @@ def places_of(network: Any) -> list[tuple[str, str, str, bool]]:
     return [(p.key, p.layer, p.name, p.declared) for p in (*last.parameters, *last.left_out)]
 
 
-def relink(network: Any, places: list[tuple[str, str, str, bool]]) -> None:
+def relink(
+    network: Any,
+    places: list[tuple[str, str, str, bool]],
+    shared: list[tuple[str, str, Path]] | None = None,
+) -> None:
     """Bring a copy to where its original was, with the layers and arrays that the copy has.
 
     Where layers and ``network.params`` have come apart, as in joblib's copies, layers get the
-    arrays of `params`. What was left out of `params` still is.
+    arrays of `params`. What was left out of `params` still is. Arrays that can only be read, as
+    those of mapped files, are copied.
+
+    Parameters
+    ----------
+    network : Network
+    places : list
+        What :func:`places_of` has returned.
+    shared : list of (key, layer, path), optional
+        Where else layers of the user's own hold parameters.
     """
+    if not isinstance(network.params, Params):
+        network.params = Params(network.params)
+    params = network.params
     owners: dict[str, Any] = dict(all_layers(network))
-    found, left_out = [], []
+    arrays: dict[str, Array] = {}
+    found: list[Parameter] = []
+    left_out: list[Parameter] = []
     for key, layer, name, declared in places:
         if layer not in owners:
             continue
-        array, owner = network.params.get(key), owners[layer]
-        held: Any = getattr(owner, name, None)
-        if declared:
-            held = (items(owner, "params") or {}).get(name)
+        owner = owners[layer]
+        held: Any = (items(owner, "params") or {}).get(name) if declared else None
+        if not declared:
+            held = getattr(owner, name, None)
         if held is None:
             continue
-        if array is None:
-            left_out.append(Parameter(key, layer, name, owner, held, declared))
-            continue
+        array = arrays.setdefault(key, own(params.get(key, held)))
+        if key in params:
+            params[key] = array
         if held is not array and np.shape(held) == array.shape:
-            if declared:
-                container = owner.params
-                container[name if isinstance(container, Mapping) else int(name)] = array
-            else:
-                setattr(owner, name, array)
-        found.append(Parameter(key, layer, name, owner, array, declared))
-    network._adopted = Adopted(found, [], [], left_out)
+            put(owner, name, array, declared)
+        p = Parameter(key, layer, name, owner, array, declared)
+        (found if key in params else left_out).append(p)
+    if shared is not None:
+        share(network, shared, arrays)
+    network._adopted = Adopted(found, [], [], left_out, params)
 
 
 def is_ours(network: Any) -> bool:
@@ -211,9 +306,9 @@ def refresh(network: Any, x: Any = None) -> None:
 
 def _is_current(network: Any) -> bool:
     """Say whether layers and `params` are what they were: where all layers are ours."""
-    found, names, objects, _ = network._adopted
+    found, names, objects, _, ours = network._adopted
     params, now = network.params, network.layers
-    if not objects or len(params) != len(found) or names != [*now]:
+    if not objects or params is not ours or len(params) != len(found) or names != [*now]:
         return False
     if not all(map(is_, objects, (*now.values(), network.last_layer))):
         return False
@@ -226,18 +321,17 @@ def _is_current(network: Any) -> bool:
 def _new_key(
     p: Parameter,
     taken: set[str],
-    places: Mapping[tuple[str, str], str],
-    params: Mapping[str, Array],
-    before: Mapping[str, Parameter],
+    places: Mapping[tuple[str, str], Parameter],
+    params: Mapping[str, Any],
 ) -> str:
     """Return the key of an array that is not in `params` yet."""
-    key = places.get((p.layer, p.name))
-    if key is not None and key not in taken:
-        if key in params and params[key] is not before[key].array:
+    before = places.get((p.layer, p.name))
+    if before is not None and before.key not in taken:
+        key = before.key
+        if key in params and params[key] is not before.array:
             raise ValueError(
-                f"params[{key!r}]: expected the array that {p.place} is, got another one; write "
-                f"into it, network.params[{key!r}][...] = values, or give the layer the new array "
-                "too"
+                f"params[{key!r}]: expected the array that {p.place} is, which has been replaced, "
+                "too, got another one"
             )
         return key
     key = f"{p.layer}.{p.name}"
@@ -246,17 +340,27 @@ def _new_key(
     return key
 
 
-def _expect_gone(network: Any, key: str, before: Mapping[str, Parameter]) -> None:
-    """Raise ValueError if an array that no layer names is still of use."""
+def _is_gone(network: Any, key: str, before: Mapping[str, Parameter], trained: bool) -> bool:
+    """Say whether an array that no layer names is of no use any more.
+
+    Raises
+    ------
+    ValueError
+        If it has never been of any, or a layer holds it that is to be `trained` and does not name
+        it.
+    """
     array = network.params[key]
     for held in undeclared(network):
         if held.array is array:
-            raise ValueError(held.message(f"which is params[{key!r}]"))
+            if trained:
+                raise ValueError(held.message(f"which is params[{key!r}]"))
+            return False
     if key not in before or before[key].array is not array:
         raise ValueError(
             f"params[{key!r}]: expected an array that a layer names as its parameter, got one of "
             f"shape {np.shape(array)} that none does: it would never be trained"
         )
+    return True
 
 
 def expect_layers(network: Any) -> None:

@@ -33,9 +33,10 @@ from fastnn.layers.sizes import (
     is_size,
     without_sizes,
 )
+from fastnn.layers.state import Trained
 
 
-class Affine:
+class Affine(Trained):
     """Affine map x W + b; an input with more than two axes is flattened per sample.
 
     Parameters

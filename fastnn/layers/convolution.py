@@ -23,10 +23,11 @@ from fastnn.layers.sizes import (
     is_size,
     without_sizes,
 )
+from fastnn.layers.state import Trained
 from fastnn.ops._windows import padding, places, size
 
 
-class Convolution:
+class Convolution(Trained):
     """Convolution of images (N, C, H, W) with filters, and a bias.
 
     Parameters

@@ -24,6 +24,7 @@ from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
+from fastnn.layers.state import Trained
 
 
 def without_batch(name: str) -> ValueError:
@@ -34,7 +35,7 @@ def without_batch(name: str) -> ValueError:
     )
 
 
-class BatchNormalization:
+class BatchNormalization(Trained):
     """Batch normalisation (Ioffe and Szegedy, 2015).
 
     A training batch with one number a feature, one row or one pixel, has no variance: its output is

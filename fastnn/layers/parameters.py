@@ -15,6 +15,28 @@ import numpy as np
 
 from fastnn._utils.types import Array
 from fastnn.layers.record import nearest_record, record_of
+from fastnn.ops.updates.owner import Owner
+
+
+class Params(dict[str, Array]):
+    """The parameters of one network by key, by which optimizers know it again.
+
+    Attributes
+    ----------
+    owner : Owner
+        A copy has another one, as it is of another network; ``copy()`` gives a plain dict.
+    """
+
+    __slots__ = ("owner",)
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.owner = Owner()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Params, (dict(self),)
+
+    __copy__ = dict.copy
 
 
 class Parameter(NamedTuple):
@@ -146,6 +168,20 @@ def items(layer: Any, attribute: str) -> dict[str, Any] | None:
         f"{type(layer).__name__}.{attribute}: expected a dict of names and arrays, or a list of "
         f"arrays, got {value!r}"
     )
+
+
+def put(layer: Any, name: str, array: Array, declared: bool) -> None:
+    """Put an array in the place of a parameter, in ``layer.params`` if it is `declared` there."""
+    if not declared:
+        setattr(layer, name, array)
+    elif isinstance(layer.params, Mapping):
+        params: Any = layer.params
+        params[next(key for key in params if str(key) == name)] = array
+    elif isinstance(layer.params, list):
+        layer.params[int(name)] = array
+    else:
+        i = int(name)
+        layer.params = (*layer.params[:i], array, *layer.params[i + 1 :])
 
 
 def gradients(found: list[Parameter]) -> dict[str, Array]:

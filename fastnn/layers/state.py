@@ -10,8 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.layers.record import nearest_record
+from fastnn.ops._arrays import own
 
 LayerState = dict[str, Any]
+
+
+class Trained:
+    """What layers with arrays share: in copies these can be written, also in those of mapped files.
+
+    joblib maps the arrays of what it hands to its workers, to be read only.
+    """
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        record = nearest_record(self)
+        assert record is not None
+        for name in record.parameters + record.statistics:
+            if isinstance(attributes.get(name), np.ndarray):
+                attributes = {**attributes, name: own(attributes[name])}
+        vars(self).update(attributes)
 
 
 def named_layers(network: Any) -> dict[str, Any]:
@@ -50,14 +66,6 @@ def statistics_kept(layers: Iterable[Any]) -> Iterator[None]:
     finally:
         for array, values in zip(arrays, before, strict=True):
             array[...] = values
-
-
-def take_statistics(network: Any) -> None:
-    """Let layers have copies of running statistics that are only to be read, as in mapped files."""
-    for layer in named_layers(network).values():
-        for name, value in statistics_of(layer).items():
-            if isinstance(value, np.ndarray) and not value.flags.writeable:
-                setattr(layer, name, np.array(value))
 
 
 def set_layer_state(network: Any, state: LayerState) -> None:

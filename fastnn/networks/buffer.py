@@ -6,6 +6,7 @@ from typing import Any
 
 from fastnn.layers.adoption import adopt
 from fastnn.layers.record import record_of
+from fastnn.layers.references import references
 from fastnn.program.memory import Layout, aligned
 
 
@@ -26,6 +27,9 @@ def join(network: Any) -> None:
         view[...] = arrays[number]
     for p in ours:
         setattr(p.owner, p.name, views[id(p.array)])
+    for place in list(references(network)):
+        if id(place.array) in views:
+            place.put(views[id(place.array)])
     for key, array in network.params.items():
         network.params[key] = views.get(id(array), array)
     adopt(network)

@@ -77,7 +77,8 @@ class MultiLayerNetExtend(Network):
     ----------
     params : dict of str to ndarray
         W1, b1, ..., and gamma1, beta1, ... with batch normalisation. The layers hold the
-        same arrays: change them in place. All are views of one buffer.
+        same arrays: change them in place. All are views of one buffer. What is assigned is written
+        into these arrays, as :class:`Network` says.
     layers : OrderedDict of str to layer
         Layers may be added, replaced, moved and removed; `params` follows at the next call, as
         "<layer>.<name>" for arrays that are new. Your own, with parameters, are as

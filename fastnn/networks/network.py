@@ -24,16 +24,16 @@ from fastnn.layers.adoption import (
     Adopted,
     adopt,
     expect_layers,
-    places_of,
     relink,
+    state_of,
     weights_of,
 )
 from fastnn.layers.calls import first_gradient, forward
-from fastnn.layers.parameters import gradients
+from fastnn.layers.parameters import Params, gradients
 from fastnn.layers.record import nearest_record, record_of
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, is_built
-from fastnn.layers.state import layer_state, set_layer_state, take_statistics
+from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import building, saved, sizing
 from fastnn.networks.buffer import join
@@ -41,7 +41,7 @@ from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import count_correct
-from fastnn.optimizers.updater import optimizer_of
+from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
 from fastnn.program import inference
 from fastnn.program.data import blocks, is_for_blocks
 from fastnn.program.executor import StepSettings
@@ -89,8 +89,9 @@ class Network:
     ----------
     params : dict of str to ndarray
         By ``"<layer>.<name>"``: Affine1.W, Affine1.b, BatchNormalization1.gamma, ... The layers
-        hold the same arrays: change them in place. All are views of one buffer. Empty as long as
-        sizes are not known.
+        hold the same arrays: change them in place. All are views of one buffer. What is assigned,
+        one array or a dict of all, is written into these arrays at the next call of a method;
+        what is taken out is not trained. Empty as long as sizes are not known.
     layers : OrderedDict of str to layer
         Layers may be added, replaced, moved and removed; `params` follows at the next call.
     last_layer : layer
@@ -176,7 +177,7 @@ class Network:
             self._rng = np.random.default_rng(seed)
         except (TypeError, ValueError):
             raise TypeError(f"seed: expected an integer, got {numbers.brief(seed)}") from None
-        self.params: dict[str, Array] = {}
+        self.params: dict[str, Array] = Params()
         self.history: History | None = None
         expect_layers(self)
         first = next(iter(self.layers.values()))
@@ -208,16 +209,24 @@ class Network:
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
+        with suppress(RuntimeError):  # there are no sizes yet
+            adopt(self, trained=False)
         state = {key: value for key, value in vars(self).items() if key != "_adopted"}
-        return {**state, "_places": places_of(self)}
+        return {**state, **state_of(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        relink(self, self.__dict__.pop("_places", []))
-        take_statistics(self)
+        places, shared = (self.__dict__.pop(name, []) for name in ("_places", "_shared"))
+        relink(self, places, shared)
         # Errors come again when the network is used; that there are no sizes yet is none.
         with suppress(TypeError, ValueError, RuntimeError):
             join(self)
+
+    def __copy__(self) -> Network:
+        """Return one that shares all with this one."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(vars(self))
+        return copied
 
     def _has_own(self, method: str) -> bool:
         """Say whether a method is not that of this class."""
@@ -511,6 +520,8 @@ class Network:
             Anything with ``update(params, grads)`` that changes arrays in place, or a name in any
             case: "SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW", "NAdam",
             "Adamax", "AMSGrad", "Lion". By default the one of the history to resume, else Adam.
+            One of fastnn's keeps a state, and a rate that callbacks have reduced, for each network
+            that it trains: see :class:`fastnn.optimizers.Optimizer`.
         validation : (x, t) or float, optional
             Data to evaluate on after each epoch, or which share of the samples to hold out for
             that: the last ones, in the order in which they come.
@@ -665,5 +676,5 @@ class Network:
         if isinstance(self.last_layer, IdentityWithLoss):
             t = np.zeros((n, self.output_size or 1), self.dtype)
         # Copies, as a program gives states to the optimizer and statistics to layers.
-        network, optimizer = copy.deepcopy((self, optimizer))
+        network, optimizer = copy.deepcopy((self, as_of(optimizer, owner_of(self))))
         print(choose(network, optimizer, x, t, size, StepSettings()).describe())

@@ -145,6 +145,12 @@ def _writable(name: str, array: Any) -> None:
         raise ValueError(f"{name}: expected an array that can be written, got a read-only one")
 
 
+def own(array: Array) -> Array:
+    """Return the array, or a copy of one in a mapped file or that can only be read."""
+    plain = type(array) is np.ndarray and array.flags.writeable
+    return array if plain else np.array(array, subok=False)
+
+
 def output(
     name: str,
     out: Array | None,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+import copy
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
-from fastnn.optimizers import OPTIMIZERS
+from fastnn.ops.updates import owner as owners
+from fastnn.ops.updates.owner import Owner
+from fastnn.optimizers import OPTIMIZERS, Optimizer
+
+# Of networks that are not ours, whose dicts of parameters have none.
+_owners: WeakKeyDictionary[Any, Owner] = WeakKeyDictionary()
 
 
 class Updater(Protocol):
@@ -38,3 +46,67 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
             f"got {optimizer!r}"
         )
     return optimizer  # type: ignore[no-any-return]
+
+
+def owner_of(network: Any) -> Owner | None:
+    """Return what the parameters of a network are known by; None if it cannot be told."""
+    owner: Owner | None = getattr(getattr(network, "params", None), "owner", None)
+    if owner is None:
+        try:
+            owner = _owners.setdefault(network, Owner())
+        except TypeError:  # it has no hash, or no weak references
+            return None
+    return owner
+
+
+def go_on(optimizer: Any, network: Any) -> None:
+    """Let one of our optimizers go on with its state for a network, or begin anew with it."""
+    owner = owner_of(network)
+    if isinstance(optimizer, Optimizer) and owner is not None:
+        owners.belong(optimizer, owner)
+
+
+def whose(optimizer: Any) -> Owner | None:
+    """Return whose parameters one of our optimizers updates; None if nobody's yet."""
+    return optimizer._belonging().owner if isinstance(optimizer, Optimizer) else None
+
+
+def give_back(optimizer: Any, owner: Owner | None) -> None:
+    """Let one of our optimizers belong to whom it did, as :func:`whose` has returned it."""
+    if isinstance(optimizer, Optimizer):
+        owners.belong(optimizer, owner)
+
+
+def resume(optimizer: Any, owner: Owner | None, network: Any) -> None:
+    """Let one of our optimizers go on for a network with its state for the owner."""
+    now = owner_of(network)
+    ours = isinstance(optimizer, Optimizer)
+    if ours and owner is not None and now is not None and owner is not now:
+        owners.hand_over(optimizer, owner, now)
+    else:
+        go_on(optimizer, network)
+
+
+def as_of(optimizer: Any, owner: Owner | None) -> Any:
+    """Return an optimizer as it is for an owner; its arrays are shared."""
+    if owner is None or not isinstance(optimizer, Optimizer):
+        return optimizer
+    return owners.as_of(optimizer, owner)
+
+
+def anew(optimizer: Any) -> Any:
+    """Return an optimizer with the settings of another one, and without state if it is ours."""
+    if isinstance(optimizer, Optimizer):
+        return owners.anew(optimizer)
+    return copy.deepcopy(optimizer)
+
+
+@contextmanager
+def rate_of_its_own(optimizer: Any) -> Iterator[None]:
+    """Note at the end, for one of our optimizers, that its rate is that of this training."""
+    before = optimizer.lr if isinstance(optimizer, Optimizer) else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            owners.note_rate(optimizer, before)

@@ -24,10 +24,12 @@ from fastnn.kernels.codegen.compile import address
 from fastnn.kernels.program.parts import addresses, missing
 from fastnn.kernels.program.run import prepare
 from fastnn.kernels.threading import threads
+from fastnn.layers.adoption import adopt
 from fastnn.layers.normalization import without_batch
 from fastnn.layers.planning import Unsupported
 from fastnn.layers.record import record_of
 from fastnn.layers.state import lasting, statistics_kept, statistics_of
+from fastnn.optimizers.updater import go_on
 from fastnn.program.data import Converted, as_used, is_for_blocks, rows_of, samples, targets
 from fastnn.program.executor import StepSettings
 from fastnn.program.explain import explain
@@ -130,6 +132,7 @@ class Program:
         """Return the tables, made anew if an array of the network is another one by now."""
         before, tables = self._made.get(gathered, ([], None))
         if tables is None or not same(before, self._facts()):
+            adopt(self._network)  # what a callback has put into it
             if list(self._network.layers.values()) != [layer for _, layer in self._layers]:
                 raise ValueError("layers: changed since training began")
             if record_of(self._network.last_layer) is not self._loss:
@@ -236,6 +239,7 @@ class Program:
             rows = self._checked(rows, batch_size, rates.size)
         if losses.shape != rates.shape or correct.shape != rates.shape:
             raise ValueError(f"losses, correct: expected {rates.size} of each")
+        go_on(self._optimizer, self._network)  # a callback may have trained another one with it
         tables = self._tables(gathered=rows is not None)
         share(tables)
         if rows is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import layers
+from fastnn.optimizers.updater import give_back, whose
 from fastnn.program.executor import Executor
 from fastnn.training.history import History, TrainingSettings
 from fastnn.training.settings import FitSettings
@@ -87,9 +88,10 @@ def continue_averages(executor: Executor, history: History) -> None:
 
 
 @contextmanager
-def undone_unless_begun(network: Any, history: History) -> Iterator[None]:
-    """Put history and network.history back if an error comes before the first step."""
+def undone_unless_begun(network: Any, history: History, optimizer: Any) -> Iterator[None]:
+    """Put histories and the optimizer back if an error comes before the first step."""
     before, of_network = dict(vars(history)), network.history
+    owner = whose(optimizer)
     history.rewind(network)
     first = len(history.step_losses)
     try:
@@ -98,4 +100,5 @@ def undone_unless_begun(network: Any, history: History) -> Iterator[None]:
         if len(history.step_losses) == first:
             vars(history).update(before)
             network.history = of_network
+            give_back(optimizer, owner)
         raise

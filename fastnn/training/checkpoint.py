@@ -15,13 +15,14 @@ from fastnn._utils.warnings import warn
 from fastnn.layers.adoption import is_ours
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.state import completed, expect_state, optimizer_state
+from fastnn.optimizers.updater import as_of, go_on, owner_of
 from fastnn.training.checkpoint_name import CheckpointName
 from fastnn.training.history import History
 from fastnn.training.recorded import expect_recorded
 from fastnn.training.schedules import build, describe
 
 _WHAT = "checkpoint"
-_APART = "averages", "optimizer", "schedule"  # in a history, but kept apart from it here
+_APART = "averages", "optimizer", "owner", "schedule"  # in a history, but kept apart from it here
 
 _OPTIMIZER = schema.entries(
     {
@@ -81,6 +82,7 @@ def save_checkpoint(
     if optimizer is None:
         raise ValueError("optimizer: expected that of the training, which its history has lost")
     facts, groups = network._parts()
+    optimizer = as_of(optimizer, owner_of(network))
     settings, states = optimizer_state(optimizer)
     states = completed(optimizer, states, groups["params"])
     recorded = {k: v for k, v in history.facts().items() if k not in _APART}
@@ -154,9 +156,16 @@ def load_checkpoint(path: File, network: Any, optimizer: Any = None) -> History:
     with contents.reading(_WHAT):
         states = {name: _group(contents, f"optimizer/{name}") or None for name in kept["states"]}
         expect_state(optimizer, kept["settings"], states, _group(contents, "params"))
-    history = History(**recorded, averages=averages, optimizer=optimizer, schedule=schedule)
+    history = History(
+        **recorded,
+        averages=averages,
+        optimizer=optimizer,
+        owner=owner_of(network),
+        schedule=schedule,
+    )
     with interrupts.held():  # all or nothing
         network._restore(contents)
+        go_on(optimizer, network)
         for name, value in {**kept["settings"], **states}.items():
             setattr(optimizer, name, value)
     return history

@@ -11,7 +11,7 @@ from fastnn.layers.record import record_of
 from fastnn.layers.state import named_layers
 from fastnn.ops._dispatch import compiled
 from fastnn.optimizers import OPTIMIZERS
-from fastnn.optimizers.updater import Updater
+from fastnn.optimizers.updater import Updater, go_on
 from fastnn.program import Program
 from fastnn.program.executor import Executor, Network, StepSettings
 from fastnn.training.layerwise import LayerSteps
@@ -33,6 +33,7 @@ def choose(
 ) -> Executor:
     """Return the compiled program where there is one, else the way layer by layer."""
     refresh(network)
+    go_on(optimizer, network)
     if is_ours(network) and not network.params:
         raise ValueError("network: expected layers with parameters, got none that has any")
     if compiled():

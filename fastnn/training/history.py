@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from fastnn._utils import html
 from fastnn._utils.types import Array
-from fastnn.optimizers.updater import Updater
+from fastnn.ops.updates.owner import Owner
+from fastnn.optimizers import OPTIMIZERS
+from fastnn.optimizers.updater import Updater, as_of
 from fastnn.program.executor import StepSettings
 from fastnn.training.divergence import Divergence
 from fastnn.training.schedules import Schedule, describe
@@ -53,6 +55,7 @@ class ResumeState:
     elapsed: float = 0.0
     averages: dict[str, Array] | None = field(default=None, compare=False)
     optimizer: Updater | None = field(default=None, compare=False)
+    owner: Owner | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -137,7 +140,10 @@ class History(TrainingLog):
         The moving average of the parameters, with `ema`.
     optimizer : Optimizer or None
         The one of the training, which goes on with it when it is resumed without another.
-        Copies and files of the history do not have it.
+        Copies and pickles of the history have a copy of one of :mod:`fastnn.optimizers`, and none
+        of one of your own; checkpoints have it apart.
+    owner : Owner or None
+        Of the parameters that it has updated in the training. Copies have none.
     diverged : Divergence or None
         Where the training stopped as its loss was not finite. What was recorded since the
         beginning of the epoch that the network was put back to is still in the lists, and goes
@@ -153,16 +159,32 @@ class History(TrainingLog):
     _left: Left | None = field(kw_only=True, compare=False)
 
     def __init__(
-        self, metrics: tuple[str, ...], samples: int, batch_size: int, seed: int, **others: Any
+        self,
+        metrics: tuple[str, ...],
+        samples: int | None = None,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        *,
+        settings: TrainingSettings | None = None,
+        state: ResumeState | None = None,
+        **others: Any,
     ) -> None:
-        """Make a history of its attributes, those of its parts included, as :meth:`facts` says."""
-        settings, state = _of(TrainingSettings, others), _of(ResumeState, others)
+        """Make a history of its attributes, those of its parts included, as :meth:`facts` says.
+
+        Instead of settings and state by name there may be whole ones, as ``dataclasses.replace``
+        gives them; what is given by name comes before these.
+        """
+        sizes = {"samples": samples, "batch_size": batch_size, "seed": seed}
+        others |= {name: value for name, value in sizes.items() if value is not None}
+        of_settings, of_state = _of(TrainingSettings, others), _of(ResumeState, others)
         self.diverged = others.pop("diverged", None)
         self.interrupted = others.pop("interrupted", False)
-        self._left = None
+        self._left = others.pop("_left", None)
         super().__init__(metrics, **others)
-        self.settings = TrainingSettings(samples, batch_size, seed, **settings)
-        self.state = ResumeState(**state)
+        if settings is None:
+            settings, of_settings = TrainingSettings(**of_settings), {}
+        self.settings = replace(settings, **of_settings)
+        self.state = replace(ResumeState() if state is None else state, **of_state)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; those of the history's parts there."""
@@ -191,7 +213,13 @@ class History(TrainingLog):
         log = {f.name: getattr(self, f.name) for f in fields(TrainingLog)}
         facts = {**log, **vars(self.settings), **vars(self.state)}
         schedule = None if describe(self.schedule) is None else self.schedule
-        return {**facts, "optimizer": None, "schedule": schedule}
+        known = type(self.optimizer) in OPTIMIZERS.values()
+        optimizer = as_of(self.optimizer, self.owner) if known else None
+        return {**facts, "optimizer": optimizer, "owner": None, "schedule": schedule}
+
+    def __copy__(self) -> History:
+        """Return one that goes on with the same optimizer, and whose settings are its own."""
+        return replace(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self._facts(), "diverged": self.diverged, "interrupted": self.interrupted}
@@ -290,6 +318,11 @@ class History(TrainingLog):
     def optimizer(self) -> Updater | None:
         """The optimizer of the training."""
         return self.state.optimizer
+
+    @property
+    def owner(self) -> Owner | None:
+        """What the optimizer knows the parameters of the training by."""
+        return self.state.owner
 
     def line(self, epoch: int) -> str:
         """Return what was recorded of an epoch, counted from 1, as text."""

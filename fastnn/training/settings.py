@@ -52,7 +52,12 @@ class FitSettings:
         checked = {name: check(name, given[name]) for name, check in _CHECKS.items()}
         optimizer = given["optimizer"]
         if optimizer is None:
-            optimizer = getattr(given["resume"], "optimizer", None) or Adam()
+            optimizer = Adam() if given["resume"] is None else given["resume"].optimizer
+            if optimizer is None:
+                raise ValueError(
+                    "optimizer: expected the one of the training to resume, which its copy or "
+                    "pickle could not hold, got None"
+                )
         checked["optimizer"] = optimizer_of(optimizer, {})
         if given["schedule"] is not None and rate_of(checked["optimizer"]) is None:
             raise TypeError(

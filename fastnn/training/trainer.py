@@ -165,7 +165,7 @@ class Trainer:
         if seed is None:
             seed = int(np.random.default_rng().integers(2**63))
         self._seed = numbers.integer("seed", seed, 0, 2**64 - 1)
-        self._rows = np.empty(self.iter_per_epoch * self.batch_size, np.int64)
+        self._rows = self._empty_rows()
         self._rows_of = -1  # the epoch that they are drawn for
         self._runner: Runner | None = None
         self._guard: Guard | None = None
@@ -173,6 +173,21 @@ class Trainer:
 
     def __repr__(self) -> str:
         return of_settings(self, mini_batch_size=self.batch_size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A runner knows addresses, and rows are drawn again.
+        return {
+            **vars(self),
+            **dict.fromkeys(("_runner", "_runs", "_guard", "_rows")),
+            "_rows_of": -1,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._rows = self._empty_rows()
+
+    def _empty_rows(self) -> Int64s:
+        return np.empty(self.iter_per_epoch * self.batch_size, np.int64)
 
     def train_step(self) -> None:
         """Take one step, and after the first one of an epoch the accuracies."""

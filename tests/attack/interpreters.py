@@ -160,7 +160,9 @@ def differing(results: dict[Installation, dict[str, Any]]) -> list[str]:
             same = all(before[name] == result[name] for name in ("numpy", "numba"))
             for bits in map(str, WIDTHS):
                 if same and bits in result and result[bits]["bits"] != before[bits]["bits"]:
-                    failures.append(f"{installation.name}: at {bits} bits other bits than {other.name}")
+                    failures.append(
+                        f"{installation.name}: at {bits} bits other bits than {other.name}"
+                    )
         for bits in map(str, WIDTHS):
             loss = result.get(bits, {}).get("loss", 0)
             expected = first[1].get(bits, {}).get("loss", 0) if first else 0

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from copying import COPIES
 
 SINGLE = 32 * np.finfo(np.float32).eps
 
@@ -582,3 +583,33 @@ def test_the_last_layer_keeps_its_own_when_scores_are_predicted(dlfs, kind):
         return m.visible(net.last_layer), net.last_layer.backward()
 
     dlfs.compare(action)
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_copies_learn_as_the_original(dlfs, way):
+    """Also those of joblib, which has two arrays where the book's networks have one."""
+    m = dlfs.fast
+    for kind in ("plain", "all"):
+        for name in ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam"):
+            net, optimizer = network(m, kind), getattr(m.optimizer, name)()
+            x, t = batch()
+            optimizer.update(net.params, net.gradient(x, t))
+            copied = COPIES[way]((net, optimizer))
+            seen = []
+            for each, its in ((net, optimizer), copied):
+                np.random.seed(3)
+                for _ in range(2):
+                    its.update(each.params, each.gradient(x, t))
+                seen.append(each.predict(x))
+            np.testing.assert_array_equal(*seen)
+            assert not hasattr(copied[0], "_shared")
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib"])
+def test_what_was_apart_is_apart_in_copies(dlfs, way):
+    net = network(dlfs.fast, "plain")
+    net.params["W1"] = np.ones((12, 7))
+    again = COPIES[way](net)
+    x, _ = batch()
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
+    np.testing.assert_array_equal(again.params["W1"], 1)

@@ -148,14 +148,15 @@ def test_reduction_on_a_plateau(script):
     script([5, 4, 4, 4, 4, 4, 3, 3])
     optimizer = optimizers.SGD(0.8)
     reduction = ReduceLROnPlateau(factor=0.5, patience=2, min_lr=0.15)
-    history = fit(network(), 8, optimizer=optimizer, validation=0.2, callbacks=[reduction])
+    net = network()
+    history = fit(net, 8, optimizer=optimizer, validation=0.2, callbacks=[reduction])
     assert history.lr == [0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.2, 0.2]
     script([5, 5, 5, 5])
-    fit(network(), 4, optimizer=optimizer, validation=0.2, callbacks=[reduction])
+    fit(net, 4, optimizer=optimizer, validation=0.2, callbacks=[reduction])
     assert optimizer.lr == 0.15
     optimizer.lr = 0.1  # below the least rate already
     script([5, 5, 5, 5])
-    fit(network(), 4, optimizer=optimizer, validation=0.2, callbacks=[reduction])
+    fit(net, 4, optimizer=optimizer, validation=0.2, callbacks=[reduction])
     assert optimizer.lr == 0.1
 
 

@@ -1,6 +1,7 @@
 """The parts of a history, and files and pickles from before it had any."""
 
 import copy
+import dataclasses
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -93,15 +94,31 @@ def test_a_pickle_from_before_parts_is_loaded():
     assert history.epochs == 3 and history.optimizer is None
 
 
-def test_copies_have_all_but_the_optimizer():
+def test_copies_have_an_optimizer_of_their_own():
     history = trained()
     assert history.optimizer is not None
     for copied in (pickle.loads(pickle.dumps(history)), copy.deepcopy(history)):
         expect_same(copied, history)
         expect_settings(copied)
-        assert copied.optimizer is None
+        assert copied.optimizer is not history.optimizer and copied.owner is None
+        assert vars(copied.optimizer).keys() == vars(history.optimizer).keys()
+        assert copied.optimizer.iter == history.optimizer.iter
         copied.loss.append(0.0)
     assert history.epochs == 3
+
+
+def test_a_history_with_other_attributes():
+    history = trained()
+    same = dataclasses.replace(history)
+    assert same == history and same.optimizer is history.optimizer and same.owner is history.owner
+    other = dataclasses.replace(history, route="layers", loss=[1.0], batch_size=7, elapsed=0.5)
+    assert (other.route, other.loss, other.batch_size, other.elapsed) == ("layers", [1.0], 7, 0.5)
+    assert (other.seed, other.val_loss) == (history.seed, history.val_loss)
+    assert history.batch_size != 7 and history.elapsed != 0.5 and history.route != "layers"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing'"):
+        dataclasses.replace(history, nothing=1)
+    with pytest.raises(TypeError, match="missing .* 'seed'"):
+        History(history.metrics, 10, 5)
 
 
 def test_attributes_of_the_parts_are_those_of_the_history():

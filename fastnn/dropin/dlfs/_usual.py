@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.ops._arrays import own
+
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -18,3 +20,8 @@ def usual(*arrays: Any) -> bool:
         if type(array) is not np.ndarray or array.dtype != first.dtype or array.ndim == 0:
             return False
     return True
+
+
+def writable(value: Any) -> Any:
+    """Return a value, or a copy of an array in a mapped file or that can only be read."""
+    return own(value) if isinstance(value, np.ndarray) else value

@@ -12,7 +12,7 @@ import numpy as np
 from fastnn._utils.reprs import of_settings
 from fastnn.dropin.dlfs import layers
 from fastnn.dropin.dlfs._compiled import CompiledLayers, Found
-from fastnn.dropin.dlfs._usual import usual
+from fastnn.dropin.dlfs._usual import usual, writable
 from fastnn.dropin.dlfs.gradient import numerical_gradient
 from fastnn.dropin.dlfs.layers import *  # noqa: F403 (scripts find these here, too)
 from fastnn.layers.planning import Unsupported
@@ -118,7 +118,23 @@ class MultiLayerNet:
         return known if compiled() else None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_compiled"}
+        state = {key: value for key, value in vars(self).items() if key != "_compiled"}
+        keys = {id(p): key for key, p in state.get("params", {}).items()}
+        shared = [
+            (keys[id(value)], layer, name)
+            for layer, holder in state.get("layers", {}).items()
+            for name, value in getattr(holder, "__dict__", {}).items()
+            if id(value) in keys
+        ]
+        return {**state, "_shared": shared}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        # Copies of joblib have two arrays where the original had one, and those of mapped files.
+        params = vars(self).get("params", {})
+        params.update({key: writable(p) for key, p in params.items()})
+        for key, layer, name in vars(self).pop("_shared", ()):
+            setattr(self.layers[layer], name, params[key])
 
     def loss(self, x: Any, t: Any) -> Any:
         """Return the mean loss and the penalty, lambda / 2 times the sum of squared weights."""

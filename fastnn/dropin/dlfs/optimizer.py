@@ -13,6 +13,7 @@ import numpy as np
 from fastnn import optimizers
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.validation import Range
+from fastnn.dropin.dlfs._usual import writable
 from fastnn.ops.updates.arrays import update_dicts
 from fastnn.ops.updates.rule import Rule
 
@@ -30,6 +31,13 @@ class _Optimizer:
 
     def __repr__(self) -> str:
         return of_settings(self)
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        for name in self._states:
+            state = getattr(self, name)
+            if state is not None:
+                setattr(self, name, {key: writable(value) for key, value in state.items()})
 
     def update(self, params: Any, grads: Any) -> None:
         """Update all entries of `params`, arrays in place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, SupportsFloat, SupportsIndex
 
 from numpy.typing import ArrayLike
@@ -122,6 +123,7 @@ class NAdam(Optimizer):
     v: State | None
 
     rule = RULE
+    _first = MappingProxyType({"iter": 0, "mu_product": 1.0})
 
     def __init__(
         self,
@@ -137,7 +139,6 @@ class NAdam(Optimizer):
             lr=lr, beta1=beta1, beta2=beta2, eps=eps, momentum_decay=momentum_decay,
             weight_decay=weight_decay,
         )  # fmt: skip
-        self.mu_product = 1.0
 
     def _products(self, steps: int) -> list[float]:
         """Return `mu_product` as it is, and after each of the next so many updates."""
