@@ -3,5 +3,5 @@
 `validation` checks numbers; `interrupts` holds back Ctrl-C until a step is whole; `warnings` point
 to the user's line; `log` is what is said on standard error; `archive` writes and reads files, and
 `paths` says where some are kept; `html` shows results in notebooks; `types` names arrays in
-annotations; `distribution` knows what is installed under our name.
+annotations; `distribution` knows what is installed under our name; `environment` reads variables.
 """
