@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from fastnn._utils import schema
+from fastnn._utils import interrupts, schema
 from fastnn._utils.files import Path_, replacing
 from fastnn._utils.types import Array
 
@@ -64,7 +64,8 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
     if not isinstance(file, (str, os.PathLike)):
         np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
         return
-    with replacing(file) as whole:
+    # NumPy closes an archive within what comes of Ctrl-C, and raises an error of its own then.
+    with interrupts.held(), replacing(file) as whole:
         np.savez(whole, **arrays)  # type: ignore[arg-type]
 
 

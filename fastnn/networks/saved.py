@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._utils import schema
+from fastnn._utils import interrupts, schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Contents
 from fastnn._utils.types import Array
@@ -173,7 +173,8 @@ def put(network: Any, contents: Contents) -> None:
         fit.expect_sizes()
     with sized_as(network, saved["input_size"]):
         fit.expect_values()
-        fit.put()
+        with interrupts.held():  # all arrays or none
+            fit.put()
 
 
 class _Fit:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._utils import archive, schema
+from fastnn._utils import archive, interrupts, schema
 from fastnn._utils.archive import Contents, File
 from fastnn._utils.files import Path_
 from fastnn._utils.types import Array
@@ -155,9 +155,10 @@ def load_checkpoint(path: File, network: Any, optimizer: Any = None) -> History:
         states = {name: _group(contents, f"optimizer/{name}") or None for name in kept["states"]}
         expect_state(optimizer, kept["settings"], states, _group(contents, "params"))
     history = History(**recorded, averages=averages, optimizer=optimizer, schedule=schedule)
-    network._restore(contents)
-    for name, value in {**kept["settings"], **states}.items():
-        setattr(optimizer, name, value)
+    with interrupts.held():  # both or none
+        network._restore(contents)
+        for name, value in {**kept["settings"], **states}.items():
+            setattr(optimizer, name, value)
     return history
 
 

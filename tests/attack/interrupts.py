@@ -127,7 +127,9 @@ def interrupted(prepared: Prepared, number: int) -> Found:
                 scene.check(at)
                 result = scene.finish(at)
                 if result != prepared.result:
-                    found.error = f"gone on with, it differs: {_difference(prepared.result, result)}"
+                    found.error = (
+                        f"gone on with, it differs: {_difference(prepared.result, result)}"
+                    )
         except Exception:
             found.error = in_short(traceback.format_exc())
         finally:

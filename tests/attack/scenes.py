@@ -89,9 +89,7 @@ class Fit(Scene):
 
     def finish(self, at: Any) -> Any:
         history = at.net.history
-        history = small.train(
-            at.net, self.epochs, resume=history, callbacks=self.callbacks(at)
-        )
+        history = small.train(at.net, self.epochs, resume=history, callbacks=self.callbacks(at))
         averages = {key: a.tolist() for key, a in (history.averages or {}).items()}
         return small.bits(at.net), history.step_losses, history.loss, history.val_loss, averages
 
