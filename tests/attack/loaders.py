@@ -257,6 +257,11 @@ def _read(loader: Loader, path: Path) -> str:
         pages = int(file.read().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    return judged(loader, path)
+
+
+def judged(loader: Loader, path: Path) -> str:
+    """Read a file; return "accepted", "refused", or what does not hold."""
     try:
         loader.read(path)
     except Broken as error:

@@ -13,6 +13,7 @@ import json
 import math
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -110,7 +111,8 @@ def archive(content: bytes, random_: random.Random) -> bytes:
         else:
             entries[i] = name, damaged(data, random_)
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", random_.choice((0, 8))) as file:
+    with zipfile.ZipFile(made, "w", random_.choice((0, 8))) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of two entries of a name
         for name, data in entries:
             file.writestr(zipfile.ZipInfo(name), data)
     return made.getvalue()

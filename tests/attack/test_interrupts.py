@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 @pytest.mark.slow
 def test_a_slice():
-    assert interrupts.attack(12, 0).failures == ()
+    assert interrupts.attack(8, 0).failures == ()
 
 
 class Steps(Scene):
