@@ -74,7 +74,10 @@ class Study:
         written = _first_written(self._study, _SETTINGS)
         if written is None:
             if settings is None or self._study.get_trials(deepcopy=False):
-                raise ValueError(f"name: {name!r} is a study of Optuna, but no search of fastnn")
+                raise ValueError(
+                    f"name: expected a search of fastnn, got {name!r}, another study of Optuna in "
+                    f"{file_of(storage)}"
+                )
             mine = {**settings, "ranges": _json(settings["ranges"])}
             written = _agreed(self._study, _SETTINGS, mine)
         self._source = f"storage: {file_of(storage)}: search {name!r}"
