@@ -61,12 +61,13 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
     arrays: dict[str, Array] = {"facts": np.array(json.dumps(index, default=_plain))}
     for group, members in groups.items():
         arrays |= {f"{group}/{key}": a for key, a in members.items()}
-    if not isinstance(file, (str, os.PathLike)):
-        np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
-        return
-    # NumPy closes an archive within what comes of Ctrl-C, and raises an error of its own then.
-    with interrupts.held(), replacing(file) as whole:
-        np.savez(whole, **arrays)  # type: ignore[arg-type]
+    # NumPy closes an archive that Ctrl-C interrupts, which can raise an error of its own instead.
+    with interrupts.held():
+        if not isinstance(file, (str, os.PathLike)):
+            np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
+            return
+        with replacing(file) as whole:
+            np.savez(whole, **arrays)  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:

@@ -173,8 +173,7 @@ def put(network: Any, contents: Contents) -> None:
         fit.expect_sizes()
     with sized_as(network, saved["input_size"]):
         fit.expect_values()
-        with interrupts.held():  # all arrays or none
-            fit.put()
+        fit.put()
 
 
 class _Fit:
@@ -264,6 +263,10 @@ class _Fit:
 
     def put(self) -> None:
         """Bring the network to what the file has."""
+        with interrupts.held():  # all or nothing
+            self._put()
+
+    def _put(self) -> None:
         network, saved = self._network, self._saved
         for key, p in self._params.items():
             network.params[key][...] = p

@@ -75,8 +75,8 @@ class Study:
         if written is None:
             if settings is None or self._study.get_trials(deepcopy=False):
                 raise ValueError(
-                    f"name: expected a search of fastnn, got {name!r}, another study of Optuna in "
-                    f"{file_of(storage)}"
+                    f"name: {name!r}, in {file_of(storage)}, is a study of Optuna, but no search "
+                    "of fastnn"
                 )
             mine = {**settings, "ranges": _json(settings["ranges"])}
             written = _agreed(self._study, _SETTINGS, mine)

@@ -274,12 +274,13 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
         self.path = Path(path)
-        self._name = CheckpointName(path)
+        CheckpointName(path)  # raises for other braces
         self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
         self.every = numbers.integer("every", every, 1)
 
     def on_train_begin(self) -> None:
         """Look at what a resumed training has recorded, and which of its files are there."""
+        self._name = CheckpointName(self.path)
         self._name.expect(self.history)
         optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
         self._best = None

@@ -155,7 +155,7 @@ def load_checkpoint(path: File, network: Any, optimizer: Any = None) -> History:
         states = {name: _group(contents, f"optimizer/{name}") or None for name in kept["states"]}
         expect_state(optimizer, kept["settings"], states, _group(contents, "params"))
     history = History(**recorded, averages=averages, optimizer=optimizer, schedule=schedule)
-    with interrupts.held():  # both or none
+    with interrupts.held():  # all or nothing
         network._restore(contents)
         for name, value in {**kept["settings"], **states}.items():
             setattr(optimizer, name, value)

@@ -92,12 +92,12 @@ def _expect_lists(facts: Mapping[str, Any], lists: Mapping[str, Array]) -> None:
     lengths = {name: epochs for name in (*facts["metrics"], "lr", "seconds")}
     lengths |= {"step_losses": steps, "step_hits": steps}
     for name, array in lists.items():
-        kind = "i" if name == "step_hits" else "f"
+        kinds = "i" if name == "step_hits" else "fiu"  # a user's own loss may give integers
         length = lengths.get(name, 0)
-        if array.shape != (length,) or (length and array.dtype.kind != kind):
+        if array.shape != (length,) or (length and array.dtype.kind not in kinds):
             raise ValueError(
-                f"history/{name}: expected {length} {'integers' if kind == 'i' else 'floats'}, got "
-                f"{array.dtype} of shape {array.shape}"
+                f"history/{name}: expected {length} {'integers' if kinds == 'i' else 'numbers'}, "
+                f"got {array.dtype} of shape {array.shape}"
             )
     if not epochs * steps_per_epoch <= steps <= (epochs + 1) * steps_per_epoch:
         raise ValueError(
