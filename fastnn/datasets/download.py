@@ -6,7 +6,6 @@ import urllib.request
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from http.client import HTTPException
-from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
@@ -116,7 +115,7 @@ def _receive(url: str, name: str, part: BinaryIO, *, limit: int, timeout: float)
 
 def _body(url: str, name: str, limit: int, timeout: float) -> Generator[bytes, None, None]:
     """Yield what an address gives, piece by piece; refuse a body that was cut."""
-    request = urllib.request.Request(url, headers={"User-Agent": _user_agent()})
+    request = urllib.request.Request(url, headers={"User-Agent": f"fastnn/{_distribution.VERSION}"})
     received = 0
     try:
         with _opener().open(request, timeout=timeout) as response:
@@ -155,13 +154,6 @@ def _opener() -> urllib.request.OpenerDirector:
     ):
         opener.add_handler(handler)
     return opener
-
-
-def _user_agent() -> str:
-    try:
-        return f"fastnn/{_distribution.version()}"
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return "fastnn"
 
 
 def _check(part: Path, size: int, sha256: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from fastnn._utils.environment import variable
 from fastnn._utils.paths import cache_dir
 from fastnn.datasets.idx import read_header, read_idx
 
@@ -165,7 +166,7 @@ def mnist_source(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     """
     if data_dir is not None:
         return _complete_folder("data_dir", data_dir)
-    from_environment = os.environ.get("FASTNN_DATA_DIR")
+    from_environment = variable("FASTNN_DATA_DIR")
     if from_environment:
         return _complete_folder("FASTNN_DATA_DIR", from_environment)
     folder = _download_folder()
