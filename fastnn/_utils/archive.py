@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from fastnn._utils import schema
+from fastnn._utils import interrupts, schema
 from fastnn._utils.files import Path_, replacing
 from fastnn._utils.types import Array
 
@@ -61,11 +61,13 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
     arrays: dict[str, Array] = {"facts": np.array(json.dumps(index, default=_plain))}
     for group, members in groups.items():
         arrays |= {f"{group}/{key}": a for key, a in members.items()}
-    if not isinstance(file, (str, os.PathLike)):
-        np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
-        return
-    with replacing(file) as whole:
-        np.savez(whole, **arrays)  # type: ignore[arg-type]
+    # NumPy closes an archive that Ctrl-C interrupts, which can raise an error of its own instead.
+    with interrupts.held():
+        if not isinstance(file, (str, os.PathLike)):
+            np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
+            return
+        with replacing(file) as whole:
+            np.savez(whole, **arrays)  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:

@@ -46,7 +46,7 @@ class Child:
     """
 
     def __init__(self, function: Callable[..., Any], *args: Any, limit: float = 60.0) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._end = time.monotonic() + limit + 5
         self._pipe, written = os.pipe()
         with warnings.catch_warnings():

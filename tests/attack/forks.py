@@ -1,4 +1,4 @@
-"""Forks while other threads train, call functions and compile: the child does the same, and ends."""
+"""Forks while other threads train, call functions and compile: the child does so too, and ends."""
 
 from __future__ import annotations
 

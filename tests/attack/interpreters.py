@@ -1,7 +1,7 @@
-"""The wheel under each Python at hand, with the oldest and the newest NumPy and Numba, at each width.
+"""The wheel under each Python at hand, with the oldest and newest NumPy and Numba, at each width.
 
-Installations are made in a temporary folder. Interpreters are looked for on the path, under the names
-python3.10 to python3.14, and in pyenv's folder; those that are not there are named in the figures.
+Installations are made in a temporary folder. Interpreters are looked for on the path, under the
+names python3.10 to python3.14, and in pyenv's folder; those that lack are named in the figures.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _has(bits: int) -> bool:
 
 
 def differing(results: dict[Installation, dict[str, Any]]) -> list[str]:
-    """Say where bits differ between interpreters, or results between versions by more than rounding."""
+    """Say where bits differ between interpreters, or losses by more than rounding."""
     failures, first = [], next(iter(results.items()), None)
     for installation, result in results.items():
         for other, before in results.items():

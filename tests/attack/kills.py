@@ -2,8 +2,8 @@
 
 A child is forked for each kill. Some kill themselves at a point that is drawn from all calls and
 returns of the writer's whole run, some at one beside a call that changes files, and some are killed
-after a random time. Then another child looks at the files, goes on, and compares the end with that of
-a run that nobody killed.
+after a random time. Then another child looks at the files, goes on, and compares the end with that
+of a run that nobody killed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Damaged and crafted files for all that reads files: a ValueError or OSError that names the file.
 
 Each file is read in a forked child with little more memory than it begins with, and a time limit.
-A file that is accepted must give something that works; one that is refused must have changed nothing.
+A file that is accepted must give what works; one that is refused must have changed nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fastnn.datasets.idx import read_idx
 from fastnn.search import Uniform, load, search
 from tests.attack import mutations, small
 from tests.attack.children import alone, forked, in_short
+from tests.attack.kills import wait_less
 from tests.attack.mutations import Mutation
 from tests.attack.outcome import Outcome
 
@@ -43,7 +44,7 @@ def attack(amount: int, seed: int) -> Outcome:
     figures, failures = alone(_all, amount, seed)
     return Outcome(
         "loaders",
-        "A damaged or crafted file gives a ValueError or OSError that names it, within little memory "
+        "A damaged or crafted file gives a ValueError or OSError that names it, in little memory "
         "and time, and changes nothing; what is accepted works.",
         "tests/attack/test_loaders.py",
         {UNIT: amount, **figures},
@@ -210,6 +211,7 @@ def _nothing(value: Any) -> None:
 
 def _all(amount: int, seed: int) -> tuple[dict[str, Any], list[str]]:
     """Read files, in a process that forks for each."""
+    wait_less()
     figures, failures = files(LOADERS, amount, seed)
     return figures, failures
 
@@ -217,9 +219,6 @@ def _all(amount: int, seed: int) -> tuple[dict[str, Any], list[str]]:
 def files(loaders: Any, amount: int, seed: int) -> tuple[dict[str, Any], list[str]]:
     """Read so many changed files by some loaders in turn; return figures and failures."""
     warnings.simplefilter("ignore")
-    from tests.attack.kills import wait_less
-
-    wait_less()
     made: dict[str, bytes] = {}
     found: dict[str, int] = {"accepted": 0, "refused": 0}
     failures: list[str] = []
@@ -258,6 +257,11 @@ def _read(loader: Loader, path: Path) -> str:
         pages = int(file.read().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    return judged(loader, path)
+
+
+def judged(loader: Loader, path: Path) -> str:
+    """Read a file; return "accepted", "refused", or what does not hold."""
     try:
         loader.read(path)
     except Broken as error:

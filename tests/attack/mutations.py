@@ -1,7 +1,7 @@
 """Files that are damaged or crafted: bytes are flipped, cut and spliced; entries are edited.
 
-An archive that was edited is written anew with valid checksums, so that what reads it gets as far as
-to the values.
+An archive that was edited is written anew with valid checksums, so that what reads it gets as far
+as to the values.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import math
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,16 @@ VALUES: tuple[Any, ...] = (
     None, True, False, -1, 0, 1, 2, 3, 7, 255, 2**31, 2**63, 2**70, -(2**63), 0.5, 1e308, -1e-300,
     math.nan, math.inf, "", "a", "W1", "_rule", "__class__", "__dict__", "lr", "float16", "relu",
     "network", "\0", "é" * 3, [], {}, [0], [[]], {"a": 1}, [1, 2, 3], "x" * 10_000, [10_000_000],
+)  # fmt: skip
+
+
+_SHAPES = (
+    "()", "(0,)", "(1,)", "(8,)", "(8, 5)", "(100000000000,)", "(-1,)", "(3000000000, 2)",
+    "(1 << 20,)", "((1,),)", "1", "(2000000, 1000)",
+)  # fmt: skip
+_DTYPES = (
+    "<f8", "<f4", ">f4", "<i8", "|u1", "|b1", "<f2", "<c8", "|O", "<U8", "|S4", "<M8[s]", "|V4",
+    "bad",
 )  # fmt: skip
 
 
@@ -100,7 +111,8 @@ def archive(content: bytes, random_: random.Random) -> bytes:
         else:
             entries[i] = name, damaged(data, random_)
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", random_.choice((0, 8))) as file:
+    with zipfile.ZipFile(made, "w", random_.choice((0, 8))) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of two entries of a name
         for name, data in entries:
             file.writestr(zipfile.ZipInfo(name), data)
     return made.getvalue()
@@ -126,10 +138,7 @@ def _header(data: bytes, random_: random.Random) -> bytes:
         return data
     (length,) = struct.unpack("<H", data[8:10])
     header = data[10 : 10 + length].decode("latin1").strip()
-    shape = random_.choice(("()", "(0,)", "(1,)", "(8,)", "(8, 5)", "(100000000000,)", "(-1,)",
-                            "(3000000000, 2)", "(1 << 20,)", "((1,),)", "1", "(2000000, 1000)"))  # fmt: skip
-    descr = random_.choice(("<f8", "<f4", ">f4", "<i8", "|u1", "|b1", "<f2", "<c8", "|O", "<U8",
-                            "|S4", "<M8[s]", "|V4", "bad"))  # fmt: skip
+    shape, descr = random_.choice(_SHAPES), random_.choice(_DTYPES)
     way = random_.randrange(3)
     if way == 0:
         header = f"{header.partition('(')[0]}{shape}, }}"
@@ -163,13 +172,8 @@ def idx(content: bytes, random_: random.Random) -> bytes:
 @functools.cache
 def _bomb() -> bytes:
     """Return 2 MB of gzip that unpack to 2 GB, after a header that asks for as many."""
-    made = io.BytesIO()
-    piece = bytes(1 << 20)
-    with gzip.GzipFile(fileobj=made, mode="wb", compresslevel=9) as file:
-        file.write(b"\0\0\x08\x03" + struct.pack(">III", 2048, 1024, 1024))
-        for _ in range(2048):
-            file.write(piece)
-    return made.getvalue()
+    header = b"\0\0\x08\x03" + struct.pack(">III", 2048, 1024, 1024)
+    return gzip.compress(header) + 128 * gzip.compress(bytes(1 << 24))
 
 
 def lines(content: bytes, random_: random.Random) -> bytes:

@@ -1,4 +1,4 @@
-"""Threads and processes that use fastnn for long: memory, descriptors, threads and bits are watched."""
+"""Threads and processes work for long: memory, descriptors, threads and bits are watched."""
 
 from __future__ import annotations
 

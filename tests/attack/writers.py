@@ -55,7 +55,12 @@ class NetworkSave(Writer):
     """``network.save`` over a file that is there."""
 
     name = "network.save"
-    places = ("fastnn/_utils/archive.py:write",)
+    places = (
+        "fastnn/_utils/archive.py:write",
+        "fastnn/_utils/files.py:replacing",
+        "fastnn/_utils/files.py:_new_part",
+        "fastnn/_utils/files.py:_remove_unless_written",
+    )
 
     def begin(self, folder: Path) -> None:
         self._network(1).save(folder / "net.npz")
@@ -124,7 +129,7 @@ class Logged(Training):
     """The rows of a CSVLogger, over trainings that are killed and resumed."""
 
     name = "CSVLogger"
-    places = ("fastnn/training/callbacks.py:on_epoch_end",)
+    places = ("fastnn/training/epoch_rows.py:write", "fastnn/training/epoch_rows.py:_replace")
     logged = True
 
     def begin(self, folder: Path) -> None:
@@ -189,7 +194,7 @@ class Download(Writer):
     name = "download"
     places = (
         "fastnn/datasets/download.py:_receive",
-        "fastnn/datasets/download.py:_publish",
+        "fastnn/datasets/download.py:fetch",
         "fastnn/datasets/download.py:_make_folder",
     )
     content = np.random.default_rng(0).bytes(400_000)
@@ -327,9 +332,11 @@ class CourseCheckpoint(Writer):
         solver: Any = object.__new__(Solver)
         solver.checkpoint_name, solver.verbose, solver.epoch = str(folder / "solver"), False, 1
         solver.model = {"W1": np.ones((40, 40))}
-        for name in ("update_rule", "lr_decay", "optim_config", "batch_size", "num_train_samples",
-                     "num_val_samples", "loss_history", "train_acc_history", "val_acc_history"):  # fmt: skip
-            setattr(solver, name, 0)
+        names = (
+            "update_rule", "lr_decay", "optim_config", "batch_size", "num_train_samples",
+            "num_val_samples", "loss_history", "train_acc_history", "val_acc_history",
+        )  # fmt: skip
+        vars(solver).update(dict.fromkeys(names, 0))
         return solver
 
     def look(self, folder: Path) -> Any:
@@ -348,8 +355,8 @@ WRITERS: tuple[Writer, ...] = (
 # Places that write, but no file that a later run reads.
 OTHERS = {
     "fastnn/_cli/commands/__init__.py:main": "gives a closed pipe up for the null device",
-    "fastnn/_cli/commands/bench.py:run": "a report that the user asks for, of what is on the screen",
-    "fastnn/_cli/commands/warmup.py:_compile": "a temporary file without a name",
+    "fastnn/_cli/commands/bench.py:run": "a report of what is on the screen",
+    "fastnn/_cli/commands/warmup.py:_compile_each": "a temporary file without a name",
     "fastnn/_bench": "temporary folders, and pictures that the user asks for",
     "fastnn/datasets/make_subset.py": "the tool that made the subset in the package",
     "fastnn/diagnostics/_picture.py:_repr_png_": "a picture in memory",
