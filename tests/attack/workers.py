@@ -82,7 +82,7 @@ class Tally:
     def failures(self) -> tuple[str, ...]:
         """Return a line for each kind: the first of it, and the command that makes it again."""
         return tuple(
-            f"{text} ({self.times[kind]} times): {self.command} --amount 1 --seed {seed}"
+            f"{kind} | {text}, {self.times[kind]} times | {self.command} --amount 1 --seed {seed}"
             for kind, (seed, text) in sorted(self.first.items())
         )
 
