@@ -430,17 +430,21 @@ def alone(stack: Stack, note: Note, figures: Counter[str]) -> None:
             found[f"d{key}"] = np.array(getattr(layer, f"d{key}"))
         return found
 
+    def expect_kept() -> None:
+        for each, what in zip(placed, ("samples", "gradients"), strict=True):
+            if not each.unchanged():
+                raise Failure(f"{name}: {what} were written to")
+
     with using(1):
         first = passed()
+    expect_kept()
     with using(2):
         expect_same(f"{name} with two threads", passed(), first)
     with config.use_backend("numpy"):
         theirs = passed()
         limits = rounding.limits(theirs, passed)
+    expect_kept()
     figures["passes of a layer alone"] += 3
-    for each, what in zip(placed, ("samples", "gradients"), strict=True):
-        if not each.unchanged():
-            raise Failure(f"{name}: {what} were written to")
     for key, limit in limits.items():
         if first[key].dtype != theirs[key].dtype:
             raise Failure(f"{name}: {key} is of another dtype on the other backend")
