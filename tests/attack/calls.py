@@ -529,7 +529,7 @@ def case(seed: int, note: Note) -> tuple[Counter[str], list[Found]]:
     except Failure as failure:
         text = f"ops.{call.name}: {failure}"
         kind = re.sub(r"\d+", "0", text.partition(": got")[0])[:110]
-        found.append(Found(kind, f"{text} ({described(call.given)})"))
+        found.append(Found(kind, f"{failure} ({described(call.given)})"))
     call.figures[UNIT] += 1
     return call.figures, found
 

@@ -8,7 +8,7 @@ import mmap
 import numpy as np
 
 PAGE = mmap.PAGESIZE
-NONE = 0  # no access
+NONE, READ, BOTH = 0, mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
 MARGIN = 256  # bytes beside an array, on the side without a guard, that are looked at
 PATTERN = 0xA5
 
@@ -29,7 +29,7 @@ class Slot:
         whole = np.frombuffer(self._memory, np.uint8)
         self.bytes = whole[PAGE:-PAGE]
         self._address = self.bytes.ctypes.data
-        self.size = self.bytes.size
+        self.size, self._locked = self.bytes.size, False
         _protect(self._address - PAGE, PAGE, NONE)
         _protect(self._address + self.size, PAGE, NONE)
 
@@ -37,6 +37,12 @@ class Slot:
         """Return so many bytes beside a guard page, or `shift` bytes away, and where they lie."""
         start = self.size - size - shift if at_end else shift
         return self.bytes[start : start + size], slice(start, start + size)
+
+    def lock(self, locked: bool) -> None:
+        """Let a write to it end the process, as to a file that is mapped to be read; or not."""
+        if locked != self._locked:
+            _protect(self._address, self.size, READ if locked else BOTH)
+            self._locked = locked
 
 
 class Placed:
@@ -109,6 +115,7 @@ def place(slot: Slot, values: np.ndarray, layout: str, at_end: bool, written: bo
     shift = 1 if layout == "unaligned" and dtype.itemsize > 1 else 0
     memory, where = slot.part(size, at_end, shift)
     low, high = max(0, where.start - MARGIN), min(slot.size, where.stop + MARGIN)
+    slot.lock(False)
     slot.bytes[low:high] = PATTERN
     array = np.ndarray(base, dtype, memory)
     if layout == "fortran":
@@ -124,6 +131,7 @@ def place(slot: Slot, values: np.ndarray, layout: str, at_end: bool, written: bo
         array[...] = values
     if layout == "read-only":
         array.flags.writeable = False
+        slot.lock(True)
     elif layout == "subclass":
         array = array.view(Sub)
     return Placed(slot, array, where, written)

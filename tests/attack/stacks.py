@@ -28,11 +28,13 @@ from states import everything
 import fastnn
 from fastnn import Network, config, layers, optimizers, schedules
 from fastnn.kernels.threading import threads
+from fastnn.layers.record import nearest_record
+from fastnn.layers.sizes import is_built
 from fastnn.layers.state import lasting
 from fastnn.training import choice
 from tests.attack import workers
 from tests.attack.calls import SMALL_GRAIN, Failure
-from tests.attack.guarded import Placed, Slot, place
+from tests.attack.guarded import READ_LAYOUTS, Placed, Slot, place
 from tests.attack.outcome import Outcome
 from tests.attack.values import Draw
 from tests.attack.workers import Found, Note
@@ -395,6 +397,65 @@ def agree_with_layers(stack: Stack, ours: dict[str, Any], figures: Counter[str])
             )
 
 
+def alone(stack: Stack, note: Note, figures: Counter[str]) -> None:
+    """Let one layer pass samples and gradients of any layout, forwards and backwards."""
+    draw = stack.draw
+    made, name = None, ""
+    while made is None:
+        name = draw.one([*LAYERS])
+        made = LAYERS[name](draw, stack.input_size)
+    note(f"{name} alone")
+    n = int(draw.rng.integers(2, 20))
+    shapes = (n, *stack.input_size), (n, *made[1])
+    placed = []
+    for slot, shape in zip(slots(), shapes, strict=True):
+        values = draw.rng.standard_normal(shape).astype(draw.one(["f", "d", "e", "b"]))
+        layout = draw.one(READ_LAYOUTS)
+        placed.append(place(slot, values, layout, draw.chance(0.5), False))
+    x, dout = (each.array for each in placed)
+    seed = int(draw.rng.integers(1000))
+
+    def passed(move: int | None = None) -> dict[str, np.ndarray]:
+        layer, rng = made[0](), np.random.default_rng(move)
+        if not is_built(layer):
+            layer.build(stack.input_size, seed, draw.dtype)
+        if name == "Dropout":
+            layer.seed = seed
+        given = [np.asarray(a, draw.dtype) for a in (x, dout)] if move is not None else [x, dout]
+        if move is not None:
+            given = [rounding.moved(a, rng, 32) for a in given]
+        y = np.array(layer.forward(given[0]))
+        found = {"y": y, "dx": np.array(layer.backward(given[1]))}
+        for key in nearest_record(layer).parameters:
+            found[f"d{key}"] = np.array(getattr(layer, f"d{key}"))
+        return found
+
+    def expect_kept() -> None:
+        for each, what in zip(placed, ("samples", "gradients"), strict=True):
+            if not each.unchanged():
+                raise Failure(f"{name}: {what} were written to")
+
+    with using(1):
+        first = passed()
+    expect_kept()
+    with using(2):
+        expect_same(f"{name} with two threads", passed(), first)
+    with config.use_backend("numpy"):
+        theirs = passed()
+        limits = rounding.limits(theirs, passed)
+    expect_kept()
+    figures["passes of a layer alone"] += 3
+    for key, limit in limits.items():
+        if first[key].dtype != theirs[key].dtype:
+            raise Failure(f"{name}: {key} is of another dtype on the other backend")
+        far = float(np.abs(first[key].astype(np.float64) - theirs[key]).max(initial=0))
+        size = float(np.abs(theirs[key]).max(initial=0))
+        exact = theirs[key].dtype.kind != "f"  # what passes through as it is
+        floor = 0.0 if exact else 64 * np.finfo(theirs[key].dtype).eps * size
+        if not far <= 4 * limit + floor:
+            raise Failure(f"{name}: backends differ in {key} by {far:.3g}, limit {limit:.3g}")
+
+
 # Bad arguments --------------------------------------------------------------------------------
 
 NO_NUMBERS: list[Any] = ["1", None, 1.5, [1], {}, np.ones(2)]
@@ -459,11 +520,14 @@ def bad(stack: Stack, note: Note, figures: Counter[str]) -> None:
     expect_same("an error", everything(net), state)
 
 
+KINDS = [good] * 6 + [bad] * 2 + [alone] * 2
+
+
 def case(seed: int, note: Note) -> tuple[Counter[str], list[Found]]:
     """Make one network and what is done with it."""
     stack, figures = Stack(Draw(seed)), Counter({UNIT: 1})
     try:
-        (good if stack.draw.chance(0.7) else bad)(stack, note, figures)
+        stack.draw.one(KINDS)(stack, note, figures)
     except Exception as error:
         failure = error if isinstance(error, Failure) else Failure(f"good arguments: {error!r}")
         kind = re.sub(r"[\d.e+-]*\d", "0", str(failure))[:80]

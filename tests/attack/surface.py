@@ -94,8 +94,8 @@ ARGUMENTS: dict[str, Given] = {
     "running_mean": (lambda draw: draw.one([None, _ones(draw)]), ["text", {}, 1j]),
     "running_var": (lambda draw: draw.one([None, _ones(draw)]), ["text", {}, 1j]),
     "per_pixel": (lambda draw: draw.chance(0.5), []),
-    "dropout_ratio": (values._fraction, [*_NUMBERS, 1.0, -0.1]),
-    "dropout_ration": (values._fraction, [*_NUMBERS, 1.0, -0.1]),
+    "dropout_ratio": (values.fraction, [*_NUMBERS, 1.0, -0.1]),
+    "dropout_ration": (values.fraction, [*_NUMBERS, 1.0, -0.1]),
     "Dropout.seed": (lambda draw: draw.one([None, 1]), _OPTIONAL),
     "Convolution.stride": (lambda draw: 1, [*_INTEGERS, 0]),
     "Convolution.pad": (lambda draw: 1, _INTEGERS),
@@ -185,7 +185,7 @@ def bad_argument(draw: Draw, note: Note, figures: Counter[str]) -> None:
     if bad == "b" and "Affine" in function:  # an array beside an array
         given["W"] = np.ones((FEATURES, 4), draw.dtype)
         given.pop("init", None)
-    what = f"{function} with {bad}={given[bad]!r:.60}"
+    what = f"{function} with {bad}={type(given[bad]).__name__}: {given[bad]!r:.60}"
     note(what)
     figures["calls with a bad argument"] += 1
     if function == "ensembles.distill":
@@ -304,6 +304,11 @@ def idx_file(draw: Draw, note: Note, figures: Counter[str]) -> None:
 KINDS = [bad_argument] * 6 + [idx_file] * 3 + [schedule, ensemble]
 
 
+def _kind(text: str) -> str:
+    """Return what failures have in common that differ in the bad value, or in numbers, alone."""
+    return re.sub(r"\d+", "0", text.partition("=")[0])[:80]
+
+
 def case(seed: int, note: Note) -> tuple[Counter[str], list[Found]]:
     """Make one of the calls."""
     draw, figures = Draw(seed), Counter({UNIT: 1})
@@ -312,7 +317,7 @@ def case(seed: int, note: Note) -> tuple[Counter[str], list[Found]]:
         kind(draw, note, figures)
     except Exception as error:
         failure = error if isinstance(error, Failure) else Failure(f"{kind.__name__}: {error!r}")
-        return figures, [Found(re.sub(r"\d+", "0", str(failure))[:80], str(failure))]
+        return figures, [Found(_kind(str(failure)), str(failure))]
     return figures, []
 
 

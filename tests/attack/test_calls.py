@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import time
 
 import numba
 import numpy as np
@@ -23,6 +24,7 @@ def test_each_argument_of_each_function_has_a_generator():
     assert not any(lacking.values()), lacking
 
 
+@pytest.mark.slow
 def test_a_slice():
     tally = workers.run("tests.attack.calls:case", SLICE, 0, COMMAND, processes=1)
     print(dict(tally.figures))
@@ -57,6 +59,14 @@ def reads_past_the_end(x, out=None):
     result = relu(x, out)
     if isinstance(x, np.ndarray) and x.size and x.flags.c_contiguous:
         ctypes.string_at(x.ctypes.data + x.nbytes, 1)
+    return result
+
+
+def writes_what_is_there(x, out=None):
+    result = relu(x, out)
+    if isinstance(x, np.ndarray) and x.size and x.flags.c_contiguous:
+        memory = (ctypes.c_uint8 * 1).from_address(x.ctypes.data)
+        memory[0] ^= 0
     return result
 
 
@@ -177,6 +187,7 @@ def planted(fault):
 
 
 read_outside, write_outside = planted(reads_past_the_end), planted(writes_beside_its_output)
+write_mapped = planted(writes_what_is_there)
 
 
 @pytest.mark.slow
@@ -186,6 +197,8 @@ read_outside, write_outside = planted(reads_past_the_end), planted(writes_beside
         # Seeds of cases whose x lies before a guard page, whose output lies after one, before one.
         ("read_outside", 33, "SIGSEGV in relu on numba with 1 threads: x="),
         ("write_outside", 17, "SIGSEGV in relu on numba with 2 threads: x="),
+        # One whose x is memory that can only be read.
+        ("write_mapped", 14, "SIGSEGV in relu on numba with 1 threads: x="),
         ("write_outside", 43, "bytes around out were written to"),
     ],
 )
@@ -196,3 +209,17 @@ def test_memory_of_others_that_is_touched_is_found_and_named(name, seed, said):
     assert said in failure
     assert f"{COMMAND} --amount 1 --seed {seed}" in failure
     assert tally.figures["processes that ended"] == ("SIGSEGV" in said)
+
+
+def stuck(seed, note):
+    note("what never ends")
+    time.sleep(3600)
+
+
+@pytest.mark.slow
+def test_a_case_that_never_ends_is_found_and_the_next_one_is_run():
+    tally = workers.run("tests.attack.test_calls:stuck", 2, 5, COMMAND, processes=1, stalled=2)
+    (failure,) = tally.failures()
+    assert "SIGABRT in what never ends" in failure
+    assert "2 times" in failure
+    assert failure.endswith("--amount 1 --seed 5")

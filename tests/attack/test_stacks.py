@@ -112,3 +112,37 @@ def test_layers_that_train_otherwise_than_the_program_are_found(monkeypatch):
 
     monkeypatch.setattr(stacks.routes, "by_layers", slower)
     assert "the program trains otherwise" in found(60)
+
+
+def writes_its_input(self, x, train_flg=True):
+    y = forward(self, x, train_flg)
+    if isinstance(x, np.ndarray) and x.flags.writeable:
+        x += 1
+    return y
+
+
+def adds_threads(self, x, train_flg=True):
+    return forward(self, x, train_flg) + config.get_num_threads()
+
+
+def depends_on_the_backend(self, x, train_flg=True):
+    return forward(self, x, train_flg) * (1 + 1e-3 * (config.get_backend() == "numpy"))
+
+
+forward = layers.Sigmoid.forward
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (writes_its_input, "samples were written to"),
+        (adds_threads, "y has other bits"),
+        (depends_on_the_backend, "backends differ in y"),
+    ],
+)
+def test_a_layer_that_breaks_its_word_is_found(fault, said, monkeypatch):
+    monkeypatch.setattr(stacks, "KINDS", [stacks.alone])
+    monkeypatch.setattr(stacks, "LAYERS", {"Sigmoid": stacks.LAYERS["Sigmoid"]})
+    assert found(20) == ""
+    monkeypatch.setattr(layers.Sigmoid, "forward", fault)
+    assert said in found(20)

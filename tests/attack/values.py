@@ -82,7 +82,7 @@ class Draw:
 # Numbers ------------------------------------------------------------------------------------
 
 
-def _fraction(draw: Draw) -> float:
+def fraction(draw: Draw) -> float:
     return draw.one([0.0, 0.5, 0.9, 0.999, float(draw.rng.random())])
 
 
@@ -120,12 +120,12 @@ NUMBERS: dict[str, tuple[Callable[[Draw], Any], list[Any]]] = {
     "momentum_decay": (_or_zero, NOT_NUMBERS + _AT_LEAST),
     "alpha": (_or_zero, NOT_NUMBERS + _AT_LEAST),
     "negative_slope": (_or_zero, NOT_NUMBERS + _AT_LEAST),
-    "beta1": (_fraction, NOT_NUMBERS + _BELOW_ONE),
-    "beta2": (_fraction, NOT_NUMBERS + _BELOW_ONE),
-    "decay_rate": (_fraction, NOT_NUMBERS + _BELOW_ONE),
-    "ratio": (_fraction, NOT_NUMBERS + _BELOW_ONE),
-    "momentum": (_fraction, [*NOT_NUMBERS, 1.5, -0.1, np.nan, np.inf]),
-    "mu_product": (_fraction, [*NOT_NUMBERS, 1.5, -0.1, np.nan]),
+    "beta1": (fraction, NOT_NUMBERS + _BELOW_ONE),
+    "beta2": (fraction, NOT_NUMBERS + _BELOW_ONE),
+    "decay_rate": (fraction, NOT_NUMBERS + _BELOW_ONE),
+    "ratio": (fraction, NOT_NUMBERS + _BELOW_ONE),
+    "momentum": (fraction, [*NOT_NUMBERS, 1.5, -0.1, np.nan, np.inf]),
+    "mu_product": (fraction, [*NOT_NUMBERS, 1.5, -0.1, np.nan]),
     "step": (_count, [*NOT_INTEGERS, -1, 2 ** 70]),
     "seed": (_key, [*NOT_INTEGERS, -1, 2 ** 64]),
     "n": (lambda draw: draw.size(1), [*NOT_INTEGERS, -1, 2 ** 70]),

@@ -28,6 +28,7 @@ from tests.attack.machine import ROOT
 
 BATCH = 0.25  # seconds between two lines that a process prints
 STALLED = 180  # seconds after which a case hangs
+STARTING = "the start of its process"
 PAGE = mmap.PAGESIZE
 
 
@@ -82,7 +83,7 @@ class Tally:
     def failures(self) -> tuple[str, ...]:
         """Return a line for each kind: the first of it, and the command that makes it again."""
         return tuple(
-            f"{text} ({self.times[kind]} times): {self.command} --amount 1 --seed {seed}"
+            f"{kind} | {text}, {self.times[kind]} times | {self.command} --amount 1 --seed {seed}"
             for kind, (seed, text) in sorted(self.first.items())
         )
 
@@ -125,6 +126,7 @@ def _stripe(name: str, seeds: range, tally: Tally, lock: threading.Lock, stalled
             shared.truncate(PAGE)
             note = Note(mmap.mmap(shared.fileno(), PAGE))
             note.seed(seeds.start)
+            note(STARTING)
             command = [sys.executable, "-m", __name__, name, shared.name, *_numbers(seeds)]
             finished, stop = False, threading.Event()
             with subprocess.Popen(
@@ -148,7 +150,7 @@ def _stripe(name: str, seeds: range, tally: Tally, lock: threading.Lock, stalled
             text = " ".join(errors.read().decode(errors="replace")[-1500:].split())
             ended = signal.Signals(-code).name if code < 0 else f"status {code}"
             with lock:
-                what = f"{ended} in {doing or 'the beginning'}"
+                what = f"{ended} in {doing}"
                 tally.add({"processes that ended": 1}, [(at, what, f"{what}: {text}")])
             seeds = seeds[seeds.index(at) + 1 :] if at in seeds else seeds[1:]
 
@@ -163,11 +165,11 @@ def _environment() -> dict[str, str]:
 
 def _watch(process: subprocess.Popen, note: Note, stop: threading.Event, stalled: float) -> None:
     """End a process that stays at a case for too long; it says where it was."""
-    at, since = note.read()[0], time.monotonic()
+    at, since = note.read(), time.monotonic()
     while not stop.wait(1):
-        if (now := note.read()[0]) != at:
+        if (now := note.read()) != at:
             at, since = now, time.monotonic()
-        elif time.monotonic() - since > stalled:
+        elif time.monotonic() - since > (STALLED if now[1] == STARTING else stalled):
             process.send_signal(signal.SIGABRT)
             return
 
