@@ -27,8 +27,7 @@ def copy_of(network: Network) -> Network:
 
     Its last layer is an ordinary one of the kind.
     """
-    light = object.__new__(type(network))  # copy.copy may move parameters, also ours
-    light.__dict__.update(vars(network))
+    light = copy.copy(network)
     light.history = None
     record = nearest_record(network.last_layer)
     if record is not None and record.is_loss:

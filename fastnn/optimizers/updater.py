@@ -102,11 +102,25 @@ def anew(optimizer: Any) -> Any:
 
 
 @contextmanager
-def rate_of_its_own(optimizer: Any) -> Iterator[None]:
-    """Note at the end, for one of our optimizers, that its rate is that of this training."""
-    before = optimizer.lr if isinstance(optimizer, Optimizer) else None
+def in_training(optimizer: Any, owner: Owner | None, network: Any) -> Iterator[None]:
+    """Let one of our optimizers train a network, to go on with its state for the owner, if given.
+
+    At the end a rate that has been changed is noted as the network's. If this training is within
+    another one, begun by a callback, the optimizer goes back to that.
+    """
+    if not isinstance(optimizer, Optimizer):
+        yield
+        return
+    own = optimizer._belonging()
+    around, former = own.training, own.owner
+    resume(optimizer, owner, network)
+    own.training = training = owners.Training(own.owner, optimizer.lr)
     try:
         yield
     finally:
-        if before is not None:
-            owners.note_rate(optimizer, before)
+        owners.belong(optimizer, training.owner)
+        owners.note_rate(optimizer, training.rate)
+        own.training = None
+        if around is not None:
+            owners.belong(optimizer, former)
+        own.training = around

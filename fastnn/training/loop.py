@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn.optimizers.updater import owner_of, rate_of_its_own, resume
+from fastnn.optimizers.updater import in_training, owner_of
 from fastnn.training.beginning import (
     continue_averages,
     history_of,
@@ -46,17 +46,17 @@ def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> Hist
     (x, t), held_out = split(network, x, t, settings.validation)
     history = history_of(network, len(x), held_out is not None, settings)
     optimizer = settings.optimizer
-    with undone_unless_begun(network, history, optimizer), rate_of_its_own(optimizer):
+    owner = history.owner if optimizer is history.optimizer else None
+    undone = undone_unless_begun(network, history, optimizer)
+    with undone, in_training(optimizer, owner, network):
         history.settings = settings_of(history, settings)
-        if optimizer is history.optimizer:
-            resume(optimizer, history.owner, network)
         stops = settings.on_divergence == "stop"
         of_steps = replace(history.settings.of_steps, stops=stops)
         executor = choose(network, optimizer, x, t, history.batch_size, of_steps)
         history.route, history.reason = executor.name, executor.reason
         continue_averages(executor, history)
-        averages, owner = executor.averages, owner_of(network)
-        history.state = ResumeState(history.elapsed, averages, optimizer, owner)
+        state = history.elapsed, executor.averages, optimizer, owner_of(network)
+        history.state = ResumeState(*state)
         network.history = history
         for callback in settings.callbacks:
             callback.network, callback.optimizer, callback.history = network, optimizer, history

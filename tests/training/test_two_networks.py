@@ -279,6 +279,9 @@ def test_a_reduced_rate_stays_with_its_network(reduce, own):
     assert first.history.lr == [reduced]
     fit(second, optimizer, 1)
     assert second.history.lr == [0.05]
+    fit(first, optimizer, 3, callbacks=[reduce()])
+    fit(network(2, own=own), optimizer, 1)
+    assert optimizer.lr == 0.05
 
 
 def test_a_reduced_rate_after_an_interruption():
@@ -292,6 +295,22 @@ def test_a_reduced_rate_after_an_interruption():
     assert optimizer.lr == 0.4
     fit(network(1), optimizer)
     assert optimizer.lr == 0.8
+
+
+def test_a_training_within_another_one_leaves_its_rate_and_state():
+    class Probe(Callback):
+        def on_epoch_end(self, epoch):
+            probe = network(epoch)
+            self.losses = fit(probe, self.shared or optimizers.Adam(0.05))
+
+    results = []
+    for shared in (True, False):
+        net, optimizer, probe = network(), optimizers.Adam(0.05), Probe()
+        probe.shared = optimizer if shared else None
+        losses = fit(net, optimizer, 4, callbacks=[Halved(), probe])
+        results.append((losses, net.history.lr, probe.losses, optimizer.lr, optimizer.iter))
+    assert results[0] == results[1]
+    assert results[0][1] == [0.05, 0.025, 0.0125, 0.00625]
 
 
 def test_a_rate_that_a_script_sets_holds_for_all():

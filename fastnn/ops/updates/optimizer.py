@@ -38,9 +38,9 @@ class Optimizer:
     State (moments, number of updates) belongs to the network that it was made for:
 
     - ``update(network.params, grads)``, ``network.fit`` and ``Trainer`` begin anew with a network
-      that the optimizer has not updated before, and go on with one that it has, as long as that is
-      there. A rate that callbacks of ``fit`` have changed stays with that network, too; one that a
-      script sets holds for all.
+      that the optimizer has not updated before, and go on with one that it has, as long as that, or
+      the history of its training, is there. A rate that callbacks of ``fit`` have changed stays
+      with that network, too; one that a script sets holds for all.
     - Any other dict of arrays goes on with the state that is there, by key, as in the book: a
       script may put new arrays into it, or make a new dict, at each step.
     - A copy, also one from a pickle, takes the state along, and goes on with it for the network

@@ -30,6 +30,13 @@ class Kept(NamedTuple):
     rates: Rates | None
 
 
+class Training(NamedTuple):
+    """Whose parameters are trained, and the learning rate at the beginning."""
+
+    owner: Owner | None
+    rate: float
+
+
 class Belonging:
     """Whose parameters an optimizer updates now, and what it keeps for others.
 
@@ -41,14 +48,17 @@ class Belonging:
         Of the owner.
     kept : WeakKeyDictionary of Owner to Kept
         As long as the others are there.
+    training : Training or None
+        The one that has begun and not ended.
     """
 
-    __slots__ = ("kept", "owner", "rates")
+    __slots__ = ("kept", "owner", "rates", "training")
 
     def __init__(self) -> None:
         self.owner: Owner | None = None
         self.rates: Rates | None = None
         self.kept: WeakKeyDictionary[Owner, Kept] = WeakKeyDictionary()
+        self.training: Training | None = None
 
 
 def belong(optimizer: Any, owner: Owner | None) -> None:
@@ -59,6 +69,8 @@ def belong(optimizer: Any, owner: Owner | None) -> None:
     before, own.owner = own.owner, owner
     if before is None or owner is None:
         return
+    if own.training is not None and own.training.owner is before:
+        note_rate(optimizer, own.training.rate)
     rates, own.rates = own.rates, None
     if rates is not None and rates.now == optimizer.lr:
         optimizer.lr = rates.before
@@ -106,9 +118,10 @@ def anew(optimizer: Any) -> Any:
 
 def note_rate(optimizer: Any, before: float) -> None:
     """Note the rate of an optimizer as the owner's, if it is not what it was before a training."""
-    if optimizer.lr == before:
-        return
     own: Belonging = optimizer._belonging()
+    noted = own.rates is not None and own.rates.now == optimizer.lr
+    if noted or optimizer.lr == before:
+        return
     if own.rates is not None and own.rates.now == before:
         before = own.rates.before
     own.rates = Rates(before, optimizer.lr)
