@@ -20,9 +20,17 @@ def _mapping(array: Any) -> tuple[mmap.mmap | None, np.memmap[Any, Any] | None]:
     return None, memmap
 
 
+def _size(mapping: mmap.mmap | None) -> int | None:
+    """Return how long the file of a mapping is; None if it is of none, or does not hold it open."""
+    try:
+        return None if mapping is None else mapping.size()
+    except (OSError, ValueError):
+        return None
+
+
 def is_mapped(array: Any) -> bool:
     """Say whether an array is a view of a file."""
-    return getattr(array, "base", None) is not None and _mapping(array)[0] is not None
+    return getattr(array, "base", None) is not None and _size(_mapping(array)[0]) is not None
 
 
 def expect_whole(name: str, array: Any) -> None:
@@ -33,16 +41,14 @@ def expect_whole(name: str, array: Any) -> None:
     if getattr(array, "base", None) is None:
         return
     mapping, memmap = _mapping(array)
-    if mapping is None:
+    size = _size(mapping)
+    if mapping is None or size is None:
         return
     begin, file = 0, "its file"
     if memmap is not None:
         offset = memmap.offset or 0
         begin, file = offset - offset % mmap.ALLOCATIONGRANULARITY, f"file {memmap.filename}"
-    try:
-        wanted, size = begin + len(mapping), mapping.size()
-    except (OSError, ValueError):  # it is of no file, or of one that it does not hold open
-        return
+    wanted = begin + len(mapping)
     if size < wanted:
         raise ValueError(
             f"{name}: expected {file} to have at least {wanted:,} bytes, as when it was mapped "

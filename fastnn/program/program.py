@@ -251,7 +251,7 @@ class Program:
             at = some if self._converted is None else self._converted.take(some)
             p = tables.program[0]
             p["batch"], p["rows"], p["order"] = batch_size, at.size, at.ctypes.data
-            alone = at.size == 1  # which leaves running statistics as they are
+            alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
             with statistics_kept(layer for _, layer in self._layers if alone):
                 self._run(tables, rates[part], losses[part], correct[part])
 
