@@ -100,7 +100,7 @@ class _Fit:
         self._expect_layers()
         self._expect("last layer", _last_layer(network), saved["last_layer"])
         self._expect("input_scale", network.input_scale, saved["input_scale"])
-        for key, p in network.params.items():
+        for key, p in {**_left_out(network), **network.params}.items():
             if not p.flags.writeable:
                 raise ValueError(f"network: params[{key!r}]: expected an array to write to")
         self._expect("state of layers", {*state.layer_state(network)}, {*self._states})
@@ -117,7 +117,9 @@ class _Fit:
             if attribute in record.draws:
                 checked(type(layer), attribute, f"network.state[{key!r}]", value)
                 continue
-            shape = np.shape(next(iter(parameters_of(layer).values())))
+            present = getattr(layer, attribute)
+            like = next(iter(parameters_of(layer).values())) if present is None else present
+            shape = np.shape(like)
             if value is None or (np.shape(value) == shape and value.dtype in ("f4", "f8")):
                 continue
             raise ValueError(
@@ -136,8 +138,11 @@ class _Fit:
                 raise ValueError(f"{where}: expected settings of the layers, got {key!r}")
             if isinstance(getattr(type(layer), attribute, None), Setting):
                 checked(type(layer), attribute, f"{where}[{key!r}]", value)
-            else:
-                schema.alike(f"{where}[{key!r}]", value, getattr(layer, attribute, None))
+                continue
+            present = getattr(layer, attribute, None)
+            schema.alike(f"{where}[{key!r}]", value, present)
+            if _is_fixed(layer, attribute) and value != present:
+                raise ValueError(f"{where}[{key!r}]: expected {present!r}, which cannot be set")
         for key in ours:
             name, _, attribute = key.rpartition(".")
             if key not in given and nearest_record(self._network.layers[name]) is not None:
@@ -162,7 +167,8 @@ class _Fit:
                 setattr(network, name, saved[name])
         for key, value in saved["layer_settings"].items():
             name, _, attribute = key.rpartition(".")
-            setattr(network.layers[name], attribute, value)
+            if not _is_fixed(network.layers[name], attribute):
+                setattr(network.layers[name], attribute, value)
 
     def _expect(self, name: str, ours: Any, theirs: Any) -> None:
         if ours != theirs:
@@ -170,6 +176,12 @@ class _Fit:
                 f"network: {name}: expected {theirs}, as in the file {self._contents.source}, "
                 f"got {ours}"
             )
+
+
+def _is_fixed(layer: Any, attribute: str) -> bool:
+    """Say whether an attribute is a property of the user's that cannot be set."""
+    found = getattr(type(layer), attribute, None)
+    return isinstance(found, property) and found.fset is None
 
 
 def _last_layer(network: Any) -> str:
