@@ -61,11 +61,17 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
     arrays: dict[str, Array] = {"facts": np.array(json.dumps(index, default=_plain))}
     for group, members in groups.items():
         arrays |= {f"{group}/{key}": a for key, a in members.items()}
-    if not isinstance(file, (str, os.PathLike)):
-        np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
+    if isinstance(file, (str, os.PathLike)):
+        with replacing(file) as whole:
+            np.savez(whole, **arrays)  # type: ignore[arg-type]
         return
-    with replacing(file) as whole:
-        np.savez(whole, **arrays)  # type: ignore[arg-type]
+    target, memory = _binary(file, "write"), io.BytesIO()
+    np.savez(memory, **arrays)  # type: ignore[arg-type]
+    # One may be written to that cannot go back, as archives do, or takes a part at a time.
+    rest = memory.getbuffer()
+    while rest:
+        count = target.write(rest)
+        rest = rest[len(rest) if count is None else count :]
 
 
 def _plain(value: Any) -> Any:
