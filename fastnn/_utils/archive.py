@@ -62,12 +62,18 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
     for group, members in groups.items():
         arrays |= {f"{group}/{key}": a for key, a in members.items()}
     # NumPy closes an archive that Ctrl-C interrupts, which can raise an error of its own instead.
-    with interrupts.held():
-        if not isinstance(file, (str, os.PathLike)):
-            np.savez(_binary(file, "write"), **arrays)  # type: ignore[arg-type]
-            return
-        with replacing(file) as whole:
+    if isinstance(file, (str, os.PathLike)):
+        with interrupts.held(), replacing(file) as whole:
             np.savez(whole, **arrays)  # type: ignore[arg-type]
+        return
+    target, memory = _binary(file, "write"), io.BytesIO()
+    with interrupts.held():
+        np.savez(memory, **arrays)  # type: ignore[arg-type]
+    # One may be written to that cannot go back, as archives do, or takes a part at a time.
+    rest = memory.getbuffer()
+    while rest:
+        count = target.write(rest)
+        rest = rest[len(rest) if count is None else count :]
 
 
 def _plain(value: Any) -> Any:

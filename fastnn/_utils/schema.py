@@ -59,15 +59,12 @@ def keyed(check: Check) -> Check:
     return each
 
 
-def entries(checks: Mapping[str, Check], others: Collection[str] = ()) -> Check:
-    """Return a check for dicts with a value for each check, and nothing else but `others`."""
+def entries(checks: Mapping[str, Check]) -> Check:
+    """Return a check for dicts with a value for each check, and nothing else."""
 
     def each(name: str, value: Any) -> dict[str, Any]:
-        same_names(name, _dict(name, value).keys() - {*others}, checks)
-        return {
-            **value,
-            **{key: check(f"{name}.{key}", value[key]) for key, check in checks.items()},
-        }
+        same_names(name, _dict(name, value), checks)
+        return {key: check(f"{name}.{key}", value[key]) for key, check in checks.items()}
 
     return each
 

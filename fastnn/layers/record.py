@@ -35,6 +35,7 @@ class Record:
         Numbers, or strings, that a script may change after the layer was made, and that files hold.
     form : tuple of str
         What else its constructor was given: with parameters and settings it makes another one.
+        Like `settings` and `draws` these are of type ``Setting``, which checks what files say.
     initial : str
         The rule of initial values that suits weights before it; "" if it leaves that to what
         follows.

@@ -3,7 +3,8 @@
 - `network`: a stack of layers and what is done with it; `builders`: the book's networks.
 - `building`: names of layers, their arrays and initial values; `sizing`: sizes, given or of the
   first samples; `buffer`: the parameters in one buffer; `summary`: the layers as a table.
-- `files`: networks from files; `saved`: what is in them; `copies`: copies of networks.
+- `files`: networks from files; `saved`: what is in them, and how it comes into a network at hand;
+  `described`: what they say, checked; `copies`: copies of networks.
 - `interface`: what checks and diagnostics ask of a network, also of a user's.
 """
 

@@ -8,7 +8,7 @@ from fastnn._utils import archive
 from fastnn._utils.archive import Contents, File
 from fastnn.layers.adoption import relink
 from fastnn.layers.record import records
-from fastnn.networks import saved
+from fastnn.networks import described, saved
 from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet, Weights
 from fastnn.networks.building import LOSSES
 from fastnn.networks.network import Network
@@ -53,9 +53,9 @@ def load(path: File) -> Network:
     >>> bool(np.array_equal(again.params["W1"], net.params["W1"]))
     True
     """
-    contents = archive.read(path, saved.WHAT)
-    with contents.reading(saved.WHAT):
-        given = saved.facts_of(contents)
+    contents = archive.read(path, described.WHAT)
+    with contents.reading(described.WHAT):
+        given = described.facts_of(contents)
         known = [_CLASSES[name] for name in given["classes"] if name in _CLASSES]
         if not known:
             raise ValueError(f"network.classes: expected one of {', '.join(_CLASSES)}")
@@ -104,7 +104,7 @@ def _rebuilt(kind: type[Network], given: dict[str, Any], contents: Contents) -> 
         raise ValueError(
             f"network.classes: expected one with hidden_size_list, got {kind.__name__}"
         )
-    found = saved.stack(given, contents)
+    found = described.stack(given, contents)
     if found is None:
         return None
     network = kind(

@@ -35,7 +35,7 @@ from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
-from fastnn.networks import building, saved, sizing
+from fastnn.networks import building, described, saved, sizing
 from fastnn.networks.buffer import join
 from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
@@ -642,7 +642,7 @@ class Network:
         FileNotFoundError
             If there is no such file.
         """
-        self._restore(archive.read(path, saved.WHAT))
+        self._restore(archive.read(path, described.WHAT))
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the facts and the groups of arrays that a file of the network has."""

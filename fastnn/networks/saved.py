@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,15 @@ import numpy as np
 from fastnn._utils import interrupts, schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Contents
-from fastnn._utils.types import Array
 from fastnn.layers import state
 from fastnn.layers.adoption import adopt, places_of
 from fastnn.layers.parameters import parameters_of
-from fastnn.layers.record import Record, nearest_record, record_of, records, settings_of
+from fastnn.layers.record import nearest_record, record_of, settings_of
 from fastnn.layers.settings import Setting, checked
 from fastnn.layers.sizes import is_built
 from fastnn.networks import building
-from fastnn.networks.sizing import size_of, sized_as
-
-WHAT = "network or checkpoint"
-LEFT_OUT = "left out"
+from fastnn.networks.described import LEFT_OUT, WHAT, facts_of
+from fastnn.networks.sizing import sized_as
 
 # Of the network: not what it computes, but how it is trained.
 _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
@@ -48,120 +44,6 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         facts["places"] = places_of(network)
         groups[LEFT_OUT] = _left_out(network)
     return {"network": facts}, groups
-
-
-# --- what a file must have ---------------------------------------------------------------
-
-
-def _simple(name: str, value: Any) -> Any:
-    return schema.alike(name, value, None)
-
-
-def _outputs(name: str, value: Any) -> Any:
-    if not isinstance(value, list):
-        return numbers.integer(name, value, 1)
-    return tuple(numbers.integer(f"{name}[{i}]", size, 1) for i, size in enumerate(value))
-
-
-def _place(name: str, value: Any) -> tuple[str, str, str, bool]:
-    if not isinstance(value, list) or len(value) != 4:
-        raise ValueError(
-            f"{name}: expected key, layer, name and whether it is declared, got "
-            f"{numbers.brief(value)}"
-        )
-    key, layer, attribute = (schema.text(f"{name}[{i}]", value[i]) for i in range(3))
-    return key, layer, attribute, numbers.flag(f"{name}[3]", value[3])
-
-
-_OF_ALL: dict[str, schema.Check] = {
-    "classes": schema.listed(schema.text),
-    "dtype": lambda name, value: numbers.one_of(name, value, ("float32", "float64")),
-    "layers": schema.keyed(schema.text),
-    "last_layer": schema.text,
-    "layer_settings": schema.keyed(_simple),
-    "state": schema.keyed(
-        schema.optional(lambda name, value: numbers.integer(name, value, 0, 2**64 - 1))
-    ),
-    "input_size": schema.optional(size_of),
-    "output_size": schema.optional(_outputs),
-    "weight_decay_lambda": numbers.not_negative,
-    "input_scale": numbers.positive,
-}
-_OF_THE_BOOKS: dict[str, schema.Check] = {
-    "hidden_size_list": schema.listed(lambda name, value: numbers.integer(name, value, 1)),
-    "activation": lambda name, value: numbers.one_of(name, value, ("relu", "sigmoid", "tanh")),
-    "use_dropout": numbers.flag,
-    "dropout_ration": numbers.below_one,
-    "use_batchnorm": numbers.flag,
-}
-_OF_STACKS: dict[str, schema.Check] = {
-    "forms": schema.keyed(schema.keyed(lambda name, value: value)),  # checked by the layers
-    "places": schema.listed(_place),
-}
-
-
-def facts_of(contents: Contents) -> dict[str, Any]:
-    """Return what a file says of its network; raise TypeError or ValueError if it is not right."""
-    given = schema.keyed(lambda name, value: value)("network", contents.facts.get("network"))
-    others = _OF_THE_BOOKS if "hidden_size_list" in given else _OF_STACKS
-    found: dict[str, Any] = schema.entries({**_OF_ALL, **others})("network", given)
-    for group in ("params", "layers", *([LEFT_OUT] if others is _OF_STACKS else [])):
-        if group not in contents.groups:
-            raise ValueError(f"groups: expected one of {group!r}, got {', '.join(contents.groups)}")
-    for group in ("params", LEFT_OUT):
-        for key, array in contents.groups.get(group, {}).items():
-            if array.dtype.kind != "f":
-                raise TypeError(f"{group}/{key}: expected a floating dtype, got {array.dtype}")
-    return found
-
-
-def stack(saved: dict[str, Any], contents: Contents) -> dict[str, Any] | None:
-    """Return the layers of a file, made anew; None if there are kinds that are not ours.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they cannot be made of what the file has.
-    """
-    kinds = {record.kind.__name__: record for record in records()}
-    if not kinds.keys() >= {*saved["layers"].values()}:
-        return None
-    of = {name: kinds[kind] for name, kind in saved["layers"].items()}
-    schema.same_names("network.forms", saved["forms"], of)
-    own = _own_arrays(saved, of, contents)
-    settings = {f"{name}.{each}" for name, record in of.items() for each in record.settings}
-    schema.same_names("network.layer_settings", saved["layer_settings"], settings)
-    found = {}
-    for name, record in of.items():
-        schema.same_names(f"network.places of {name}", own[name], record.parameters)
-        form = saved["forms"][name]
-        schema.same_names(f"network.forms[{name!r}]", form, record.form)
-        given = {each: saved["layer_settings"][f"{name}.{each}"] for each in record.settings}
-        for each, value in {**given, **form}.items():
-            checked(record.kind, each, f"network.layers[{name!r}].{each}", value)
-        found[name] = record.kind(**own[name], **given, **form)
-    return found
-
-
-def _own_arrays(
-    saved: dict[str, Any], of: Mapping[str, Record], contents: Contents
-) -> dict[str, dict[str, Array]]:
-    """Return the arrays of each layer by name."""
-    arrays = {**contents.groups["params"], **contents.groups[LEFT_OUT]}
-    own: dict[str, dict[str, Array]] = {name: {} for name in of}
-    for i, (key, layer, name, declared) in enumerate(saved["places"]):
-        if layer not in of or name not in of[layer].parameters or declared:
-            raise ValueError(f"network.places[{i}]: expected a parameter of a layer, got {name!r}")
-        if name in own[layer]:
-            raise ValueError(f"network.places[{i}]: expected each place once, got {name!r} again")
-        if key not in arrays:
-            raise ValueError(f"network.places[{i}]: expected the key of an array, got {key!r}")
-        own[layer][name] = arrays[key]
-    schema.same_names("network.places", {place[0] for place in saved["places"]}, arrays)
-    return own
-
-
-# --- into a network at hand --------------------------------------------------------------
 
 
 def put(network: Any, contents: Contents) -> None:
@@ -218,7 +100,7 @@ class _Fit:
         self._expect_layers()
         self._expect("last layer", _last_layer(network), saved["last_layer"])
         self._expect("input_scale", network.input_scale, saved["input_scale"])
-        for key, p in network.params.items():
+        for key, p in {**_left_out(network), **network.params}.items():
             if not p.flags.writeable:
                 raise ValueError(f"network: params[{key!r}]: expected an array to write to")
         self._expect("state of layers", {*state.layer_state(network)}, {*self._states})
@@ -235,7 +117,9 @@ class _Fit:
             if attribute in record.draws:
                 checked(type(layer), attribute, f"network.state[{key!r}]", value)
                 continue
-            shape = np.shape(next(iter(parameters_of(layer).values())))
+            present = getattr(layer, attribute)
+            like = next(iter(parameters_of(layer).values())) if present is None else present
+            shape = np.shape(like)
             if value is None or (np.shape(value) == shape and value.dtype in ("f4", "f8")):
                 continue
             raise ValueError(
@@ -254,8 +138,11 @@ class _Fit:
                 raise ValueError(f"{where}: expected settings of the layers, got {key!r}")
             if isinstance(getattr(type(layer), attribute, None), Setting):
                 checked(type(layer), attribute, f"{where}[{key!r}]", value)
-            else:
-                schema.alike(f"{where}[{key!r}]", value, getattr(layer, attribute, None))
+                continue
+            present = getattr(layer, attribute, None)
+            schema.alike(f"{where}[{key!r}]", value, present)
+            if _is_fixed(layer, attribute) and value != present:
+                raise ValueError(f"{where}[{key!r}]: expected {present!r}, which cannot be set")
         for key in ours:
             name, _, attribute = key.rpartition(".")
             if key not in given and nearest_record(self._network.layers[name]) is not None:
@@ -280,7 +167,8 @@ class _Fit:
                 setattr(network, name, saved[name])
         for key, value in saved["layer_settings"].items():
             name, _, attribute = key.rpartition(".")
-            setattr(network.layers[name], attribute, value)
+            if not _is_fixed(network.layers[name], attribute):
+                setattr(network.layers[name], attribute, value)
 
     def _expect(self, name: str, ours: Any, theirs: Any) -> None:
         if ours != theirs:
@@ -288,6 +176,12 @@ class _Fit:
                 f"network: {name}: expected {theirs}, as in the file {self._contents.source}, "
                 f"got {ours}"
             )
+
+
+def _is_fixed(layer: Any, attribute: str) -> bool:
+    """Say whether an attribute is a property of the user's that cannot be set."""
+    found = getattr(type(layer), attribute, None)
+    return isinstance(found, property) and found.fset is None
 
 
 def _last_layer(network: Any) -> str:

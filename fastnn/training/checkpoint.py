@@ -73,8 +73,7 @@ def save_checkpoint(
     >>> history.epochs
     3
     """
-    if not is_ours(network):
-        raise TypeError(f"network: expected a network of fastnn.networks, got {network!r}")
+    _expect_network(network)
     history = network.history if history is None else history
     if not isinstance(history, History):
         raise TypeError(f"history: expected that of a training, got {history!r}")
@@ -123,12 +122,15 @@ def load_checkpoint(path: File, network: Any, optimizer: Any = None) -> History:
 
     Raises
     ------
+    TypeError
+        If it is no network, or no file that is open for reading bytes.
     ValueError
         If the file is no checkpoint, or that of another network or optimizer; nothing has
         been changed then.
     FileNotFoundError
         If there is no such file.
     """
+    _expect_network(network)
     contents = archive.read(path, _WHAT)
     facts = contents.facts
     with contents.reading(_WHAT):
@@ -169,6 +171,11 @@ def load_checkpoint(path: File, network: Any, optimizer: Any = None) -> History:
         for name, value in {**kept["settings"], **states}.items():
             setattr(optimizer, name, value)
     return history
+
+
+def _expect_network(network: Any) -> None:
+    if not is_ours(network):
+        raise TypeError(f"network: expected a network of fastnn.networks, got {network!r}")
 
 
 def _group(contents: Contents, name: str) -> dict[str, Array]:

@@ -6,6 +6,7 @@ from own_layers import Scale
 
 from fastnn import MultiLayerNet, layers
 from fastnn.layers.record import Record, nearest_record, record_of, records, register
+from fastnn.layers.settings import Setting, checked
 from fastnn.layers.state import forget, lasting
 
 KINDS = [getattr(layers, name) for name in layers.__all__ if name != "Layer"]
@@ -27,6 +28,14 @@ def test_every_public_layer_has_a_record_of_its_own():
     assert {record.kind for record in records()} >= set(KINDS)
     for kind in KINDS:
         assert record_of(object.__new__(kind)).kind is kind
+
+
+@pytest.mark.parametrize("record", records(), ids=lambda record: record.kind.__name__)
+def test_what_files_say_of_a_layer_is_checked(record):
+    for name in (*record.settings, *record.form, *record.draws):
+        assert isinstance(getattr(record.kind, name), Setting), name
+        with pytest.raises((TypeError, ValueError), match=f"^an entry: .*{object.__name__}"):
+            checked(record.kind, name, "an entry", object())
 
 
 def test_a_layer_that_extends_ours_is_the_users_own():

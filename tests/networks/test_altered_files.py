@@ -14,6 +14,7 @@ from states import everything
 import fastnn
 from fastnn import MultiLayerNetExtend, Network, layers, optimizers, schedules
 from fastnn.callbacks import load_checkpoint, save_checkpoint
+from fastnn.layers.record import settings_of
 
 D, C, N = 5, 3, 12
 
@@ -57,7 +58,8 @@ def bytes_of(net):
     settings = {
         (key, name): getattr(layer, name)
         for key, layer in net.layers.items()
-        for name in layers.record.settings_of(layer)
+        for name in settings_of(layer)
+        if hasattr(layer, name)
     }
     return found, settings, net.weight_decay_lambda
 
@@ -181,6 +183,33 @@ def test_settings_of_layers_of_the_users_own():
         named[name] = 1
         with pytest.raises(ValueError, match=f"settings of the layers, got '{name}'"):
             net.load(archive(facts, arrays))
+
+
+def test_a_property_of_a_layer_of_the_users_own_stays_what_it_is():
+    class Plain(layers.Layer):
+        params: dict = {}  # noqa: RUF012
+        eps = property(lambda self: 0.5)
+
+        def forward(self, x, train_flg=False):
+            return x
+
+        def backward(self, dout):
+            return dout
+
+    def make():
+        return Network([Plain(), layers.Affine(C)], input_size=D)
+
+    file, net = io.BytesIO(), make()
+    net.save(file)
+    other = make()
+    other.load(file)
+    assert bytes_of(other) == bytes_of(net)
+    facts, arrays = contents(file)
+    facts["network"]["layer_settings"]["Plain1.eps"] = 0.25
+    before = bytes_of(other)
+    with pytest.raises(ValueError, match=r"Plain1.eps.*: expected 0.5, which cannot be set"):
+        other.load(archive(facts, arrays))
+    assert bytes_of(other) == before
 
 
 def test_parameters_that_cannot_be_written_to_are_refused_before_others_are_changed():

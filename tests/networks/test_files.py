@@ -1,5 +1,7 @@
 """Networks in files: what comes back, and what is refused."""
 
+import bz2
+import gzip
 import io
 import json
 import os
@@ -237,7 +239,7 @@ def test_threads_that_save_to_one_path(tmp_path):
 
 
 class Pipe(io.RawIOBase):
-    """A stream that goes one way."""
+    """A stream that goes one way, and takes some bytes at a time."""
 
     def __init__(self, content=b""):
         self.written, self._rest = bytearray(), content
@@ -249,8 +251,8 @@ class Pipe(io.RawIOBase):
         return True
 
     def write(self, data):
-        self.written += data
-        return len(data)
+        self.written += data[:1000]
+        return min(len(data), 1000)
 
     def readinto(self, buffer):
         piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
@@ -271,6 +273,11 @@ def test_file_objects(tmp_path):
         other.load(file)
         assert not file.closed
     expect_same(everything(other), everything(net))
+    for opened in (gzip.open, bz2.open):
+        with opened(tmp_path / "packed", "wb") as file:
+            net.save(file)
+        with opened(tmp_path / "packed", "rb") as file:
+            expect_same(everything(load(file)), everything(net))
     with zipfile.ZipFile(tmp_path / "all", "w") as archive:
         archive.write(tmp_path / "net.npz", "net")
     with zipfile.ZipFile(tmp_path / "all") as archive, archive.open("net") as inner:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from own_layers import C, D, Listed, Named, Scale, Unnamed, Within, data, network, square
 
-from fastnn import MultiLayerNet, layers, optimizers
+from fastnn import MultiLayerNet, Network, layers, optimizers
 
 
 class OnlyBias(Listed):
@@ -156,3 +156,24 @@ def test_layers_that_are_none_at_all():
     net.layers.clear()
     with pytest.raises(ValueError, match="^network: expected layers with parameters"):
         net.fit(*data(), 1, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "text"),
+    [
+        (lambda: layers.Affine(np.ones((3, 4)), np.ones(5)), 3, r"b: expected shape \(4,\)"),
+        (
+            lambda: layers.Convolution(np.ones((2, 1, 2, 2)), np.ones(3)),
+            (1, 4, 4),
+            r"b: expected shape \(2,\), one for each filter, got \(3,\)",
+        ),
+        (
+            lambda: layers.BatchNormalization(np.ones(3), np.ones(4)),
+            3,
+            r"expected samples for beta of shape \(4,\), got shape \(3,\)",
+        ),
+    ],
+)
+def test_parameters_of_a_layer_that_do_not_fit_each_other(layer, size, text):
+    with pytest.raises(ValueError, match=rf"^layers\['\w+1'\]: {text}"):
+        Network([layer()], input_size=size, dtype="float64")

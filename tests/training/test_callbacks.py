@@ -463,6 +463,11 @@ def test_what_is_no_training(tmp_path):
         (lambda: save_checkpoint(path, net), TypeError, "history: expected that of a training"),
         (lambda: save_checkpoint(path, object()), TypeError, "network: expected a network"),
         (lambda: save_checkpoint(path, net, history={}), TypeError, "history: expected"),
+        (
+            lambda: load_checkpoint(path, optimizers.Adam()),
+            TypeError,
+            "network: expected a network",
+        ),
     ):
         with pytest.raises(error, match=f"^{text}"):
             call()
