@@ -168,7 +168,7 @@ class Epochs:
         self._history.diverged = found
 
     def _again(self, first: int, end: int) -> None:
-        """Do the steps of some epochs again."""
+        """Do steps again, the first of which begins an epoch."""
         history, size, steps = (
             self._history,
             self._history.batch_size,
@@ -176,11 +176,13 @@ class Epochs:
         )
         rows = None if self._rows is None else self._rows.copy()
         for begin in range(first, end, steps):
+            stop = min(end, begin + steps)
             if rows is not None and history.shuffle:
                 ops.permutation(history.samples, history.seed, begin // steps, out=rows)
-            rates = self._runner.rate() * factors_of(self._schedule, begin, begin + steps)
-            hits = np.empty(steps, np.int64)
-            self._executor.run(rows, size, rates, np.empty(steps), hits)
+            part = None if rows is None else rows[: (stop - begin) * size]
+            rates = self._runner.rate() * factors_of(self._schedule, begin, stop)
+            hits = np.empty(rates.size, np.int64)
+            self._executor.run(part, size, rates, np.empty(rates.size), hits)
 
     def _expect_finite(self) -> None:
         """End the training if a parameter is not finite."""

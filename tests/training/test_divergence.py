@@ -238,6 +238,37 @@ def test_the_warning_says_where_and_why(route):
     assert net.history is history
 
 
+@pytest.mark.parametrize("at", [0, 4, STEPS - 1, STEPS + 2, 2 * STEPS - 1])
+@pytest.mark.parametrize("size", [SIZE, 7, N])
+def test_the_largest_gradient_of_the_step_before_where_none_is_finite(at, size, route):
+    """It is that of the step whose rate was too high, with the parameters before its update."""
+    net, other = network("normalised"), network("normalised")
+    history = fit(net, 20, batch_size=size, schedule=exploding(at), optimizer=SGD(0.1))
+    found, steps = history.diverged, history.steps_per_epoch
+    assert found.step == at + 2 and "; in the step before the largest gradient" in found.message
+
+    class Gradients(Callback):
+        every_steps = 1
+
+        def on_steps_end(self, step):
+            if step == at:
+                rows = np.arange(N) if steps == 1 else fastnn.ops.permutation(N, 0, at // steps)
+                rows = rows[at % steps * size :][:size]
+                self.sizes = {
+                    key: float(np.abs(g).max())
+                    for key, g in self.network.gradient(X[rows], T[rows]).items()
+                }
+                raise KeyboardInterrupt
+
+    if at == 0:
+        return
+    gradients = Gradients()
+    with pytest.raises(KeyboardInterrupt):
+        fit(other, 20, batch_size=size, optimizer=SGD(0.1), callbacks=[gradients])
+    key = max(gradients.sizes, key=gradients.sizes.get)
+    assert (found.parameter, found.gradient) == (key, gradients.sizes[key])
+
+
 def test_the_largest_gradient_of_a_loss_that_overflows_by_itself(route):
     """All outputs are finite, and so are gradients; the sum of squares is not."""
     net = Network([Affine(6), Relu(), Affine(C)], loss="mse", input_size=D, seed=0)
