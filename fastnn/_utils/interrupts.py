@@ -57,3 +57,14 @@ def held() -> Iterator[Interrupt]:
         _outermost = None
         signal.signal(signal.SIGINT, handler)
         here.release()  # also where an error ends the block, which someone may catch and go on
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Hold back Ctrl-C also where what is called would let it through between its steps."""
+    with held() as interrupt:
+        handler, interrupt._handler = interrupt._handler, None
+        try:
+            yield
+        finally:
+            interrupt._handler = handler

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from fastnn._utils import interrupts
 from fastnn._utils.types import Array, Int64s, Samples
 from fastnn.layers.adoption import is_ours
 from fastnn.layers.calls import forward
@@ -90,7 +89,8 @@ class Guard:
 
     That is the last one from which a step has had a finite loss, so that there are two copies: from
     the last one no step may have had. Epochs of few steps go without copies of their own, which
-    would take as long as the update of a step: they are done again from a copy before.
+    would take as long as the update of a step: they are done again from a copy before. Ctrl-C is
+    to be held back where it puts a training back, until the caller has noted that.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ class Guard:
     averages : dict of str to ndarray, or None
     steps_per_epoch : int
     again : function of (first, end), optional
-        Does the steps in [first, end) again, with the same bits, from a copy before the first one,
-        which begins an epoch. Without it :meth:`keep` copies each time.
+        Does the steps in [first, end) again, with the same bits, from a copy before the first one.
+        Without it :meth:`keep` copies each time.
     apart : int
         From how many steps on after the last copy there is another one.
     """
@@ -156,21 +156,19 @@ class Guard:
     def _step_before(self, bad: BadStep, text: str) -> dict[str, Any]:
         """Return the largest gradient of the step before a bad one, by way of a copy."""
         last = bad.step - 1
-        with interrupts.held():
-            begin = self._put_back(bad.step)
-            if self._again is None or last - begin > self._apart:
-                return {}
-            self._again(begin, last)
-            x, t = _batch(*self._data, bad.before)
-            parameter, gradient, more = _largest(self._network.gradient(x, t))
+        begin = self._put_back(bad.step)
+        if self._again is None or last - begin > self._apart:
+            return {}
+        self._again(begin, last)
+        x, t = _batch(*self._data, bad.before)
+        parameter, gradient, more = _largest(self._network.gradient(x, t))
         text += more.replace("; ", "; in the step before ", 1)
         return {"parameter": parameter, "gradient": gradient, "text": text}
 
     def _stopped(
         self, step: int, loss: float, good: int, text: str, found: dict[str, Any]
     ) -> Divergence:
-        with interrupts.held():
-            steps = self._put_back(good)
+        steps = self._put_back(good)
         epoch, rest = divmod(steps, self._steps_per_epoch)
         text += f"{found.pop('text')}. The training has stopped, and parameters, running "
         where = "the middle" if rest else "the beginning"

@@ -2,7 +2,9 @@
 
 import copy
 import math
+import os
 import pickle
+import signal
 import warnings
 
 import numpy as np
@@ -164,10 +166,40 @@ def test_a_training_that_was_resumed_in_the_middle_of_an_epoch():
         fit(net, 3, callbacks=[Interrupting()])
     before = everything(net)
     history = fit(net, 3, schedule=exploding(STEPS + 3), resume=net.history)
-    assert (
-        history.diverged.steps == STEPS + 2 and "the middle of epoch 2" in history.diverged.message
-    )
+    assert history.diverged.steps == STEPS + 2
+    assert "the middle of epoch 2" in history.diverged.message
+    assert f"stopped at step {STEPS + 5} and put back to {STEPS + 2}" in repr(history)
     expect_same(everything(net), before)
+    # Epochs later its copy is that of the middle, from which steps are done again.
+    history = fit(net, 9, schedule=exploding(4 * STEPS + 1), resume=history)
+    assert history.diverged.steps == 4 * STEPS
+    other = network()
+    fit(other, 4)
+    expect_same(everything(net), everything(other))
+
+
+def test_ctrl_c_while_it_is_put_back_comes_when_all_is_noted(ctrl_c, monkeypatch, route):
+    def interrupted(state):
+        os.kill(os.getpid(), signal.SIGINT)
+        put_back(state)
+
+    put_back = TrainingState.put_back
+    monkeypatch.setattr(TrainingState, "put_back", interrupted)
+    net = network()
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, 9, schedule=exploding(STEPS + 3), optimizer=SGD(0.1))
+    assert net.history.diverged.steps == STEPS and net.history.interrupted
+    monkeypatch.undo()
+    if route == "program":
+        fit(net, 3, schedule=np.ones_like, resume=net.history)
+        other = network()
+        fit(other, 3, optimizer=SGD(0.1))
+        expect_same(everything(net), everything(other))
+    run = trainer(optimizer_param={"lr": 1e30})
+    monkeypatch.setattr(TrainingState, "put_back", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    assert run.diverged.steps == 0 == run.current_iter == len(run.train_loss_list)
 
 
 def test_a_network_that_is_not_finite_from_the_start_stays_as_it_is():
