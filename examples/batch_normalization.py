@@ -30,7 +30,7 @@ def train(std: float, use_batchnorm: bool, data: Data, arguments: argparse.Names
     trainer = Trainer(
         network, *data, epochs=arguments.epochs, mini_batch_size=100, optimizer="SGD",
         optimizer_param={"lr": 0.01}, evaluate_sample_num_per_epoch=1000, verbose=False,
-        seed=arguments.seed,
+        seed=arguments.seed, on_divergence="warn",
     )  # fmt: skip
     with warnings.catch_warnings():  # that the loss became nan, which is what is to be shown
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -26,7 +26,7 @@ class Interrupt:
 
     def release(self) -> None:
         """Let through what came: this raises KeyboardInterrupt, where nobody changed that."""
-        if self._came and self._handler is not None:
+        if self._came and self._handler is not None and not self.until_the_end:
             self._came = False
             self._handler(signal.SIGINT, self._frame)
 
@@ -49,15 +49,13 @@ def let_through() -> None:
     :mod:`fastnn.kernels.codegen.lock`.
     """
     here = _outermost
-    if here is None or here.until_the_end:
-        return
-    if threading.current_thread() is threading.main_thread():
+    if here is not None and threading.current_thread() is threading.main_thread():
         here.release()
 
 
 @contextmanager
 def held_to_the_end() -> Iterator[None]:
-    """Hold back Ctrl-C inside a ``with`` block, also where :func:`let_through` would not."""
+    """Hold back Ctrl-C inside a ``with`` block, also where what is called would let it through."""
     with held() as here:
         here.until_the_end += 1
         try:

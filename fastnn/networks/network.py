@@ -556,11 +556,12 @@ class Network:
             What to do about a loss that is not finite. "stop": the training ends at that step,
             before its update. Parameters, running statistics, moving average and optimizer become
             those of the beginning of the epoch, or of the one before if its first step is the one.
-            (Where an epoch is a single step, and there are neither callbacks nor validation, it
-            may be one up to 100 epochs back.) A :class:`fastnn.DivergenceWarning` says what is to
-            blame as far as that shows, a sample that is not finite or the rate: the layer, the
-            largest gradient; ``history.diverged`` has it. A parameter that is not finite at the
-            end of an epoch counts, too. To go on, lower the rate and `resume` the history.
+            (With a layer or an optimizer of your own, where an epoch is a single step and there are
+            neither callbacks nor validation, it may be one up to 100 epochs back.) A
+            :class:`fastnn.DivergenceWarning` says what is to blame as far as that shows, a sample
+            that is not finite or the rate: the layer, the largest gradient; ``history.diverged``
+            has it. A parameter that is not finite at the end of an epoch counts, too. To go on,
+            lower the rate and `resume` the history.
             "warn": a warning, once, and the training goes on.
         validate_averages : bool
             Whether `validation` is of the moving average of `ema` instead of the parameters, and so

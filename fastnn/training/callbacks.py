@@ -197,7 +197,7 @@ class EarlyStopping(Callback):
 
     def on_interrupt(self) -> None:
         """Put the best network in the place of the last one, until the training is resumed."""
-        if self._kept is not None:
+        if self._kept is not None and self.best_epoch <= self.history.sound:
             self.history.leave(self.network, self._kept)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from fastnn._utils import interrupts
 from fastnn._utils.types import Array, Int64s, Samples
 from fastnn.layers.adoption import is_ours
 from fastnn.layers.calls import forward
@@ -35,8 +34,8 @@ class BadStep(NamedTuple):
         Counted from 0.
     loss : float
     correct : int
-    rows : ndarray of int64, or None
-        Its samples; None for all.
+    rows, before : ndarray of int64, or None
+        Its samples, and those of the step before; None for all.
     text : str
         What became of the loss, where and why, as far as samples and rate say it.
     of_data : bool
@@ -47,6 +46,7 @@ class BadStep(NamedTuple):
     loss: float
     correct: int
     rows: Int64s | None
+    before: Int64s | None
     text: str
     of_data: bool
 
@@ -64,8 +64,8 @@ class Divergence:
     layer : str
         The first whose output was not finite; empty if all were, or where that is not known.
     parameter : str
-        The one with the largest gradient of the step, or if none is finite, with the first that is
-        not; empty where that is not known.
+        The one with the largest gradient of the step, or where none of it is finite, of the step
+        before if that is not far from a copy; empty where that is not known.
     gradient : float
         The size of that gradient's largest element.
     steps : int
@@ -89,7 +89,8 @@ class Guard:
 
     That is the last one from which a step has had a finite loss, so that there are two copies: from
     the last one no step may have had. Epochs of few steps go without copies of their own, which
-    would take as long as the update of a step: they are done again from a copy before.
+    would take as long as the update of a step: they are done again from a copy before. Ctrl-C is
+    to be held back where it puts a training back, until the caller has noted that.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ class Guard:
     averages : dict of str to ndarray, or None
     steps_per_epoch : int
     again : function of (first, end), optional
-        Does the steps in [first, end) again, with the same bits, from a copy before the first one;
-        both begin an epoch. Without it :meth:`keep` copies each time.
+        Does the steps in [first, end) again, with the same bits, from a copy before the first one.
+        Without it :meth:`keep` copies each time.
     apart : int
         From how many steps on after the last copy there is another one.
     """
@@ -133,7 +134,11 @@ class Guard:
 
     def stop(self, bad: BadStep) -> Divergence:
         """Say what a bad step did, and put the training back; the parameters are still its own."""
-        found = {"text": ""} if bad.of_data else _examined(self._network, *self._data, bad.rows)
+        found: dict[str, Any] = {"text": ""}
+        if not bad.of_data:
+            found = _examined(self._network, *self._data, bad.rows)
+        if not math.isfinite(found.get("gradient", 0.0)) and bad.step > 0:
+            found |= self._step_before(bad, found["text"])
         return self._stopped(bad.step, bad.loss, bad.step, bad.text, found)
 
     def stop_after(self, losses: Sequence[float]) -> Divergence | None:
@@ -148,11 +153,22 @@ class Guard:
         )
         return self._stopped(step - 1, losses[-1], step, text, {"parameter": key, "text": ""})
 
+    def _step_before(self, bad: BadStep, text: str) -> dict[str, Any]:
+        """Return the largest gradient of the step before a bad one, by way of a copy."""
+        last = bad.step - 1
+        begin = self._put_back(bad.step)
+        if self._again is None or last - begin > self._apart:
+            return {}
+        self._again(begin, last)
+        x, t = _batch(*self._data, bad.before)
+        parameter, gradient, more = _largest(self._network.gradient(x, t))
+        text += more.replace("; ", "; in the step before ", 1)
+        return {"parameter": parameter, "gradient": gradient, "text": text}
+
     def _stopped(
         self, step: int, loss: float, good: int, text: str, found: dict[str, Any]
     ) -> Divergence:
-        with interrupts.held():
-            steps = self._put_back(good)
+        steps = self._put_back(good)
         epoch, rest = divmod(steps, self._steps_per_epoch)
         text += f"{found.pop('text')}. The training has stopped, and parameters, running "
         where = "the middle" if rest else "the beginning"
@@ -186,8 +202,7 @@ def _examined(network: Any, x: Samples, t: Samples, rows: Int64s | None) -> dict
     """Return what a step does to a network: the layer, the largest gradient, and both as text."""
     if not is_ours(network) or network._has_own("predict") or network._has_own("gradient"):
         return {"text": ""}
-    batch: Int64s | slice = slice(_MOST) if rows is None else rows[:_MOST]
-    x, t = x[batch], t[batch]
+    x, t = _batch(x, t, rows)
     with np.errstate(all="ignore"):
         try:
             layer, text = _layer(network, x)
@@ -200,6 +215,12 @@ def _examined(network: Any, x: Samples, t: Samples, rows: Int64s | None) -> dict
             key = max(sizes, key=sizes.__getitem__)
             more += f", the largest parameter is {sizes[key]:.1e}, in {key}"
     return {"layer": layer, "parameter": parameter, "gradient": gradient, "text": text + more}
+
+
+def _batch(x: Samples, t: Samples, rows: Int64s | None) -> tuple[Samples, Samples]:
+    """Return the samples and targets of a step, or many of them."""
+    batch: Int64s | slice = slice(_MOST) if rows is None else rows[:_MOST]
+    return x[batch], t[batch]
 
 
 def _layer(network: Any, x: Samples) -> tuple[str, str]:

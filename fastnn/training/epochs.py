@@ -164,30 +164,32 @@ class Epochs:
     def _stop(self, bad: BadStep) -> None:
         """End the training at a step whose loss is not finite, which has changed no parameter."""
         assert self._guard is not None
-        found = self._guard.stop(bad)
-        self._record_steps(np.array([bad.loss]), np.array([bad.correct]))
-        self._history.diverged = found
-
-    def _again(self, first: int, end: int) -> None:
-        """Do the steps of some epochs again."""
-        history, size, steps = (
-            self._history,
-            self._history.batch_size,
-            self._history.steps_per_epoch,
-        )
-        rows = None if self._rows is None else self._rows.copy()
-        for begin in range(first, end, steps):
-            if rows is not None and history.shuffle:
-                ops.permutation(history.samples, history.seed, begin // steps, out=rows)
-            rates = self._runner.rate() * factors_of(self._schedule, begin, begin + steps)
-            hits = np.empty(steps, np.int64)
-            self._executor.run(rows, size, rates, np.empty(steps), hits)
+        with interrupts.held_to_the_end():  # the history says what the network is
+            self._history.diverged = self._guard.stop(bad)
+            self._record_steps(np.array([bad.loss]), np.array([bad.correct]))
 
     def _expect_finite(self) -> None:
         """End the training if a parameter is not finite."""
         if self._guard is not None:
-            history = self._history
-            history.diverged = self._guard.stop_after(history.step_losses)
+            with interrupts.held_to_the_end():
+                losses = self._history.step_losses
+                self._history.diverged = self._guard.stop_after(losses)
+
+    def _again(self, first: int, end: int) -> None:
+        """Do steps again."""
+        history = self._history
+        size, steps = history.batch_size, history.steps_per_epoch
+        rows = None if self._rows is None else self._rows.copy()
+        while first < end:
+            epoch, done = divmod(first, steps)
+            stop = min(end, first - done + steps)
+            if rows is not None and history.shuffle:
+                ops.permutation(history.samples, history.seed, epoch, out=rows)
+            part = None if rows is None else rows[done * size : (done + stop - first) * size]
+            rates = self._runner.rate() * factors_of(self._schedule, first, stop)
+            hits = np.empty(rates.size, np.int64)
+            self._executor.run(part, size, rates, np.empty(rates.size), hits)
+            first = stop
 
     def _warn_of_rest(self, epochs: int) -> None:
         history = self._history

@@ -332,7 +332,10 @@ class History(TrainingLog):
         return ", ".join([*values, f"{seconds:.2f} s, {rate:,.0f} samples/s"])
 
     def _what(self) -> str:
-        return f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
+        what = f"{self.epochs} epochs of {self.steps_per_epoch} steps, route {self.route}"
+        if self.diverged is not None:
+            what += f", stopped at step {self.diverged.step} and put back to {self.diverged.steps}"
+        return what
 
     def __repr__(self) -> str:
         return f"History({self._what()}{': ' + self.line(self.epochs) if self.epochs else ''})"

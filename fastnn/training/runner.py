@@ -127,26 +127,29 @@ class Runner:
     ) -> BadStep | None:
         """Return the first of these steps whose loss is not finite, if any."""
         if bool(np.isfinite(losses).all()):
-            self._last_rows = None if batch is None else batch[-self._batch_size :].copy()
+            last = (losses.size - 1) * self._batch_size
+            self._last_rows = None if batch is None else batch[last:].copy()
             return None
         i = int(np.flatnonzero(~np.isfinite(losses))[0])
-        rows = None if batch is None else batch[i * self._batch_size : (i + 1) * self._batch_size]
-        cause, of_data = self._cause(i, first + i, rates[i], batch)
+        rows, before = None, self._last_rows
+        if batch is not None:
+            end = i * self._batch_size
+            rows = batch[end : end + self._batch_size]
+            before = batch[end - self._batch_size : end] if i else before
+        cause, of_data = self._cause(first + i, rates[i], rows, before)
         text = (
             f"the loss became {losses[i]} in epoch {(first + i) // self._steps_per_epoch + 1}, "
             f"step {first + i + 1}; {cause}"
         )
-        return BadStep(first + i, float(losses[i]), int(correct[i]), rows, text, of_data)
+        loss, right = float(losses[i]), int(correct[i])
+        return BadStep(first + i, loss, right, rows, before, text, of_data)
 
-    def _cause(self, i: int, step: int, rate: float, batch: Int64s | None) -> tuple[str, bool]:
+    def _cause(
+        self, step: int, rate: float, rows: Int64s | None, before: Int64s | None
+    ) -> tuple[str, bool]:
         """Return why a loss is not finite, and whether that is samples', or the step before's."""
-        rows = None
-        if batch is not None:
-            size = self._batch_size
-            parts = [batch[i * size : (i + 1) * size], batch[max(0, i - 1) * size : i * size]]
-            if i == 0 and self._last_rows is not None:
-                parts[1] = self._last_rows
-            rows = np.concatenate(parts)
+        if rows is not None and before is not None:
+            rows = np.concatenate([rows, before])
         for name, data in self._data.items():
             found = not_finite(name, data, rows)
             if found:

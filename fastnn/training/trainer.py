@@ -207,19 +207,25 @@ class Trainer:
         rows = self._rows[first * self.batch_size : (first + steps) * self.batch_size]
         bad = runner.run(rows, np.ones(steps), self.current_iter, after)
         if bad is not None and self._guard is not None:
-            self._put_back(self._guard.stop(bad))
+            with interrupts.held_to_the_end():
+                self._put_back(self._guard.stop(bad))
+            self._warn()
             return
         self._evaluate_begun()
 
     def _put_back(self, diverged: Divergence) -> None:
-        """Bring the lists to where the network was put back to, and say why."""
+        """Bring the lists to where the network was put back to."""
         steps = diverged.steps
         epochs = -(-steps // self.iter_per_epoch)  # accuracies are taken after the first step
         del self.train_loss_list[steps:], self.train_acc_list[epochs:], self.test_acc_list[epochs:]
         self.current_iter, self.current_epoch, self.diverged = steps, epochs, diverged
+
+    def _warn(self) -> None:
+        """Say why the training has stopped, unless that was said of this rate."""
         rate = rate_of(self.optimizer)
-        if self._told is None or self._told != rate:  # a loop of single steps may come here again
-            warn(diverged.message, DivergenceWarning)
+        # A loop of single steps may come here again.
+        if self.diverged is not None and (self._told is None or self._told != rate):
+            warn(self.diverged.message, DivergenceWarning)
         self._told = rate
 
     def _current_runner(self) -> Runner:

@@ -2,7 +2,9 @@
 
 import copy
 import math
+import os
 import pickle
+import signal
 import warnings
 
 import numpy as np
@@ -82,6 +84,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kind", ["plain", "squares", "normalised"])
 @pytest.mark.parametrize("callbacks", [(), (Callback(),)], ids=["alone", "with a callback"])
+@pytest.mark.parametrize("route", ["program", "layers"], indirect=True)
 def test_it_is_put_back_to_the_beginning_of_an_epoch(case, kind, callbacks, route):
     at, epochs = CASES[case]
     net, optimizer = network(kind), Adam(0.01)
@@ -107,7 +110,8 @@ def test_it_is_put_back_to_the_beginning_of_an_epoch(case, kind, callbacks, rout
 
 
 @pytest.mark.parametrize("stretch", [0, 100], ids=["steps by themselves", "all steps at once"])
-@pytest.mark.parametrize("at", [0, 1, 5, 99, 100, 101, 250])
+@pytest.mark.parametrize("at", [0, 1, 99, 100, 101, 250])
+@pytest.mark.parametrize("route", ["program", "layers"], indirect=True)
 def test_epochs_of_one_step(at, stretch, route, monkeypatch):
     set_stretch(monkeypatch, stretch)
     net, optimizer = network(), Momentum(0.05)
@@ -164,10 +168,46 @@ def test_a_training_that_was_resumed_in_the_middle_of_an_epoch():
         fit(net, 3, callbacks=[Interrupting()])
     before = everything(net)
     history = fit(net, 3, schedule=exploding(STEPS + 3), resume=net.history)
-    assert (
-        history.diverged.steps == STEPS + 2 and "the middle of epoch 2" in history.diverged.message
-    )
+    assert history.diverged.steps == STEPS + 2
+    assert "the middle of epoch 2" in history.diverged.message
+    assert f"stopped at step {STEPS + 5} and put back to {STEPS + 2}" in repr(history)
     expect_same(everything(net), before)
+    # Epochs later its copy is that of the middle, from which steps are done again.
+    history = fit(net, 9, schedule=exploding(4 * STEPS + 1), resume=history)
+    assert history.diverged.steps == 4 * STEPS
+    other = network()
+    fit(other, 4)
+    expect_same(everything(net), everything(other))
+
+
+def test_ctrl_c_while_it_is_put_back_comes_when_all_is_noted(ctrl_c, monkeypatch, route):
+    def interrupted(state):
+        os.kill(os.getpid(), signal.SIGINT)
+        put_back(state)
+
+    put_back = TrainingState.put_back
+    net, run = network(), trainer(optimizer_param={"lr": 1e30})
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingState, "put_back", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(net, 9, schedule=exploding(STEPS + 3), optimizer=SGD(0.1))
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+    assert net.history.diverged.steps == STEPS and net.history.interrupted
+    fit(net, 3, schedule=np.ones_like, resume=net.history)
+    other = network()
+    fit(other, 3, optimizer=SGD(0.1))
+    expect_same(everything(net), everything(other))
+    assert run.diverged.steps == 0 == run.current_iter == len(run.train_loss_list)
+
+
+def test_a_lower_rate_goes_on_from_there(route):
+    net, other = network("normalised"), network("normalised")
+    history = fit(net, 3, optimizer=SGD(1e30))
+    history.optimizer.lr = 0.1
+    fit(net, 3, resume=history)
+    fit(other, 3, optimizer=SGD(0.1))
+    expect_same(everything(net), everything(other))
 
 
 def test_a_network_that_is_not_finite_from_the_start_stays_as_it_is():
@@ -236,6 +276,37 @@ def test_the_warning_says_where_and_why(route):
     assert found.layer == "Affine2" and "the output of Affine2 is the first" in text
     assert "the largest parameter is" in text and "the beginning of epoch 1 again" in text
     assert net.history is history
+
+
+@pytest.mark.parametrize("at", [0, 4, STEPS - 1, STEPS + 2, 2 * STEPS - 1])
+@pytest.mark.parametrize("size", [SIZE, 7, N])
+def test_the_largest_gradient_of_the_step_before_where_none_is_finite(at, size, route):
+    """It is that of the step whose rate was too high, with the parameters before its update."""
+    net, other = network("normalised"), network("normalised")
+    history = fit(net, 20, batch_size=size, schedule=exploding(at), optimizer=SGD(0.1))
+    found, steps = history.diverged, history.steps_per_epoch
+    assert found.step == at + 2 and "; in the step before the largest gradient" in found.message
+
+    class Gradients(Callback):
+        every_steps = 1
+
+        def on_steps_end(self, step):
+            if step == at:
+                rows = np.arange(N) if steps == 1 else fastnn.ops.permutation(N, 0, at // steps)
+                rows = rows[at % steps * size :][:size]
+                self.sizes = {
+                    key: float(np.abs(g).max())
+                    for key, g in self.network.gradient(X[rows], T[rows]).items()
+                }
+                raise KeyboardInterrupt
+
+    if at == 0:
+        return
+    gradients = Gradients()
+    with pytest.raises(KeyboardInterrupt):
+        fit(other, 20, batch_size=size, optimizer=SGD(0.1), callbacks=[gradients])
+    key = max(gradients.sizes, key=gradients.sizes.get)
+    assert (found.parameter, found.gradient) == (key, gradients.sizes[key])
 
 
 def test_the_largest_gradient_of_a_loss_that_overflows_by_itself(route):
