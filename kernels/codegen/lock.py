@@ -74,9 +74,9 @@ class _Fork(threading.local):
 
     def before(self) -> None:
         """Wait until no other thread compiles."""
-        self.taken, self.interrupted = [], False
-        end = time.monotonic() + LONGEST
         try:
+            self.taken, self.interrupted = [], False
+            end = time.monotonic() + LONGEST
             for lock in LOCKS:
                 if lock.acquire(timeout=max(0.0, end - time.monotonic())):
                     self.taken.append(lock)

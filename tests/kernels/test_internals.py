@@ -39,7 +39,6 @@ with warnings.catch_warnings(record=True) as caught:
     from fastnn import ops
     from fastnn.kernels.codegen import cache
     assert (ops.relu(np.array([-1.0, 2.0])) == [0.0, 2.0]).all()
-    assert ops.tanh(np.zeros(3)).sum() == 0
 assert len(caught) == 1, [str(each.message) for each in caught]
 print(caught[0].message)
 print(len(cache.files()))
@@ -62,7 +61,7 @@ def test_what_is_not_there_is_done_without(tmp_path, kind):
     assert said in message and "numba" in message
     is_cache = kind.startswith("cache")
     assert ("compiled kernels are not kept on disk" in message) == is_cache
-    assert kept == ("0" if is_cache else "2")
+    assert kept == ("0" if is_cache else "1")
 
 
 def test_nothing_is_lost_with_the_versions_that_are_in_use():

@@ -172,10 +172,9 @@ for _ in range(int(sys.argv[1])):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(60)
         good = not ops.relu(x).any()
-        if sys.argv[2] == "compiles":
-            def g(x):
-                return x + 2
-            good = good and entry(g)(1) == 3
+        def g(x):
+            return x + 2
+        good = good and entry(g)(1) == 3
         os._exit(0 if good else 1)
     failed += os.waitpid(child, 0)[1] != 0
 over = True
@@ -186,9 +185,8 @@ assert not failed, failed
 
 @forks
 @pytest.mark.slow
-@pytest.mark.parametrize("child", ["loaded", "compiles"])
-def test_forks_while_a_thread_compiles(child):
-    command = [sys.executable, "-W", "ignore", "-c", FORKS, "10", child]
+def test_forks_while_a_thread_compiles():
+    command = [sys.executable, "-W", "ignore", "-c", FORKS, "5"]
     done = subprocess.run(
         command, env=environment(), capture_output=True, text=True, check=False, timeout=300
     )
@@ -258,14 +256,21 @@ def test_a_fork_leaves_locks_as_they_were():
         assert lock.LOCKS[0]._is_owned()
 
 
+class Interrupted:
+    """A lock that another thread has, at the moment at which Ctrl-C comes."""
+
+    def acquire(self, timeout):
+        signal.raise_signal(signal.SIGINT)
+
+    def _at_fork_reinit(self):
+        pass
+
+
 @forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-@pytest.mark.usefixtures("ctrl_c", "holder")
-def test_ctrl_c_is_not_lost_while_a_fork_waits():
-    # A signal to the process, which ends the main thread's waiting.
-    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
-    with pytest.raises(KeyboardInterrupt):
-        timer.start()
-        assert in_child(is_free)
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_is_not_lost_while_a_fork_waits(monkeypatch):
+    monkeypatch.setattr(lock, "LOCKS", [Interrupted()])
+    with pytest.raises(KeyboardInterrupt):  # Python passes over what a hook raises
+        assert in_child(lambda: True)
         threading.Event().wait(30)
-    timer.join()

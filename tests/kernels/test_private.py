@@ -17,6 +17,10 @@ def inner(x, n):
                 total -= (i * j) % 11
             elif total % 7 == 2:
                 total ^= (x + j) % 13
+            elif total % 11 == 4:
+                total += (x - i) % (j + 17) * (i % 19)
+            elif total % 23 == 8:
+                total = total // 3 + (x * j) % 29 - (i ^ j) % 31
     return total
 
 

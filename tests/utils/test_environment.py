@@ -1,5 +1,6 @@
 """The environment variables of fastnn: nothing and spaces count as unset, nonsense is refused."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,71 +12,70 @@ from processes import environment
 
 import fastnn
 
-# What a variable may hold, what it may not, and what the error says then.
+# What shows a variable's value; what it may hold, what it may not, and what the error says then.
 VARIABLES = {
-    "FASTNN_BACKEND": ("numpy", "fast", "expected one of numba, numpy, got 'fast'"),
-    "FASTNN_CACHE_DIR": ("folder", None, None),
-    "FASTNN_DATA_DIR": ("folder", "/not/there", "expected a folder with the four MNIST files"),
-    "FASTNN_NUM_THREADS": ("1", "many", "expected an integer of at least 1, got 'many'"),
-    "FASTNN_QUIET": ("1", "maybe", "expected 1 or 0"),
-    "FASTNN_VECTOR_BITS": ("128", "100", "expected one of (512, 256, 128), got '100'"),
-}
+    "FASTNN_BACKEND": (
+        "config.get_backend()", "numpy", "fast", "expected one of numba, numpy, got 'fast'"
+    ),
+    "FASTNN_CACHE_DIR": ("_utils.paths.cache_dir()", "folder", None, None),
+    "FASTNN_DATA_DIR": (
+        "datasets.mnist_source()", None, "/not/there", "expected a folder with the four MNIST files"
+    ),
+    "FASTNN_NUM_THREADS": (
+        "config.get_num_threads()", "1", "many", "expected an integer of at least 1, got 'many'"
+    ),
+    "FASTNN_QUIET": ("_utils.log._is_quiet()", "true", "maybe", "expected 1 or 0"),
+    "FASTNN_VECTOR_BITS": (
+        "kernels.codegen.simd.vector_bits()", "128", "100",
+        "expected one of (512, 256, 128), got '100'",
+    ),
+}  # fmt: skip
 # Each value is tried in a fork of a process that has imported all but this package.
 SHOW = """
-import os, sys
+import importlib, json, os, sys
 import numba, numpy, tqdm
-for value in sys.argv[2:]:
+for name, shows, value in json.loads(sys.argv[1]):
     sys.stdout.flush()
     if child := os.fork():
         assert os.waitpid(child, 0)[1] == 0
         continue
-    os.environ[sys.argv[1]] = value
+    os.environ[name] = value
+    module, _, function = f"fastnn.{shows}".rpartition(".")
     try:
-        import fastnn
-        from fastnn import config, datasets
-        from fastnn._utils import log
-        from fastnn._utils.paths import cache_dir
-        from fastnn.kernels.codegen import simd
-        bits, quiet = simd.vector_bits(), log._is_quiet()
-        try:
-            source = datasets.mnist_source()
-        except FileNotFoundError as error:
-            source = f"{error}" if value.strip() != "folder" else "in a folder"
-        print((config.get_backend(), cache_dir(), source, config.get_num_threads(), quiet, bits))
-    except Exception as error:
-        print(f"{type(error).__name__}: {error}")
-    sys.stdout.flush()
+        said = str(getattr(importlib.import_module(module), function.strip("()"))())
+    except (FileNotFoundError, ValueError) as error:
+        said = f"{type(error).__name__}: {error}"
+    print(json.dumps(said), flush=True)
     os._exit(0)
 """
 
 
-def shown(name, *values):
-    """Return what settings are, or the error, with each value of a variable."""
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_values():
+    cases = []
+    for name, (shows, good, nonsense, _) in VARIABLES.items():
+        values = ["", "  ", good, good and f" {good} ", nonsense]
+        cases += [(name, shows, value) for value in values if value is not None]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SHOW, name, *values],
+        [sys.executable, "-c", SHOW, json.dumps(cases)],
         env={k: v for k, v in environment().items() if k[:7] != "FASTNN_"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    lines = re.split(r"^(?=\(|\w+Error: )", done.stdout, flags=re.M)
-    return [line.strip() for line in lines if line.strip()]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize("name", VARIABLES)
-def test_values(name):
-    good, nonsense, message = VARIABLES[name]
-    values = ["", "  ", good, f" {good} "] + ([nonsense] if nonsense else [])
-    empty, spaces, chosen, with_spaces, *refused = shown(name, *values)
-    assert empty == spaces and empty.startswith("(")
-    assert chosen == with_spaces and chosen.startswith("(")
-    if name != "FASTNN_NUM_THREADS" or "1, " not in empty:  # there may be one processor
-        assert chosen != empty
-    for said in refused:
-        assert name in said and message in said
+    lines = map(json.loads, done.stdout.splitlines())
+    said = {(name, value): line for (name, _, value), line in zip(cases, lines, strict=True)}
+    for name, (_, good, nonsense, message) in VARIABLES.items():
+        assert said[name, ""] == said[name, "  "]
+        assert "Error" not in said[name, ""]
+        if good:
+            assert said[name, good] == said[name, f" {good} "]
+            assert said[name, good].lower() == good
+        if nonsense:
+            assert said[name, nonsense].partition(":")[0] in ("ValueError", "FileNotFoundError")
+            assert name in said[name, nonsense] and message in said[name, nonsense]
 
 
 def test_all_variables_are_in_the_table():
