@@ -63,8 +63,7 @@ if TYPE_CHECKING:
     from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, Network, TwoLayerNet
     from fastnn.trainer import Trainer
 
-    __version__: str
-
+__version__ = _distribution.VERSION
 __all__ = [
     "MultiLayerNet",
     "MultiLayerNetExtend",
@@ -114,9 +113,7 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
 
     def __getattr__(name):
         """Load what is asked for, once: all of it takes a third of a second."""
-        if name == "__version__":
-            value = _distribution.version()
-        elif name in __all__:
+        if name in __all__:
             # First, and from here: below many modules of ours the stack of CPython's frames happens
             # to end where Numba calls most, and the import takes 0.2 s longer (3.11, 3.12).
             import numba  # noqa: F401
@@ -133,7 +130,8 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         return ["__version__", *__all__]
 
 
-if not _isdir(_join(__path__[0], "kernels")):  # in a clone, where they stand beside it
-    __path__.append(_dirname(__path__[0]))
+_beside = _dirname(__path__[0])
+if not _isdir(_join(__path__[0], "kernels")) and _isdir(_join(_beside, "kernels")):  # in a clone
+    __path__.append(_beside)
 
 _distribution.warn_of_others(__path__[0])

@@ -7,6 +7,8 @@ from fastnn.training.callbacks import (
     EarlyStopping,
     ReduceLROnPlateau,
     load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
 )
 
 __all__ = [
@@ -16,4 +18,6 @@ __all__ = [
     "EarlyStopping",
     "ReduceLROnPlateau",
     "load_checkpoint",
+    "newest_checkpoint",
+    "save_checkpoint",
 ]

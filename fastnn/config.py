@@ -7,12 +7,12 @@ The start value of the backend is the environment variable ``FASTNN_BACKEND`` (`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numba
 
+from fastnn._utils.environment import variable
 from fastnn.kernels.threading.threads import get_num_threads, set_num_threads
 
 __all__ = ["get_backend", "get_num_threads", "set_backend", "set_num_threads", "use_backend"]
@@ -28,7 +28,7 @@ def _checked(name: str, backend: str) -> str:
 
 # Without compilation the kernels are of no use: they hold machine instructions.
 _DEFAULT = "numpy" if getattr(numba.config, "DISABLE_JIT", False) else "numba"
-_backend = _checked("FASTNN_BACKEND", os.environ.get("FASTNN_BACKEND", _DEFAULT))
+_backend = _checked("FASTNN_BACKEND", variable("FASTNN_BACKEND") or _DEFAULT)
 
 
 def get_backend() -> str:

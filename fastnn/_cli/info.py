@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -52,8 +53,15 @@ def _version(package: str) -> str | None:
 
 
 def _size(folder: Path) -> tuple[int, int]:
-    """Return how many files lie in a folder or below it, and how many bytes they take."""
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    """Return how many files lie in a folder or below it, and how many bytes they take.
+
+    What cannot be looked at, as it is another user's, does not count.
+    """
+    sizes = []
+    for name, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):
+                sizes.append(os.path.getsize(os.path.join(name, file)))
     return len(sizes), sum(sizes)
 
 
@@ -62,8 +70,8 @@ def info() -> dict[str, Any]:
     features = llvm.get_host_cpu_features()
     folder = cache.folder()
     (package, *_) = map(Path, fastnn.__path__)
-    files, size = _size(folder)
-    all_files, all_size = _size(folder.parent)
+    files, size = _size(folder) if folder else (0, 0)
+    all_files, all_size = _size(cache.root())
     return {
         "platform": platform.platform(),
         "cpu": {
@@ -80,7 +88,7 @@ def info() -> dict[str, Any]:
             "reason": updates.unreadable(),
         },
         "cache": {
-            "folder": str(folder),
+            "folder": str(folder or "none"),
             "files": files,
             "bytes": size,
             "files_of_other_versions": all_files - files,
@@ -93,7 +101,7 @@ def info() -> dict[str, Any]:
         },
         "versions": {
             "python": platform.python_version(),
-            "fastnn": _distribution.version(),
+            "fastnn": _distribution.VERSION,
             **{package: _version(package) for package in (*PACKAGES, *PEERS)},
         },
     }

@@ -1,4 +1,8 @@
-"""What is installed under the name of the distribution, which is not that of the package."""
+"""What is installed under the name of the distribution, which is not that of the package.
+
+A clone that was never installed, a zip file and a frozen program have no metadata: what is known
+without is in the sources.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,23 @@ import re
 from fastnn._utils.warnings import warn
 
 NAME = "fastnn-kernels"  # `fastnn` on the package index is another project
-
-
-def version() -> str:
-    """Return the version that is installed."""
-    from importlib import metadata  # takes as long to import as this package without it
-
-    return metadata.version(NAME)
+VERSION = "0.1.0"  # as in pyproject.toml
 
 
 def install_command(extra: str) -> str:
     """Return the command that installs what an extra needs.
 
     It names the packages of the extra, not the extra: that would have to be asked for where this
-    distribution came from, a clone or a wheel.
+    distribution came from, a clone or a wheel. A clone that was not installed does not know them.
     """
-    from importlib import metadata
+    from importlib import metadata  # takes as long to import as this package without it
 
+    try:
+        required = metadata.requires(NAME) or []
+    except metadata.PackageNotFoundError:
+        return f'pip install --editable ".[{extra}]"'
     pattern = re.compile(rf"""([^;]+?) *; *extra == (["']){re.escape(extra)}\2""")
-    found = [pattern.fullmatch(line) for line in metadata.requires(NAME) or []]
+    found = [pattern.fullmatch(line) for line in required]
     return " ".join(["pip install", *(f'"{match[1]}"' for match in found if match)])
 
 
@@ -48,8 +50,12 @@ def changed() -> list[str]:
     import hashlib
     from importlib import metadata
 
+    try:
+        files = metadata.files(NAME) or []
+    except metadata.PackageNotFoundError:
+        return []
     names = []
-    for file in metadata.files(NAME) or []:
+    for file in files:
         if file.hash is None:
             continue
         try:

@@ -1,7 +1,8 @@
-"""Ctrl-C that waits until a step is whole."""
+"""Ctrl-C that waits until a step is whole, or until what was done of it can be taken back."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ class Interrupt:
 
     def __init__(self, handler: Callable[[int, Any], Any] | None = None) -> None:
         self._handler = handler
+        self._thread = threading.get_ident()
         self._frame: Any = None
         self._came = False
+        self.until_the_end = 0  # how many blocks ask for that
 
     def receive(self, number: int, frame: Any) -> None:
         """Keep a signal for later."""
@@ -27,8 +30,40 @@ class Interrupt:
             self._came = False
             self._handler(signal.SIGINT, self._frame)
 
+    def outlives_its_thread(self) -> bool:
+        """Say whether this is a fork, made by another thread than the one that holds back."""
+        return self._thread != threading.get_ident()
+
+    def give_back(self) -> None:
+        """Let signals come as they did before."""
+        signal.signal(signal.SIGINT, self._handler)
+
 
 _outermost: Interrupt | None = None
+
+
+def let_through() -> None:
+    """Let a held Ctrl-C through at a place from which callers can take back what they have done.
+
+    Such places are in the compiler, which may be at work for a minute inside one step: see
+    :mod:`fastnn.kernels.codegen.lock`.
+    """
+    here = _outermost
+    if here is None or here.until_the_end:
+        return
+    if threading.current_thread() is threading.main_thread():
+        here.release()
+
+
+@contextmanager
+def held_to_the_end() -> Iterator[None]:
+    """Hold back Ctrl-C inside a ``with`` block, also where :func:`let_through` would not."""
+    with held() as here:
+        here.until_the_end += 1
+        try:
+            yield
+        finally:
+            here.until_the_end -= 1
 
 
 @contextmanager
@@ -49,11 +84,24 @@ def held() -> Iterator[Interrupt]:
     if not callable(handler):
         yield Interrupt()
         return
-    _outermost = here = Interrupt(handler)
+    here = Interrupt(handler)
     try:
         signal.signal(signal.SIGINT, here.receive)
+        _outermost = here
         yield here
     finally:
         _outermost = None
-        signal.signal(signal.SIGINT, handler)
+        here.give_back()
         here.release()  # also where an error ends the block, which someone may catch and go on
+
+
+def _after_fork_in_child() -> None:
+    """Let Ctrl-C through if the block that held it back was another thread's."""
+    global _outermost
+    if _outermost is not None and _outermost.outlives_its_thread():
+        here, _outermost = _outermost, None
+        here.give_back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -11,7 +11,11 @@ import logging
 import os
 import sys
 
+from fastnn._utils.environment import variable
+
 __all__ = ["LOGGER", "say"]
+
+_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 LOGGER = logging.getLogger("fastnn")
 
@@ -63,6 +67,17 @@ LOGGER.addHandler(_handler)
 
 
 def say(line: str) -> None:
-    """Print a line, unless ``FASTNN_QUIET`` is set or the logger's level is above INFO."""
-    if os.environ.get("FASTNN_QUIET", "0") in ("", "0"):
+    """Print a line, unless ``FASTNN_QUIET`` is 1 or the logger's level is above INFO."""
+    if not _is_quiet():
         LOGGER.info("%s", line)
+
+
+def _is_quiet() -> bool:
+    return (variable("FASTNN_QUIET") or "0").lower() not in _OFF
+
+
+if _is_quiet() and str(variable("FASTNN_QUIET")).lower() not in _ON:
+    raise ValueError(
+        f"FASTNN_QUIET: expected 1 or 0 (or {', '.join((*_ON[1:], *_OFF[1:]))}), "
+        f"got {os.environ['FASTNN_QUIET']!r}"
+    )

@@ -5,6 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fastnn._utils.environment import variable
+
 __all__ = ["cache_dir"]
 
 
@@ -25,7 +27,7 @@ def cache_dir() -> Path:
     and knows what to say about it. The last resort is in a place where any user can create
     folders: who runs code that was stored there must check first that its owner is the user.
     """
-    chosen = os.environ.get("FASTNN_CACHE_DIR")
+    chosen = variable("FASTNN_CACHE_DIR")
     if chosen:
         # Not Path.expanduser, which raises where there is no home.
         return Path(os.path.expanduser(chosen))

@@ -1,18 +1,17 @@
 """Fetching one file from the first of several mirrors that has it."""
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from http.client import HTTPException
-from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 from fastnn._messages.bars import Progress
 from fastnn._utils import distribution as _distribution
+from fastnn._utils.files import replacing
 from fastnn.datasets.idx import CHUNK, open_content
 
 __all__ = ["fetch"]
@@ -65,26 +64,28 @@ def fetch(
     """
     _make_folder(folder)
     target = folder / name
-    # Beside the target, because a rename is atomic only within one file system. open() gives it
-    # the permissions of any new file; those of tempfile would shut out a group that shares it.
-    part = folder / f".{name}.{uuid.uuid4().hex}.part"
-    answers = []
+    answers, whole = [], False
     try:
-        for mirror in mirrors:
-            try:
-                _receive(mirror + name, name, part, limit=2 * size + 65536, timeout=timeout)
-                _check(part, size, sha256)
-            except _MirrorFailure as failure:
-                # One line for each, whatever is in a server's own words.
-                answers.append(f"  {mirror + name}: {' '.join(str(failure).split())}")
+        with replacing(target) as part:
+            for mirror in mirrors:
+                try:
+                    _receive(mirror + name, name, part, limit=2 * size + 65536, timeout=timeout)
+                    _check(Path(part.name), size, sha256)
+                except _MirrorFailure as failure:
+                    # One line for each, whatever is in a server's own words.
+                    answers.append(f"  {mirror + name}: {' '.join(str(failure).split())}")
+                else:
+                    whole = True
+                    break
             else:
-                _publish(part, target)
-                return target
-    finally:
-        part.unlink(missing_ok=True)
-    raise ConnectionError(
-        "\n".join([f"{name} could not be downloaded. Mirrors tried:", *answers, advice]).rstrip()
-    )
+                lines = [f"{name} could not be downloaded. Mirrors tried:", *answers, advice]
+                raise ConnectionError("\n".join(lines).rstrip())
+    except PermissionError:
+        # Windows refuses to replace a file that somebody is reading: another process was
+        # first, and its copy has passed the same check.
+        if not (whole and target.exists()):
+            raise
+    return target
 
 
 def _make_folder(folder: Path) -> None:
@@ -100,21 +101,21 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _receive(url: str, name: str, part: Path, *, limit: int, timeout: float) -> None:
+def _receive(url: str, name: str, part: BinaryIO, *, limit: int, timeout: float) -> None:
     """Write what an address gives to a file, which need not be the right content."""
     # The network's errors are turned into _MirrorFailure inside _body; an error of the disk is
     # none of the mirror's and goes straight up.
-    with closing(_body(url, name, limit, timeout)) as body, open(part, "wb") as file:
+    part.seek(0)
+    part.truncate()
+    with closing(_body(url, name, limit, timeout)) as body:
         for piece in body:
-            file.write(piece)
-        file.flush()
-        # Or a power cut after the rename could leave an empty file under the final name.
-        os.fsync(file.fileno())
+            part.write(piece)
+    part.flush()
 
 
 def _body(url: str, name: str, limit: int, timeout: float) -> Generator[bytes, None, None]:
     """Yield what an address gives, piece by piece; refuse a body that was cut."""
-    request = urllib.request.Request(url, headers={"User-Agent": _user_agent()})
+    request = urllib.request.Request(url, headers={"User-Agent": f"fastnn/{_distribution.VERSION}"})
     received = 0
     try:
         with _opener().open(request, timeout=timeout) as response:
@@ -155,13 +156,6 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _user_agent() -> str:
-    try:
-        return f"fastnn/{_distribution.version()}"
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return "fastnn"
-
-
 def _check(part: Path, size: int, sha256: str) -> None:
     """Refuse a file whose content is not the expected one."""
     digest = hashlib.sha256()
@@ -180,14 +174,3 @@ def _check(part: Path, size: int, sha256: str) -> None:
             f"expected {size:,} bytes of content with SHA-256 {sha256}, "
             f"got {length:,} bytes with SHA-256 {digest.hexdigest()}"
         )
-
-
-def _publish(part: Path, target: Path) -> None:
-    """Give a checked file its name."""
-    try:
-        os.replace(part, target)
-    except PermissionError:
-        # Windows refuses to replace a file that somebody is reading: another process was
-        # first, and its copy has passed the same check.
-        if not target.exists():
-            raise

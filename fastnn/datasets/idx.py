@@ -16,6 +16,9 @@ __all__ = ["open_content", "read_idx"]
 
 CHUNK = 1 << 16
 
+_GZIP = b"\x1f\x8b"
+_USUAL = 32  # bytes that one of a gzip file stands for, at most, in pictures; 1032 in what is made
+
 # The third byte of a file names the type of its numbers, which are stored big-endian.
 _DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -47,7 +50,7 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         When the gzip data turn out to be damaged or cut, at the opening or at any later read.
     """
     with open(path, "rb") as raw:
-        is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
+        is_gzip = raw.peek(2)[:2] == _GZIP
         try:
             with gzip.GzipFile(fileobj=raw) if is_gzip else nullcontext(raw) as content:
                 yield cast(BinaryIO, content)
@@ -77,34 +80,93 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     ValueError
         When the file is not IDX, is damaged, or has fewer or more bytes than its header says.
     """
-    with open_content(path) as content:
-        dtype, ndim = _parse_magic(path, content.read(4))
-        sizes = content.read(4 * ndim)
-        if len(sizes) < 4 * ndim:
-            raise ValueError(
-                f"{path}: expected an IDX header of {4 + 4 * ndim} bytes for {ndim} dimensions, "
-                f"got {4 + len(sizes)} bytes"
-            )
-        shape = struct.unpack(f">{ndim}I", sizes)
-        # A damaged header can claim any size. Python integers cannot overflow, and memory is
-        # taken only for what has been read.
-        expected = dtype.itemsize * math.prod(shape)
-        data = bytearray()
-        while chunk := content.read(min(CHUNK, expected + 1 - len(data))):
-            data += chunk
-    if len(data) != expected:
-        found = "more" if len(data) > expected else f"{len(data):,} bytes"
-        raise ValueError(
-            f"{path}: expected {expected:,} bytes of data for shape {shape} of {dtype.name}, "
-            f"got {found}"
-        )
+    dtype, shape = read_header(path)
+    expected = dtype.itemsize * math.prod(shape)
+    _expect_room(path, shape, dtype, expected)
     try:
-        array: npt.NDArray[Any] = np.ndarray(shape, dtype, buffer=data)
+        array: npt.NDArray[Any] = np.empty(shape, dtype)
     except ValueError as error:  # too many dimensions, or one of size 0 beside huge ones
         raise ValueError(
             f"{path}: expected a shape that a NumPy array can have, got {shape} ({error})"
         ) from error
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    data = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+    with open_content(path) as content:
+        content.read(4 + 4 * len(shape))
+        length = 0
+        while length < expected:
+            piece = content.read(min(CHUNK, expected - length))
+            if not piece:
+                raise _wrong_length(path, shape, dtype, f"{length:,} bytes")
+            data[length : length + len(piece)] = piece
+            length += len(piece)
+        if content.read(1):
+            raise _wrong_length(path, shape, dtype, "more")
+    if not dtype.isnative:
+        array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    return array
+
+
+def read_header(path: str | os.PathLike[str]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Read what an IDX file says that it holds.
+
+    Parameters
+    ----------
+    path : str or path-like
+        As for :func:`read_idx`.
+
+    Returns
+    -------
+    dtype, tuple of int
+        Type, in the file's byte order, and shape.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As there.
+    """
+    with open_content(path) as content:
+        dtype, ndim = _parse_magic(path, content.read(4))
+        sizes = content.read(4 * ndim)
+    if len(sizes) < 4 * ndim:
+        raise ValueError(
+            f"{path}: expected an IDX header of {4 + 4 * ndim} bytes for {ndim} dimensions, "
+            f"got {4 + len(sizes)} bytes"
+        )
+    return dtype, struct.unpack(f">{ndim}I", sizes)
+
+
+def _expect_room(
+    path: str | os.PathLike[str], shape: tuple[int, ...], dtype: np.dtype[Any], expected: int
+) -> None:
+    """Refuse, before memory is taken, a header that claims more than the file can hold.
+
+    A file that is not packed has its size; one that is packed as no pictures are is read through
+    once, for its length.
+    """
+    with open(path, "rb") as raw:
+        packed = raw.read(2) == _GZIP
+        there = raw.seek(0, os.SEEK_END)
+    length = there - 4 - 4 * len(shape)
+    if packed:
+        if expected <= _USUAL * there:
+            return
+        with open_content(path) as content:
+            length = -4 - 4 * len(shape)
+            while length <= expected and (piece := content.read(CHUNK)):
+                length += len(piece)
+    if length != expected:
+        found = "more" if length > expected else f"{length:,} bytes"
+        raise _wrong_length(path, shape, dtype, found)
+
+
+def _wrong_length(
+    path: str | os.PathLike[str], shape: tuple[int, ...], dtype: np.dtype[Any], found: str
+) -> ValueError:
+    expected = dtype.itemsize * math.prod(shape)
+    return ValueError(
+        f"{path}: expected {expected:,} bytes of data for shape {shape} of {dtype.name}, "
+        f"got {found}"
+    )
 
 
 def _parse_magic(path: str | os.PathLike[str], magic: bytes) -> tuple[np.dtype[Any], int]:

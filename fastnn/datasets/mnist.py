@@ -2,17 +2,21 @@
 
 import io
 import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from fastnn._utils.environment import variable
 from fastnn._utils.paths import cache_dir
-from fastnn.datasets.idx import read_idx
+from fastnn.datasets.idx import read_header, read_idx
 
 __all__ = ["load_mnist", "mnist_source"]
+
+T = TypeVar("T")
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -162,7 +166,7 @@ def mnist_source(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     """
     if data_dir is not None:
         return _complete_folder("data_dir", data_dir)
-    from_environment = os.environ.get("FASTNN_DATA_DIR")
+    from_environment = variable("FASTNN_DATA_DIR")
     if from_environment:
         return _complete_folder("FASTNN_DATA_DIR", from_environment)
     folder = _download_folder()
@@ -234,28 +238,28 @@ def _download() -> Path:
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Read the images and the labels of one half of the set, and check that they are such."""
-    images = _read(images_path)
-    if images.shape[1:] != (28, 28) or images.dtype != np.uint8 or not len(images):
-        raise _wrong(
-            images_path, "images, (n, 28, 28) of uint8", f"{images.shape} of {images.dtype}"
-        )
-    labels = _read(labels_path)
-    if labels.ndim != 1 or labels.dtype != np.uint8:
-        raise _wrong(labels_path, "labels, (n,) of uint8", f"{labels.shape} of {labels.dtype}")
-    if len(labels) != len(images):
+    # First what the files say of themselves: what is none of these takes no memory.
+    dtype, shape = _read(read_header, images_path)
+    if shape[1:] != (28, 28) or dtype != np.uint8 or not shape[0]:
+        raise _wrong(images_path, "images, (n, 28, 28) of uint8", f"{shape} of {dtype.name}")
+    dtype, of_labels = _read(read_header, labels_path)
+    if len(of_labels) != 1 or dtype != np.uint8:
+        raise _wrong(labels_path, "labels, (n,) of uint8", f"{of_labels} of {dtype.name}")
+    if of_labels[0] != shape[0]:
         raise _wrong(
             labels_path,
-            f"{len(images):,} labels, one for each image in {images_path}",
-            f"{len(labels):,}",
+            f"{shape[0]:,} labels, one for each image in {images_path}",
+            f"{of_labels[0]:,}",
         )
+    images, labels = _read(read_idx, images_path), _read(read_idx, labels_path)
     if labels.max() > 9:
         raise _wrong(labels_path, "labels from 0 to 9", f"a label {labels.max()}")
     return images, labels
 
 
-def _read(path: Path) -> npt.NDArray[Any]:
+def _read(reader: Callable[[Path], T], path: Path) -> T:
     try:
-        return read_idx(path)
+        return reader(path)
     except ValueError as error:
         raise ValueError(f"{error}{_remedy(path)}") from error
 

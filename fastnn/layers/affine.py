@@ -125,6 +125,8 @@ class Affine:
         if self.W is None:
             return (self._units,)
         features, units = np.shape(self.W)
+        if np.shape(self.b) != (units,):
+            raise ValueError(f"b: expected shape ({units},), like W's rows, got {np.shape(self.b)}")
         if math.prod(shape) != features:
             raise ValueError(
                 f"expected samples of {features} features, one for each row of W, got shape {shape}"

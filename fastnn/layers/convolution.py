@@ -13,6 +13,7 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import (
     Init,
     Shape,
@@ -53,6 +54,9 @@ class Convolution:
         True at first. False saves the gradient with respect to the input, which the first
         layer of a network has no use for; backward then returns None.
     """
+
+    stride = Setting(size)
+    pad = Setting(padding)
 
     _filters = 0  # of a layer to build
     _window: tuple[int, int] = (0, 0)
@@ -131,10 +135,13 @@ class Convolution:
         filters, window = self._filters, self._window
         if self.W is not None:
             filters, channels, *window = np.shape(self.W)
+            if np.shape(self.b) != (filters,):
+                raise ValueError(
+                    f"b: expected shape ({filters},), one for each filter, got {np.shape(self.b)}"
+                )
             if channels != shape[0]:
                 raise ValueError(f"expected images of {channels} channels, got shape {shape}")
-        stride, pad = size("stride", self.stride), padding("pad", self.pad)
-        return (filters, *places("input", (1, *shape), *window, stride, pad))
+        return (filters, *places("input", (1, *shape), *window, self.stride, self.pad))
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return the images of what the filters find, shape (N, F, OH, OW)."""

@@ -44,6 +44,7 @@ class Dropout:
     """
 
     dropout_ratio = Setting(numbers.below_one)
+    inverted = Setting(numbers.flag)
     seed = Setting(partial(numbers.integer, low=0, high=2**64 - 1))
     step = Setting(partial(numbers.integer, low=0, high=2**64 - 1))
     _seeded = True  # or by chance, so that a network may choose

@@ -56,6 +56,7 @@ class BatchNormalization:
 
     momentum = Setting(numbers.fraction)
     eps = Setting(numbers.not_negative)
+    per_pixel = Setting(numbers.flag)
 
     def __init__(
         self,
@@ -112,10 +113,13 @@ class BatchNormalization:
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of the output for a sample, its own; raise if it does not fit."""
-        if self.gamma is not None and np.shape(self.gamma) != (self._features(shape),):
-            raise ValueError(
-                f"expected samples for gamma of shape {np.shape(self.gamma)}, got shape {shape}"
-            )
+        if self.gamma is not None:
+            for name in ("gamma", "beta"):
+                if np.shape(getattr(self, name)) != (self._features(shape),):
+                    raise ValueError(
+                        f"expected samples for {name} of shape {np.shape(getattr(self, name))}, "
+                        f"got shape {shape}"
+                    )
         return shape
 
     def _features(self, shape: Shape) -> int:

@@ -11,8 +11,9 @@ from fastnn import ops
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
+from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape
-from fastnn.ops._windows import places, window
+from fastnn.ops._windows import places, size, window
 
 
 class MaxPool:
@@ -34,6 +35,10 @@ class MaxPool:
         Places of the largest elements of the last forward pass, counted along the rows of the
         window. The gradient goes to these alone: of equal ones, to the first.
     """
+
+    pool_h = Setting(size)
+    pool_w = Setting(size)
+    stride = Setting(lambda name, value: None if value is None else size(name, value))
 
     def __init__(
         self, pool_h: SupportsIndex, pool_w: SupportsIndex, stride: SupportsIndex | None = None

@@ -14,11 +14,11 @@ class Setting(Generic[T]):
     Parameters
     ----------
     check : function of (str, value)
-        Returns the value, or raises TypeError or ValueError with the name in it.
+        Returns the value, or raises TypeError or ValueError with the name in it; an attribute, too.
     """
 
     def __init__(self, check: Callable[[str, Any], T]) -> None:
-        self._check = check
+        self.check = check
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self._name = name
@@ -37,4 +37,10 @@ class Setting(Generic[T]):
         return value
 
     def __set__(self, layer: object, value: Any) -> None:
-        vars(layer)[self._name] = self._check(self._name, value)
+        vars(layer)[self._name] = self.check(self._name, value)
+
+
+def checked(owner: type[Any], attribute: str, name: str, value: Any) -> Any:
+    """Return a value for a setting of a class, checked; messages call it by a name."""
+    check: Callable[[str, Any], Any] = getattr(owner, attribute).check
+    return check(name, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -16,6 +16,22 @@ from fastnn.networks.network import Network
 
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "tanh": layers.Tanh}  # ReLU is fused
 _RULES = {"relu": "he", "he": "he", "sigmoid": "xavier", "tanh": "xavier", "xavier": "xavier"}
+
+
+class Weights:
+    """Initial weights that are there: those of a file, if they have the shapes that sizes say."""
+
+    def __init__(self, params: Mapping[str, Array]) -> None:
+        self._params, self._count = params, 0
+
+    def __call__(self, shape: tuple[int, ...], **_: Any) -> Array:
+        """Return those of the next layer."""
+        self._count += 1
+        key = f"W{self._count}"
+        found = self._params[key].shape if key in self._params else "none"
+        if found != shape:
+            raise ValueError(f"params/{key}: expected shape {shape}, as sizes say, got {found}")
+        return self._params[key]
 
 
 class MultiLayerNetExtend(Network):
@@ -144,7 +160,7 @@ class MultiLayerNetExtend(Network):
             seed=seed,
         )
 
-    def _stack(self, init: str | float) -> dict[str, Any]:
+    def _stack(self, init: str | float | Weights) -> dict[str, Any]:
         """Return the layers by name."""
         found: dict[str, Any] = {}
         fused = self.activation == "relu"
@@ -174,7 +190,9 @@ class MultiLayerNetExtend(Network):
         return params
 
 
-def _rule(weight_init_std: SupportsFloat | str) -> str | float:
+def _rule(weight_init_std: SupportsFloat | str | Weights) -> str | float | Weights:
+    if isinstance(weight_init_std, Weights):
+        return weight_init_std
     if isinstance(weight_init_std, str):
         return _RULES[numbers.one_of("weight_init_std", weight_init_std.lower(), tuple(_RULES))]
     return numbers.not_negative("weight_init_std", weight_init_std)

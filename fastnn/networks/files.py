@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from fastnn._utils import archive
-from fastnn._utils.archive import Groups, Path_
+from fastnn._utils.archive import Contents, File
 from fastnn.layers.adoption import relink
+from fastnn.layers.record import records
 from fastnn.networks import saved
-from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet
+from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet, Weights
 from fastnn.networks.building import LOSSES
 from fastnn.networks.network import Network
 
@@ -17,12 +18,13 @@ __all__ = ["load"]
 _CLASSES = {c.__name__: c for c in (TwoLayerNet, MultiLayerNet, MultiLayerNetExtend, Network)}
 
 
-def load(path: Path_) -> Network:
+def load(path: File) -> Network:
     """Return the network of a file that ``network.save`` or a checkpoint has written.
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or file object
+        A file object is open for reading bytes, and is read to its end.
 
     Returns
     -------
@@ -51,53 +53,75 @@ def load(path: Path_) -> Network:
     >>> bool(np.array_equal(again.params["W1"], net.params["W1"]))
     True
     """
-    facts, groups = archive.read(path, "network")
-    given = facts["network"]
-    kind = next(_CLASSES[name] for name in given["classes"] if name in _CLASSES)
-    loss = {layer.__name__: name for name, layer in LOSSES.items()}.get(given["last_layer"])
-    network: Network | None = None
-    if loss is not None:
-        network = _rebuilt(given, groups, loss) if kind is Network else _built(kind, given, loss)
+    contents = archive.read(path, saved.WHAT)
+    with contents.reading(saved.WHAT):
+        given = saved.facts_of(contents)
+        known = [_CLASSES[name] for name in given["classes"] if name in _CLASSES]
+        if not known:
+            raise ValueError(f"network.classes: expected one of {', '.join(_CLASSES)}")
+        make = _rebuilt if known[0] is Network else _built
+        network = make(known[0], given, contents)
     if network is None:
         names = ", ".join([*given["layers"].values(), given["last_layer"]])
         raise ValueError(
-            f"path: expected a network of fastnn's own layers, got one of {names}: "
-            "build it as your script does, and call its load(path)"
+            f"path: expected a network of fastnn's own layers, got {contents.source} with one of "
+            f"{names}: build it as your script does, and call its load(path)"
         )
-    saved.put(network, facts, groups)
+    saved.put(network, contents)
     return network
 
 
-def _built(kind: type[Network], given: dict[str, Any], loss: str) -> Network | None:
+def _loss_of(given: dict[str, Any]) -> str | None:
+    """Return the name of a loss, None for one of the user's own."""
+    return {layer.__name__: name for name, layer in LOSSES.items()}.get(given["last_layer"])
+
+
+def _built(kind: type[Network], given: dict[str, Any], contents: Contents) -> Network | None:
     """Return one of the book's networks, None if it has had other layers put into it."""
+    loss = _loss_of(given)
+    own = {*given["layers"].values()} - {record.kind.__name__ for record in records()}
+    if loss is None or own:
+        return None
+    if "hidden_size_list" not in given:
+        raise ValueError(f"network.classes: expected one with forms, got {kind.__name__}")
     network = object.__new__(kind)
     MultiLayerNetExtend.__init__(
         cast(MultiLayerNetExtend, network),
         **{name: given[name] for name in MultiLayerNetExtend._SETTINGS},
-        weight_init_std=0,
+        weight_init_std=cast(Any, Weights(contents.groups["params"])),
         dtype=given["dtype"],
         loss=loss,
     )
     return network if saved.same_layers(network, given["layers"]) else None
 
 
-def _rebuilt(given: dict[str, Any], groups: Groups, loss: str) -> Network | None:
+def _rebuilt(kind: type[Network], given: dict[str, Any], contents: Contents) -> Network | None:
     """Return a network of the layers of a file, None if there is one of the user's own."""
-    try:
-        found = saved.stack(given, groups)
-    except KeyError:
+    loss = _loss_of(given)
+    if loss is None:
         return None
-    size = given["input_size"]
-    network = Network(
+    if "places" not in given:
+        raise ValueError(
+            f"network.classes: expected one with hidden_size_list, got {kind.__name__}"
+        )
+    found = saved.stack(given, contents)
+    if found is None:
+        return None
+    network = kind(
         found,
         loss=loss,
-        input_size=tuple(size) if isinstance(size, list) else size,
+        input_size=given["input_size"],
         input_scale=given["input_scale"],
         dtype=given["dtype"],
     )
-    places = [tuple(place) for place in given["places"]]
-    named = {key: getattr(found[layer], name) for key, layer, name, _ in places}
-    network.params = {key: named[key] for key in groups["params"]}
-    relink(network, places)
-    network.output_size = given["output_size"]
+    named = {key: getattr(found[layer], name) for key, layer, name, _ in given["places"]}
+    network.params = {key: named[key] for key in contents.groups["params"]}
+    relink(network, given["places"])
+    if network.output_size is None:
+        network.output_size = given["output_size"]
+    elif network.output_size != given["output_size"]:
+        raise ValueError(
+            f"network.output_size: expected {network.output_size}, as the layers give, got "
+            f"{given['output_size']}"
+        )
     return network

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn import optimizers
 from fastnn._utils import archive
 from fastnn._utils import validation as numbers
-from fastnn._utils.archive import Groups, Path_
+from fastnn._utils.archive import Contents, File
 from fastnn._utils.types import Array
 from fastnn.functional import numerical_gradient
 from fastnn.layers import Affine, IdentityWithLoss
@@ -541,7 +541,7 @@ class Network:
         )
         return fit(self, x, t, settings)
 
-    def save(self, path: Path_) -> None:
+    def save(self, path: File) -> None:
         """Write the network to a file, from which :func:`fastnn.load` makes it again.
 
         The file is an npz archive without pickles: parameters, running statistics of batch
@@ -552,12 +552,13 @@ class Network:
 
         Parameters
         ----------
-        path : str or path
-            The name is taken as it is; ".npz" is usual.
+        path : str, path or file object
+            A name is taken as it is; ".npz" is usual. A file object, open for writing bytes, is
+            written to as it stands: it is not whole if there is an error.
         """
         archive.write(path, *self._parts())
 
-    def load(self, path: Path_) -> None:
+    def load(self, path: File) -> None:
         """Bring this network to what :meth:`save`, or a checkpoint, has written.
 
         For a network that :func:`fastnn.load` cannot build, such as one with layers of your own,
@@ -566,7 +567,8 @@ class Network:
 
         Parameters
         ----------
-        path : str or path
+        path : str, path or file object
+            As for :func:`fastnn.load`.
 
         Raises
         ------
@@ -576,15 +578,15 @@ class Network:
         FileNotFoundError
             If there is no such file.
         """
-        self._restore(*archive.read(path, "network"))
+        self._restore(archive.read(path, saved.WHAT))
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the facts and the groups of arrays that a file of the network has."""
         return saved.parts(self)
 
-    def _restore(self, facts: dict[str, Any], groups: Groups) -> None:
+    def _restore(self, contents: Contents) -> None:
         """Bring the network to what :meth:`_parts` returned; raise before if they do not fit."""
-        saved.put(self, facts, groups)
+        saved.put(self, contents)
 
     def explain(self, optimizer: Any = None, batch_size: SupportsIndex = 128) -> None:
         """Print how :meth:`fit` would train: the route and why, steps, buffers, operations.

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fastnn._utils.archive import Groups
+from fastnn._utils import interrupts, schema
+from fastnn._utils import validation as numbers
+from fastnn._utils.archive import Contents
+from fastnn._utils.types import Array
 from fastnn.layers import state
 from fastnn.layers.adoption import adopt, places_of
-from fastnn.layers.record import record_of, records, settings_of
-from fastnn.networks.sizing import sized_as
+from fastnn.layers.parameters import parameters_of
+from fastnn.layers.record import Record, nearest_record, record_of, records, settings_of
+from fastnn.layers.settings import Setting, checked
+from fastnn.layers.sizes import is_built
+from fastnn.networks import building
+from fastnn.networks.sizing import size_of, sized_as
+
+WHAT = "network or checkpoint"
+LEFT_OUT = "left out"
 
 # Of the network: not what it computes, but how it is trained.
 _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
@@ -34,52 +46,248 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if "hidden_size_list" not in facts:  # which would say all that is needed to build it
         facts["forms"] = {name: _form(layer) for name, layer in network.layers.items()}
         facts["places"] = places_of(network)
-        groups["left out"] = _left_out(network)
+        groups[LEFT_OUT] = _left_out(network)
     return {"network": facts}, groups
 
 
-def stack(saved: dict[str, Any], groups: Groups) -> dict[str, Any]:
-    """Return the layers of a file, made anew; KeyError for kinds that are not ours."""
-    kinds = {record.kind.__name__: record for record in records()}
-    arrays = {**groups["params"], **groups["left out"]}
-    found = {}
-    for name, kind in saved["layers"].items():
-        record, form = kinds[kind], saved["forms"][name]
-        settings = {each: saved["layer_settings"][f"{name}.{each}"] for each in record.settings}
-        own = {each: arrays[key] for key, layer, each, _ in saved["places"] if layer == name}
-        found[name] = record.kind(**own, **settings, **form)
+# --- what a file must have ---------------------------------------------------------------
+
+
+def _simple(name: str, value: Any) -> Any:
+    return schema.alike(name, value, None)
+
+
+def _outputs(name: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return numbers.integer(name, value, 1)
+    return tuple(numbers.integer(f"{name}[{i}]", size, 1) for i, size in enumerate(value))
+
+
+def _place(name: str, value: Any) -> tuple[str, str, str, bool]:
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError(
+            f"{name}: expected key, layer, name and whether it is declared, got "
+            f"{numbers.brief(value)}"
+        )
+    key, layer, attribute = (schema.text(f"{name}[{i}]", value[i]) for i in range(3))
+    return key, layer, attribute, numbers.flag(f"{name}[3]", value[3])
+
+
+_OF_ALL: dict[str, schema.Check] = {
+    "classes": schema.listed(schema.text),
+    "dtype": lambda name, value: numbers.one_of(name, value, ("float32", "float64")),
+    "layers": schema.keyed(schema.text),
+    "last_layer": schema.text,
+    "layer_settings": schema.keyed(_simple),
+    "state": schema.keyed(
+        schema.optional(lambda name, value: numbers.integer(name, value, 0, 2**64 - 1))
+    ),
+    "input_size": schema.optional(size_of),
+    "output_size": schema.optional(_outputs),
+    "weight_decay_lambda": numbers.not_negative,
+    "input_scale": numbers.positive,
+}
+_OF_THE_BOOKS: dict[str, schema.Check] = {
+    "hidden_size_list": schema.listed(lambda name, value: numbers.integer(name, value, 1)),
+    "activation": lambda name, value: numbers.one_of(name, value, ("relu", "sigmoid", "tanh")),
+    "use_dropout": numbers.flag,
+    "dropout_ration": numbers.below_one,
+    "use_batchnorm": numbers.flag,
+}
+_OF_STACKS: dict[str, schema.Check] = {
+    "forms": schema.keyed(schema.keyed(lambda name, value: value)),  # checked by the layers
+    "places": schema.listed(_place),
+}
+
+
+def facts_of(contents: Contents) -> dict[str, Any]:
+    """Return what a file says of its network; raise TypeError or ValueError if it is not right."""
+    given = schema.keyed(lambda name, value: value)("network", contents.facts.get("network"))
+    others = _OF_THE_BOOKS if "hidden_size_list" in given else _OF_STACKS
+    found: dict[str, Any] = schema.entries({**_OF_ALL, **others})("network", given)
+    for group in ("params", "layers", *([LEFT_OUT] if others is _OF_STACKS else [])):
+        if group not in contents.groups:
+            raise ValueError(f"groups: expected one of {group!r}, got {', '.join(contents.groups)}")
+    for group in ("params", LEFT_OUT):
+        for key, array in contents.groups.get(group, {}).items():
+            if array.dtype.kind != "f":
+                raise TypeError(f"{group}/{key}: expected a floating dtype, got {array.dtype}")
     return found
 
 
-def put(network: Any, facts: dict[str, Any], groups: Groups) -> None:
+def stack(saved: dict[str, Any], contents: Contents) -> dict[str, Any] | None:
+    """Return the layers of a file, made anew; None if there are kinds that are not ours.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they cannot be made of what the file has.
+    """
+    kinds = {record.kind.__name__: record for record in records()}
+    if not kinds.keys() >= {*saved["layers"].values()}:
+        return None
+    of = {name: kinds[kind] for name, kind in saved["layers"].items()}
+    schema.same_names("network.forms", saved["forms"], of)
+    own = _own_arrays(saved, of, contents)
+    settings = {f"{name}.{each}" for name, record in of.items() for each in record.settings}
+    schema.same_names("network.layer_settings", saved["layer_settings"], settings)
+    found = {}
+    for name, record in of.items():
+        schema.same_names(f"network.places of {name}", own[name], record.parameters)
+        form = saved["forms"][name]
+        schema.same_names(f"network.forms[{name!r}]", form, record.form)
+        given = {each: saved["layer_settings"][f"{name}.{each}"] for each in record.settings}
+        for each, value in {**given, **form}.items():
+            checked(record.kind, each, f"network.layers[{name!r}].{each}", value)
+        found[name] = record.kind(**own[name], **given, **form)
+    return found
+
+
+def _own_arrays(
+    saved: dict[str, Any], of: Mapping[str, Record], contents: Contents
+) -> dict[str, dict[str, Array]]:
+    """Return the arrays of each layer by name."""
+    arrays = {**contents.groups["params"], **contents.groups[LEFT_OUT]}
+    own: dict[str, dict[str, Array]] = {name: {} for name in of}
+    for i, (key, layer, name, declared) in enumerate(saved["places"]):
+        if layer not in of or name not in of[layer].parameters or declared:
+            raise ValueError(f"network.places[{i}]: expected a parameter of a layer, got {name!r}")
+        if name in own[layer]:
+            raise ValueError(f"network.places[{i}]: expected each place once, got {name!r} again")
+        if key not in arrays:
+            raise ValueError(f"network.places[{i}]: expected the key of an array, got {key!r}")
+        own[layer][name] = arrays[key]
+    schema.same_names("network.places", {place[0] for place in saved["places"]}, arrays)
+    return own
+
+
+# --- into a network at hand --------------------------------------------------------------
+
+
+def put(network: Any, contents: Contents) -> None:
     """Bring a network to what :func:`parts` returned; raise before that if they do not fit."""
-    saved = facts["network"]
+    with contents.reading(WHAT):
+        saved = facts_of(contents)
+    fit = _Fit(network, saved, contents)
+    if network.input_size is None and saved["input_size"] is not None:
+        fit.expect_sizes()
     with sized_as(network, saved["input_size"]):
-        _put(network, saved, groups)
+        fit.expect_values()
+        fit.put()
 
 
-def _put(network: Any, saved: dict[str, Any], groups: Groups) -> None:
-    adopt(network)
-    _expect("parameters", _shapes(network.params), _shapes(groups["params"]))
-    if not same_layers(network, saved["layers"]):
-        _expect("layers", [*layers(network).items()], [*saved["layers"].items()])
-    _expect("last layer", _last_layer(network), saved["last_layer"])
-    _expect("input_scale", network.input_scale, saved["input_scale"])
-    states = {**saved["state"], **groups["layers"]}
-    _expect("state of layers", {*state.layer_state(network)}, {*states})
-    for key, p in groups["params"].items():
-        network.params[key][...] = p
-    ours = _left_out(network)
-    for key, array in groups.get("left out", {}).items():
-        if key in ours and ours[key].shape == array.shape:
-            ours[key][...] = array
-    state.set_layer_state(network, states)
-    for name in _OF_TRAINING:
-        if name in saved:
-            setattr(network, name, saved[name])
-    for key, value in saved["layer_settings"].items():
-        name, _, attribute = key.rpartition(".")
-        setattr(network.layers[name], attribute, value)
+class _Fit:
+    """A network, and a file that is to be of one like it."""
+
+    def __init__(self, network: Any, saved: dict[str, Any], contents: Contents) -> None:
+        self._network, self._saved, self._contents = network, saved, contents
+        self._params, self._left_out = contents.groups["params"], contents.groups.get(LEFT_OUT, {})
+        self._states = {**saved["state"], **contents.groups["layers"]}
+
+    def expect_sizes(self) -> None:
+        """Raise ValueError unless arrays of the file are such as the size of its input asks for."""
+        self._expect_layers()
+        if "places" not in self._saved:
+            self._expect("input_size", None, self._saved["input_size"])
+        with self._contents.reading(WHAT):
+            self._expect_arrays()
+
+    def _expect_layers(self) -> None:
+        network, saved = self._network, self._saved
+        if not same_layers(network, saved["layers"]):
+            self._expect("layers", [*layers(network).items()], [*saved["layers"].items()])
+
+    def _expect_arrays(self) -> None:
+        arrays = {**self._params, **self._left_out}
+        trial = {name: copy.copy(layer) for name, layer in self._network.layers.items()}
+        for key, name, attribute, _ in self._saved["places"]:
+            record = nearest_record(trial.get(name))
+            if record is not None and attribute in record.parameters and key in arrays:
+                setattr(trial[name], attribute, arrays[key])
+        for name, layer in trial.items():
+            if nearest_record(layer) is not None and not is_built(layer):
+                raise ValueError(f"network.places: expected the parameters of {name}, got none")
+        size = self._saved["input_size"]
+        building.shapes(trial, size if isinstance(size, tuple) else (size,), self._network.dtype)
+
+    def expect_values(self) -> None:
+        """Raise ValueError if parameters, states or settings cannot be put into the network."""
+        network, saved = self._network, self._saved
+        adopt(network)
+        self._expect("parameters", _shapes(network.params), _shapes(self._params))
+        self._expect_layers()
+        self._expect("last layer", _last_layer(network), saved["last_layer"])
+        self._expect("input_scale", network.input_scale, saved["input_scale"])
+        for key, p in network.params.items():
+            if not p.flags.writeable:
+                raise ValueError(f"network: params[{key!r}]: expected an array to write to")
+        self._expect("state of layers", {*state.layer_state(network)}, {*self._states})
+        with self._contents.reading(WHAT):
+            self._expect_states()
+            self._expect_settings()
+
+    def _expect_states(self) -> None:
+        for key, value in self._states.items():
+            name, _, attribute = key.rpartition(".")
+            layer = self._network.layers[name]
+            record = nearest_record(layer)
+            assert record is not None  # has names of states
+            if attribute in record.draws:
+                checked(type(layer), attribute, f"network.state[{key!r}]", value)
+                continue
+            shape = np.shape(next(iter(parameters_of(layer).values())))
+            if value is None or (np.shape(value) == shape and value.dtype in ("f4", "f8")):
+                continue
+            raise ValueError(
+                f"layers/{key}: expected floating numbers of shape {shape}, got "
+                f"{numbers.brief(value)}"
+            )
+
+    def _expect_settings(self) -> None:
+        ours = _layer_settings(self._network)
+        given = self._saved["layer_settings"]
+        where = "network.layer_settings"
+        for key, value in given.items():
+            name, _, attribute = key.rpartition(".")
+            layer = self._network.layers.get(name)
+            if layer is None or attribute not in settings_of(layer):
+                raise ValueError(f"{where}: expected settings of the layers, got {key!r}")
+            if isinstance(getattr(type(layer), attribute, None), Setting):
+                checked(type(layer), attribute, f"{where}[{key!r}]", value)
+            else:
+                schema.alike(f"{where}[{key!r}]", value, getattr(layer, attribute, None))
+        for key in ours:
+            name, _, attribute = key.rpartition(".")
+            if key not in given and nearest_record(self._network.layers[name]) is not None:
+                raise ValueError(f"{where}: expected {key}, got none")
+
+    def put(self) -> None:
+        """Bring the network to what the file has."""
+        with interrupts.held():  # all or nothing
+            self._put()
+
+    def _put(self) -> None:
+        network, saved = self._network, self._saved
+        for key, p in self._params.items():
+            network.params[key][...] = p
+        ours = _left_out(network)
+        for key, array in self._left_out.items():
+            if key in ours and ours[key].shape == array.shape:
+                ours[key][...] = array
+        state.set_layer_state(network, self._states)
+        for name in _OF_TRAINING:
+            if name in saved:
+                setattr(network, name, saved[name])
+        for key, value in saved["layer_settings"].items():
+            name, _, attribute = key.rpartition(".")
+            setattr(network.layers[name], attribute, value)
+
+    def _expect(self, name: str, ours: Any, theirs: Any) -> None:
+        if ours != theirs:
+            raise ValueError(
+                f"network: {name}: expected {theirs}, as in the file {self._contents.source}, "
+                f"got {ours}"
+            )
 
 
 def _last_layer(network: Any) -> str:
@@ -120,8 +328,3 @@ def same_layers(network: Any, theirs: dict[str, str]) -> bool:
 
 def _shapes(params: Any) -> dict[str, Any]:
     return {key: (p.shape, str(p.dtype)) for key, p in params.items()}
-
-
-def _expect(name: str, ours: Any, theirs: Any) -> None:
-    if ours != theirs:
-        raise ValueError(f"network: {name}: expected {theirs}, as in the file, got {ours}")

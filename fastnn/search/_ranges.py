@@ -15,6 +15,8 @@ __all__ = ["Choice", "Int", "Log", "Range", "Uniform"]
 
 BORDER = 0.05  # of a range's span: so near to an end, a better value may lie beyond it
 
+_ROUNDING = 1e-9  # of drawn values, relative
+
 _REAL = numbers.Range(-math.inf, math.inf, "a finite number")
 
 
@@ -345,6 +347,31 @@ def to_json(range_: Range) -> list[Any]:
     return [type(range_).__name__, *asdict(range_).values()]  # type: ignore[call-overload]
 
 
-def from_json(kind: str, *values: Any) -> Range:
-    """Return the range that was written."""
-    return _KINDS[kind](*values[0]) if kind == "Choice" else _KINDS[kind](*values)
+def from_json(name: str, written: Any) -> Range:
+    """Return the range that was written; raise TypeError or ValueError if there is none."""
+    if not isinstance(written, (list, tuple)) or not written:
+        raise TypeError(f"{name}: expected a list, got {written!r}")
+    kind = _KINDS[numbers.one_of(name, written[0], tuple(_KINDS))]
+    values = written[1:]
+    if kind is Choice and len(values) == 1 and isinstance(values[0], (list, tuple)):
+        (values,) = values
+    try:
+        return kind(*values)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def expect_value(name: str, value: Any, range_: Range) -> Any:
+    """Return a value that a trial has drawn from a range; raise ValueError for others."""
+    if isinstance(range_, Choice):
+        good = value in range_.options
+    else:
+        assert isinstance(range_, _Span)
+        ends = (
+            end * (1 + sign * _ROUNDING) for end in (range_.low, range_.high) for sign in (1, -1)
+        )
+        low, *_, high = sorted(ends)
+        good = isinstance(value, (int, float)) and low <= value <= high
+    if not good:
+        raise ValueError(f"{name}: expected a value of {range_!r}, got {value!r}")
+    return value

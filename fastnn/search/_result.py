@@ -14,7 +14,7 @@ from fastnn.search._trial import State
 
 __all__ = ["Border", "BorderWarning", "FinishedTrial", "SearchResult"]
 
-_STATES: tuple[State, ...] = ("complete", "pruned", "diverged")
+STATES: tuple[State, ...] = ("complete", "pruned", "diverged")
 
 
 class BorderWarning(UserWarning):
@@ -140,7 +140,7 @@ class SearchResult:
         """
         sign = -1 if self.maximize else 1
         ranked = [trial for trial in self.trials if math.isfinite(trial.value)]
-        ranked.sort(key=lambda trial: (_STATES.index(trial.state), sign * trial.value))
+        ranked.sort(key=lambda trial: (STATES.index(trial.state), sign * trial.value))
         return ranked[: numbers.integer("n", n, 1)]
 
     @property
@@ -216,7 +216,7 @@ class SearchResult:
 
     def _counts(self) -> str:
         states = [trial.state for trial in self.trials]
-        kinds = [f"{states.count(state)} {state}" for state in _STATES if state in states]
+        kinds = [f"{states.count(state)} {state}" for state in STATES if state in states]
         return f"{len(self.trials)} trials" + (f" ({', '.join(kinds)})" if kinds else "")
 
     def __repr__(self) -> str:

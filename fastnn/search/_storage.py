@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -26,7 +26,34 @@ def open_storage(path: str | os.PathLike[str] | None) -> BaseStorage:
             begin = file.read(10)
         if not b'{"op_code"'.startswith(begin):
             raise ValueError(f"storage: {path} is a file of something else")
-    return JournalStorage(_Journal(path))
+    return _Storage(_Journal(path))
+
+
+def file_of(storage: BaseStorage) -> str:
+    """Return where a storage is, for messages."""
+    return str(storage.journal.path) if isinstance(storage, _Storage) else "memory"
+
+
+class _Storage(JournalStorage):
+    """A journal whose lines are read by Optuna, which raises errors of all kinds for some of them.
+
+    What Optuna raises of its own accord, as for a study that is there already, comes through.
+    """
+
+    def __init__(self, journal: _Journal) -> None:
+        self.journal = journal
+        super().__init__(journal)
+
+    def _sync_with_backend(self) -> None:
+        try:
+            super()._sync_with_backend()
+        except (OSError, OptunaError):
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"storage: {self.journal.path} is damaged in line {self.journal.line}: remove that "
+                f"line and those after it, or give another file ({type(error).__name__}: {error})"
+            ) from error
 
 
 class _Journal(JournalFileBackend):
@@ -37,23 +64,17 @@ class _Journal(JournalFileBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path, self.line = path, 1
         # Unlike symbolic links, this lock works on Windows too.
         self._open_lock = JournalFileOpenLock(str(path))
         super().__init__(str(path), lock_obj=self._open_lock)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """Return lines; raise ValueError if one cannot be read."""
-        line = log_number_from + 1
-        try:
-            for log in super().read_logs(log_number_from):
-                yield log
-                line += 1
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"storage: {self._path} is damaged in line {line}: remove that line and "
-                f"those after it, or give another file"
-            ) from error
+        """Return lines, and keep the number of the one that is looked at."""
+        self.line = log_number_from + 1
+        for log in super().read_logs(log_number_from):
+            yield log
+            self.line += 1
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines."""
@@ -61,13 +82,13 @@ class _Journal(JournalFileBackend):
             self._open_lock.acquire()
             try:
                 if self._is_cut():  # and not a line that another process was writing
-                    os.truncate(self._path, self._path.read_bytes().rfind(b"\n") + 1)
+                    os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
             finally:
                 self._open_lock.release()
         super().append_logs(logs)
 
     def _is_cut(self) -> bool:
-        with open(self._path, "rb") as file:
+        with open(self.path, "rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             return file.read(1) not in (b"", b"\n")

@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from fastnn._utils import schema
+from fastnn._utils import validation as numbers
 from fastnn.search._draws import DRAW, SAMPLERS, Draws, distribution, pruner_of
-from fastnn.search._ranges import Range, from_json, to_json
-from fastnn.search._result import FinishedTrial, SearchResult
-from fastnn.search._storage import open_storage
+from fastnn.search._ranges import Range, expect_value, from_json, to_json
+from fastnn.search._result import STATES, FinishedTrial, SearchResult
+from fastnn.search._storage import file_of, open_storage
 from fastnn.search._trial import Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -71,17 +74,23 @@ class Study:
         written = _first_written(self._study, _SETTINGS)
         if written is None:
             if settings is None or self._study.get_trials(deepcopy=False):
-                raise ValueError(f"name: {name!r} is a study of Optuna, but no search of fastnn")
+                raise ValueError(
+                    f"name: {name!r}, in {file_of(storage)}, is a study of Optuna, but no search "
+                    "of fastnn"
+                )
             mine = {**settings, "ranges": _json(settings["ranges"])}
             written = _agreed(self._study, _SETTINGS, mine)
-        self._settings = {**written, "ranges": _ranges(written["ranges"])}
+        self._source = f"storage: {file_of(storage)}: search {name!r}"
+        with _reading(self._source):
+            self._settings = _SEARCH("settings", written)
         # By Optuna's number: what has been looked at, as there may be thousands.
         self._finished: dict[int, FinishedTrial] = {}
         for key, value in (settings or {}).items():
             if self._settings[key] != value:
                 raise ValueError(
-                    f"{key}: the storage has the search {name!r} with {self._settings[key]}, "
-                    f"expected the same, got {value}; give this search another name or file"
+                    f"{key}: the storage, {file_of(storage)}, has the search {name!r} with "
+                    f"{self._settings[key]}, expected the same, got {value}; "
+                    "give this search another name or file"
                 )
 
     def begin(self, sampler: str, seed: int, pruner: str | None, min_epochs: int) -> None:
@@ -97,7 +106,8 @@ class Study:
     def ask(self, min_epochs: int) -> Trial:
         """Return a new trial."""
         ranges = self._settings["ranges"]
-        asked = self._study.ask({name: distribution(r) for name, r in ranges.items()})
+        with _reading(self._source):  # which has the numbers that queued trials draw by
+            asked = self._study.ask({name: distribution(r) for name, r in ranges.items()})
         self._asked = asked
 
         def is_bad(epoch: int, value: float) -> bool:
@@ -158,7 +168,8 @@ class Study:
         """Return what was found so far."""
         for trial in self._study.get_trials(deepcopy=False, states=_DONE):
             if trial.number not in self._finished:
-                self._finished[trial.number] = _finished(trial, self._settings["ranges"])
+                with _reading(f"{self._source}: trial {trial.number}"):
+                    self._finished[trial.number] = _finished(trial, self._settings["ranges"])
         return SearchResult(
             self._study.study_name,
             self._settings["metric"],
@@ -185,21 +196,58 @@ def _json(ranges: Mapping[str, Range]) -> dict[str, list[Any]]:
     return {name: to_json(range_) for name, range_ in ranges.items()}
 
 
-def _ranges(written: dict[str, list[Any]]) -> dict[str, Range]:
-    return {name: from_json(*values) for name, values in written.items()}
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    """Let what is raised about the data of a file name the file."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{source} is damaged: {error}") from error
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a number, which may be NaN or infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    return value
+
+
+# What a file must have of a search and of a trial.
+_RANGES = schema.keyed(from_json)
+_SEARCH = schema.entries(
+    {
+        "metric": schema.text,
+        "maximize": numbers.flag,
+        "score": lambda name, value: numbers.one_of(name, value, ("last", "best")),
+        "epochs": schema.optional(lambda name, value: numbers.integer(name, value, 1)),
+        "ranges": _RANGES,
+    }
+)
+_KEPT = schema.entries(
+    {
+        "number": lambda name, value: numbers.integer(name, value, 0),
+        "state": lambda name, value: numbers.one_of(name, value, STATES),
+        "value": _number,
+        "curves": schema.keyed(schema.listed(_number)),
+    }
+)
 
 
 def narrowed_once(result: SearchResult, ranges: Mapping[str, Range]) -> dict[str, Range]:
     """Return the ranges for the search after this one, the same in all processes."""
-    return _ranges(_agreed(result.study, _NARROWED, _json(ranges)))
+    written = _agreed(result.study, _NARROWED, _json(ranges))
+    with _reading(f"storage: search {result.name!r}"):
+        found: dict[str, Range] = _RANGES("narrowed ranges", written)
+    return found
 
 
 def _finished(trial: FrozenTrial, ranges: dict[str, Range]) -> FinishedTrial:
-    kept = trial.user_attrs[_TRIAL]
+    kept = _KEPT("trial", trial.user_attrs.get(_TRIAL))
+    values = schema.entries({name: partial(expect_value, range_=r) for name, r in ranges.items()})
     duration = trial.duration
     return FinishedTrial(
         kept["number"],
-        {name: trial.params[name] for name in ranges},
+        values("values", {name: v for name, v in trial.params.items() if name in ranges}),
         kept["state"],
         kept["value"],
         kept["curves"],
@@ -214,5 +262,7 @@ def stored(path: str | os.PathLike[str], name: str) -> SearchResult:
     storage = open_storage(path)
     names = optuna.get_all_study_names(storage)
     if name not in names:
-        raise ValueError(f"name: expected one of {', '.join(sorted(names))}, got {name!r}")
+        raise ValueError(
+            f"name: expected one of {', '.join(sorted(names))}, which are in {path}, got {name!r}"
+        )
     return Study(storage, name).result()

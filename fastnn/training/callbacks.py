@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
@@ -10,11 +9,13 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 
 from fastnn._utils import validation as numbers
-from fastnn._utils.archive import Path_, file_at
+from fastnn._utils.files import Path_, file_at
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.optimizers.state import optimizer_state
 from fastnn.optimizers.updater import rate_of
-from fastnn.training.checkpoint import load_checkpoint, save_checkpoint
+from fastnn.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from fastnn.training.checkpoint_name import CheckpointName
+from fastnn.training.epoch_rows import EpochRows
 from fastnn.training.history import History
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "EarlyStopping",
     "ReduceLROnPlateau",
     "load_checkpoint",
+    "newest_checkpoint",
+    "save_checkpoint",
 ]
 
 _METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -253,39 +256,54 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : str or path
+        The name of the file may have `epoch`, counted from 1, and what is recorded of it, such as
+        `val_loss`, in braces, as in Keras: ``"{epoch:02d}-{val_loss:.3f}.npz"`` gives each epoch a
+        file of its own, ``03-0.412.npz``, and :func:`newest_checkpoint` returns the one to resume
+        from. Doubled braces stand for themselves.
     monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, optional
-        Write only after epochs with a new best value of this.
+        Write only after epochs with a better value of this than those that have been written.
     every : int
-        Write only after each so many epochs, at least 1.
+        Write only after each so many epochs, at least 1; the others are not looked at.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not as above. That a training does not record what the name has is raised when it
+        begins.
     """
 
     def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
         self.path = Path(path)
+        CheckpointName(path)  # raises for other braces
         self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
         self.every = numbers.integer("every", every, 1)
 
     def on_train_begin(self) -> None:
-        """Look at what a resumed training has recorded."""
-        file_at(self.path)
+        """Look at what a resumed training has recorded, and which of its files are there."""
+        self._name = CheckpointName(self.path)
+        self._name.expect(self.history)
         optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
         self._best = None
         if self.monitor is not None:
             self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
-            for epoch in range(1, self.history.epochs + 1):
-                self._best.improved(epoch)
+            for epoch in range(self.every, self.history.epochs + 1, self.every):
+                if self._name.of(self.history, epoch).exists():
+                    self._best.improved(epoch)
 
     def on_epoch_end(self, epoch: int) -> None:
         """Write the file."""
-        improved = self._best is None or self._best.improved(epoch)
-        if improved and epoch % self.every == 0:
-            save_checkpoint(self.path, self.network, self.optimizer, self.history)
+        if epoch % self.every == 0 and (self._best is None or self._best.improved(epoch)):
+            path = self._name.of(self.history, epoch)
+            save_checkpoint(path, self.network, self.optimizer, self.history)
 
 
 class CSVLogger(Callback):
     """Write what is recorded of each epoch to a file of comma-separated values.
 
-    A training that is resumed goes on behind the rows of the epochs that it has behind it. The
-    file is written from the end of the first epoch on.
+    Rows are added at the end of each epoch. When a training is resumed, the file goes on behind the
+    rows of the epochs that it has behind it: rows that are missing, or cut off as a process that
+    was killed leaves them, are written from the history first. Nothing is written before an epoch
+    has ended.
 
     Parameters
     ----------
@@ -298,22 +316,13 @@ class CSVLogger(Callback):
     def on_train_begin(self) -> None:
         """Look at what the file has, if the training is resumed."""
         file_at(self.path)  # raises what the end of the epoch would raise
-        names = ["epoch", *self.history.metrics, "lr", "seconds"]
-        self._rows: list[list[Any]] = [names]
-        if self.history.epochs and self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file:
-                found = list(csv.reader(file))
-            if found[:1] != [names]:
-                raise ValueError(
-                    f"CSVLogger: expected the columns {','.join(names)} in {self.path}, "
-                    f"got {','.join(found[0]) if found else 'nothing'}"
-                )
-            self._rows += [row for row in found[1:] if int(row[0]) <= self.history.epochs]
+        self._rows = EpochRows(self.path, self.history)
 
     def on_epoch_end(self, epoch: int) -> None:
         """Add a row."""
-        mode = "w" if self._rows else "a"
-        self._rows.append([epoch, *self.history.row(epoch).values()])
-        with open(self.path, mode, newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(self._rows)
-        self._rows = []
+        self._rows.write(epoch)
+
+    def on_train_end(self) -> None:
+        """Add the rows that are missing of a training that had no epochs left."""
+        if self.history.epochs:
+            self._rows.write(self.history.epochs)

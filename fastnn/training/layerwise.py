@@ -104,7 +104,9 @@ class LayerSteps:
             last = network.last_layer
             loss = _number(last)
             correct = count_correct(last.x, t) if self._classes else 0
-            self._update(self._clipped(grads))
+            grads = self._clipped(grads)
+            with interrupts.held_to_the_end():  # what is updated by half is not taken back
+                self._update(grads)
         except BaseException:
             set_layer_state(network, before)
             raise

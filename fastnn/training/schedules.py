@@ -16,6 +16,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn._utils import schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s, Int64s
 
@@ -291,11 +292,32 @@ def describe(schedule: Any) -> Any:
     return {"name": schedule.func.__name__.removeprefix("_"), "settings": settings}
 
 
+_NAMED: dict[str, Callable[..., Schedule]] = {
+    made.__name__: made for made in (step_decay, exponential, inverse_time, cosine, warmup)
+}
+_DESCRIBED = schema.entries(
+    {
+        "name": lambda name, value: numbers.one_of(name, value, tuple(_NAMED)),
+        "settings": schema.keyed(lambda name, value: value),  # checked by the schedule
+    }
+)
+
+
 def build(described: Any) -> Any:
-    """Return the schedule that :func:`describe` made data of."""
+    """Return the schedule that :func:`describe` made data of.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no such data.
+    """
     if described is None:
         return None
-    settings = dict(described["settings"])
+    given = _DESCRIBED("schedule", described)
+    settings = given["settings"]
     if "then" in settings:
-        settings["then"] = build(settings["then"])
-    return globals()[described["name"]](**settings)
+        settings = {**settings, "then": build(settings["then"])}
+    try:
+        return _NAMED[given["name"]](**settings)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"schedule: {error}") from None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import config, ops
+from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.layers import IdentityWithLoss
@@ -150,6 +151,7 @@ class Trainer:
 
     def _take(self, steps: int, after: Callable[[int], None] = lambda samples: None) -> None:
         """Take some steps of an epoch."""
+        self._evaluate_begun()  # an interruption may have left one out
         runner = self._current_runner()
         epoch, first = divmod(self.current_iter, self.iter_per_epoch)
         if self._rows_of != epoch:
@@ -157,8 +159,7 @@ class Trainer:
             self._rows_of = epoch
         rows = self._rows[first * self.batch_size : (first + steps) * self.batch_size]
         runner.run(rows, np.ones(steps), self.current_iter, after)
-        while self.current_epoch <= epoch:  # an interruption may have left one out
-            self._evaluate()
+        self._evaluate_begun()
 
     def _current_runner(self) -> Runner:
         network: Any = self.network
@@ -189,18 +190,24 @@ class Trainer:
         self.train_loss_list += losses.tolist()
         self.current_iter += losses.size
 
+    def _evaluate_begun(self) -> None:
+        """Take the accuracies of each epoch that has begun and has none."""
+        while self.current_epoch * self.iter_per_epoch < self.current_iter:
+            self._evaluate()
+
     def _evaluate(self) -> None:
         n = self.evaluate_sample_num_per_epoch
         accuracy = self.network.accuracy
         train = accuracy(self.x_train[:n], self.t_train[:n])
         test = accuracy(self.x_test[:n], self.t_test[:n])
-        self.train_acc_list.append(train)
-        self.test_acc_list.append(test)
-        self.current_epoch += 1
+        with interrupts.held():  # all or none
+            self.train_acc_list.append(train)
+            self.test_acc_list.append(test)
+            self.current_epoch += 1
 
     def train(self) -> None:
         """Take all steps that are left."""
-        if self.current_iter == self.max_iter:
+        if self.max_iter == 0 or self.final_test_acc is not None:
             return
         size = self.batch_size
         executor = self._current_runner().executor
@@ -217,6 +224,7 @@ class Trainer:
                 if progress.bar is None and self.current_iter % self.iter_per_epoch == 0:
                     epoch_of, *facts = (f"{k} {value}" for k, value in self._facts().items())
                     progress.write(f"{epoch_of}: {', '.join(facts)}")
+        self._evaluate_begun()
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
         if self.verbose:
             print(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}")

@@ -6,7 +6,10 @@ code depends on: all kernel sources, the versions of fastnn, Numba, llvmlite, Nu
 Numba's settings and the vector width. The file's name is a digest of the function, its signature
 and the CPU. A file is written under another name and then renamed, so that processes can start
 side by side, and begins with a digest of its content, so that a damaged one is compiled again,
-not run. Nor is one run that other users could have written.
+not run. Nor is one run that other users could have written or put there. They can read what this
+one writes: who builds a container often is not who runs it.
+
+What keeps the folder from being used is said in one warning: each process compiles then.
 """
 
 from __future__ import annotations
@@ -14,28 +17,34 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import os
 import sys
-import tempfile
+import time
 from pathlib import Path
 from pickle import loads
 from typing import Any
 
+import llvmlite
 import numba
-from numba.core import serialize
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
+import numpy as np
 from numba.core.errors import NumbaWarning
 
+from fastnn._utils import distribution
 from fastnn._utils.paths import cache_dir
+from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
+from fastnn.kernels.codegen import internals, sources
 from fastnn.kernels.codegen.simd import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_LEFT = 3600  # seconds after which nobody writes a file any more
 
-_rebuild: Any = CompileResult._rebuild
-_dumps: Any = serialize.dumps
+_LOST = "compiled kernels are not kept on disk, so each process compiles its own"
+
+_dumps: Any = internals.find("numba.core.serialize", "dumps", _LOST)
+_rebuild: Any = internals.find("numba.core.compiler", "CompileResult._rebuild", _LOST)
+_reduce: Any = internals.find("numba.core.compiler", "CompileResult._reduce", _LOST)
+_IS_KNOWN = None not in (_dumps, _rebuild, _reduce)  # else `compile` warns
 
 # Numba's settings that change the code it makes.
 _SETTINGS = (
@@ -45,57 +54,106 @@ _SETTINGS = (
 
 
 @functools.cache
-def folder() -> Path:
-    """Return the folder of compiled kernels that fit this installation."""
+def _key() -> str:
+    """Return a digest of what machine code depends on, or raise LookupError."""
     settings = [getattr(numba.config, name, None) for name in _SETTINGS]
     digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
-    for package in ("fastnn-kernels", "numba", "llvmlite", "numpy"):
-        digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
-    root = Path(__file__).parents[1]
-    for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode() + b"\n" + source.read_bytes())
-    return cache_dir() / "kernels" / digest.hexdigest()[:24]
+    versions = {module.__name__: module.__version__ for module in (numba, llvmlite, np)}
+    digest.update(f"{distribution.VERSION} {versions}\n".encode())
+    for name, content in sources.contents("fastnn.kernels"):
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:24]
+
+
+def root() -> Path:
+    """Return the folder of all compiled kernels."""
+    return cache_dir() / "kernels"
+
+
+@functools.cache
+def folder() -> Path | None:
+    """Return the folder of compiled kernels that fit this installation.
+
+    None, with a warning, where it cannot be told what the installation consists of.
+    """
+    try:
+        return root() / _key()
+    except LookupError as error:
+        warn(f"{_LOST}: {error}", RuntimeWarning)
+        return None
 
 
 def keeps() -> bool:
     """Say whether later processes will find what is compiled now."""
-    place = parent = folder()
-    while not os.path.exists(parent) and parent != parent.parent:
-        parent = parent.parent
-    writable = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
-    return writable and (parent != place or _is_ours(place.stat()))
+    place = folder()
+    if place is None or not _IS_KNOWN or _trouble(place):
+        return False
+    while not os.path.exists(place) and place != place.parent:
+        place = place.parent
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def files() -> list[Path]:
+    """Return the files with compiled kernels that fit this installation."""
+    place = folder()
+    return list(place.glob("*.bin")) if place else []
 
 
 @functools.cache
 def _warn_once(reason: str) -> None:
     warn(
-        f"compiled kernels are not kept on disk, so each process compiles its own: {reason}; "
-        "set FASTNN_CACHE_DIR to a folder that can be written",
+        f"{_LOST}: {reason}; set FASTNN_CACHE_DIR to a folder of your own that can be written",
         RuntimeWarning,
     )
 
 
-def _is_ours(status: os.stat_result) -> bool:
-    """Say whether only this user or the system can have written what has this status."""
-    if not hasattr(os, "getuid"):
-        return True
-    return status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
+def _trouble(place: Path) -> str:
+    """Return why a folder can neither be read nor written, or ""."""
+    try:
+        return distrust(place)
+    except OSError as error:
+        return _said(error, place)
+
+
+def _said(error: OSError, place: Path) -> str:
+    """Return what an error says of a folder, and not of a file, whose name is another each time."""
+    return f"{place}: {error.strerror or error}"
 
 
 def _read(path: Path) -> bytes | None:
     """Return the content of a file that is safe to run code from, or None."""
     try:
-        if not _is_ours(path.parent.stat()):
-            return None
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY)
     except OSError:
         return None
     with os.fdopen(handle, "rb") as file:
-        return file.read() if _is_ours(os.fstat(file.fileno())) else None
+        return file.read() if is_ours(os.fstat(file.fileno())) else None
 
 
-class _KernelCache(_Cache):
-    """The compiled signatures of one kernel, a file each."""
+def _write(path: Path, payload: bytes) -> None:
+    """Write a file, whole or not at all, that all users can read and this one can write."""
+    for folder in (*reversed(path.parent.parents), path.parent):
+        if not folder.exists():
+            with contextlib.suppress(FileExistsError):  # another process was first
+                folder.mkdir(mode=0o755)
+    for left in path.parent.glob("*.tmp"):  # by processes that were killed
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT:
+                left.unlink()
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+    handle = os.open(temporary, flags, 0o644)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+class _KernelCache:
+    """The compiled signatures of one kernel, a file each, for Numba's dispatcher."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -112,52 +170,62 @@ class _KernelCache(_Cache):
         self._enabled = False
 
     def flush(self) -> None:
-        for path in folder().glob(f"{self._name}-*.bin"):
-            path.unlink(missing_ok=True)
+        for path in files():
+            if path.name.startswith(f"{self._name}-"):
+                path.unlink(missing_ok=True)
 
-    def _path(self, signature: Any, codegen: Any) -> Path:
+    def _place(self) -> Path | None:
+        return folder() if _IS_KNOWN else None
+
+    def _path(self, signature: Any, codegen: Any, place: Path | None = None) -> Path:
         key = f"{self._name} {signature} {codegen.magic_tuple()}"
-        return folder() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.bin"
+        name = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.bin"
+        return (place or Path()) / name
 
     def has(self, signature: Any, codegen: Any) -> bool:
         """Say whether there is a file for this signature."""
-        return self._path(signature, codegen).exists()
+        place = self._place()
+        return place is not None and os.access(self._path(signature, codegen, place), os.R_OK)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         if not self._enabled:
             return None
         target_context.refresh()
-        content = _read(self._path(sig, target_context.codegen()))
+        place = self._place()
+        if place is None or _trouble(place):  # which `save_overload` speaks of
+            return None
+        content = _read(self._path(sig, target_context.codegen(), place))
         if content is None:
             return None
         digest, payload = content[:32], content[32:]
         if hashlib.sha256(payload).digest() != digest:
             return None
-        # Whatever does not unpickle or rebuild is compiled again.
-        with contextlib.suppress(Exception):
+        try:
             return _rebuild(target_context, *loads(payload))
-        return None
+        except Exception as error:  # it is compiled again
+            _warn_once(f"{internals.versions()} does not load them ({error!r})")
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        if not self._enabled:
+        place = self._place()
+        if place is None or not self._enabled:
+            return
+        reason = _trouble(place)
+        if reason:
+            _warn_once(reason)
             return
         if data.library.has_dynamic_globals or any(not x.can_cache for x in data.lifted):
             warn(f"cannot cache kernel {self._name}", NumbaWarning)
             return
-        payload: bytes = _dumps(data._reduce())
-        path = self._path(sig, data.codegen)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(hashlib.sha256(payload).digest() + payload)
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            payload: bytes = _dumps(_reduce(data))
+        except Exception as error:  # it was compiled all the same
+            _warn_once(f"{internals.versions()} does not write them ({error!r})")
+            return
+        try:
+            _write(self._path(sig, data.codegen, place), payload)
         except OSError as error:
-            _warn_once(str(error))
+            _warn_once(_said(error, place))
 
 
 def enable(dispatcher: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numba.extending
 
-from fastnn.kernels.codegen import cache, private
+from fastnn.kernels.codegen import cache, internals, lock, private
 
 # The default error model tests each divisor for zero, and a branch keeps a loop scalar. Of the
 # fast-math flags "contract" (fused multiply-add) alone: nnan and ninf fold isnan to False,
@@ -55,10 +55,23 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], numba.extending.intrinsic(function))
 
 
+def _kept(dispatcher: Any) -> Any:
+    """Keep on disk what is compiled, and let Ctrl-C through while it is; return the dispatcher."""
+    compile_: Any = getattr(dispatcher, "compile", None)  # None under NUMBA_DISABLE_JIT
+
+    def interruptible(signature: Any) -> Any:
+        with lock.compiling():
+            return compile_(signature)
+
+    if compile_ is not None:
+        dispatcher.compile = interruptible
+    return cache.enable(dispatcher)
+
+
 def entry(function: Any, *, nogil: bool = True) -> Any:
     """Compile a function that Python calls, and keep its machine code on disk."""
     options = {**OPTIONS, "nogil": nogil, "no_cfunc_wrapper": True}
-    return cache.enable(_njit(function, pipeline_class=private.Compiler, **options))
+    return _kept(_njit(function, **private.PIPELINE, **options))
 
 
 def part(function: Any) -> Any:
@@ -68,7 +81,7 @@ def part(function: Any) -> Any:
     each caller's. It is kept on disk.
     """
     options = {**OPTIONS, "no_cpython_wrapper": True}
-    return cache.enable(_njit(function, pipeline_class=private.Compiler, **options))
+    return _kept(_njit(function, **private.PIPELINE, **options))
 
 
 def _signature(compiled: Any) -> tuple[Any, ...]:
@@ -91,3 +104,6 @@ def address(compiled: Any) -> int:
     compiled.compile(signature)
     result = compiled.overloads[signature]
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+
+
+internals.warn_of_lost()

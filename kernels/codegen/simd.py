@@ -6,7 +6,6 @@ The IR is generic: LLVM's own vector types, fused multiply-add, masked loads and
 from __future__ import annotations
 
 import functools
-import os
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -14,6 +13,7 @@ import numba
 from llvmlite import ir
 from numba import types
 
+from fastnn._utils.environment import variable
 from fastnn.kernels.codegen.flow import I32, I64, declare
 
 WIDTHS = (512, 256, 128)
@@ -22,7 +22,7 @@ WIDTHS = (512, 256, 128)
 @functools.cache
 def vector_bits() -> int:
     """Return the width of vectors: the host's, or what ``FASTNN_VECTOR_BITS`` asks for."""
-    asked = os.environ.get("FASTNN_VECTOR_BITS")
+    asked = variable("FASTNN_VECTOR_BITS")
     if asked:
         if asked not in map(str, WIDTHS):
             raise ValueError(f"FASTNN_VECTOR_BITS: expected one of {WIDTHS}, got {asked!r}")

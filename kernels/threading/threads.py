@@ -17,6 +17,7 @@ from typing import Any
 
 import numba
 
+from fastnn._utils.environment import variable
 from fastnn.kernels.threading import pool
 from fastnn.kernels.threading.cpus import available
 from fastnn.kernels.tuning import COMMON
@@ -41,7 +42,7 @@ def _positive(name: str, value: object) -> int:
 
 _available = available()
 _num_threads = min(
-    _positive("FASTNN_NUM_THREADS", os.environ.get("FASTNN_NUM_THREADS", _available)), _available
+    _positive("FASTNN_NUM_THREADS", variable("FASTNN_NUM_THREADS") or _available), _available
 )
 pool.set_helpers(_num_threads - 1)
 

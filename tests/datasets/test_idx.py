@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import peak_memory
 
 from fastnn.datasets import read_idx
 
@@ -196,3 +197,30 @@ def test_shape_that_numpy_cannot_have(shape, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(header(0x08, shape) + bytes(all(shape)))
     assert "NumPy" in refusal(path)
+
+
+@pytest.mark.parametrize(("declared", "held"), [(10**8, 5 * 10**7), (10**7, 10**8), (10**14, 100)])
+@pytest.mark.parametrize("pack", [False, True])
+def test_no_memory_for_what_is_not_there(declared, held, pack, tmp_path):
+    """A file of 100 kB may claim to be one of 100 MB."""
+    path, shape = tmp_path / "file", (declared // 10**5, 10**5)
+    with gzip.open(path, "wb", 1) if pack else open(path, "wb") as file:
+        file.write(header(0x08, shape))
+        if pack:
+            file.write(bytes(held))
+        else:
+            file.truncate(12 + held)
+    with peak_memory() as taken:
+        refusal(path)
+    # What pictures may be packed to is read at once.
+    assert taken[0] < 2**20 + 32 * path.stat().st_size * pack
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_an_array_takes_its_own_memory_alone(pack, tmp_path):
+    path, array = tmp_path / "file", np.zeros((1000, 500), "i4")
+    content = idx_bytes(array)
+    path.write_bytes(gzip.compress(content) if pack else content)
+    with peak_memory() as taken:
+        result = read_idx(path)
+    assert result.shape == array.shape and taken[0] < array.nbytes + 2**20

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memory import peak_memory
 
 import fastnn.datasets
 from fastnn.datasets import load_mnist, make_subset, mnist, mnist_source
@@ -277,6 +278,24 @@ def test_wrong_content(kind, tmp_path):
     assert reason in message
     assert "got" in message
     assert "Delete" not in message  # it is the user's own
+
+
+def test_files_that_are_none_of_these_take_no_memory(tmp_path):
+    """What the headers say is looked at first: 100 MB of images go with as many labels."""
+    write(tmp_path, small_set())
+    images, labels = (tmp_path / f"{stem}.gz" for stem in STEMS[:2])
+    for path, shape, refused in (
+        (images, (128, 784, 1000), images),
+        (images, (128000, 28, 28), labels),
+        (labels, (10**8,), labels),
+    ):
+        with gzip.open(path, "wb", 1) as file:
+            file.write(struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape))
+            for _ in range(100):
+                file.write(bytes(np.prod(shape) // 100))
+        with peak_memory() as taken, pytest.raises(ValueError, match=refused.name):
+            load_mnist(data_dir=tmp_path)
+        assert taken[0] < 2**20
 
 
 @pytest.mark.parametrize(("place", "what"), [(0, "images"), (1, "labels")])

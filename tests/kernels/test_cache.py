@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from processes import environment
+
+from fastnn.kernels.codegen import cache
 
 # Compiles or loads one kernel, and prints how many signatures were compiled.
 RELU = """
@@ -67,12 +70,9 @@ def test_damaged_file_is_compiled_again(tmp_path, damage):
 @pytest.mark.slow
 def test_folder_that_cannot_be_written_costs_one_warning(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    script = RELU.replace("print(", "ops.tanh(np.ones(3)); print(")
-    count, _, warned = compiled(script, FASTNN_CACHE_DIR=tmp_path / "file")
+    count, _, warned = compiled(TWO_KERNELS, FASTNN_CACHE_DIR=tmp_path / "file")
     assert count == 1
-    assert warned.count("RuntimeWarning") == 1
-    assert "compiled kernels are not kept on disk" in warned
-    assert "FASTNN_CACHE_DIR" in warned
+    expect_one_warning(warned, tmp_path / "file")
 
 
 @pytest.mark.slow
@@ -158,20 +158,101 @@ print(len(recorder.buffer), "-")
     assert list(tmp_path.iterdir()) == []
 
 
+owners = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
+
+
+@owners
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
-@pytest.mark.parametrize("kind", ["link", "file others can write", "folder others can write"])
-def test_code_that_others_may_have_written_is_not_run(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["link", "file others can write"])
+def test_file_that_others_may_have_written_is_not_run(tmp_path, kind):
     _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path)
     (path,) = folder.glob("*.bin")
     if kind == "link":
         path.rename(tmp_path / "elsewhere")
         path.symlink_to(tmp_path / "elsewhere")
-    elif kind == "file others can write":
-        path.chmod(0o666)
     else:
-        folder.chmod(0o777)
+        path.chmod(0o666)
     assert compiled(FASTNN_CACHE_DIR=tmp_path)[0] == 1
+    assert compiled(FASTNN_CACHE_DIR=tmp_path) == (0, folder, "")  # it was put right
+
+
+def expect_one_warning(warned, *parts):
+    assert warned.count("RuntimeWarning") == 1, warned
+    for part in ("compiled kernels are not kept on disk", "FASTNN_CACHE_DIR", *parts):
+        assert str(part) in warned
+
+
+TWO_KERNELS = RELU.replace("print(", "ops.tanh(np.ones(3)); print(")
+
+
+@owners
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [0, 1])
+def test_folder_in_which_others_can_write_costs_one_warning(tmp_path, level):
+    place = tmp_path / "cache"
+    _, folder, _ = compiled(FASTNN_CACHE_DIR=place)
+    open_to_others = [folder, *folder.parents][level]
+    open_to_others.chmod(0o777)
+    if level == 1:  # where they have put a link to files that are this user's, too
+        folder.rename(place / "elsewhere")
+        folder.symlink_to(place / "elsewhere", target_is_directory=True)
+    count, _, warned = compiled(TWO_KERNELS, FASTNN_CACHE_DIR=place)
+    assert count == 1
+    expect_one_warning(warned, open_to_others, "chmod go-w")
+
+
+# Runs the rest as another user, who may not be able to read what Numba imports when it compiles.
+AS_ANOTHER = """
+import os
+import numba, numpy as np
+import fastnn.ops
+numba.njit(lambda x: np.exp(x).sum())(np.ones(3))
+os.setgroups([]); os.setgid(54321); os.setuid(54321)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(getattr(os, "getuid", lambda: 1)() != 0, reason="not the system's user")
+@pytest.mark.parametrize("kept", ["for all", "for one"])
+def test_cache_that_the_system_has_filled_for_a_user(kept):
+    """As when a container is built by one user and run by another."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are one user's alone
+        os.chmod(name, 0o755)
+        umask = os.umask(0o022 if kept == "for all" else 0o077)
+        try:
+            _, folder, _ = compiled(FASTNN_CACHE_DIR=name)
+        finally:
+            os.umask(umask)
+        count, _, warned = compiled(AS_ANOTHER + RELU, FASTNN_CACHE_DIR=name)
+        if kept == "for all":
+            assert (count, warned) == (0, "")
+            count, _, warned = compiled(AS_ANOTHER + TWO_KERNELS, FASTNN_CACHE_DIR=name)
+            assert count == 0  # of the first of them
+        else:
+            assert count == 1
+        expect_one_warning(warned, folder, "Permission denied")
+
+
+@owners
+@pytest.mark.slow
+def test_what_is_written_is_this_users_alone_to_write(tmp_path):
+    """Whatever files are made for others otherwise."""
+    umask = os.umask(0)
+    try:
+        _, folder, _ = compiled(FASTNN_CACHE_DIR=tmp_path / "a" / "b")
+    finally:
+        os.umask(umask)
+    (file,) = folder.iterdir()
+    modes = {path.stat().st_mode & 0o777 for path in (folder, *folder.parents[:3])}
+    assert (file.stat().st_mode & 0o777, modes) == (0o644, {0o755})
+
+
+def test_what_killed_processes_have_left_is_removed(tmp_path):
+    (tmp_path / "old.bin.0.tmp").touch()
+    os.utime(tmp_path / "old.bin.0.tmp", (0, 0))
+    (tmp_path / "new.bin.0.tmp").touch()
+    cache._write(tmp_path / "kernel.bin", b"code")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kernel.bin", "new.bin.0.tmp"]
 
 
 @pytest.mark.slow

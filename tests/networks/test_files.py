@@ -1,7 +1,9 @@
 """Networks in files: what comes back, and what is refused."""
 
+import io
 import json
 import os
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -113,11 +115,11 @@ def test_layers_of_the_users_own(tmp_path):
         (lambda: MultiLayerNet(D, [6], C, "sigmoid"), "layers: expected .*Tanh.*, got .*Sigmoid"),
         (
             lambda: MultiLayerNet(D, [6], C, "tanh", loss="mean_squared_error"),
-            "last layer: expected SoftmaxWithLoss, as in the file, got IdentityWithLoss",
+            "last layer: expected SoftmaxWithLoss, as in the file .*net.npz, got IdentityWithLoss",
         ),
         (
             lambda: MultiLayerNet(D, [6], C, "tanh", input_scale=0.5),
-            "input_scale: expected 1.0, as in the file, got 0.5",
+            "input_scale: expected 1.0, as in the file .*net.npz, got 0.5",
         ),
     ],
 )
@@ -150,7 +152,7 @@ def test_files_of_something_else(tmp_path):
     rewrite(tmp_path / "facts", lambda facts: {"format": facts["format"], "groups": [], "other": 1})
     (tmp_path / "whole").unlink()
     for path in tmp_path.iterdir():
-        with pytest.raises(ValueError, match=f"^path: expected a network or .*{path.name}$"):
+        with pytest.raises(ValueError, match=f"^path: expected a network or .*{path.name}: "):
             load(path)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing")
@@ -229,6 +231,62 @@ def test_threads_that_save_to_one_path(tmp_path):
         list(threads.map(lambda _: net.save(tmp_path / "net.npz"), range(40)))
     assert os.listdir(tmp_path) == ["net.npz"]
     expect_same(everything(load(tmp_path / "net.npz")), everything(net))
+
+
+# --- file objects ------------------------------------------------------------------------
+
+
+class Pipe(io.RawIOBase):
+    """A stream that goes one way."""
+
+    def __init__(self, content=b""):
+        self.written, self._rest = bytearray(), content
+
+    def writable(self):
+        return True
+
+    def readable(self):
+        return True
+
+    def write(self, data):
+        self.written += data
+        return len(data)
+
+    def readinto(self, buffer):
+        piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def test_file_objects(tmp_path):
+    net, other = full(seed=0), full(seed=1)
+    memory, pipe = io.BytesIO(), Pipe()
+    net.save(memory)
+    net.save(pipe)
+    with open(tmp_path / "net.npz", "w+b") as file:
+        file.write(b"something before")
+        net.save(file)
+        for stream in (file, memory, Pipe(bytes(pipe.written))):
+            expect_same(everything(load(stream)), everything(net))
+        other.load(file)
+        assert not file.closed
+    expect_same(everything(other), everything(net))
+    with zipfile.ZipFile(tmp_path / "all", "w") as archive:
+        archive.write(tmp_path / "net.npz", "net")
+    with zipfile.ZipFile(tmp_path / "all") as archive, archive.open("net") as inner:
+        expect_same(everything(load(inner)), everything(net))
+
+
+def test_files_that_are_open_for_text(tmp_path):
+    net = MultiLayerNet(D, [6], C)
+    with open(tmp_path / "net", "w+") as file:
+        for call in (net.save, net.load, load):
+            with pytest.raises(
+                TypeError, match="^path: expected the name of a file, or a file .*byt"
+            ):
+                call(file)
+    with pytest.raises(ValueError, match="^path: expected a network or .* file object BytesIO: "):
+        load(io.BytesIO(b"something"))
 
 
 @pytest.mark.slow

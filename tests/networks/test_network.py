@@ -862,7 +862,9 @@ def test_files_of_other_stacks(tmp_path):
     full(input_size=D).save(path)
     for other in (plain(input_size=D), plain()):
         before = everything(other)
-        with pytest.raises(ValueError, match="^network: parameters: expected .*, as in the file"):
+        with pytest.raises(
+            ValueError, match="^network: (parameters|layers): expected .*, as in the file"
+        ):
             other.load(path)
         expect_same(everything(other), before)
     assert other.input_size is None

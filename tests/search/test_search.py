@@ -446,6 +446,77 @@ def test_a_damaged_file_is_named_with_the_line(tmp_path):
     assert len(run(trials=2, storage=path)) == 2
 
 
+def change(log, path, value):
+    """Return a line of a journal with another value at a path, or without one if that is `...`."""
+    log = json.loads(log)
+    owner, name = log, path[-1]
+    for key in path[:-1]:
+        # Of attributes of fastnn, whose names end in a random number.
+        owner = owner[key] if key in owner else next(iter(owner.values()))
+    if value is ...:
+        del owner[name]
+    else:
+        owner[name] = value
+    return json.dumps(log)
+
+
+SETTINGS, KEPT = ("user_attr", "settings"), ("user_attr", "fastnn_trial")
+
+
+@pytest.mark.parametrize(
+    ("op_code", "path", "value", "text"),
+    [
+        (0, ("directions",), [7], r"is damaged in line 1: remove .*\(ValueError"),
+        (0, ("study_name",), ..., r"is damaged in line 1: remove .*\(KeyError: 'study_name'"),
+        (1, ("op_code",), 99, r"is damaged in line \d+: remove .*\(AssertionError"),
+        (4, ("datetime_start",), "noon", r"is damaged in line \d+: remove .*\(ValueError"),
+        (5, ("distribution",), "[]", r"is damaged in line \d+: remove .*\(TypeError"),
+        (5, ("param_value_internal",), "x", "."),
+        (5, ("param_value_internal",), -5.0, "trial 0 is damaged: values.*: expected a value of"),
+        (6, ("state",), 9, r"is damaged in line \d+: remove .*\(ValueError"),
+        (2, ("user_attr",), {"fastnn_settings_": 3}, "'search' is damaged: settings: .*got 3"),
+        (2, (*SETTINGS, "metric"), 3, "settings.metric: expected a string, got 3"),
+        (2, (*SETTINGS, "maximize"), ..., "settings: expected .*; maximize is missing"),
+        (2, (*SETTINGS, "score"), "best of all", "settings.score: expected one of last, best"),
+        (2, (*SETTINGS, "epochs"), -1, "settings.epochs: expected an integer from 1"),
+        (2, (*SETTINGS, "extra"), 1, "settings: .*got 'extra' too"),
+        (2, (*SETTINGS, "ranges", "lr"), ["Log", 3, 1], r"ranges\['lr'\]: high: expected a number"),
+        (2, (*SETTINGS, "ranges", "lr"), ["_Span", 3], r"ranges\['lr'\]: expected one of Choice"),
+        (2, (*SETTINGS, "ranges", "lr"), ["Log"], r"ranges\['lr'\]: .*missing"),
+        (2, (*SETTINGS, "ranges", "lr"), 5, r"ranges\['lr'\]: expected a list, got 5"),
+        (8, ("user_attr",), {"other": 1}, "trial 0 is damaged: trial: expected a dict, got None"),
+        (8, (*KEPT, "state"), "lost", "trial 0 is damaged: trial.state: expected one of complete"),
+        (8, (*KEPT, "number"), 0.5, "trial.number: expected an integer, got 0.5"),
+        (8, (*KEPT, "value"), "much", "trial.value: expected a number, got 'much'"),
+        (8, (*KEPT, "curves"), {"loss": 1}, r"trial.curves\['loss'\]: expected a list, got 1"),
+        (8, (*KEPT, "curves"), ..., "trial: expected .*; curves is missing"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_json_and_yet_damaged(op_code, path, value, text, tmp_path):
+    storage = tmp_path / "trials.log"
+    run(trials=2, storage=storage)
+    lines = storage.read_text().splitlines()
+    code = 0 if op_code == 1 else op_code
+    place = next(i for i, line in enumerate(lines) if json.loads(line)["op_code"] == code)
+    lines[place] = change(lines[place], path, value)
+    storage.write_text("".join(f"{line}\n" for line in lines))
+    before = storage.read_bytes()
+    for call in (lambda: load(storage), lambda: run(trials=3, storage=storage)):
+        with pytest.raises(ValueError, match=f"^storage: .*trials.log.*{text}"):
+            call()
+        storage.write_bytes(before)
+
+
+def test_a_line_that_is_no_text(tmp_path):
+    storage = tmp_path / "trials.log"
+    run(trials=2, storage=storage)
+    lines = storage.read_bytes().splitlines(keepends=True)
+    for line in (b"[]\n", b"3\n", b'"\xff"\n', b"null\n", b"[" * 10**5 + b"\n"):
+        storage.write_bytes(b"".join([*lines[:3], line, *lines[4:]]))
+        with pytest.raises(ValueError, match="^storage: .*trials.log is damaged in line 4: remove"):
+            load(storage)
+
+
 def test_showing_the_best_looks_at_each_trial_once(monkeypatch, capsys):
     seen, finished = [], backend._finished
     monkeypatch.setattr(
@@ -558,7 +629,7 @@ def test_load_says_what_there_is(tmp_path):
     with pytest.raises(FileNotFoundError, match="storage: there is no file"):
         load(path)
     run(storage=path, trials=1, name="mine")
-    with pytest.raises(ValueError, match="name: expected one of mine, got 'search'"):
+    with pytest.raises(ValueError, match="name: expected one of mine, .*log, got 'search'"):
         load(path)
 
 

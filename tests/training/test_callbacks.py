@@ -1,6 +1,7 @@
 """Callbacks: when they stop, what they bring back, what they write."""
 
 import csv
+import io
 import math
 import os
 import pickle
@@ -21,6 +22,8 @@ from fastnn.callbacks import (
     EarlyStopping,
     ReduceLROnPlateau,
     load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
 )
 from fastnn.fit import History
 from fastnn.training import callbacks as _callbacks
@@ -252,7 +255,7 @@ def test_an_optimizer_of_the_users_own_has_to_be_given(tmp_path):
 
     path = tmp_path / "checkpoint.npz"
     fit(network(), 1, optimizer=Own(0.1), callbacks=[Checkpoint(path)])
-    with pytest.raises(ValueError, match="^optimizer: expected one of type Own, got None"):
+    with pytest.raises(ValueError, match="^optimizer: expected one of type Own, .*npz, got N"):
         load_checkpoint(path, network())
     assert load_checkpoint(path, network(), Own(0.2)).optimizer.lr == 0.1
 
@@ -320,6 +323,155 @@ def test_when_a_checkpoint_is_written(settings, epochs, script, tmp_path, monkey
     monkeypatch.setattr(_callbacks, "save_checkpoint", save)
     fit(network(), 5, validation=0.2, callbacks=[Checkpoint(tmp_path / "c.npz", **settings)])
     assert written == epochs
+
+
+def test_epochs_that_are_not_written_are_not_the_best(script, tmp_path):
+    """Nor are those of a file that is not there any more."""
+    path = tmp_path / "c.npz"
+    settings = {"validation": 0.2, "callbacks": [Checkpoint(path, "val_loss", every=2)]}
+    script([1, 5, 1, 4, 1, 6])
+    net = network()
+    fit(net, 2, **settings)
+    assert load_checkpoint(path, network()).epochs == 2
+    history = fit(net, 6, **settings, resume=net.history)
+    assert load_checkpoint(path, network()).epochs == 4
+    path.unlink()
+    script([7, 7])
+    fit(net, 8, **settings, resume=history)
+    assert load_checkpoint(path, network()).epochs == 8
+
+
+# --- names of checkpoints ----------------------------------------------------------------
+
+
+def test_each_epoch_has_a_file_of_its_own(script, tmp_path):
+    script([0.5, 0.25, 0.125])
+    path = tmp_path / "w-{epoch:02d}-{val_loss:.2f}{{}}.npz"
+    net = network()
+    history = fit(net, 3, validation=0.2, callbacks=[Checkpoint(path)])
+    names = ["w-01-0.50{}.npz", "w-02-0.25{}.npz", "w-03-0.12{}.npz"]
+    assert sorted(os.listdir(tmp_path)) == names
+    for epoch, name in enumerate(names, start=1):
+        assert load_checkpoint(tmp_path / name, network()).epochs == epoch
+    assert newest_checkpoint(path) == tmp_path / names[-1]
+    # Of another training; of none; of a name that is not this one's.
+    script([0.75, 0.75])
+    fit(network(), 2, validation=0.2, callbacks=[Checkpoint(path)])
+    save_checkpoint(tmp_path / "w-09-0.12{}.npz", net, history=history)
+    net.save(tmp_path / "other.npz")
+    assert newest_checkpoint(path) == tmp_path / names[-1]
+    (tmp_path / names[-1]).write_bytes(b"damaged")
+    with pytest.warns(RuntimeWarning, match=r"passed over: path: expected a checkpoint .*w-03"):
+        assert newest_checkpoint(path) == max(
+            (tmp_path / "w-02-0.25{}.npz", tmp_path / "w-02-0.75{}.npz"),
+            key=lambda file: file.stat().st_mtime_ns,
+        )
+
+
+def test_the_newest_of_one_name(tmp_path):
+    path = tmp_path / "c.npz"
+    with pytest.raises(FileNotFoundError, match="^path: there is no checkpoint .*c.npz"):
+        newest_checkpoint(path)
+    with pytest.raises(FileNotFoundError, match="^path: there is no checkpoint .*none"):
+        newest_checkpoint(tmp_path / "none" / "{epoch}.npz")
+    fit(network(), 1, callbacks=[Checkpoint(path)])
+    assert newest_checkpoint(str(path)) == path
+
+
+def test_a_monitored_training_goes_on_from_the_best_file_that_is_there(script, tmp_path):
+    path = tmp_path / "{epoch}.npz"
+    script([0.5, 0.25, 0.5])
+    settings = {"validation": 0.2, "callbacks": [Checkpoint(path, "val_loss")]}
+    net = network()
+    fit(net, 3, **settings)
+    assert sorted(os.listdir(tmp_path)) == ["1.npz", "2.npz"]
+    (tmp_path / "2.npz").unlink()
+    script([0.5, 0.375])
+    fit(net, 5, **settings, resume=net.history)
+    assert sorted(os.listdir(tmp_path)) == ["1.npz", "5.npz"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["{}.npz", "{0}.npz", "{step}.npz", "{epoch.real}.npz", "{epoch[0]}.npz", "{epoch!r}.npz", "{",
+     "{epoch:q}.npz", "{loss:d}.npz", "{epoch:{lr}}.npz", "a}.npz"],
+)  # fmt: skip
+def test_names_with_other_braces(name, tmp_path):
+    for make in (Checkpoint, newest_checkpoint):
+        with pytest.raises(
+            ValueError, match=r"^path: expected in braces one of epoch, loss, .* in "
+        ):
+            make(tmp_path / name)
+
+
+def test_names_of_what_a_training_does_not_record(tmp_path):
+    for field in ("val_loss", "val_accuracy"):
+        checkpoint = Checkpoint(tmp_path / f"{{epoch}}-{{{field}:.3f}}.npz")
+        text = f"^path: expected in braces one of epoch, loss, accuracy, lr, seconds, .*{field}"
+        with pytest.raises(ValueError, match=text):
+            fit(network(), 1, callbacks=[checkpoint])
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*{epoch}"):
+        fit(network(), 1, callbacks=[Checkpoint(tmp_path / "{epoch}" / "w.npz")])
+    assert not os.listdir(tmp_path)
+
+
+# --- checkpoints at any time -------------------------------------------------------------
+
+
+class Ends(Callback):
+    """Raise after a step."""
+
+    every_steps = 1
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_steps_end(self, step):
+        if step == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", [3, 4, 5])  # of four an epoch
+def test_a_checkpoint_in_the_middle_of_an_epoch(step):
+    settings = {"ema": 0.9, "schedule": schedules.cosine(12)}
+    whole, net, other, file = network(), network(), network(1), io.BytesIO()
+    expected = fit(whole, 3, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, 3, callbacks=[Ends(step)], **settings)
+    save_checkpoint(file, net)
+    history = load_checkpoint(file, other)
+    assert len(history.step_losses) == step
+    history = other.fit(*data(), 3, 16, resume=history, verbose=False)
+    expect_same(everything(other), everything(whole))
+    expect_same(history.averages, expected.averages)
+    assert history.step_losses == expected.step_losses
+
+
+def test_a_checkpoint_of_layers_that_were_added_since():
+    net, file = network(), io.BytesIO()
+    fit(net, 1)
+    net.layers["Affine4"] = fastnn.layers.Affine(np.eye(C, dtype="f4"), np.zeros(C, "f4"))
+    save_checkpoint(file, net)
+    state = load_checkpoint(file, net).optimizer.m
+    assert state.keys() == net.params.keys() and not state["Affine4.W"].any()
+
+
+def test_what_is_no_training(tmp_path):
+    net, path = network(), tmp_path / "c.npz"
+    for call, error, text in (
+        (lambda: save_checkpoint(path, net), TypeError, "history: expected that of a training"),
+        (lambda: save_checkpoint(path, object()), TypeError, "network: expected a network"),
+        (lambda: save_checkpoint(path, net, history={}), TypeError, "history: expected"),
+    ):
+        with pytest.raises(error, match=f"^{text}"):
+            call()
+    history = fit(net, 1)
+    history.optimizer = None
+    with pytest.raises(ValueError, match="^optimizer: expected that of the training"):
+        save_checkpoint(path, net)
+    assert not path.exists()
+    save_checkpoint(path, net, optimizers.SGD(0.5))
+    assert load_checkpoint(path, net).optimizer.lr == 0.5
 
 
 @pytest.mark.parametrize(
@@ -390,6 +542,78 @@ def test_csv_of_a_training_that_goes_on_from_an_older_checkpoint(tmp_path):
     assert path.read_text() == "1\n2\n"
     with pytest.raises(FileNotFoundError, match="^path: there is no folder"):
         fit(network(), 1, callbacks=[CSVLogger(tmp_path / "missing" / "log.csv")])
+
+
+class Fails(Callback):
+    """Raises at the end of an epoch, before the callbacks after it are called."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch):
+        if epoch == self.epoch:
+            raise ZeroDivisionError
+
+
+def text_of(history):
+    lines = [",".join(["epoch", *history.metrics, "lr", "seconds"])]
+    for epoch in range(1, history.epochs + 1):
+        lines.append(",".join(map(repr, [epoch, *history.row(epoch).values()])))
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_csv_that_was_cut_off_anywhere(step, tmp_path):
+    """What a process leaves that is killed while it writes; rows of epochs are there once."""
+    path, checkpoint, net = tmp_path / "log.csv", tmp_path / "c.npz", network()
+    fit(net, 2, callbacks=[CSVLogger(path), Checkpoint(checkpoint)])
+    whole = path.read_bytes()
+    assert whole == text_of(net.history)
+    for end in range(0, len(whole) + 1, step):
+        path.write_bytes(whole[:end])
+        history = load_checkpoint(checkpoint, net)
+        fit(net, 3, callbacks=[CSVLogger(path)], resume=history)
+        assert path.read_bytes() == text_of(history), end
+        assert path.read_bytes().startswith(whole)
+
+
+def test_csv_that_is_damaged(tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    history = fit(net, 3, callbacks=[CSVLogger(path)])
+    whole = path.read_bytes()
+    head, one, two, three = whole.splitlines(keepends=True)
+    for rows in (
+        [], [three], [one, three], [two, one], [one, two[:9], three], [one, two[:9] + b"\n", three],
+        [one, two, two, three], [one, bytes(40), three], [one, b"\xff" + two, three],
+        [one, two.replace(b"2,", b"two,", 1), three],
+    ):  # fmt: skip
+        path.write_bytes(b"".join([head, *rows]))
+        fit(net, 3, callbacks=[CSVLogger(path)], resume=history)
+        assert path.read_bytes() == whole, rows
+    path.unlink()
+    fit(net, 4, callbacks=[CSVLogger(path)], resume=history)
+    assert path.read_bytes() == text_of(history)
+
+
+def test_csv_catches_up_after_a_callback_that_raised(tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    with pytest.raises(ZeroDivisionError):
+        fit(net, 4, callbacks=[Fails(2), CSVLogger(path)])
+    assert len(rows(path)) == 1 and net.history.epochs == 2
+    fit(net, 2, callbacks=[CSVLogger(path)], resume=net.history)  # has no epochs left
+    assert path.read_bytes() == text_of(net.history)
+    fit(net, 4, callbacks=[CSVLogger(path)], resume=net.history)
+    assert path.read_bytes() == text_of(net.history)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes with names")
+def test_csv_that_somebody_follows(tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    fit(net, 1, callbacks=[CSVLogger(path)])
+    with open(path, "rb") as file:
+        seen = file.read()
+        fit(net, 3, callbacks=[CSVLogger(path)], resume=net.history)
+        assert seen + file.read() == text_of(net.history)
 
 
 class Refuses(Callback):

@@ -260,6 +260,28 @@ def test_interrupted_and_continued(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("call", range(1, 6))
+def test_interrupted_in_an_accuracy_and_continued(call):
+    """No accuracy is left out, nor taken of parameters of a later step."""
+    run, whole = trainer(epochs=2), trainer(epochs=2)
+    calls = []
+
+    def interrupting(x, t):
+        calls.append(0)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return float(run.network.params["W1"].sum())  # other parameters give another number
+
+    run.network.accuracy = interrupting
+    whole.network.accuracy = lambda x, t: float(whole.network.params["W1"].sum())
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    run.train()
+    whole.train()
+    for name in ("train_loss_list", "train_acc_list", "test_acc_list", "final_test_acc"):
+        assert getattr(run, name) == getattr(whole, name)
+
+
 def test_another_optimizer_or_backend_between_steps():
     run = trainer(optimizer="sgd")
     run.train_step()

@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fastnn") -> int:
     parser = _parser(prog)
     parsed = parser.parse_args(arguments)
     if parsed.version:
-        print(f"fastnn {_distribution.version()}")
+        print(f"fastnn {_distribution.VERSION}")
         return 0
     if not hasattr(parsed, "run"):  # asked for nothing
         parser.print_help()

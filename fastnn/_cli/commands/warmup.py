@@ -87,4 +87,4 @@ def _follow(lines: Any, bar: Any) -> None:
 
 def _compiled() -> int:
     """Return how many compiled kernels are on disk."""
-    return len(list(cache.folder().glob("*.bin")))
+    return len(cache.files())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.files import replacing
 from fastnn.dropin.cs231n import optim
 
 __all__ = ["Solver", "np", "optim", "os", "pickle"]
@@ -91,7 +92,7 @@ class Solver:
         filename = f"{self.checkpoint_name}_epoch_{self.epoch}.pkl"
         if self.verbose:
             print(f'Saving checkpoint to "{filename}"')
-        with open(filename, "wb") as file:
+        with replacing(filename) as file:
             pickle.dump({name: getattr(self, name) for name in names}, file)
 
     def check_accuracy(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import datasets
+from fastnn._utils.environment import variable
 
 __all__ = [
     "img_dim",
@@ -43,7 +44,7 @@ def _folders() -> list[Path]:
 
 
 def _load(normalize: bool = True, flatten: bool = True) -> Any:
-    if not os.environ.get("FASTNN_DATA_DIR"):
+    if not variable("FASTNN_DATA_DIR"):
         for folder in _folders():
             try:
                 return datasets.load_mnist(normalize, flatten, data_dir=folder)

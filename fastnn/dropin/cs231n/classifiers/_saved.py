@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.files import replacing
+
 _FOLDER = "cs231n/saved"  # in the working directory, as the course's package is
 
 
 def save(fname: str, params: dict[str, Any]) -> None:
     """Write parameters to a file, and say so."""
-    np.save(os.path.join(_FOLDER, fname), params)  # type: ignore[arg-type]
+    path = os.path.join(_FOLDER, fname)
+    with replacing(path if path.endswith(".npy") else f"{path}.npy") as file:
+        np.save(file, params)  # type: ignore[arg-type]
     print(fname, "saved.")
 
 

@@ -1,0 +1,9 @@
+"""What PyInstaller cannot see: modules that load at first use, and files beside them."""
+
+from PyInstaller.utils.hooks import collect_data_files, collect_submodules, copy_metadata
+
+# Benchmarks compare with other libraries, which a program would have to carry too.
+hiddenimports = collect_submodules(
+    "fastnn", filter=lambda name: not name.startswith(("fastnn._bench", "fastnn._pyinstaller"))
+)
+datas = collect_data_files("fastnn") + copy_metadata("fastnn-kernels")

@@ -1,0 +1,102 @@
+"""Files that are written whole or not at all, and what a process that was killed leaves of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+Path_ = str | os.PathLike[str]
+
+_PART = re.compile(r"\.fastnn-[0-9a-f]{32}\.part$")
+_OLD = 24 * 3600.0  # seconds, where files cannot be locked
+_written: set[str] = set()  # now, by this process, whose locks some network drives count as one
+
+
+def file_at(path: Path_) -> Path:
+    """Return where a file is to be written, behind links; raise if there is no such folder."""
+    path = Path(path)
+    if not path.name:
+        raise ValueError(f"path: expected the name of a file, got {str(path)!r}")
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path: there is no folder {path.parent}")
+    return path
+
+
+@contextmanager
+def replacing(path: Path_) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of the one at a path when the block ends without an error.
+
+    It stands beside that one until then, locked: what a killed process has left in the folder can
+    be told by that nobody holds its lock, and is removed here.
+    """
+    path = file_at(path)
+    _remove_left_over(path.parent)
+    file, part = _new_part(path)
+    try:
+        with file:
+            yield file
+            file.flush()
+            # Or a power cut after the rename could leave an empty file under the final name.
+            os.fsync(file.fileno())
+            if fcntl is None:
+                file.close()  # Windows renames no file that is open
+            os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+        _written.discard(str(part))
+
+
+def _new_part(path: Path) -> tuple[BinaryIO, Path]:
+    """Return a new file beside that at a path, open and locked, and where it is."""
+    while True:
+        part = path.with_name(f"{path.name}.fastnn-{uuid.uuid4().hex}.part")
+        _written.add(str(part))
+        try:
+            # open() gives it the permissions of any new file; those of tempfile would shut out a
+            # group that shares it.
+            file = open(part, "x+b")  # noqa: SIM115
+        except BaseException:
+            _written.discard(str(part))
+            raise
+        if fcntl is None:
+            return file, part
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(part), os.fstat(file.fileno())):
+                return file, part
+        file.close()  # another process was faster to lock it than this one, and has removed it
+        _written.discard(str(part))
+
+
+def _remove_left_over(folder: Path) -> None:
+    """Remove what processes that are no more were writing in a folder."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _PART.search(entry.name) and entry.path not in _written:
+                with suppress(OSError):
+                    _remove_unless_written(entry)
+
+
+def _remove_unless_written(entry: os.DirEntry[str]) -> None:
+    if not entry.is_file(follow_symlinks=False):
+        return
+    if fcntl is None:
+        if time.time() - entry.stat().st_mtime > _OLD:
+            os.unlink(entry.path)
+        return
+    with open(entry.path, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError if it is being written
+        os.unlink(entry.path)

@@ -1,0 +1,76 @@
+"""Names of checkpoints, with numbers of the epoch in braces."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from fastnn._utils.files import Path_, file_at
+from fastnn.training.history import History
+
+# What braces may be around, and what formats are tried on.
+_RECORDED = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+_NUMBERS: dict[str, Any] = {"epoch": 1, **dict.fromkeys(_RECORDED, 0.5)}
+
+
+class CheckpointName:
+    """The path of checkpoints: its last part is a format string, if it has braces.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    ValueError
+        If there are other names in braces than those of what is recorded of an epoch, or formats
+        that numbers do not have.
+    """
+
+    def __init__(self, path: Path_) -> None:
+        self._path = Path(path)
+        self._parts = [(self._path.name, "")]  # text, and the name after it
+        if not {*self._path.name} & {*"{}"}:
+            return
+        try:
+            parsed = list(Formatter().parse(self._path.name))
+            for _, name, form, conversion in parsed:
+                if name is not None and (name not in _NUMBERS or conversion or "{" in str(form)):
+                    raise ValueError(f"got {{{name}}}")
+            self._path.name.format(**_NUMBERS)
+        except ValueError as error:
+            raise ValueError(
+                f"path: expected in braces one of {', '.join(_NUMBERS)}, with a format or without "
+                f"({{epoch:02d}}-{{loss:.3f}}), or doubled braces, in {self._path.name}: {error}"
+            ) from None
+        self._parts = [(text, name or "") for text, name, *_ in parsed]
+
+    def expect(self, history: History) -> None:
+        """Raise if the folder is missing, or a training does not record what the name has."""
+        file_at(self._path)
+        has = ("epoch", *history.metrics, "lr", "seconds")
+        for _, name in self._parts:
+            if name and name not in has:
+                raise ValueError(
+                    f"path: expected in braces one of {', '.join(has)}, which this training has, "
+                    f"got {{{name}}} in {self._path.name}"
+                )
+
+    def of(self, history: History, epoch: int | None = None) -> Path:
+        """Return the path for an epoch of a training, the last one if not given."""
+        if not any(name for _, name in self._parts):
+            return self._path.with_name("".join(text for text, _ in self._parts))
+        epoch = history.epochs if epoch is None else epoch
+        return self._path.with_name(self._path.name.format(epoch=epoch, **history.row(epoch)))
+
+    def candidates(self) -> list[Path]:
+        """Return the files that may be such checkpoints by their names."""
+        pattern = re.compile(
+            "".join(re.escape(text) + (".+" if name else "") for text, name in self._parts)
+        )
+        if not self._path.parent.is_dir():
+            return []
+        found = (file for file in self._path.parent.iterdir() if pattern.fullmatch(file.name))
+        return sorted(file for file in found if file.is_file())
