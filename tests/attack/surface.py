@@ -125,7 +125,9 @@ ARGUMENTS: dict[str, Given] = {
     "network": (network, _NO_NETWORKS),
     "optimizer": (lambda draw: optimizers.SGD(), [1, "text", object(), {}]),
     "history": (lambda draw: network(draw).history, [1, "text", {}]),
-    # The file is looked at first, and there is none.
+    # The file, or a history, is looked at first, and there is none.
+    "save_checkpoint.path": (lambda draw: "missing/file.npz", []),
+    "save_checkpoint.optimizer": (lambda draw: None, []),
     "load_checkpoint.network": (network, []),
     "load_checkpoint.optimizer": (lambda draw: None, []),
     "averaged.x": (samples, []),  # of use where there is batch normalisation alone
