@@ -263,7 +263,7 @@ class TwoLayerNet(MultiLayerNet):
     ) -> None:
         super().__init__(
             input_size,
-            [hidden_size],
+            [numbers.integer("hidden_size", hidden_size, 1)],
             output_size,
             weight_init_std=weight_init_std,
             dtype=dtype,

@@ -170,7 +170,10 @@ class Network:
             raise TypeError(f"dtype: expected float32 or float64, got {self.dtype}")
         if isinstance(seed, (int, float, str, np.number)):
             seed = numbers.integer("seed", seed, 0, 2**128 - 1)
-        self._rng = np.random.default_rng(seed)
+        try:
+            self._rng = np.random.default_rng(seed)
+        except (TypeError, ValueError):
+            raise TypeError(f"seed: expected an integer, got {numbers.brief(seed)}") from None
         self.params: dict[str, Array] = {}
         self.history: History | None = None
         expect_layers(self)

@@ -34,12 +34,17 @@ class _Unlocked:
         self.__array_interface__ = interface
 
 
+def array_of(name: str, value: ArrayLike) -> Array:
+    """Return the value as an array; raise ValueError if its rows are of different lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array of real numbers: {error}") from error
+
+
 def real(name: str, value: ArrayLike) -> Array:
     """Return the value as an array of real numbers; raise TypeError or ValueError if it is none."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name}: expected an array of real numbers: {error}") from error
+    array = array_of(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected an array of real numbers, got {_kind(value, array)}")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
@@ -59,7 +64,8 @@ def _kind(value: Any, array: Array) -> str:
 
 def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
     """Return the array as kernels take it, a copy only where it must be."""
-    array = np.require(array, dtype, ["C", "A"])
+    with np.errstate(all="ignore"):  # what is too large becomes infinity
+        array = np.require(array, dtype, ["C", "A"])
     return array if array.flags.writeable else np.asarray(_Unlocked(array))
 
 
@@ -157,7 +163,8 @@ def deliver(out: Array | None, buffer: Array) -> Array:
     """Return the result: `out`, filled from the buffer unless it is the buffer itself."""
     if out is None or out is buffer:
         return buffer
-    out[...] = buffer
+    with np.errstate(all="ignore"):
+        out[...] = buffer
     return out
 
 
@@ -203,4 +210,5 @@ def updated(
     plain = np.asarray(array)
     if plain.flags.carray and plain.dtype == dtype:
         return plain
-    return np.array(plain, dtype, order="C")
+    with np.errstate(all="ignore"):
+        return np.array(plain, dtype, order="C")

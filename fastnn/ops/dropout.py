@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
-from fastnn.ops._arrays import deliver, expect_apart, expect_shape, inputs, output
+from fastnn.ops._arrays import array_of, deliver, expect_apart, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 
 _GENERATOR = 6  # cost of a random element against that of a cheap loop
@@ -116,7 +116,7 @@ def dropout_backward(
     """
     (dout,) = inputs(dout=dout)
     ratio = numbers.below_one("ratio", ratio)
-    kept = np.require(np.asarray(mask), requirements=["C", "A", "W"])
+    kept = np.require(array_of("mask", mask), requirements=["C", "A", "W"])
     if kept.dtype != np.bool_:
         raise TypeError(f"mask: expected dtype bool, got {kept.dtype}")
     expect_shape("mask", kept, dout.shape, "like dout")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
-from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
+from fastnn.ops._arrays import array_of, deliver, expect_ndim, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 from fastnn.ops._targets import expect_probabilities, labels
 
@@ -22,7 +22,8 @@ def _expect_scores(x: Array, axes: str) -> None:
 def _targets(t: ArrayLike, x: Array) -> Array:
     """Return targets in the dtype of x, which alone decides the dtype of the gradient."""
     (target,) = inputs(t=t)
-    return target.astype(x.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        return target.astype(x.dtype, copy=False)
 
 
 def softmax_cross_entropy(
@@ -67,7 +68,7 @@ def softmax_cross_entropy(
     >>> dx
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
-    (x,), t = inputs(x=x), np.asarray(t)
+    (x,), t = inputs(x=x), array_of("t", t)
     _expect_scores(x, "(N, C)")
     dense = t.shape == x.shape
     if dense:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn._utils.types import Array
-from fastnn.ops._arrays import deliver, expect_apart, expect_shape, inputs, output
+from fastnn.ops._arrays import array_of, deliver, expect_apart, expect_shape, inputs, output
 from fastnn.ops._dispatch import run
 from fastnn.ops._windows import expect_images, images_shape, places, window
 
@@ -135,7 +135,7 @@ def max_pool_backward(
     ph, pw, step = window(pool_h, pool_w, stride)
     expected = (*shape[:2], *places("input_shape", shape, ph, pw, step))
     expect_shape("dout", dout, expected, "to match images of shape {}", shape)
-    where = _places(np.asarray(argmax), expected, ph * pw)
+    where = _places(array_of("argmax", argmax), expected, ph * pw)
     result = output("dx", dx, shape, dout.dtype, dout, where)
     if result.size:
         run("max_pool_backward", result.size, dout, where, ph, pw, step, result)

@@ -31,7 +31,9 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
     if isinstance(optimizer, str):
         name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
         return OPTIMIZERS[name](**settings)
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
+    # A dict and a set have an update of their own.
+    others = type, Mapping, set
+    if isinstance(optimizer, others) or not callable(getattr(optimizer, "update", None)):
         raise TypeError(
             "optimizer: expected a name or an optimizer, an object with update(params, grads), "
             f"got {optimizer!r}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 
 from fastnn._utils import validation as numbers
-from fastnn._utils.files import Path_, file_at
+from fastnn._utils.files import Path_, file_at, path_of
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.optimizers.state import optimizer_state
 from fastnn.optimizers.updater import rate_of
@@ -273,7 +272,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
-        self.path = Path(path)
+        self.path = path_of("path", path)
         CheckpointName(path)  # raises for other braces
         self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
         self.every = numbers.integer("every", every, 1)
@@ -311,7 +310,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: Path_) -> None:
-        self.path = Path(path)
+        self.path = path_of("path", path)
 
     def on_train_begin(self) -> None:
         """Look at what the file has, if the training is resumed."""

@@ -10,3 +10,11 @@ Each module here that has a function ``attack`` is an attack; nothing lists them
 ``python -m tests.attack`` runs them; ``--help`` says how. `outcome` has the record, `running` the
 run, `machine` what is said of where it ran, `report` the page made from it.
 """
+
+import sys
+from pathlib import Path
+
+# As in pyproject.toml for pytest.
+SUPPORT = str(Path(__file__).parents[1] / "support")
+if SUPPORT not in sys.path:
+    sys.path.append(SUPPORT)

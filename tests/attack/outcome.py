@@ -25,7 +25,8 @@ class Outcome:
         What was done and measured. Parts of an attack are joined: integers are counts, which are
         added; floats are measurements, of which the largest stays; of strings the last stays.
     failures : tuple of str
-        Each with the command that makes it again. Empty where the promise held.
+        Each with the command that makes it again. Empty where the promise held. What stands before
+        " | ", if there is such, is its kind: of parts that are joined each kind stays once.
     seconds : float
         How long it took.
     command : str
@@ -69,7 +70,8 @@ def _sum(a: Outcome, b: Outcome) -> Outcome:
             figures[name] = max(float(before), float(value))
         else:
             figures[name] = before + value
-    failures = tuple(dict.fromkeys(a.failures + b.failures))[:FAILURES_KEPT]
+    failures = {text.partition(" | ")[0]: text for text in (*b.failures, *a.failures)}
     promise, test = b.promise or a.promise, b.test or a.test
     seconds = a.seconds + b.seconds
-    return Outcome(a.name, promise, test, figures, failures, seconds, b.command)
+    kept = tuple(sorted(failures.values()))[:FAILURES_KEPT]
+    return Outcome(a.name, promise, test, figures, kept, seconds, b.command)

@@ -519,7 +519,8 @@ def adamax_size(args, exact):
     g, m, _ = adam_like(args)
     u = args["u"] + g + args["eps"]
     rate = args["lr"] / (1 - args["beta1"] ** args["step"])
-    worse = 1 + u / exact["u"]  # large where a gradient cancels its penalty
+    # Large where a gradient cancels its penalty; the correction itself is a difference.
+    worse = 1 + u / exact["u"] + 1 / (1 - args["beta1"] ** args["step"])
     return {"m": m, "u": u, "p": np.abs(args["p"]) + worse * rate * m / exact["u"]}
 
 
@@ -528,7 +529,7 @@ def amsgrad_size(args, exact):
     v_max = args["v_max"] + v
     c1, c2 = 1 - args["beta1"] ** args["step"], 1 - args["beta2"] ** args["step"]
     step = args["lr"] / c1 * m / (np.sqrt(exact["v_max"] / c2) + args["eps"])
-    worse = 1 + v_max / (2 * np.maximum(exact["v_max"], 1e-300))
+    worse = 1 + v_max / (2 * np.maximum(exact["v_max"], 1e-300)) + 1 / c1 + 1 / c2
     return {"m": m, "v": v, "v_max": v_max, "p": np.abs(args["p"]) + worse * step}
 
 
@@ -569,7 +570,7 @@ def update(state, size=None, **settings_):
             root = np.sqrt(exact["v"] / c2) if args["explicit"] else np.sqrt(exact["v"])
             rate = args["lr"] / c1 * (1 if args["explicit"] else np.sqrt(c2))
             # The root halves the relative error of v, which is large where v - new2 v cancels.
-            worse = 1 + np.where(v > 0, v / (2 * exact["v"]), 0)
+            worse = 1 + np.where(v > 0, v / (2 * exact["v"]), 0) + 1 / c1 + 1 / c2
             return {"m": m, "v": v, "p": p + worse * rate * m / (root + args["eps"])}
         if "h" in args:
             step = args["lr"] * g / (np.sqrt(exact["h"]) + args["eps"])
@@ -590,7 +591,9 @@ CASES = {
     "sigmoid": elementwise(["x"], "out"),
     "sigmoid_backward": elementwise(["dout", "y"], "dx"),
     "tanh": elementwise(["x"], "out"),
-    "tanh_backward": elementwise(["dout", "y"], "dx"),
+    "tanh_backward": elementwise(
+        ["dout", "y"], "dx", magnitude=lambda a, exact: np.abs(a["dout"]) * (1 + a["y"] ** 2)
+    ),
     "leaky_relu": elementwise(["x"], "out", "negative_slope"),
     "leaky_relu_backward": elementwise(["dout", "y"], "dx", "negative_slope"),
     "elu": elementwise(["x"], "out", "alpha"),

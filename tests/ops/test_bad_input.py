@@ -189,6 +189,15 @@ BAD = [
     (ops.lion_, {"p": np.ones(3), "g": np.ones(3), "m": np.ones(4)}, ValueError,
      r"m: expected shape \(3,\) like p, got \(4,\)"),
     (ops.amsgrad_, amsgrad(v_max=np.zeros(2)), ValueError, r"v_max: expected shape \(3,\) like p"),
+    # Rows of different lengths.
+    (ops.relu, {"x": [[1, 2], [3]]}, ValueError, r"x: expected an array of real numbers: "),
+    (ops.sgd_, {"p": [[1, 2], [3]], "g": np.ones(2)}, ValueError, r"p: expected an array of real"),
+    (ops.softmax_cross_entropy, {"x": values(2, 3), "t": [[1, 2], [3]]}, ValueError,
+     r"t: expected an array of real numbers: "),
+    (ops.max_pool_backward, pool_back(argmax=[[1, 2], [3]]), ValueError,
+     r"argmax: expected an array of real numbers: "),
+    (ops.dropout_backward, {"dout": np.ones(2), "mask": [[True, False], [True]], "ratio": 0.5},
+     ValueError, r"mask: expected an array of real numbers: "),
     # Dtypes.
     (ops.relu, {"x": np.ones(3, complex)}, TypeError, r"x: .*real numbers, got dtype complex128"),
     (ops.relu, {"x": np.array(["a"])}, TypeError, r"x: expected an array of real numbers, got"),

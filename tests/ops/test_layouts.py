@@ -395,6 +395,22 @@ def test_dtypes(dtypes, result):
     assert (error <= (D + 2) * np.finfo(result).eps * bound).all()
 
 
+@pytest.mark.parametrize("backend", config.BACKENDS)
+def test_numbers_too_large_for_a_narrower_dtype_become_infinity(backend):
+    """Without a warning, which would come when half is written, and be an error in this run."""
+    large, one, zero = np.full((N, D), 1e300), np.ones(D), np.zeros(D)
+    p, mean, var = np.ones((N, D), np.float32), *np.zeros((2, D), np.float32)
+    with config.use_backend(backend):
+        ops.sgd_(p, large)
+        ops.batchnorm(large, one, zero, mean, var)
+        loss, _ = ops.mean_squared_error(np.zeros((N, D), np.float32), large)
+        y = ops.relu(np.full((N, D), np.longdouble("1e400")))
+    assert np.isneginf(p).all()
+    assert np.isposinf(mean).all()
+    assert np.isposinf(loss)
+    assert np.isposinf(y).all()
+
+
 def test_lists_and_numbers():
     np.testing.assert_array_equal(ops.relu([-1, 2]), [0, 2])
     assert ops.relu(-3).shape == ()

@@ -776,6 +776,7 @@ X, T = data()
         ({"batch_size": "8"}, TypeError, "batch_size: expected an integer, got '8'"),
         ({"optimizer": "sgdm"}, ValueError, "optimizer: expected one of .*rmsprop.*, got 'sgdm'"),
         ({"optimizer": optimizers.Adam}, TypeError, "optimizer: expected a name or an optimizer"),
+        ({"optimizer": {}}, TypeError, "optimizer: expected a name or an optimizer, .*, got {}"),
         ({"optimizer": 3}, TypeError, "optimizer: expected a name or an optimizer, .*, got 3"),
         ({"schedule": 0.5}, TypeError, "schedule: expected a function of step numbers, got 0.5"),
         ({"schedule": schedules.cosine}, TypeError, r"schedule: .*schedules.cosine\(...\)"),

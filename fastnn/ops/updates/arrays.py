@@ -12,7 +12,16 @@ from numpy.typing import ArrayLike
 from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
 from fastnn.kernels.updates import tables
-from fastnn.ops._arrays import F32, F64, deliver, expect_apart, expect_shape, inputs, updated
+from fastnn.ops._arrays import (
+    F32,
+    F64,
+    array_of,
+    deliver,
+    expect_apart,
+    expect_shape,
+    inputs,
+    updated,
+)
 from fastnn.ops._dispatch import compiled, run_kernel, run_reference
 from fastnn.ops.updates.rule import Rule
 
@@ -151,7 +160,7 @@ def _expect_earlier_shape(name: str, p: Array, *state: Array) -> None:
 def _check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Update:
     """Check parameter, gradient and states, called `names`, and bring them into form."""
     dtype = F32 if isinstance(p, np.ndarray) and p.dtype.char == "f" else F64
-    shape = np.shape(p)
+    shape = array_of(names[0], p).shape
     buffers = [updated(names[0], p, shape, dtype, "")]
     (gradient,) = inputs(**{names[1]: g})
     expect_shape(names[1], gradient, shape, "like {}", names[0])
@@ -159,7 +168,8 @@ def _check(names: tuple[str, ...], p: Array, g: ArrayLike, *state: Array) -> _Up
         buffers.append(updated(name, a, shape, dtype, names[0]))
     expect_apart(dict(zip(names, (p, gradient, *state), strict=True)))
     if gradient.dtype != dtype:
-        gradient = gradient.astype(dtype)
+        with np.errstate(all="ignore"):  # what is too large becomes infinity
+            gradient = gradient.astype(dtype)
     return _Update((p, *state), tuple(buffers), gradient)
 
 
@@ -167,7 +177,7 @@ def _apply(rule: Rule, update: _Update, settings: tuple[Any, ...]) -> None:
     # Since the check an update before this one may have changed an array that shares memory.
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         if array is not buffer:
-            buffer[...] = array
+            deliver(buffer, array)
     p, *state = update.buffers
     arrays = (p, update.g, *state)
     if not _at_once(rule, arrays, len(arrays), settings):
