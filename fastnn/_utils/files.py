@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from fastnn._utils.validation import brief
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -23,9 +25,16 @@ _OLD = 24 * 3600.0  # seconds, where files cannot be locked
 _written: set[str] = set()  # now, by this process, whose locks some network drives count as one
 
 
+def path_of(name: str, value: Path_) -> Path:
+    """Return a path; raise TypeError for what is none: `open` takes a number for an open file."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a str or a path, got {brief(value)}")
+    return Path(value)
+
+
 def file_at(path: Path_) -> Path:
     """Return where a file is to be written, behind links; raise if there is no such folder."""
-    path = Path(path)
+    path = path_of("path", path)
     if not path.name:
         raise ValueError(f"path: expected the name of a file, got {str(path)!r}")
     path = path.resolve()

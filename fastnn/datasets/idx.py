@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
+from fastnn._utils.files import path_of
+
 __all__ = ["open_content", "read_idx"]
 
 CHUNK = 1 << 16
@@ -80,6 +82,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     ValueError
         When the file is not IDX, is damaged, or has fewer or more bytes than its header says.
     """
+    path = path_of("path", path)
     dtype, shape = read_header(path)
     expected = dtype.itemsize * math.prod(shape)
     _expect_room(path, shape, dtype, expected)

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn._utils.environment import variable
+from fastnn._utils.files import path_of
 from fastnn._utils.paths import cache_dir
+from fastnn._utils.validation import brief
 from fastnn.datasets.idx import read_header, read_idx
 
 __all__ = ["load_mnist", "mnist_source"]
@@ -129,7 +131,7 @@ def load_mnist(
     elif data_dir is not None:
         raise ValueError(
             "data_dir: expected None with subset='bundled', which is installed with fastnn, "
-            f"got {os.fspath(data_dir)!r}"
+            f"got {brief(data_dir)}"
         )
     else:
         x_train, t_train, x_test, t_test = _load_bundled()
@@ -179,7 +181,7 @@ def _download_folder() -> Path:
 
 def _complete_folder(setting: str, given: str | os.PathLike[str]) -> Path:
     """Return the given folder, or ``mnist`` in it, whichever has all four files."""
-    folder = Path(os.path.expanduser(given))
+    folder = Path(os.path.expanduser(path_of(setting, given)))
     # All from one folder, so that files of two sets are never mixed.
     candidates = (folder, folder / "mnist")
     for candidate in candidates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -39,7 +39,8 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
     if isinstance(optimizer, str):
         name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
         return OPTIMIZERS[name](**settings)
-    others = type, Mapping, Set  # a dict has an update of its own
+    # A dict and a set have an update of their own.
+    others = type, Mapping, set
     if isinstance(optimizer, others) or not callable(getattr(optimizer, "update", None)):
         raise TypeError(
             "optimizer: expected a name or an optimizer, an object with update(params, grads), "

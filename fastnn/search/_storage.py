@@ -11,12 +11,14 @@ from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from fastnn._utils.files import path_of
+
 
 def open_storage(path: str | os.PathLike[str] | None) -> BaseStorage:
     """Return the storage of a file, made if there is none, or one in memory."""
     if path is None:
         return InMemoryStorage()
-    path = Path(path)
+    path = path_of("storage", path)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"storage: there is no folder {path.absolute().parent}")
     if path.is_dir():

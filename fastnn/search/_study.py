@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fastnn._utils import schema
 from fastnn._utils import validation as numbers
+from fastnn._utils.files import path_of
 from fastnn.search._draws import DRAW, SAMPLERS, Draws, distribution, pruner_of
 from fastnn.search._ranges import Range, expect_value, from_json, to_json
 from fastnn.search._result import STATES, FinishedTrial, SearchResult
@@ -257,7 +257,7 @@ def _finished(trial: FrozenTrial, ranges: dict[str, Range]) -> FinishedTrial:
 
 def stored(path: str | os.PathLike[str], name: str) -> SearchResult:
     """Return the result of a search that a file has."""
-    if not Path(path).is_file():
+    if not path_of("storage", path).is_file():
         raise FileNotFoundError(f"storage: there is no file {path}")
     storage = open_storage(path)
     names = optuna.get_all_study_names(storage)

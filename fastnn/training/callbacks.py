@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
 from fastnn._utils import validation as numbers
-from fastnn._utils.files import Path_, file_at
+from fastnn._utils.files import Path_, file_at, path_of
 from fastnn._utils.reprs import of_settings
 from fastnn.optimizers.state import optimizer_state
 from fastnn.optimizers.updater import rate_of
@@ -283,7 +282,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
-        self.path = Path(path)
+        self.path = path_of("path", path)
         CheckpointName(path)  # raises for other braces
         self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
         self.every = numbers.integer("every", every, 1)
@@ -334,7 +333,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: Path_) -> None:
-        self.path = Path(path)
+        self.path = path_of("path", path)
 
     def on_train_begin(self) -> None:
         """Look at what the file has, if the training is resumed."""

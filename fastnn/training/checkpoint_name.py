@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from fastnn._utils.files import Path_, file_at
+from fastnn._utils.files import Path_, file_at, path_of
 from fastnn.training.history import History
 
 # What braces may be around, and what formats are tried on.
@@ -30,7 +30,7 @@ class CheckpointName:
     """
 
     def __init__(self, path: Path_) -> None:
-        self._path = Path(path)
+        self._path = path_of("path", path)
         self._parts = [(self._path.name, "")]  # text, and the name after it
         if not {*self._path.name} & {*"{}"}:
             return

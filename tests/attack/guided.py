@@ -71,7 +71,7 @@ def _guided(python: Path, place: Path, name: str, seconds: int, seed: int) -> tu
     (corpus / "good").write_bytes(contents(name))
     command = [
         python, SCRIPT, ROOT, name, corpus, f"-max_total_time={seconds}", f"-seed={seed + 1}",
-        "-max_len=100000", "-timeout=20", "-rss_limit_mb=4000", "-print_final_stats=1",
+        "-max_len=100000", "-timeout=60", "-rss_limit_mb=4000", "-print_final_stats=1",
         f"-artifact_prefix={place}/",
     ]  # fmt: skip
     done = subprocess.run(

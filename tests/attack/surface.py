@@ -122,8 +122,12 @@ ARGUMENTS: dict[str, Given] = {
     "networks": (lambda draw: [network(draw), network(draw)], [None, 1, [], [1], "text", {}]),
     "every": (lambda draw: 2, [*_OPTIONAL, 0]),
     "keep": (lambda draw: draw.one([None, 2]), [*_OPTIONAL, 0]),
-    "averaged.network": (network, _NO_NETWORKS),
-    # The file is looked at first, and there is none.
+    "network": (network, _NO_NETWORKS),
+    "optimizer": (lambda draw: optimizers.SGD(), [1, "text", object(), {}]),
+    "history": (lambda draw: network(draw).history, [1, "text", {}]),
+    # The file, or a history, is looked at first, and there is none.
+    "save_checkpoint.path": (lambda draw: "missing/file.npz", []),
+    "save_checkpoint.optimizer": (lambda draw: None, []),
     "load_checkpoint.network": (network, []),
     "load_checkpoint.optimizer": (lambda draw: None, []),
     "averaged.x": (samples, []),  # of use where there is batch normalisation alone

@@ -251,7 +251,7 @@ class Kernels(Writer):
     """Machine code that is kept on disk."""
 
     name = "kernel cache"
-    places = ("kernels/codegen/cache.py:save_overload",)
+    places = ("kernels/codegen/cache.py:_write",)
     signatures = ("float64(float64, float64)", "int64(int64, int64)", "float32(float32, float32)")
 
     function = staticmethod(_add)

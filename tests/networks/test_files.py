@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import signal
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -330,3 +331,21 @@ def test_a_link_stays_one(tmp_path):
     (tmp_path / "link.npz").symlink_to(tmp_path / "net.npz")
     MultiLayerNet(D, [6], C).save(tmp_path / "link.npz")
     assert (tmp_path / "link.npz").is_symlink() and not (tmp_path / "net.npz").is_symlink()
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_waits_until_a_file_is_whole(tmp_path, monkeypatch):
+    """Else zipfile, closed with an entry half begun, would raise its own error instead."""
+    path = tmp_path / "net.npz"
+    net = MultiLayerNet(4, [3], 2, seed=0)
+    begin = zipfile._ZipWriteFile.__init__
+
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        begin(*args)
+
+    monkeypatch.setattr(zipfile._ZipWriteFile, "__init__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.save(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["net.npz"]
+    np.testing.assert_array_equal(fastnn.load(path).params["W1"], net.params["W1"])

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fastnn import MultiLayerNet, callbacks, datasets
 from fastnn._utils import paths as _paths
 from fastnn._utils.paths import cache_dir
 
@@ -143,3 +144,25 @@ def test_nothing_is_created(monkeypatch, tmp_path):
     monkeypatch.delenv("FASTNN_CACHE_DIR")
     cache_dir()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [1, 1.5, None, b"name", ["name"]])
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (datasets.read_idx, "path"),
+        (datasets.mnist_source, "data_dir"),
+        (callbacks.CSVLogger, "path"),
+        (callbacks.Checkpoint, "path"),
+        (callbacks.newest_checkpoint, "path"),
+        (MultiLayerNet(2, [3], 2).save, "path"),
+    ],
+    ids=lambda of: getattr(of, "__name__", of),
+)
+def test_what_is_no_path_is_named(function, name, given):
+    """A number is a file that is open to `open`, which would close it: standard output, for one."""
+    if given is None and function is datasets.mnist_source:
+        pytest.skip("None stands for no folder")
+    with pytest.raises(TypeError, match=f"^{name}: expected "):
+        function(given)
+    os.fstat(1)

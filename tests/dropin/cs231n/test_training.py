@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fastnn.dropin.cs231n.classifiers import _saved
+
 
 def data(n, *shape, classes=5, dtype=np.float64):
     """Return samples that a network can learn, and their labels."""
@@ -329,6 +331,22 @@ def test_saved_parameters(course, tmp_path, monkeypatch):
         return found, other.params, another.W
 
     course.compare(action)
+
+
+def test_parameters_are_saved_whole_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cs231n" / "saved").mkdir(parents=True)
+    _saved.save("net", {"W1": np.ones(3)})  # ".npy" is added, as by NumPy
+
+    def full(file, params):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        _saved.save("net", {"W1": np.zeros(3)})
+    np.testing.assert_array_equal(_saved.load("net.npy")["W1"], np.ones(3))
+    assert [path.name for path in (tmp_path / "cs231n" / "saved").iterdir()] == ["net.npy"]
 
 
 def test_gradient_checks(course):
