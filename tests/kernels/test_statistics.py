@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fastnn import config, ops
+from fastnn import Network, config, layers, ops
+from fastnn.optimizers import SGD
 
 HALF_UNIT = np.finfo(np.float32).eps / 2
 LIMIT = 4 * HALF_UNIT
@@ -173,6 +174,26 @@ def test_a_first_sample_far_from_all_others(shape):
     got = ops.batchnorm(x, ones, zeros, zeros.copy(), ones.copy(), eps=0)
     expect_near(got[0], y, size)
     expect_near(got[2], rstd, rstd)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_trainings_on_samples_far_from_zero(backend):
+    """Both routes, the program and the layers, end where a training in float64 does."""
+    x = samples(np.random.default_rng(0), (256, 10), 1e6, 0.1)
+    t = np.arange(256) % 3
+
+    def train(dtype):
+        stack = [layers.BatchNormalization(), layers.Affine(8), layers.Relu(), layers.Affine(3)]
+        network = Network(stack, input_size=10, seed=0, dtype=dtype)
+        network.fit(x.astype(dtype), t, 1, batch_size=64, optimizer=SGD(0.1), seed=1, verbose=False)
+        return network.params
+
+    with config.use_backend(backend):
+        got = train("float32")
+    for key, expected in train("float64").items():
+        # Four steps, each of some dozens of roundings of numbers up to the largest.
+        limit = 4 * 32 * HALF_UNIT * max(1, np.abs(expected).max())
+        np.testing.assert_allclose(got[key], expected, rtol=0, atol=limit)
 
 
 def test_all_functions_that_normalise_are_here():
