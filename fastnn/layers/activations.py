@@ -66,8 +66,10 @@ class Relu(_Plain):
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return max(x, 0)."""
-        self._y = ops.relu(x)
-        return self._y
+        out = ops.relu(x)
+        if train_flg:
+            self._y = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else 0."""
@@ -88,8 +90,10 @@ class Sigmoid(_Plain):
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return 1 / (1 + exp(-x))."""
-        self.out = ops.sigmoid(x)
-        return self.out
+        out = ops.sigmoid(x)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - out) out."""
@@ -110,8 +114,10 @@ class Tanh(_Plain):
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return tanh(x)."""
-        self.out = ops.tanh(x)
-        return self.out
+        out = ops.tanh(x)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - out^2)."""
@@ -144,8 +150,10 @@ class LeakyRelu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x where it is above zero, else negative_slope x."""
-        self.out = ops.leaky_relu(x, self.negative_slope)
-        return self.out
+        out = ops.leaky_relu(x, self.negative_slope)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else negative_slope dout."""
@@ -178,8 +186,10 @@ class Elu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x where it is above zero, else alpha (exp(x) - 1)."""
-        self.out = ops.elu(x, self.alpha)
-        return self.out
+        out = ops.elu(x, self.alpha)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else dout (out + alpha)."""
@@ -213,8 +223,10 @@ class Gelu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x P(x)."""
-        self.x = np.asarray(x)
-        return ops.gelu(self.x, self.approximate)
+        x = np.asarray(x)
+        if train_flg:
+            self.x = x
+        return ops.gelu(x, self.approximate)
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (P(x) + x P'(x))."""
@@ -235,8 +247,10 @@ class Silu(_Plain):
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x / (1 + exp(-x))."""
-        self.x = np.asarray(x)
-        return ops.silu(self.x)
+        x = np.asarray(x)
+        if train_flg:
+            self.x = x
+        return ops.silu(x)
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout s (1 + x (1 - s)), s = 1 / (1 + exp(-x))."""
@@ -257,8 +271,10 @@ class Softplus(_Plain):
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return log(1 + exp(x))."""
-        self.out = ops.softplus(x)
-        return self.out
+        out = ops.softplus(x)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - exp(-out))."""

@@ -53,9 +53,9 @@ class SoftmaxWithLoss(_WithLoss):
         """Return the loss for scores x (N, C), C > 1, and labels (N,) or one-hot targets (N, C)."""
         if getattr(x, "shape", ())[1:] == (1,):
             raise one_output("x.shape[1]")
-        self.x, self.t = x, t
-        self.loss, self._dx = ops.softmax_cross_entropy(x, t)
-        return self.loss
+        loss, dx = ops.softmax_cross_entropy(x, t)
+        self.x, self.t, self.loss, self._dx = x, t, loss, dx
+        return loss
 
 
 class IdentityWithLoss(_WithLoss):
@@ -76,9 +76,9 @@ class IdentityWithLoss(_WithLoss):
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the loss for predictions x and targets t, both (N, D); t may be (N,) if D is 1."""
-        self.x, self.t = x, t
-        self.loss, self._dx = ops.mean_squared_error(x, t)
-        return self.loss
+        loss, dx = ops.mean_squared_error(x, t)
+        self.x, self.t, self.loss, self._dx = x, t, loss, dx
+        return loss
 
 
 _LOSS = Record(
