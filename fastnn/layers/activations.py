@@ -45,7 +45,7 @@ class Relu:
     Attributes
     ----------
     mask : ndarray of bool or None
-        True where the last input was at or below zero.
+        True where the last input in training was at or below zero.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Relu:
 
     @property
     def mask(self) -> Mask | None:
-        """True where the last input was at or below zero."""
+        """True where the last input in training was at or below zero."""
         return None if self._y is None else self._y <= 0
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
@@ -74,7 +74,7 @@ class Sigmoid:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Tanh:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class LeakyRelu:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     negative_slope = Setting(numbers.not_negative)
@@ -163,7 +163,7 @@ class Elu:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     alpha = Setting(numbers.not_negative)
@@ -199,7 +199,7 @@ class Gelu:
     Attributes
     ----------
     x : ndarray or None
-        The last input, not a copy: the gradient needs it.
+        The last input in training, not a copy: the gradient needs it.
     """
 
     approximate = Setting(partial(numbers.one_of, choices=("none", "tanh")))
@@ -231,7 +231,7 @@ class Silu:
     Attributes
     ----------
     x : ndarray or None
-        The last input, not a copy: the gradient needs it.
+        The last input in training, not a copy: the gradient needs it.
     """
 
     def __init__(self) -> None:
@@ -255,7 +255,7 @@ class Softplus:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     def __init__(self) -> None:
