@@ -53,7 +53,7 @@ class Relu(_Plain):
     Attributes
     ----------
     mask : ndarray of bool or None
-        True where the last input was at or below zero.
+        True where the last input in training was at or below zero.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Relu(_Plain):
 
     @property
     def mask(self) -> Mask | None:
-        """True where the last input was at or below zero."""
+        """True where the last input in training was at or below zero."""
         return None if self._y is None else self._y <= 0
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
@@ -82,7 +82,7 @@ class Sigmoid(_Plain):
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Tanh(_Plain):
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class LeakyRelu:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     negative_slope = Setting(numbers.not_negative)
@@ -171,7 +171,7 @@ class Elu:
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     alpha = Setting(numbers.not_negative)
@@ -207,7 +207,7 @@ class Gelu:
     Attributes
     ----------
     x : ndarray or None
-        The last input, not a copy: the gradient needs it.
+        The last input in training, not a copy: the gradient needs it.
     """
 
     approximate = Setting(partial(numbers.one_of, choices=("none", "tanh")))
@@ -239,7 +239,7 @@ class Silu(_Plain):
     Attributes
     ----------
     x : ndarray or None
-        The last input, not a copy: the gradient needs it.
+        The last input in training, not a copy: the gradient needs it.
     """
 
     def __init__(self) -> None:
@@ -263,7 +263,7 @@ class Softplus(_Plain):
     Attributes
     ----------
     out : ndarray or None
-        The last output.
+        The last output in training.
     """
 
     def __init__(self) -> None:

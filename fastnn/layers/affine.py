@@ -54,7 +54,7 @@ class Affine(Trained):
     Attributes
     ----------
     x : ndarray, shape (N, D), or None
-        The last input, flattened.
+        The last input in training, flattened.
     original_x_shape : tuple of int or None
         The shape that it came in.
     dW, db : ndarray or None
@@ -182,7 +182,7 @@ class AffineRelu(Affine):
 
     @property
     def mask(self) -> Mask | None:
-        """True where x W + b was at or below zero in the last forward pass."""
+        """True where x W + b was at or below zero in the last training pass."""
         return None if self._y is None else self._y <= 0
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:

@@ -48,7 +48,7 @@ class Convolution(Trained):
     Attributes
     ----------
     x : ndarray, shape (N, C, H, W), or None
-        The last input.
+        The last input in training.
     dW, db : ndarray or None
         Gradients of the last backward pass.
     input_gradient : bool

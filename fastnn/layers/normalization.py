@@ -198,7 +198,7 @@ class BatchNormRelu(BatchNormalization):
 
     @property
     def mask(self) -> Mask | None:
-        """True where what was normalised was at or below zero in the last forward pass."""
+        """True where what was normalised was at or below zero in the last training pass."""
         if self._y is None:
             return None
         assert self.input_shape is not None

@@ -32,7 +32,7 @@ class MaxPool:
     Attributes
     ----------
     argmax : ndarray of int32, shape (N, C, OH, OW), or None
-        Places of the largest elements of the last forward pass, counted along the rows of the
+        Places of the largest elements of the last training pass, counted along the rows of the
         window. The gradient goes to these alone: of equal ones, to the first.
     """
 

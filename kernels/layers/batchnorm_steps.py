@@ -7,6 +7,7 @@ read or written beyond the columns given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -134,8 +135,12 @@ def _statistics(s: _Step, args: list[ir.Value]) -> None:
     def emit() -> None:
         b, w = s.b, s.w
         origin, off = s.load_wide(pivot), b.fmul(s.load_wide(total), share)
-        var = b.fsub(b.fmul(s.load_wide(squares), share), b.fmul(off, off))
+        spread = b.fmul(s.load_wide(squares), share)
+        var = b.fsub(spread, b.fmul(off, off))
         var = s.above(w.zero, var, var)
+        # Where both are infinite, the variance is infinite too, unless samples are.
+        over = b.fcmp_ordered("==", spread, w.constant(math.inf))
+        var = b.select(over, b.fsub(spread, b.fsub(off, off)), var)
         centre = b.fadd(origin, off)
         rounded = s.rounded(centre)
         rest = b.fadd(b.fsub(origin, s.widened(rounded)), off)

@@ -34,7 +34,9 @@ def _normalise_row(x, gamma, beta, eps, y):
     pivot = origin(x[0])
     total, squares = _sums(x, pivot)
     off = total / x.size
-    var = squares / x.size - off * off
+    spread = squares / x.size
+    # Where both are infinite, the variance is infinite too, unless numbers are.
+    var = spread - (off - off if spread == np.inf else off * off)
     var = 0.0 if var < 0 else var
     inverse = 1 / np.sqrt(var + eps)
     mean, rstd = real(pivot + off), real(inverse)

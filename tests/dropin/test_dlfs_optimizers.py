@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from fastnn import optimizers
+
 OPTIMIZERS = {
     "SGD": {"lr": 0.1},
     "Momentum": {"lr": 0.1, "momentum": 0.8},
@@ -319,8 +321,21 @@ def test_one_optimizer_for_two_networks(dlfs, name):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200, 0.0])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_special_gradients(dlfs, name, value):
+    # The book's g^2 - v is infinity less infinity from the second step on, and so NaN for ever.
+    better = name == "Adam" and abs(value) > 1e154
+
     def action(m):
         params, grads = {"W": np.array([1.0, 2.0])}, {"W": np.array([value, 1.0])}
-        return train(m, getattr(m.optimizer, name)(**OPTIMIZERS[name]), params, grads)
+        optimizer = getattr(m.optimizer, name)(**OPTIMIZERS[name])
+        if not better:
+            return train(m, optimizer, params, grads)
+        train(m, optimizer, params, grads)
+        return params["W"][1:], optimizer.m["W"][1:], optimizer.v["W"][1:]
 
-    dlfs.compare(action)
+    with np.errstate(over="ignore", invalid="ignore"):
+        dlfs.compare(action)
+    if better:
+        adam, params = optimizers.Adam(), {"W": np.ones(1)}
+        for _ in range(3):
+            adam.update(params, {"W": np.array([value])})
+        assert not np.isnan(adam.v["W"]).any()

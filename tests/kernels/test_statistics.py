@@ -176,6 +176,21 @@ def test_a_first_sample_far_from_all_others(shape):
     expect_near(got[2], rstd, rstd)
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (700, 3), (2, 3, 4, 4)])
+def test_squares_beyond_the_range_of_float64(shape):
+    """The variance is infinite then, and y is beta."""
+    x = np.random.default_rng(2).standard_normal(shape)
+    x[1, 2] = 1e200
+    ones, beta = np.ones(3), np.arange(3.0)
+    y, _, rstd = ops.batchnorm(x, ones, beta, ones.copy(), ones.copy())
+    np.testing.assert_array_equal(y[:, 2], 2)
+    assert rstd[2] == 0
+    if x.ndim == 2:
+        y, _, rstd = ops.layernorm(x, ones, beta)
+        np.testing.assert_array_equal(y[1], beta)
+        assert rstd[1] == 0
+
+
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 def test_trainings_on_samples_far_from_zero(backend):
     """Both routes, the program and the layers, end where a training in float64 does."""
