@@ -103,10 +103,11 @@ class Common(NamedTuple):
     # sums.
     norm_block: int = 128
     norm_tall: int = 512
-    # Batch normalisation of images. Pixels of a set: planes smaller than this are taken together.
-    # Parts that a call can be cut into, at least; more channels than this are not cut further.
-    # Choices, and order of sums.
-    norm_set: int = 1024
+    # Layer normalisation. Rows over which gradients of gamma and beta are summed in their own type,
+    # before they are added in float64. A choice, and order of sums.
+    layernorm_rows: int = 8
+    # Batch normalisation of images. Parts that a call can be cut into, at least; more channels than
+    # this are not cut further. A choice, and order of sums.
     norm_parts: int = 32
 
     # Work of a chunk, in elements of a cheap elementwise loop (some 0.1 ns each). To share a call

@@ -58,8 +58,10 @@ class Relu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return max(x, 0)."""
-        self._y = ops.relu(x)
-        return self._y
+        out = ops.relu(x)
+        if train_flg:
+            self._y = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else 0."""
@@ -80,8 +82,10 @@ class Sigmoid:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return 1 / (1 + exp(-x))."""
-        self.out = ops.sigmoid(x)
-        return self.out
+        out = ops.sigmoid(x)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - out) out."""
@@ -102,8 +106,10 @@ class Tanh:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return tanh(x)."""
-        self.out = ops.tanh(x)
-        return self.out
+        out = ops.tanh(x)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - out^2)."""
@@ -136,8 +142,10 @@ class LeakyRelu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x where it is above zero, else negative_slope x."""
-        self.out = ops.leaky_relu(x, self.negative_slope)
-        return self.out
+        out = ops.leaky_relu(x, self.negative_slope)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else negative_slope dout."""
@@ -170,8 +178,10 @@ class Elu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x where it is above zero, else alpha (exp(x) - 1)."""
-        self.out = ops.elu(x, self.alpha)
-        return self.out
+        out = ops.elu(x, self.alpha)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout where the input was above zero, else dout (out + alpha)."""
@@ -205,8 +215,10 @@ class Gelu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x P(x)."""
-        self.x = np.asarray(x)
-        return ops.gelu(self.x, self.approximate)
+        x = np.asarray(x)
+        if train_flg:
+            self.x = x
+        return ops.gelu(x, self.approximate)
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (P(x) + x P'(x))."""
@@ -227,8 +239,10 @@ class Silu:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x / (1 + exp(-x))."""
-        self.x = np.asarray(x)
-        return ops.silu(self.x)
+        x = np.asarray(x)
+        if train_flg:
+            self.x = x
+        return ops.silu(x)
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout s (1 + x (1 - s)), s = 1 / (1 + exp(-x))."""
@@ -249,8 +263,10 @@ class Softplus:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return log(1 + exp(x))."""
-        self.out = ops.softplus(x)
-        return self.out
+        out = ops.softplus(x)
+        if train_flg:
+            self.out = out
+        return out
 
     def backward(self, dout: ArrayLike) -> Array:
         """Return dout (1 - exp(-out))."""

@@ -133,7 +133,8 @@ class Affine:
             )
         return (units,)
 
-    def _keep(self, x: ArrayLike) -> Array:
+    def _rows(self, x: ArrayLike) -> tuple[Array, tuple[int, ...]]:
+        """Return samples as rows, and their shape."""
         if self.W is None:
             raise without_sizes(self, "forward")
         x = np.asarray(x)
@@ -142,10 +143,8 @@ class Affine:
                 f"x: expected shape (N, ...), one row a sample, got {x.shape}; "
                 "x[np.newaxis] makes a batch of one sample"
             )
-        self.original_x_shape = x.shape
         size = int(np.prod(x.shape[1:]))
-        self.x = x.reshape(x.shape[0], size) if x.ndim != 2 else x
-        return self.x
+        return (x.reshape(x.shape[0], size) if x.ndim != 2 else x), x.shape
 
     def _return(self, gradients: tuple[Array | None, Array, Array]) -> Array | None:
         dx, self.dW, self.db = gradients
@@ -154,7 +153,11 @@ class Affine:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return x W + b, shape (N, H)."""
-        return ops.affine(self._keep(x), self.W, self.b)
+        rows, shape = self._rows(x)
+        y = ops.affine(rows, self.W, self.b)
+        if train_flg:
+            self.x, self.original_x_shape = rows, shape
+        return y
 
     def backward(self, dout: ArrayLike) -> Array | None:
         """Return dout W^T in the input's shape; leave x^T dout and the sums of dout."""
@@ -183,8 +186,11 @@ class AffineRelu(Affine):
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return max(x W + b, 0), shape (N, H)."""
-        self._y = ops.affine_relu(self._keep(x), self.W, self.b)
-        return self._y
+        rows, shape = self._rows(x)
+        y = ops.affine_relu(rows, self.W, self.b)
+        if train_flg:
+            self.x, self.original_x_shape, self._y = rows, shape, y
+        return y
 
     def backward(self, dout: ArrayLike) -> Array | None:
         """Return the gradient in the input's shape; leave dW and db."""

@@ -148,7 +148,8 @@ class Convolution:
         if self.W is None:
             raise without_sizes(self, "forward")
         y = ops.convolution(x, self.W, self.b, self.stride, self.pad)
-        self.x = x
+        if train_flg:
+            self.x = x
         return y
 
     def backward(self, dout: ArrayLike) -> Array | None:

@@ -46,9 +46,9 @@ class SoftmaxWithLoss(_WithLoss):
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the loss for scores x (N, C) and labels (N,) or one-hot targets (N, C)."""
-        self.x, self.t = x, t
-        self.loss, self._dx = ops.softmax_cross_entropy(x, t)
-        return self.loss
+        loss, dx = ops.softmax_cross_entropy(x, t)
+        self.x, self.t, self.loss, self._dx = x, t, loss, dx
+        return loss
 
 
 class IdentityWithLoss(_WithLoss):
@@ -69,9 +69,9 @@ class IdentityWithLoss(_WithLoss):
 
     def forward(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the loss for predictions x and targets t, both (N, D)."""
-        self.x, self.t = x, t
-        self.loss, self._dx = ops.mean_squared_error(x, t)
-        return self.loss
+        loss, dx = ops.mean_squared_error(x, t)
+        self.x, self.t, self.loss, self._dx = x, t, loss, dx
+        return loss
 
 
 _LOSS = Record(

@@ -49,7 +49,7 @@ class BatchNormalization:
     dgamma, dbeta : ndarray or None
         Gradients of the last backward pass.
     input_shape : tuple of int or None
-        Shape of the last input.
+        Shape of the last training batch.
     batch_size : int or None
         Samples in the last training batch.
     """
@@ -133,22 +133,20 @@ class BatchNormalization:
         if self.gamma is None:
             raise without_sizes(self, "forward")
         x = np.asarray(x)
-        self.input_shape = x.shape
-        x = self._flat(x)
+        shape, x = x.shape, self._flat(x)
         dtype = np.float32 if x.dtype == np.float32 else np.float64
-        if self.running_mean is None:
-            self.running_mean = np.zeros(x.shape[1:2], dtype)
-        if self.running_var is None:
-            self.running_var = np.zeros(x.shape[1:2], dtype)
+        statistics = (
+            np.zeros(x.shape[1:2], dtype) if array is None else array
+            for array in (self.running_mean, self.running_var)
+        )
+        if not train_flg:
+            return self._infer(x, self.gamma, self.beta, *statistics, self.eps).reshape(shape)
+        self.running_mean, self.running_var = statistics
         given = x, self.gamma, self.beta, self.running_mean, self.running_var
-        if train_flg:
-            y, mean, rstd = self._train(*given, self.momentum, self.eps)
-            self.batch_size = x.shape[0]
-            self._saved = x, mean, rstd
-        else:
-            y = self._infer(*given, self.eps)
-            self._saved = None
-        return y.reshape(self.input_shape)
+        y, mean, rstd = self._train(*given, self.momentum, self.eps)
+        self.input_shape, self.batch_size = shape, x.shape[0]
+        self._saved = x, mean, rstd
+        return y.reshape(shape)
 
     def _train(self, *given: Any) -> tuple[Array, Array, Array]:
         return ops.batchnorm(*given)
@@ -185,12 +183,12 @@ class BatchNormRelu(BatchNormalization):
         return (self._y <= 0).reshape(self.input_shape)
 
     def _train(self, *given: Any) -> tuple[Array, Array, Array]:
-        self._y, mean, rstd = ops.batchnorm_relu(*given)
-        return self._y, mean, rstd
+        y, mean, rstd = ops.batchnorm_relu(*given)
+        self._y = y
+        return y, mean, rstd
 
     def _infer(self, *given: Any) -> Array:
-        self._y = ops.batchnorm_relu_inference(*given)
-        return self._y
+        return ops.batchnorm_relu_inference(*given)
 
     def _gradients(self, *given: Any) -> tuple[Array, Array, Array]:
         y: Array = after_forward(self, self._y)
@@ -202,7 +200,9 @@ def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
     """Return what all steps of a layer work with."""
     size = layer.gamma.size
     return {
-        "partial": plan.memory(f"{name} sums", (plan.units, 2, size)),
+        # Three sums for each unit and for all, of float64 always.
+        "partial": plan.memory(f"{name} sums", (plan.units + 1, 3, size * 8 // plan.itemsize)),
+        "scales": plan.memory(f"{name} scales", (3, size)),
         "mean": plan.memory(f"{name} mean", (size,)),
         "rstd": plan.memory(f"{name} rstd", (size,)),
         "gamma": layer.gamma,

@@ -63,8 +63,9 @@ class MaxPool:
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Return the largest elements, shape (N, C, OH, OW)."""
-        y, self.argmax = ops.max_pool(x, self.pool_h, self.pool_w, self.stride)
-        self._shape = np.shape(x)
+        y, argmax = ops.max_pool(x, self.pool_h, self.pool_w, self.stride)
+        if train_flg:
+            self.argmax, self._shape = argmax, np.shape(x)
         return y
 
     def backward(self, dout: ArrayLike) -> Array:

@@ -251,7 +251,7 @@ class Network:
 
         Without `train_flg`, many samples go through the layers in one compiled call, with what
         batch normalisation and dropout do put into the weights beside them. That changes scores
-        by rounding errors, and layers then keep nothing for a backward pass.
+        by rounding errors. Layers keep nothing then, and threads may predict at the same time.
 
         Parameters
         ----------

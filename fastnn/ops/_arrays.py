@@ -159,6 +159,22 @@ def output(
     return empty(shape, dtype)
 
 
+def unless_left(
+    name: str,
+    out: Array | None,
+    wanted: bool,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    *apart: Array,
+) -> Array | None:
+    """Return what :func:`output` does, or None if no result is wanted; then `out` must fit too."""
+    if wanted:
+        return output(name, out, shape, dtype, *apart)
+    if out is not None:
+        output(name, out, shape, dtype)
+    return None
+
+
 def deliver(out: Array | None, buffer: Array) -> Array:
     """Return the result: `out`, filled from the buffer unless it is the buffer itself."""
     if out is None or out is buffer:

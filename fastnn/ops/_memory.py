@@ -1,17 +1,18 @@
 """Memory for large results, used again when nobody holds the last one any more.
 
 The C library gives large arrays back to the system at once, and the system hands out each page of
-the next one anew, zeroed: to write 47 MB of columns takes 3 ms, with fresh pages 6 to 9. An array
-of this module is a view of a buffer that stays; NumPy's views hold the buffer itself, so that its
-reference count tells whether there are any.
+the next one anew, zeroed: to write 47 MB of columns takes 3 ms, with fresh pages 6 to 9. A result
+and all views of it hold one array, behind which NumPy does not look; when this one ends, its buffer
+is free.
+
+No locks: a signal handler, or a garbage collection, may come at any place and ask for memory, or
+give some back. What is done to a dictionary here happens at once or not at all.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import sys
-import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -25,54 +26,42 @@ LARGE, KEPT = COMMON.large_result, COMMON.results_kept
 
 
 class Buffers:
-    """Buffers of bytes, those that are used and those that are free."""
+    """Buffers of bytes, those that are free, and what tells of the others' end."""
 
     def __init__(self) -> None:
-        self.unlock()
-        self._buffers: list[Any] = [np.empty(0, np.uint8)]
-        self._free = self._references(0)  # of one that nobody uses
-        self._buffers.clear()
-
-    def unlock(self) -> None:
-        """Begin with a lock that nobody holds: a fork may have come while another thread did."""
-        self._lock = threading.Lock()
-
-    def _references(self, index: int) -> int:
-        return sys.getrefcount(self._buffers[index])
-
-    def _is_free(self, index: int) -> bool:
-        return self._references(index) == self._free
+        self._free: dict[int, Any] = {}  # the oldest first
+        self._used: dict[int, weakref.ref[Any]] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return an array of any content, which begins on a cache line."""
         size = math.prod(shape) * dtype.itemsize
-        with self._lock:
-            buffer = self._take(size + CACHE_LINE)
-            array: Array = aligned(buffer, size).view(dtype).reshape(shape)
+        buffer = self._take(size + CACHE_LINE)
+        # Its base is a memoryview, not an array, which views of it would have as theirs.
+        owner: Any = np.frombuffer(memoryview(buffer), np.uint8)
+        key = id(owner)
+        self._used[key] = weakref.ref(owner, lambda _: self._release(key, buffer))
+        array: Array = aligned(owner, size).view(dtype).reshape(shape)
         return array
 
     def _take(self, size: int) -> Any:
         """Return a free buffer that is large enough, but not by half, or a new one."""
-        for index in range(len(self._buffers)):
-            if size <= self._buffers[index].size <= 1.5 * size and self._is_free(index):
-                return self._buffers[index]
-        self._drop()
-        self._buffers.append(np.empty(size, np.uint8))
-        return self._buffers[-1]
+        for key, buffer in list(self._free.items()):
+            if size <= buffer.size <= 1.5 * size and self._free.pop(key, None) is not None:
+                return buffer
+        return np.empty(size, np.uint8)
 
-    def _drop(self) -> None:
-        """Give back the oldest of the free buffers, beyond those that are kept."""
-        free = [index for index in range(len(self._buffers)) if self._is_free(index)]
+    def _release(self, key: int, buffer: Any) -> None:
+        """Take back a buffer; give back the oldest beyond those that are kept."""
+        self._used.pop(key, None)
+        self._free[id(buffer)] = buffer
         kept = 0
-        for index in reversed(free):
-            kept += self._buffers[index].size
+        for index, free in reversed(list(self._free.items())):
+            kept += free.size
             if kept > KEPT:
-                del self._buffers[index]
+                self._free.pop(index, None)
 
 
 _buffers = Buffers()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_buffers.unlock)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
-from fastnn.ops._arrays import deliver, expect_apart, expect_ndim, expect_shape, inputs, output
+from fastnn.ops._arrays import (
+    deliver,
+    expect_apart,
+    expect_ndim,
+    expect_shape,
+    inputs,
+    output,
+    unless_left,
+)
 from fastnn.ops._dispatch import run
 
 
@@ -109,7 +117,7 @@ def _backward(
     why = "to match x of shape {} and W of shape {}"
     expect_shape("dout", dout, shape, why, x.shape, W.shape)
     read = [dout, x, W] if y is None else [dout, x, W, y]
-    to_dx = output("dx", dx, x.shape, x.dtype, *read) if input_gradient else None
+    to_dx = unless_left("dx", dx, input_gradient, x.shape, x.dtype, *read)
     to_dW = output("dW", dW, W.shape, x.dtype, *read)
     to_db = output("db", db, W.shape[1:], x.dtype, *read)
     expect_apart({"dx": dx, "dW": dW, "db": db})

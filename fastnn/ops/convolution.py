@@ -7,7 +7,15 @@ from typing import SupportsIndex
 from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
-from fastnn.ops._arrays import deliver, expect_apart, expect_ndim, expect_shape, inputs, output
+from fastnn.ops._arrays import (
+    deliver,
+    expect_apart,
+    expect_ndim,
+    expect_shape,
+    inputs,
+    output,
+    unless_left,
+)
 from fastnn.ops._dispatch import run
 from fastnn.ops._windows import expect_images, padding, places, size
 
@@ -137,7 +145,7 @@ def convolution_backward(
     shape = _output_shape(x, W, stride, pad)
     expect_shape("dout", dout, shape, "to match x of shape {} and W of shape {}", x.shape, W.shape)
     read = dout, x, W
-    to_dx = output("dx", dx, x.shape, x.dtype, *read) if input_gradient else None
+    to_dx = unless_left("dx", dx, input_gradient, x.shape, x.dtype, *read)
     to_dW = output("dW", dW, W.shape, x.dtype, *read)
     to_db = output("db", db, W.shape[:1], x.dtype, *read)
     expect_apart({"dx": dx, "dW": dW, "db": db})

@@ -18,7 +18,6 @@ from fastnn.kernels.threading import threads
 from fastnn.kernels.tuning import COMMON
 from fastnn.layers.folding import folded
 from fastnn.layers.planning import Unsupported
-from fastnn.layers.state import forget
 from fastnn.program.data import Samples, as_used, samples
 from fastnn.program.parameters import known_layers
 from fastnn.program.plan import Plan, Sizes
@@ -33,21 +32,15 @@ _SHARED = (1 << 62) + 1
 
 
 def scores(network: Any, x: Array) -> Array | None:
-    """Return what ``network.predict(x)`` does in inference mode, or None if it is not for this.
-
-    Layers forget what they have kept for a backward pass.
-    """
+    """Return what ``network.predict(x)`` does in inference mode, or None if it is not for this."""
     work = 2 * len(x) * sum(p.size for p in network.params.values())
     if work < WORTH:
         return None
     try:
         found = known_layers(network)
-        result = scores_of(found, samples(x, network.input_scale, network.dtype), network.dtype)
+        return scores_of(found, samples(x, network.input_scale, network.dtype), network.dtype)
     except Unsupported:
         return None
-    for _, layer in found:
-        forget(layer)
-    return result
 
 
 def scores_of(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -> Array:

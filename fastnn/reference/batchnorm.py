@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn._utils.types import Array
+from fastnn.reference._wide import rest_of, widened
 from fastnn.reference.activations import relu, relu_backward
 
 
@@ -22,14 +23,17 @@ def batchnorm(
 ) -> None:
     """y = gamma (x - mean) rstd + beta, rstd = 1 / sqrt(var + eps), var the biased variance.
 
-    Running statistics become ``momentum * old + (1 - momentum) * batch``.
+    Running statistics become ``momentum * old + (1 - momentum) * batch``. All is float64 until
+    it is written.
     """
-    np.mean(x, axis=0, out=mean)
-    centred = x - mean
+    x, gamma, beta = widened(x, gamma, beta)
+    centre = np.mean(x, axis=0)
+    centred = x - centre
     var = np.mean(centred * centred, axis=0)
-    rstd[...] = 1 / np.sqrt(var + eps)
-    y[...] = gamma * (centred * rstd) + beta
-    running_mean[...] = momentum * running_mean + (1 - momentum) * mean
+    inverse = 1 / np.sqrt(var + eps)
+    mean[...], rstd[...] = centre, inverse
+    y[...] = gamma * (centred * inverse) + beta
+    running_mean[...] = momentum * running_mean + (1 - momentum) * centre
     running_var[...] = momentum * running_var + (1 - momentum) * var
 
 
@@ -43,7 +47,8 @@ def batchnorm_inference(
     y: Array,
 ) -> None:
     """y = gamma (x - running_mean) / sqrt(running_var + eps) + beta."""
-    y[...] = (x - running_mean) * (gamma / np.sqrt(running_var + eps)) + beta
+    x, gamma, beta, mean, var = widened(x, gamma, beta, running_mean, running_var)
+    y[...] = (x - mean) * (gamma / np.sqrt(var + eps)) + beta
 
 
 def batchnorm_backward(
@@ -58,13 +63,17 @@ def batchnorm_backward(
 ) -> None:
     """Gradients through mean and variance, which are functions of x.
 
-    With xhat = (x - mean) rstd: dbeta = sum(dout), dgamma = sum(dout xhat) and
-    dx = gamma rstd (dout - (dbeta + xhat dgamma) / N).
+    With xhat = (x - mean) rstd, whose mean is 0 but for what rounding has taken from `mean`:
+    dbeta = sum(dout), dgamma = sum(dout xhat) and dx = gamma rstd (dout - (dbeta + xhat dgamma)
+    / N). All is float64 until it is written.
     """
+    dout, x, gamma, mean, rstd = widened(dout, x, gamma, mean, rstd)
     xhat = (x - mean) * rstd
-    np.sum(dout, axis=0, out=dbeta)
-    np.sum(dout * xhat, axis=0, out=dgamma)
-    dx[...] = gamma * rstd * (dout - (dbeta + xhat * dgamma) / len(x))
+    rest = rest_of(xhat, axis=0)
+    along_1 = np.sum(dout, axis=0)
+    along_x = np.sum(dout * xhat, axis=0) - rest * along_1
+    dbeta[...], dgamma[...] = along_1, along_x
+    dx[...] = gamma * rstd * (dout - (along_1 - rest * along_x + xhat * along_x) / len(x))
 
 
 def batchnorm_relu(

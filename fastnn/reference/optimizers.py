@@ -13,6 +13,18 @@ def _decayed(g: Array, p: Array, weight_decay: float) -> Array:
     return g + weight_decay * p if weight_decay else g
 
 
+def _follow(average: Array, decay: float, g: Array) -> None:
+    average *= decay
+    average += (1 - decay) * g
+
+
+def _follow_square(average: Array, decay: float, g: Array) -> None:
+    # In this order: g^2 may be infinite where its share is not. And never g^2 less the average,
+    # as infinity less infinity is NaN for good.
+    average *= decay
+    average += (1 - decay) * g * g
+
+
 def sgd_(p: Array, g: Array, lr: float, weight_decay: float) -> None:
     """p -= lr g."""
     p -= lr * _decayed(g, p, weight_decay)
@@ -49,8 +61,7 @@ def rmsprop_(
 ) -> None:
     """h = decay_rate h + (1 - decay_rate) g^2; p -= lr g / (sqrt(h) + eps) (Hinton, 2012)."""
     g = _decayed(g, p, weight_decay)
-    h *= decay_rate
-    h += (1 - decay_rate) * g * g
+    _follow_square(h, decay_rate, g)
     p -= lr * g / (np.sqrt(h) + eps)
 
 
@@ -70,7 +81,7 @@ def adam_(
 ) -> None:
     """Adam (Kingma and Ba, 2015); decoupled: AdamW (Loshchilov and Hutter, 2019).
 
-    m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v); with c1 = 1 - beta1^step and
+    m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; with c1 = 1 - beta1^step and
     c2 = 1 - beta2^step, p -= lr (m / c1) / (sqrt(v / c2) + eps) if explicit (algorithm 1 of
     the paper), else p -= (lr sqrt(c2) / c1) m / (sqrt(v) + eps) (the end of its section 2).
     """
@@ -78,8 +89,8 @@ def adam_(
         p *= 1 - lr * weight_decay
     else:
         g = _decayed(g, p, weight_decay)
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
+    _follow(m, beta1, g)
+    _follow_square(v, beta2, g)
     c1, c2 = 1 - beta1**step, 1 - beta2**step
     if explicit:
         p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
@@ -107,8 +118,8 @@ def nadam_(
     p -= lr ((1 - mu_t) / (1 - P_t) g + mu_t+1 / (1 - P_t mu_t+1) m) / (sqrt(v / c2) + eps).
     """
     g = _decayed(g, p, weight_decay)
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
+    _follow(m, beta1, g)
+    _follow_square(v, beta2, g)
     now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
     product = mu_product * now
     of_g, of_m = (1 - now) / (1 - product), ahead / (1 - product * ahead)
@@ -129,10 +140,10 @@ def adamax_(
 ) -> None:
     """Adamax (Kingma and Ba, 2015, algorithm 2), with PyTorch's eps.
 
-    m += (1 - beta1) (g - m); u = max(beta2 u, |g| + eps); p -= lr / (1 - beta1^step) m / u.
+    m = beta1 m + (1 - beta1) g; u = max(beta2 u, |g| + eps); p -= lr / (1 - beta1^step) m / u.
     """
     g = _decayed(g, p, weight_decay)
-    m += (1 - beta1) * (g - m)
+    _follow(m, beta1, g)
     u[...] = np.maximum(beta2 * u, np.abs(g) + eps)
     p -= lr / (1 - beta1**step) * m / u
 
@@ -155,8 +166,8 @@ def amsgrad_(
     m and v as Adam's; v_max = max(v_max, v); p -= lr (m / c1) / (sqrt(v_max / c2) + eps).
     """
     g = _decayed(g, p, weight_decay)
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
+    _follow(m, beta1, g)
+    _follow_square(v, beta2, g)
     v_max[...] = np.maximum(v_max, v)
     c1, c2 = 1 - beta1**step, 1 - beta2**step
     p -= lr * (m / c1) / (np.sqrt(v_max / c2) + eps)
@@ -171,5 +182,4 @@ def lion_(
     """
     p *= 1 - lr * weight_decay
     p -= lr * np.sign(beta1 * m + (1 - beta1) * g)
-    m *= beta2
-    m += (1 - beta2) * g
+    _follow(m, beta2, g)

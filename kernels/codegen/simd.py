@@ -163,3 +163,7 @@ class Vectors:
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """Return a b + c: fused where the machine can, else two operations."""
         return self._call(f"llvm.fmuladd.{self._suffix}", self.type, a, b, c)
+
+    def root(self, value: ir.Value) -> ir.Value:
+        """Return the square root."""
+        return self._call(f"llvm.sqrt.{self._suffix}", self.type, value)

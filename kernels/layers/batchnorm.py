@@ -1,11 +1,8 @@
 """Batch normalisation of rows: x is (N, D), the statistics are per column.
 
-The statistics take one pass over x: sums, and squared distances from the mean of a few rows,
-which are put together as for two sets of samples; sums are taken of the differences from the
-first row, so that they are exact to more digits. (The formula E[x^2] - E[x]^2 loses all digits
-where the mean is large against the spread.) A batch of few rows is cut by columns. One of many
-is cut by rows: blocks of rows, whose number depends on N alone, leave their sums, and the next
-pass goes over the rows again.
+The statistics take one pass over x: see :mod:`fastnn.kernels.layers.moments`. A batch of few rows
+is cut by columns. One of many is cut by rows: blocks of rows, whose number depends on N alone,
+leave their sums, and the next pass goes over the rows again.
 """
 
 import numpy as np
@@ -14,12 +11,17 @@ from fastnn.kernels.layers.batchnorm_rows import (
     add_gradients,
     add_moments,
     gradient_rows,
-    join_blocks,
-    join_gradients,
     normalise_rows,
 )
 from fastnn.kernels.layers.batchnorm_steps import WRITTEN_ROWS
-from fastnn.kernels.layers.moments import COLUMNS, deviations, finish
+from fastnn.kernels.layers.moments import (
+    COLUMNS,
+    finish,
+    finish_blocks,
+    finish_gradient_blocks,
+    finish_gradients,
+    slopes,
+)
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.threading.threads import worth
 from fastnn.kernels.tuning import COMMON
@@ -41,42 +43,26 @@ BLOCK, TALL = COMMON.norm_block, COMMON.norm_tall
 def _by_columns(
     x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, start, stop
 ):
-    x, gamma, beta, mean, rstd = (
-        x[:, start:stop], gamma[start:stop], beta[start:stop], mean[start:stop], rstd[start:stop]
-    )  # fmt: skip
-    add_moments(x, x[0], mean, rstd)
+    own = slice(start, stop)
+    rows, centre = x[:, own], mean[own]
+    sums, scales = np.empty((3, stop - start)), np.empty((2, stop - start), x.dtype)
+    add_moments(rows, sums)
     finish(
-        x.shape[0],
-        x[0],
-        running_mean[start:stop],
-        running_var[start:stop],
-        momentum,
-        eps,
-        mean,
-        rstd,
-    )
-    normalise_rows(x, gamma, beta, mean, rstd, low, y[:, start:stop])
+        x.shape[0], sums, gamma[own], beta[own], running_mean[own], running_var[own], momentum,
+        eps, centre, rstd[own], scales[0], scales[1],
+    )  # fmt: skip
+    normalise_rows(rows, centre, scales[0], scales[1], low, y[:, own])
 
 
 @kernel("partial.shape[0]")
 def _block_moments(x, partial, start, stop):
     for i in range(start, stop):
-        add_moments(x[i * BLOCK : (i + 1) * BLOCK], x[0], partial[i, 0], partial[i, 1])
-
-
-@kernel("mean.size", COLUMNS)
-def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
-    n, total, squares = x.shape[0], mean[start:stop], rstd[start:stop]
-    join_blocks(partial[:, :, start:stop], BLOCK, n, total, squares)
-    finish(
-        n, x[0, start:stop], running_mean[start:stop], running_var[start:stop], momentum, eps,
-        total, squares,
-    )  # fmt: skip
+        add_moments(x[i * BLOCK : (i + 1) * BLOCK], partial[i])
 
 
 @kernel("x.shape[0]", WRITTEN_ROWS)
-def _normalise(x, gamma, beta, mean, rstd, low, y, start, stop):
-    normalise_rows(x[start:stop], gamma, beta, mean, rstd, low, y[start:stop])
+def _normalise(x, mean, slope, shift, low, y, start, stop):
+    normalise_rows(x[start:stop], mean, slope, shift, low, y[start:stop])
 
 
 def _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks):
@@ -86,13 +72,14 @@ def _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, 
             x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks
         )
         return
-    partial = np.empty((-(-n // BLOCK), 2, d), x.dtype)
+    partial = np.empty((-(-n // BLOCK), 3, d))
+    slope, shift = np.empty((2, d), x.dtype)
     _block_moments(x, partial, chunks)
-    _join_moments(
-        x, partial, running_mean, running_var, momentum, eps, mean, rstd,
-        worth(chunks, partial.size),
+    finish_blocks(
+        partial, BLOCK, n, gamma, beta, running_mean, running_var, momentum, eps, mean, rstd,
+        slope, shift, worth(chunks, partial.size),
     )  # fmt: skip
-    _normalise(x, gamma, beta, mean, rstd, low, y, chunks)
+    _normalise(x, mean, slope, shift, low, y, chunks)
 
 
 def batchnorm(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, chunks):
@@ -108,9 +95,9 @@ def batchnorm_relu(x, gamma, beta, running_mean, running_var, momentum, eps, y, 
 
 
 def _inference(x, gamma, beta, running_mean, running_var, eps, y, low, chunks):
-    rstd = np.empty_like(gamma)
-    deviations(running_var, eps, rstd, 1)
-    _normalise(x, gamma, beta, running_mean, rstd, low, y, chunks)
+    slope = np.empty_like(gamma)
+    slopes(gamma, running_var, eps, slope, 1)
+    _normalise(x, running_mean, slope, beta, low, y, chunks)
 
 
 def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps, y, chunks):
@@ -125,34 +112,35 @@ def batchnorm_relu_inference(x, gamma, beta, running_mean, running_var, eps, y, 
 
 @kernel("x.shape[1]", COLUMNS)
 def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
-    dout, x, y, dx = dout[:, start:stop], x[:, start:stop], y[:, start:stop], dx[:, start:stop]
-    gamma, mean, rstd = gamma[start:stop], mean[start:stop], rstd[start:stop]
-    dgamma, dbeta = dgamma[start:stop], dbeta[start:stop]
-    add_gradients(dout, x, y, masked, mean, rstd, dgamma, dbeta)
-    gradient_rows(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, x.shape[0])
+    own = slice(start, stop)
+    dout, x, y, dx, mean, rstd = (
+        dout[:, own],
+        x[:, own],
+        y[:, own],
+        dx[:, own],
+        mean[own],
+        rstd[own],
+    )
+    sums, scales = np.empty((3, stop - start)), np.empty((3, stop - start), x.dtype)
+    slope, along, shift = scales[0], scales[1], scales[2]
+    add_gradients(dout, x, y, masked, mean, rstd, sums)
+    finish_gradients(
+        x.shape[0], sums, gamma[own], rstd, dgamma[own], dbeta[own], slope, along, shift
+    )
+    gradient_rows(dout, x, y, masked, mean, rstd, slope, along, shift, dx)
 
 
 @kernel("partial.shape[0]")
 def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
     for i in range(start, stop):
         rows = slice(i * BLOCK, (i + 1) * BLOCK)
-        add_gradients(
-            dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i, 0], partial[i, 1]
-        )
-
-
-@kernel("dgamma.size", COLUMNS)
-def _join_gradients(partial, dgamma, dbeta, start, stop):
-    join_gradients(partial[:, :, start:stop], dgamma[start:stop], dbeta[start:stop])
+        add_gradients(dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i])
 
 
 @kernel("x.shape[0]", WRITTEN_ROWS)
-def _gradient(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
+def _gradient(dout, x, y, masked, mean, rstd, slope, along, shift, dx, start, stop):
     rows = slice(start, stop)
-    gradient_rows(
-        dout[rows], x[rows], y[rows], masked, gamma, mean, rstd, dx[rows], dgamma, dbeta,
-        x.shape[0],
-    )  # fmt: skip
+    gradient_rows(dout[rows], x[rows], y[rows], masked, mean, rstd, slope, along, shift, dx[rows])
 
 
 def _backward(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
@@ -160,10 +148,13 @@ def _backward(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
     if n <= TALL:
         _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks)
         return
-    partial = np.empty((-(-n // BLOCK), 2, d), x.dtype)
+    partial = np.empty((-(-n // BLOCK), 3, d))
+    slope, along, shift = np.empty((3, d), x.dtype)
     _block_gradients(dout, x, y, masked, mean, rstd, partial, chunks)
-    _join_gradients(partial, dgamma, dbeta, worth(chunks, partial.size))
-    _gradient(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks)
+    finish_gradient_blocks(
+        partial, n, gamma, rstd, dgamma, dbeta, slope, along, shift, worth(chunks, partial.size)
+    )
+    _gradient(dout, x, y, masked, mean, rstd, slope, along, shift, dx, chunks)
 
 
 def batchnorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, chunks):

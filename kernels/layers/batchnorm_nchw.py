@@ -1,9 +1,8 @@
 """Batch normalisation of images: x is (N, C, S), pixels flattened, the statistics per channel.
 
-As in :mod:`fastnn.kernels.layers.batchnorm` the statistics are those of small sets of pixels, put
-together; a set is still in the first-level cache when the distances from its mean are summed.
 Work is cut by channels. Where these are few it is cut by blocks of images as well, whose number
 depends on the shape alone: they leave their sums, and the next pass goes over the images again.
+The statistics are as in :mod:`fastnn.kernels.layers.moments`.
 """
 
 import numpy as np
@@ -15,7 +14,13 @@ from fastnn.kernels.layers.batchnorm_planes import (
     moments,
     normalise,
 )
-from fastnn.kernels.layers.moments import deviations, finish, join, shares
+from fastnn.kernels.layers.moments import (
+    finish,
+    finish_blocks,
+    finish_gradient_blocks,
+    finish_gradients,
+    slopes,
+)
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import COMMON
 
@@ -37,54 +42,33 @@ def _by_channels(
     x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, start, stop
 ):
     bound = x.dtype.type(low)
+    sums, scales = np.empty((3, 1)), np.empty((2, 1), x.dtype)
     for c in range(start, stop):
-        mean[c], rstd[c] = moments(x, c, 0, x.shape[0])
+        moments(x, c, 0, x.shape[0], sums[:, 0])
         one = slice(c, c + 1)
         finish(
-            x.shape[0] * x.shape[2], x[0, c, :1], running_mean[one], running_var[one],
-            momentum, eps, mean[one], rstd[one],
+            x.shape[0] * x.shape[2], sums, gamma[one], beta[one], running_mean[one],
+            running_var[one], momentum, eps, mean[one], rstd[one], scales[0], scales[1],
         )  # fmt: skip
-        normalise(x, c, 0, x.shape[0], mean[c], gamma[c] * rstd[c], beta[c], bound, y)
+        normalise(x, c, 0, x.shape[0], mean[c], scales[0, 0], scales[1, 0], bound, y)
 
 
-@kernel("x.shape[1] * partial.shape[1]")
+@kernel("x.shape[1] * partial.shape[0]")
 def _block_moments(x, partial, start, stop):
-    blocks = partial.shape[1]
+    blocks = partial.shape[0]
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
         first, last = images(x, blocks, block)
-        partial[c, block, 0], partial[c, block, 1] = moments(x, c, first, last)
-
-
-@kernel("mean.size")
-def _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, start, stop):
-    real = x.dtype.type
-    blocks = partial.shape[1]
-    for c in range(start, stop):
-        total, squares, before = real(0), real(0), 0
-        for block in range(blocks):
-            first, last = images(x, blocks, block)
-            count = (last - first) * x.shape[2]
-            inverse, share, weight = shares(before, count)
-            total, squares = join(
-                total, squares, real(inverse), partial[c, block, 0], partial[c, block, 1],
-                real(share), real(weight),
-            )  # fmt: skip
-            before += count
-        mean[c], rstd[c] = total, squares
-    finish(
-        x.shape[0] * x.shape[2], x[0, start:stop, 0], running_mean[start:stop],
-        running_var[start:stop], momentum, eps, mean[start:stop], rstd[start:stop],
-    )  # fmt: skip
+        moments(x, c, first, last, partial[block, :, c])
 
 
 @kernel("x.shape[1] * blocks")
-def _normalise_blocks(x, gamma, beta, mean, rstd, low, y, blocks, start, stop):
+def _normalise_blocks(x, mean, slope, shift, low, y, blocks, start, stop):
     bound = x.dtype.type(low)
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
         first, last = images(x, blocks, block)
-        normalise(x, c, first, last, mean[c], gamma[c] * rstd[c], beta[c], bound, y)
+        normalise(x, c, first, last, mean[c], slope[c], shift[c], bound, y)
 
 
 def _blocks(x):
@@ -93,16 +77,22 @@ def _blocks(x):
 
 
 def _forward(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks):
+    n, c, s = x.shape
     blocks = _blocks(x)
     if blocks == 1:
         _by_channels(
             x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, low, chunks
         )
         return
-    partial = np.empty((x.shape[1], blocks, 2), x.dtype)
+    partial = np.empty((blocks, 3, c))
+    slope, shift = np.empty((2, c), x.dtype)
     _block_moments(x, partial, chunks)
-    _join_moments(x, partial, running_mean, running_var, momentum, eps, mean, rstd, 1)
-    _normalise_blocks(x, gamma, beta, mean, rstd, low, y, blocks, chunks)
+    # Blocks have one pivot, and so it does not matter how many images they are of.
+    finish_blocks(
+        partial, 0, n * s, gamma, beta, running_mean, running_var, momentum, eps, mean, rstd,
+        slope, shift, 1,
+    )  # fmt: skip
+    _normalise_blocks(x, mean, slope, shift, low, y, blocks, chunks)
 
 
 def batchnorm_nchw(x, gamma, beta, running_mean, running_var, momentum, eps, y, mean, rstd, chunks):
@@ -120,9 +110,9 @@ def batchnorm_nchw_relu(
 
 
 def _inference(x, gamma, beta, running_mean, running_var, eps, y, low, chunks):
-    rstd = np.empty_like(gamma)
-    deviations(running_var, eps, rstd, 1)
-    _normalise_blocks(x, gamma, beta, running_mean, rstd, low, y, _blocks(x), chunks)
+    slope = np.empty_like(gamma)
+    slopes(gamma, running_var, eps, slope, 1)
+    _normalise_blocks(x, running_mean, slope, beta, low, y, _blocks(x), chunks)
 
 
 def batchnorm_nchw_inference(x, gamma, beta, running_mean, running_var, eps, y, chunks):
@@ -138,49 +128,48 @@ def batchnorm_nchw_relu_inference(x, gamma, beta, running_mean, running_var, eps
 @kernel("x.shape[1]")
 def _backward_by_channels(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
     n = x.shape[0]
+    sums, scales = np.empty((3, 1)), np.empty((3, 1), x.dtype)
+    slope, along, shift = scales[0], scales[1], scales[2]
     for c in range(start, stop):
-        dbeta[c], dgamma[c] = gradient_sums(dout, x, y, masked, c, 0, n, mean[c], rstd[c])
-        gradient(dout, x, y, masked, c, 0, n, gamma, mean, rstd, dx, dgamma, dbeta)
+        gradient_sums(dout, x, y, masked, c, 0, n, mean[c], rstd[c], sums[:, 0])
+        one = slice(c, c + 1)
+        finish_gradients(
+            n * x.shape[2], sums, gamma[one], rstd[one], dgamma[one], dbeta[one], slope, along,
+            shift,
+        )  # fmt: skip
+        gradient(dout, x, y, masked, c, 0, n, mean[c], rstd[c], slope[0], along[0], shift[0], dx)
 
 
-@kernel("x.shape[1] * partial.shape[1]")
+@kernel("x.shape[1] * partial.shape[0]")
 def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
-    blocks = partial.shape[1]
+    blocks = partial.shape[0]
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
         first, last = images(x, blocks, block)
-        partial[c, block, 0], partial[c, block, 1] = gradient_sums(
-            dout, x, y, masked, c, first, last, mean[c], rstd[c]
-        )
-
-
-@kernel("dgamma.size")
-def _join_gradients(partial, dgamma, dbeta, start, stop):
-    zero = partial.dtype.type(0)
-    for c in range(start, stop):
-        dbeta[c], dgamma[c] = zero, zero
-        for block in range(partial.shape[1]):
-            dbeta[c] += partial[c, block, 0]
-            dgamma[c] += partial[c, block, 1]
+        gradient_sums(dout, x, y, masked, c, first, last, mean[c], rstd[c], partial[block, :, c])
 
 
 @kernel("x.shape[1] * blocks")
-def _gradient_blocks(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, blocks, start, stop):
+def _gradient_blocks(dout, x, y, masked, mean, rstd, slope, along, shift, dx, blocks, start, stop):
     for part in range(start, stop):
         c, block = part // blocks, part % blocks
         first, last = images(x, blocks, block)
-        gradient(dout, x, y, masked, c, first, last, gamma, mean, rstd, dx, dgamma, dbeta)
+        gradient(
+            dout, x, y, masked, c, first, last, mean[c], rstd[c], slope[c], along[c], shift[c], dx
+        )
 
 
 def _backward(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
+    n, c, s = x.shape
     blocks = _blocks(x)
     if blocks == 1:
         _backward_by_channels(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, chunks)
         return
-    partial = np.empty((x.shape[1], blocks, 2), x.dtype)
+    partial = np.empty((blocks, 3, c))
+    slope, along, shift = np.empty((3, c), x.dtype)
     _block_gradients(dout, x, y, masked, mean, rstd, partial, chunks)
-    _join_gradients(partial, dgamma, dbeta, 1)
-    _gradient_blocks(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, blocks, chunks)
+    finish_gradient_blocks(partial, n * s, gamma, rstd, dgamma, dbeta, slope, along, shift, 1)
+    _gradient_blocks(dout, x, y, masked, mean, rstd, slope, along, shift, dx, blocks, chunks)
 
 
 def batchnorm_nchw_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, chunks):

@@ -3,90 +3,71 @@
 Images are (N, C, S), pixels flattened.
 """
 
+import numpy as np
+
 from fastnn.kernels.codegen.compile import row_sum, serial
-from fastnn.kernels.layers.moments import join, origin, shares
-from fastnn.kernels.tuning import COMMON
-
-# Pixels of a set: planes smaller than this are taken together.
-SET = COMMON.norm_set
+from fastnn.kernels.layers.moments import origin
 
 
 @row_sum
-def _sum(x, c, first, last, pivot):
-    total = x.dtype.type(0)
+def _sums(x, c, first, last, pivot):
+    total, squares = 0.0, 0.0
     for i in range(first, last):
         plane = x[i, c]
         for s in range(plane.size):
-            total += plane[s] - pivot
-    return total
-
-
-@row_sum
-def _sum_of_squares(x, c, first, last, mu):
-    total = x.dtype.type(0)
-    for i in range(first, last):
-        plane = x[i, c]
-        for s in range(plane.size):
-            total += (plane[s] - mu) * (plane[s] - mu)
-    return total
-
-
-@serial
-def moments(x, c, first, last):
-    """Return the sums of pixels less the first, and of squared distances from the mean."""
-    real = x.dtype.type
-    pivot = origin(x[0, c, 0], real(0))
-    total, squares = real(0), real(0)
-    size = x.shape[2]
-    together = max(1, SET // size)
-    for i in range(first, last, together):
-        end = min(last, i + together)
-        count = (end - i) * size
-        inverse, share, weight = shares((i - first) * size, count)
-        added = _sum(x, c, i, end, pivot)
-        spread = _sum_of_squares(x, c, i, end, pivot + added * real(share))
-        total, squares = join(
-            total, squares, real(inverse), added, spread, real(share), real(weight)
-        )
+            off = np.float64(plane[s]) - pivot
+            total += off
+            squares += off * off
     return total, squares
 
 
 @serial
-def normalise(x, c, first, last, mu, scale, shift, low, y):
-    """Write scale (x - mu) + shift, not below `low`."""
+def moments(x, c, first, last, sums):
+    """Write the sums of pixels, and of their squares, as differences from the first of all."""
+    sums[0] = origin(x[0, c, 0])
+    sums[1], sums[2] = _sums(x, c, first, last, sums[0])
+
+
+@serial
+def normalise(x, c, first, last, mu, slope, shift, low, y):
+    """Write (x - mu) slope + shift, not below `low`."""
     for i in range(first, last):
         plane, out = x[i, c], y[i, c]
         for s in range(plane.size):
-            value = (plane[s] - mu) * scale + shift
+            value = (plane[s] - mu) * slope + shift
             out[s] = low if value <= low else value
 
 
 @row_sum
-def gradient_sums(dout, x, y, masked, c, first, last, mu, r):
-    """Return the sums of dout and of dout xhat; `masked` says that dout passes where y > 0."""
+def _gradient_sums(dout, x, y, masked, c, first, last, mu, r):
     zero = x.dtype.type(0)
-    sum_d, sum_dx = zero, zero
+    sum_d, sum_dx, sum_x = 0.0, 0.0, 0.0
     for i in range(first, last):
         plane, row, out = x[i, c], dout[i, c], y[i, c]
         for s in range(plane.size):
-            d = zero if masked & (out[s] <= zero) else row[s]
+            d = np.float64(zero if masked & (out[s] <= zero) else row[s])
+            xhat = np.float64((plane[s] - mu) * r)
             sum_d += d
-            sum_dx += d * ((plane[s] - mu) * r)
-    return sum_d, sum_dx
+            sum_dx += d * xhat
+            sum_x += xhat
+    return sum_d, sum_dx, sum_x
 
 
 @serial
-def gradient(dout, x, y, masked, c, first, last, gamma, mean, rstd, dx, dgamma, dbeta):
-    """Write gamma rstd (dout - (dbeta + xhat dgamma) / n); `masked` as in the sums."""
+def gradient_sums(dout, x, y, masked, c, first, last, mu, r, sums):
+    """Write the sums of dout, dout xhat and xhat; `masked` says that dout passes where y > 0."""
+    sums[0], sums[1], sums[2] = _gradient_sums(dout, x, y, masked, c, first, last, mu, r)
+
+
+@serial
+def gradient(dout, x, y, masked, c, first, last, mu, r, slope, along, shift, dx):
+    """Write slope (dout - xhat along - shift); `masked` as in the sums."""
     zero = x.dtype.type(0)
-    inverse = x.dtype.type(1 / (x.shape[0] * x.shape[2]))
-    mu, scale, mean_d = mean[c], gamma[c] * rstd[c], dbeta[c] * inverse
-    along = dgamma[c] * inverse * rstd[c]
     for i in range(first, last):
         plane, row, out, target = x[i, c], dout[i, c], y[i, c], dx[i, c]
         for s in range(plane.size):
             d = zero if masked & (out[s] <= zero) else row[s]
-            target[s] = scale * ((d - mean_d) - (plane[s] - mu) * along)
+            target[s] = slope * ((d - shift) - (plane[s] - mu) * r * along)
 
 
 @serial

@@ -24,32 +24,52 @@ WRITTEN_ROWS = COMMON.written_rows
 
 
 class _Step:
-    """Emits a step for so many rows."""
+    """Emits a step for so many rows.
+
+    Addresses are those of a first column. Numbers are of one type, in vectors `v`; what sums and
+    statistics are made of is in vectors `w`, of as many lanes, of float64.
+    """
 
     def __init__(self, builder: ir.IRBuilder, real: Any, rows: int) -> None:
         self.b = builder
         self.v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        self.w = simd.Vectors(builder, types.float64, self.v.lanes)
         self.rows = rows
-        self._offset: Any = None
+        self._column: Any = None
         self._mask: Any = None
 
     def over_columns(self, count: ir.Value, emit: Callable[[], None]) -> None:
         """Emit a loop over the columns, a vector at a time, masked at the end."""
         b, v = self.b, self.v
         with flow.loop(b, b.sdiv(count, I64(v.lanes)), [I64(0)]) as carried:
-            self._offset, self._mask = carried[0], None
+            self._column, self._mask = carried[0], None
             emit()
-            carried[0] = b.add(carried[0], I64(v.lanes * v.size))
+            carried[0] = b.add(carried[0], I64(v.lanes))
         rest = b.srem(count, I64(v.lanes))
         with b.if_then(b.icmp_signed(">", rest, I64(0))):
-            self._offset, self._mask = carried[0], v.mask(rest)
+            self._column, self._mask = carried[0], v.mask(rest)
             emit()
 
+    def _place(self, address: ir.Value, kind: simd.Vectors) -> ir.Value:
+        return self.b.add(address, self.b.mul(self._column, I64(kind.size)))
+
     def load(self, address: ir.Value) -> ir.Value:
-        return self.v.load(self.b.add(address, self._offset), self._mask)
+        return self.v.load(self._place(address, self.v), self._mask)
 
     def store(self, value: ir.Value, address: ir.Value) -> None:
-        self.v.store(value, self.b.add(address, self._offset), self._mask)
+        self.v.store(value, self._place(address, self.v), self._mask)
+
+    def load_wide(self, address: ir.Value) -> ir.Value:
+        return self.w.load(self._place(address, self.w), self._mask)
+
+    def store_wide(self, value: ir.Value, address: ir.Value) -> None:
+        self.w.store(value, self._place(address, self.w), self._mask)
+
+    def widened(self, value: ir.Value) -> ir.Value:
+        return value if self.v.size == self.w.size else self.b.fpext(value, self.w.type)
+
+    def rounded(self, value: ir.Value) -> ir.Value:
+        return value if self.v.size == self.w.size else self.b.fptrunc(value, self.v.type)
 
     def row_addresses(self, first: ir.Value, step: ir.Value) -> list[ir.Value]:
         return [self.b.add(first, self.b.mul(step, I64(i))) for i in range(self.rows)]
@@ -60,6 +80,11 @@ class _Step:
             pairs = zip(values[::2], values[1::2], strict=True)
             values = [self.b.fadd(p, q) for p, q in pairs]
         return values[0]
+
+    def finite(self, value: ir.Value) -> ir.Value:
+        """Return a value of `w`, or 0 where it is infinite or NaN."""
+        is_finite = self.b.fcmp_ordered("==", self.b.fsub(value, value), self.w.zero)
+        return self.b.select(is_finite, value, self.w.zero)
 
     def above(self, low: ir.Value, by: ir.Value, value: ir.Value) -> ir.Value:
         """Return the value, or `low` where `by` is at or below it; NaN is not and passes."""
@@ -79,42 +104,62 @@ def _for_rows(
 
 
 def _moments(s: _Step, args: list[ir.Value]) -> None:
-    x, step, columns, pivot, total, squares, inverse, weight = args
+    x, step, columns, pivot, total, squares, _ = args
     rows = s.row_addresses(x, step)
-    inverse, weight = s.v.splat(inverse), s.v.splat(weight)
-    share = s.v.constant(1 / s.rows)
 
     def emit() -> None:
-        b, v = s.b, s.v
-        origin = s.load(pivot)
-        finite = b.fcmp_ordered("==", b.fsub(origin, origin), v.zero)
-        origin = b.select(finite, origin, v.zero)
-        values = [b.fsub(s.load(row), origin) for row in rows]
-        added = s.sum(values)
-        mean = b.fmul(added, share)
-        before = s.load(total)
-        off = b.fsub(mean, b.fmul(before, inverse))
-        # In this order: the weight of the first rows is zero, and off^2 may be infinite.
-        spread = v.multiply_add(b.fmul(off, weight), off, s.load(squares))
+        origin, spread = s.load_wide(pivot), s.load_wide(squares)
+        values = [s.b.fsub(s.widened(s.load(row)), origin) for row in rows]
         for value in values:
-            centred = b.fsub(value, mean)
-            spread = v.multiply_add(centred, centred, spread)
-        s.store(b.fadd(before, added), total)
-        s.store(spread, squares)
+            spread = s.w.multiply_add(value, value, spread)
+        s.store_wide(s.b.fadd(s.load_wide(total), s.sum(values)), total)
+        s.store_wide(spread, squares)
+
+    s.over_columns(columns, emit)
+
+
+def _statistics(s: _Step, args: list[ir.Value]) -> None:
+    (
+        columns, pivot, total, squares, gamma, beta, running_mean, running_var, mean, rstd, slope,
+        shift, share, momentum, eps,
+    ) = args  # fmt: skip
+    share, old, eps = (s.w.splat(number) for number in (share, momentum, eps))
+    new = s.b.fsub(s.w.constant(1.0), old)
+
+    def follow(running: ir.Value, value: ir.Value) -> None:
+        before = s.widened(s.load(running))
+        after = s.w.multiply_add(old, before, s.b.fmul(new, value))
+        s.store(s.rounded(after), running)
+
+    def emit() -> None:
+        b, w = s.b, s.w
+        origin, off = s.load_wide(pivot), b.fmul(s.load_wide(total), share)
+        var = b.fsub(b.fmul(s.load_wide(squares), share), b.fmul(off, off))
+        var = s.above(w.zero, var, var)
+        centre = b.fadd(origin, off)
+        rounded = s.rounded(centre)
+        rest = b.fadd(b.fsub(origin, s.widened(rounded)), off)
+        inverse = b.fdiv(w.constant(1.0), w.root(b.fadd(var, eps)))
+        steep = b.fmul(s.widened(s.load(gamma)), inverse)
+        s.store(rounded, mean)
+        s.store(s.rounded(inverse), rstd)
+        s.store(s.rounded(steep), slope)
+        s.store(s.rounded(b.fsub(s.widened(s.load(beta)), b.fmul(rest, steep))), shift)
+        follow(running_mean, centre)
+        follow(running_var, var)
 
     s.over_columns(columns, emit)
 
 
 def _normalise(s: _Step, args: list[ir.Value]) -> None:
-    x, x_step, y, y_step, columns, mean, rstd, gamma, beta, low = args
+    x, x_step, y, y_step, columns, mean, slope, shift, low = args
     rows = zip(s.row_addresses(x, x_step), s.row_addresses(y, y_step), strict=True)
     pairs, low = list(rows), s.v.splat(low)
 
     def emit() -> None:
-        centre, shift = s.load(mean), s.load(beta)
-        slope = s.b.fmul(s.load(gamma), s.load(rstd))
+        centre, steep, beta = s.load(mean), s.load(slope), s.load(shift)
         for source, target in pairs:
-            value = s.v.multiply_add(s.b.fsub(s.load(source), centre), slope, shift)
+            value = s.v.multiply_add(s.b.fsub(s.load(source), centre), steep, beta)
             s.store(s.above(low, value, value), target)
 
     s.over_columns(columns, emit)
@@ -144,55 +189,93 @@ def _with_or_without_mask(
 
 
 def _gradient_sums(s: _Step, args: list[ir.Value]) -> None:
-    *arrays, columns, mean, rstd, dbeta, dgamma = args
+    *arrays, columns, mean, rstd, sum_d, sum_dx, sum_x, _ = args
 
     def make(masked: bool) -> Callable[[], None]:
         load = _gradient_rows(s, arrays, masked)
 
+        def add(values: list[ir.Value], total: ir.Value) -> None:
+            s.store_wide(s.b.fadd(s.load_wide(total), s.widened(s.sum(values))), total)
+
         def emit() -> None:
             centre, scale = s.load(mean), s.load(rstd)
-            sum_d, sum_dx = s.load(dbeta), s.load(dgamma)
-            for i in range(s.rows):
-                d, value = load(i)
-                xhat = s.b.fmul(s.b.fsub(value, centre), scale)
-                sum_d, sum_dx = s.b.fadd(sum_d, d), s.v.multiply_add(d, xhat, sum_dx)
-            s.store(sum_d, dbeta)
-            s.store(sum_dx, dgamma)
+            pairs = [load(i) for i in range(s.rows)]
+            xhats = [s.b.fmul(s.b.fsub(value, centre), scale) for _, value in pairs]
+            ds = [d for d, _ in pairs]
+            products = [s.b.fmul(d, xhat) for d, xhat in zip(ds[::2], xhats[::2], strict=True)]
+            for i in range(1, s.rows, 2):
+                products[i // 2] = s.v.multiply_add(ds[i], xhats[i], products[i // 2])
+            add(ds, sum_d)
+            add(products, sum_dx)
+            add(xhats, sum_x)
 
         return emit
 
     _with_or_without_mask(s, arrays[4], columns, make)
+
+
+def _parameter_gradients(s: _Step, args: list[ir.Value]) -> None:
+    columns, sum_d, sum_dx, sum_x, gamma, rstd, dgamma, dbeta, slope, along, shift, share = args
+    share = s.w.splat(share)
+
+    def emit() -> None:
+        b = s.b
+        rest = s.finite(b.fmul(s.load_wide(sum_x), share))
+        total = s.load_wide(sum_d)
+        with_x = b.fsub(s.load_wide(sum_dx), b.fmul(rest, total))
+        scale, mean_dx = s.widened(s.load(rstd)), b.fmul(with_x, share)
+        s.store(s.rounded(total), dbeta)
+        s.store(s.rounded(with_x), dgamma)
+        s.store(s.rounded(b.fmul(s.widened(s.load(gamma)), scale)), slope)
+        s.store(s.rounded(mean_dx), along)
+        s.store(s.rounded(b.fsub(b.fmul(total, share), b.fmul(rest, mean_dx))), shift)
+
+    s.over_columns(columns, emit)
 
 
 def _gradient(s: _Step, args: list[ir.Value]) -> None:
-    *arrays, dx, dx_step, columns, mean, rstd, gamma, dbeta, dgamma, inverse = args
-    targets, inverse = s.row_addresses(dx, dx_step), s.v.splat(inverse)
+    *arrays, dx, dx_step, columns, mean, rstd, slope, along, shift, _ = args
+    targets = s.row_addresses(dx, dx_step)
 
     def make(masked: bool) -> Callable[[], None]:
         load = _gradient_rows(s, arrays, masked)
 
         def emit() -> None:
-            b = s.b
             centre, scale = s.load(mean), s.load(rstd)
-            mean_d = b.fmul(s.load(dbeta), inverse)
-            along = b.fmul(b.fmul(s.load(dgamma), inverse), scale)
-            slope = b.fmul(s.load(gamma), scale)
+            steep, of_x, lower = s.load(slope), s.load(along), s.load(shift)
             for i, target in enumerate(targets):
                 d, value = load(i)
-                # d - mean_d - xhat dgamma / n
-                left = s.v.multiply_add(b.fsub(centre, value), along, b.fsub(d, mean_d))
-                s.store(b.fmul(slope, left), target)
+                below = s.b.fmul(s.b.fsub(centre, value), scale)  # -xhat
+                left = s.v.multiply_add(below, of_x, s.b.fsub(d, lower))
+                s.store(s.b.fmul(steep, left), target)
 
         return emit
 
     _with_or_without_mask(s, arrays[4], columns, make)
 
 
-def _typed(real: Any, emit: Callable[..., None], integers: int, reals: int, tall: int) -> Any:
-    """Return signature and code of a step: integers, floats, then the number of rows."""
+def _of_columns(
+    real: Any, emit: Callable[[_Step, list[ir.Value]], None], integers: int, doubles: int
+) -> Any:
+    """Return signature and code of a step for columns: integers, float64, one of the type."""
     if real not in (types.float32, types.float64):
         return None
-    signature = types.void(*[types.int64] * integers, *[real] * reals, types.int64)
+    signature = types.void(*[types.int64] * integers, *[types.float64] * doubles, real)
+
+    def codegen(context, builder, signature, args):
+        emit(_Step(builder, real, 1), args[:-1])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _of_rows(
+    real: Any, emit: Callable[[_Step, list[ir.Value]], None], integers: int, tall: int
+) -> Any:
+    """Return signature and code of a step for rows: integers, one of the type, then the rows."""
+    if real not in (types.float32, types.float64):
+        return None
+    signature = types.void(*[types.int64] * integers, real, types.int64)
 
     def codegen(context, builder, signature, args):
         *given, rows = args
@@ -202,35 +285,60 @@ def _typed(real: Any, emit: Callable[..., None], integers: int, reals: int, tall
     return signature, codegen
 
 
-@intrinsic
-def moments(typingctx, x, step, columns, pivot, total, squares, inverse, weight, rows):
-    """Add rows, less `pivot`, to the sums, and to those of squared distances from the mean.
+# The argument `zero` says of what type numbers are.
 
-    By the formula of Chan, Golub and LeVeque (1979) for two sets of samples, here the rows
-    before (n of them) and the new ones (m): ``inverse`` is 1 / n, or 0 without any, and
-    ``weight`` is n m / (n + m).
+
+@intrinsic
+def moments(typingctx, x, step, columns, pivot, total, squares, zero, rows):
+    """Add rows, less `pivot`, to the sums, and their squares to those of squares, of float64."""
+    return _of_rows(zero, _moments, 6, MOMENTS_ROWS)
+
+
+@intrinsic
+def statistics(
+    typingctx, columns, pivot, total, squares, gamma, beta, running_mean, running_var, mean, rstd,
+    slope, shift, share, momentum, eps, zero,
+):  # fmt: skip
+    """Make of sums over n = 1 / share samples all that normalises them.
+
+    Running statistics are moved; what :func:`normalise` takes is slope = gamma rstd, and shift =
+    beta less that times what rounding takes from the mean.
     """
-    return _typed(inverse, _moments, 6, 2, MOMENTS_ROWS)
+    return _of_columns(zero, _statistics, 12, 3)
 
 
 @intrinsic
-def normalise(typingctx, x, x_step, y, y_step, columns, mean, rstd, gamma, beta, low, rows):
-    """y = gamma (x - mean) rstd + beta, not below `low`."""
-    return _typed(low, _normalise, 9, 1, WRITTEN_ROWS)
+def normalise(typingctx, x, x_step, y, y_step, columns, mean, slope, shift, low, rows):
+    """y = (x - mean) slope + shift, not below `low`."""
+    return _of_rows(low, _normalise, 8, WRITTEN_ROWS)
 
 
 @intrinsic
 def gradient_sums(
-    typingctx, dout, dout_step, x, x_step, y, y_step, columns, mean, rstd, dbeta, dgamma, zero, rows
-):
-    """Add dout and dout xhat to the sums dbeta and dgamma, where y is above 0; y may be 0."""
-    return _typed(zero, lambda s, args: _gradient_sums(s, args[:-1]), 11, 1, SUMS_ROWS)
+    typingctx, dout, dout_step, x, x_step, y, y_step, columns, mean, rstd, sum_d, sum_dx, sum_x,
+    zero, rows,
+):  # fmt: skip
+    """Add dout and dout xhat where y is above 0, and xhat, to sums of float64; y may be 0."""
+    return _of_rows(zero, _gradient_sums, 12, SUMS_ROWS)
+
+
+@intrinsic
+def parameter_gradients(
+    typingctx, columns, sum_d, sum_dx, sum_x, gamma, rstd, dgamma, dbeta, slope, along, shift,
+    share, zero,
+):  # fmt: skip
+    """Make of sums over n = 1 / share samples dgamma and dbeta, and what :func:`gradient` takes.
+
+    The mean that the sums are taken with is rounded: what that leaves of the mean of xhat, which
+    is zero, is taken off.
+    """
+    return _of_columns(zero, _parameter_gradients, 11, 1)
 
 
 @intrinsic
 def gradient(
-    typingctx, dout, dout_step, x, x_step, y, y_step, dx, dx_step, columns, mean, rstd, gamma,
-    dbeta, dgamma, inverse, rows,
+    typingctx, dout, dout_step, x, x_step, y, y_step, dx, dx_step, columns, mean, rstd, slope,
+    along, shift, zero, rows,
 ):  # fmt: skip
-    """dx = gamma rstd (dout - (dbeta + xhat dgamma) / n), inverse = 1 / n; y may be 0."""
-    return _typed(inverse, _gradient, 14, 1, WRITTEN_ROWS)
+    """dx = slope (dout - xhat along - shift), with dout where y is above 0; y may be 0."""
+    return _of_rows(zero, _gradient, 14, WRITTEN_ROWS)

@@ -1,34 +1,47 @@
 """Layer normalisation: x is (N, D), the statistics are per row.
 
-The mean is taken twice: once of the row, and once of what is left of it, which is what rounding
-has left. The variance is then exact to more digits where the mean is large against the spread.
+As in :mod:`fastnn.kernels.layers.moments`, sums are float64 and of differences from the first
+number of a row, and what rounding takes from a mean is made up for.
 """
 
 import numpy as np
 
 from fastnn.kernels.codegen.compile import row_sum, serial
-from fastnn.kernels.layers.activations import sum_of
-from fastnn.kernels.layers.losses import sum_of_squares
-from fastnn.kernels.layers.moments import COLUMNS
+from fastnn.kernels.layers.moments import COLUMNS, origin
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.tuning import COMMON
 
 __all__ = ["layernorm", "layernorm_backward"]
+
+# Rows whose sums are taken in their own type.
+ROWS = COMMON.layernorm_rows
+
+
+@row_sum
+def _sums(x, pivot):
+    total, squares = 0.0, 0.0
+    for j in range(x.size):
+        off = np.float64(x[j]) - pivot
+        total += off
+        squares += off * off
+    return total, squares
 
 
 @serial
 def _normalise_row(x, gamma, beta, eps, y):
     """Write a row's result to y; return its mean and reciprocal standard deviation."""
     real = x.dtype.type
-    count, zero = real(x.size), real(0)
-    mean = sum_of(x) / count
+    pivot = origin(x[0])
+    total, squares = _sums(x, pivot)
+    off = total / x.size
+    var = squares / x.size - off * off
+    var = 0.0 if var < 0 else var
+    inverse = 1 / np.sqrt(var + eps)
+    mean, rstd = real(pivot + off), real(inverse)
+    shift = real(((pivot - mean) + off) * inverse)
     for j in range(x.size):
-        y[j] = x[j] - mean
-    rest = sum_of(y) / count
-    rest = rest if rest - rest == zero else zero  # of an infinite mean nothing is left
-    rstd = real(1) / np.sqrt(sum_of_squares(y) / count - rest * rest + real(eps))
-    for j in range(x.size):
-        y[j] = (y[j] - rest) * rstd * gamma[j] + beta[j]
-    return mean + rest, rstd
+        y[j] = ((x[j] - mean) * rstd - shift) * gamma[j] + beta[j]
+    return mean, rstd
 
 
 @kernel("x.shape[0]")
@@ -39,39 +52,54 @@ def layernorm(x, gamma, beta, eps, y, mean, rstd, start, stop):
 
 
 @row_sum
-def _along(d, x, mean, rstd):
-    """Sum of d xhat."""
-    total = x.dtype.type(0)
+def _means(d, x, gamma, mean, rstd):
+    """Return the means of d gamma, of d gamma xhat, and of xhat, with xhat = (x - mean) rstd."""
+    share = 1 / x.size
+    sum_d, sum_dx, sum_x = 0.0, 0.0, 0.0
     for j in range(x.size):
-        total += d[j] * ((x[j] - mean) * rstd)
-    return total
+        scaled, xhat = np.float64(d[j] * gamma[j]), np.float64((x[j] - mean) * rstd)
+        sum_d += scaled
+        sum_dx += scaled * xhat
+        sum_x += xhat
+    return sum_d * share, sum_dx * share, sum_x * share
 
 
 @kernel("x.shape[0]")
-def _input_gradient(dout, x, gamma, mean, rstd, dx, start, stop):
-    count = x.dtype.type(x.shape[1])
+def _input_gradient(dout, x, gamma, mean, rstd, dx, rest, start, stop):
+    real = x.dtype.type
     for i in range(start, stop):
         d, row, out, centre, scale = dout[i], x[i], dx[i], mean[i], rstd[i]
+        mean_d, mean_dx, mean_x = _means(d, row, gamma, centre, scale)
+        left = origin(mean_x)
+        mean_dx -= left * mean_d
+        along, shift = real(mean_dx), real(mean_d - left * mean_dx)
+        rest[i] = left
         for j in range(out.size):
-            out[j] = d[j] * gamma[j]
-        mean_d, mean_dx = sum_of(out) / count, _along(out, row, centre, scale) / count
-        for j in range(out.size):
-            out[j] = scale * (out[j] - (mean_d + (row[j] - centre) * scale * mean_dx))
+            out[j] = scale * ((d[j] * gamma[j] - shift) - (row[j] - centre) * scale * along)
 
 
 @kernel("x.shape[1]", COLUMNS)
-def _parameter_gradients(dout, x, mean, rstd, dgamma, dbeta, start, stop):
-    along, total = dgamma[start:stop], dbeta[start:stop]
-    along[:] = 0
-    total[:] = 0
-    for i in range(x.shape[0]):
-        d, row, centre, scale = dout[i, start:stop], x[i, start:stop], mean[i], rstd[i]
-        for j in range(total.size):
-            total[j] += d[j]
-            along[j] += d[j] * ((row[j] - centre) * scale)
+def _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, start, stop):
+    n, width = x.shape[0], stop - start
+    sums, part = np.zeros((2, width)), np.empty((2, width), x.dtype)
+    along, total = part[0], part[1]
+    for low in range(0, n, ROWS):
+        part[:] = 0
+        for i in range(low, min(n, low + ROWS)):
+            d, row = dout[i, start:stop], x[i, start:stop]
+            centre, scale, left = mean[i], rstd[i], rest[i]
+            for j in range(width):
+                total[j] += d[j]
+                along[j] += d[j] * ((row[j] - centre) * scale - left)
+        for j in range(width):
+            sums[0, j] += along[j]
+            sums[1, j] += total[j]
+    dgamma[start:stop] = sums[0]
+    dbeta[start:stop] = sums[1]
 
 
 def layernorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
     """Gradients through the rows' mean and variance."""
-    _input_gradient(dout, x, gamma, mean, rstd, dx, chunks)
-    _parameter_gradients(dout, x, mean, rstd, dgamma, dbeta, chunks)
+    rest = np.empty_like(mean)  # of the mean of xhat, what rounding of the mean has left
+    _input_gradient(dout, x, gamma, mean, rstd, dx, rest, chunks)
+    _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, chunks)

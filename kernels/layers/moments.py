@@ -1,9 +1,20 @@
-"""Mean and variance of batch normalisation, put together from sums over parts of a batch."""
+"""Mean and variance of a batch, and the gradients through them, from sums over its parts.
+
+Sums of samples are float64 and of differences from a pivot, one of the samples, which float64
+holds exactly where samples are float32. So the variance, the mean of squares less the square of
+the mean, loses few digits: the distance of one of n samples from their mean is at most sqrt(n)
+deviations. A float32 mean is rounded by much where it is large against the deviation; what rounding
+takes from it is made up for.
+
+Sums of a part are rows (3, D): in the forward pass pivot, total, and squares; in the backward pass
+those of dout, of dout xhat, and of xhat.
+"""
 
 import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import CACHE_LINE
+from fastnn.kernels.layers import batchnorm_steps as steps
 from fastnn.kernels.threading.driver import kernel
 
 # Columns per cut of a kernel that sums over rows: a cache line of the smaller type.
@@ -11,44 +22,91 @@ COLUMNS = CACHE_LINE // np.dtype(np.float32).itemsize
 
 
 @serial
-def shares(before, count):
-    """Return 1 / before (0 without any), 1 / count, and the weight of their means' distance."""
-    return 1 / before if before else 0.0, 1 / count, before * count / (before + count)
-
-
-@serial
-def join(total, squares, inverse, added, spread, share, weight):
-    """Join the sums, and the squared distances from the mean, of two sets of samples.
-
-    By the formula of Chan, Golub and LeVeque (1979).
-    """
-    off = added * share - total * inverse
-    # In this order: without samples before the weight is zero, and off^2 may be infinite.
-    return total + added, squares + (spread + off * weight * off)
-
-
-@serial
-def origin(value, zero):
+def origin(value):
     """Return what sums are taken from: the value, or 0 where it is not finite."""
-    return value if value - value == zero else zero
+    return np.float64(value) if value - value == 0 else 0.0
 
 
 @serial
-def finish(n, first, running_mean, running_var, momentum, eps, mean, rstd):
-    """Turn the sums in `mean` and `rstd` into what their names say."""
-    real = mean.dtype.type
-    one, old, new, e = real(1), real(momentum), real(1 - momentum), real(eps)
-    count, zero = real(n), real(0)
-    for j in range(mean.size):
-        mu, var = origin(first[j], zero) + mean[j] / count, rstd[j] / count
-        mean[j], rstd[j] = mu, one / np.sqrt(var + e)
-        running_mean[j] = old * running_mean[j] + new * mu
-        running_var[j] = old * running_var[j] + new * var
+def join_moments(partial, block, n, sums):
+    """Join the sums of parts of so many samples, n in all, as differences from the first pivot."""
+    sums[:] = partial[0]
+    pivot, total, squares = sums[0], sums[1], sums[2]
+    for i in range(1, partial.shape[0]):
+        count = np.float64(min(block, n - i * block))
+        own, added, spread = partial[i, 0], partial[i, 1], partial[i, 2]
+        for j in range(total.size):
+            off = own[j] - pivot[j]
+            total[j] += added[j] + count * off
+            squares[j] += spread[j] + off * (2 * added[j] + count * off)
+
+
+@serial
+def join_gradients(partial, sums):
+    """Add up the sums of parts."""
+    sums[:] = partial[0]
+    for i in range(1, partial.shape[0]):
+        part = partial[i]
+        for row in range(3):
+            total, added = sums[row], part[row]
+            for j in range(total.size):
+                total[j] += added[j]
+
+
+@serial
+def finish(
+    n, sums, gamma, beta, running_mean, running_var, momentum, eps, mean, rstd, slope, shift
+):  # fmt: skip
+    """Write mean and deviation of n samples, and what normalises them; move the running ones."""
+    steps.statistics(
+        mean.size, sums[0].ctypes.data, sums[1].ctypes.data, sums[2].ctypes.data,
+        gamma.ctypes.data, beta.ctypes.data, running_mean.ctypes.data, running_var.ctypes.data,
+        mean.ctypes.data, rstd.ctypes.data, slope.ctypes.data, shift.ctypes.data,
+        1 / n, momentum, eps, mean.dtype.type(0),
+    )  # fmt: skip
+
+
+@serial
+def finish_gradients(n, sums, gamma, rstd, dgamma, dbeta, slope, along, shift):
+    """Write the gradients of gamma and beta, and what makes that of the n samples."""
+    steps.parameter_gradients(
+        rstd.size, sums[0].ctypes.data, sums[1].ctypes.data, sums[2].ctypes.data,
+        gamma.ctypes.data, rstd.ctypes.data, dgamma.ctypes.data, dbeta.ctypes.data,
+        slope.ctypes.data, along.ctypes.data, shift.ctypes.data, 1 / n, rstd.dtype.type(0),
+    )  # fmt: skip
+
+
+@kernel("mean.size", COLUMNS)
+def finish_blocks(
+    partial, block, n, gamma, beta, running_mean, running_var, momentum, eps, mean, rstd, slope,
+    shift, start, stop,
+):  # fmt: skip
+    """Do as :func:`finish` with the sums of blocks of samples."""
+    own = slice(start, stop)
+    sums = np.empty((3, stop - start))
+    join_moments(partial[:, :, own], block, n, sums)
+    finish(
+        n, sums, gamma[own], beta[own], running_mean[own], running_var[own], momentum, eps,
+        mean[own], rstd[own], slope[own], shift[own],
+    )  # fmt: skip
 
 
 @kernel("rstd.size", COLUMNS)
-def deviations(running_var, eps, rstd, start, stop):
-    """Write the reciprocal standard deviations of the running variances."""
-    one, e = rstd.dtype.type(1), rstd.dtype.type(eps)
+def finish_gradient_blocks(
+    partial, n, gamma, rstd, dgamma, dbeta, slope, along, shift, start, stop
+):
+    """Do as :func:`finish_gradients` with the sums of blocks of samples."""
+    own = slice(start, stop)
+    sums = np.empty((3, stop - start))
+    join_gradients(partial[:, :, own], sums)
+    finish_gradients(
+        n, sums, gamma[own], rstd[own], dgamma[own], dbeta[own], slope[own], along[own],
+        shift[own],
+    )  # fmt: skip
+
+
+@kernel("slope.size", COLUMNS)
+def slopes(gamma, running_var, eps, slope, start, stop):
+    """Write gamma over the deviations of the running variances."""
     for j in range(start, stop):
-        rstd[j] = one / np.sqrt(running_var[j] + e)
+        slope[j] = gamma[j] / np.sqrt(np.float64(running_var[j]) + eps)

@@ -3,17 +3,23 @@
 Sums over a batch are taken for each unit of it and then put together, by one thread.
 """
 
+import numba
+import numpy as np
+
 from fastnn.kernels.codegen.compile import inlined, serial
-from fastnn.kernels.codegen.memory import cube, matrix, vector
+from fastnn.kernels.codegen.memory import matrix, pointer, vector
 from fastnn.kernels.layers.batchnorm_rows import (
     add_gradients,
     add_moments,
     gradient_rows,
-    join_blocks,
-    join_gradients,
     normalise_rows,
 )
-from fastnn.kernels.layers.moments import finish
+from fastnn.kernels.layers.moments import (
+    finish,
+    finish_gradients,
+    join_gradients,
+    join_moments,
+)
 from fastnn.kernels.program.step import step_of
 from fastnn.kernels.program.tables import UNIT, place
 
@@ -23,14 +29,28 @@ def _rows(p, address, local, first, count, worker, d, like):
     return matrix(place(address, local, first, worker * p.block, d * like.itemsize), count, d, like)
 
 
+@inlined
+def _partial(p, s):
+    """Return the sums of units, and behind them those of all."""
+    units = (p.n + UNIT - 1) // UNIT
+    return numba.carray(pointer(s.partial), (units + 1, 3, s.d), np.float64)
+
+
+@inlined
+def _scales(s, like):
+    """Return what the rows of a pass are scaled by, three numbers a column."""
+    scales = matrix(s.scales, 3, s.d, like)
+    return scales[0], scales[1], scales[2]
+
+
 @serial
 def normalise(p, s, first, count, worker, like):
     """Normalise some rows by mean and deviation."""
     d = s.d
     x = _rows(p, s.source, s.source_local, first, count, worker, d, like)
     target = _rows(p, s.target, s.target_local, first, count, worker, d, like)
-    mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
-    normalise_rows(x, vector(s.gamma, d, like), vector(s.beta, d, like), mean, rstd, s.low, target)
+    slope, shift, _ = _scales(s, like)
+    normalise_rows(x, vector(s.mean, d, like), slope, shift, s.low, target)
 
 
 @serial
@@ -40,20 +60,18 @@ def norm_gradient(p, s, first, count, worker, like):
     target = _rows(p, s.target, s.target_local, first, count, worker, d, like)
     other = _rows(p, s.other, s.other_local, first, count, worker, d, like)
     y = _rows(p, s.output, s.output_local, first, count, worker, d, like)
-    mean, rstd, gamma = vector(s.mean, d, like), vector(s.rstd, d, like), vector(s.gamma, d, like)
-    dgamma, dbeta = vector(s.dgamma, d, like), vector(s.dbeta, d, like)
-    gradient_rows(target, other, y, s.output != 0, gamma, mean, rstd, target, dgamma, dbeta, p.n)
+    slope, along, shift = _scales(s, like)
+    mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
+    gradient_rows(target, other, y, s.output != 0, mean, rstd, slope, along, shift, target)
 
 
 @serial
 def norm_moments(p, s, first, count, worker, like):
     """Leave sums for mean and variance of each unit."""
-    d = s.d
-    x = _rows(p, s.source, s.source_local, first, count, worker, d, like)
-    pivot = vector(s.running_mean, d, like)
+    x = _rows(p, s.source, s.source_local, first, count, worker, s.d, like)
+    partial = _partial(p, s)
     for low in range(0, count, UNIT):
-        sums = matrix(s.partial + (first + low) // UNIT * 2 * d * like.itemsize, 2, d, like)
-        add_moments(x[low : min(count, low + UNIT)], pivot, sums[0], sums[1])
+        add_moments(x[low : min(count, low + UNIT)], partial[(first + low) // UNIT])
 
 
 @serial
@@ -63,37 +81,37 @@ def norm_sums(p, s, first, count, worker, like):
     target = _rows(p, s.target, s.target_local, first, count, worker, d, like)
     other = _rows(p, s.other, s.other_local, first, count, worker, d, like)
     y = _rows(p, s.output, s.output_local, first, count, worker, d, like)
-    mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
+    mean, rstd, partial = vector(s.mean, d, like), vector(s.rstd, d, like), _partial(p, s)
     for low in range(0, count, UNIT):
-        unit = slice(low, min(count, low + UNIT))
-        sums = matrix(s.partial + (first + low) // UNIT * 2 * d * like.itemsize, 2, d, like)
-        add_gradients(
-            target[unit], other[unit], y[unit], s.output != 0, mean, rstd, sums[0], sums[1]
-        )
-
-
-@inlined
-def _partial(p, s, like):
-    return cube(s.partial, (p.n + UNIT - 1) // UNIT, 2, s.d, like)
+        unit, sums = slice(low, min(count, low + UNIT)), partial[(first + low) // UNIT]
+        add_gradients(target[unit], other[unit], y[unit], s.output != 0, mean, rstd, sums)
 
 
 @serial
 def finish_moments(p, s, first, count, worker, like):
     """Put together mean and deviation, and move the running statistics."""
     d = s.d
-    mean, rstd = vector(s.mean, d, like), vector(s.rstd, d, like)
-    running_mean = vector(s.running_mean, d, like)
-    join_blocks(_partial(p, s, like), UNIT, p.n, mean, rstd)
+    partial = _partial(p, s)
+    slope, shift, _ = _scales(s, like)
+    join_moments(partial[:-1], UNIT, p.n, partial[-1])
     finish(
-        p.n, running_mean, running_mean, vector(s.running_var, d, like), s.momentum, s.eps,
-        mean, rstd,
+        p.n, partial[-1], vector(s.gamma, d, like), vector(s.beta, d, like),
+        vector(s.running_mean, d, like), vector(s.running_var, d, like), s.momentum, s.eps,
+        vector(s.mean, d, like), vector(s.rstd, d, like), slope, shift,
     )  # fmt: skip
 
 
 @serial
 def finish_sums(p, s, first, count, worker, like):
     """Put together the gradients of gamma and beta."""
-    join_gradients(_partial(p, s, like), vector(s.dgamma, s.d, like), vector(s.dbeta, s.d, like))
+    d = s.d
+    partial = _partial(p, s)
+    slope, along, shift = _scales(s, like)
+    join_gradients(partial[:-1], partial[-1])
+    finish_gradients(
+        p.n, partial[-1], vector(s.gamma, d, like), vector(s.rstd, d, like),
+        vector(s.dgamma, d, like), vector(s.dbeta, d, like), slope, along, shift,
+    )  # fmt: skip
 
 
 MOMENTS = step_of("sums for mean and variance", norm_moments)

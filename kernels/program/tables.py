@@ -34,8 +34,8 @@ _INTEGERS = [
     # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
     "W", "b", "packed", "flags", "dW", "db",
     # Of batch normalisation and dropout. `calls` are the passes before those of this run.
-    "partial", "mean", "rstd", "gamma", "beta", "dgamma", "dbeta", "running_mean", "running_var",
-    "calls",
+    "partial", "scales", "mean", "rstd", "gamma", "beta", "dgamma", "dbeta", "running_mean",
+    "running_var", "calls",
 ]  # fmt: skip
 STEP = np.dtype(
     [(name, np.int64) for name in _INTEGERS]

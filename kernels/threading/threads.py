@@ -138,7 +138,7 @@ def wake(count: int) -> None:
             wakeup.release()
 
 
-_wanting = threading.Lock()
+_wanting = threading.RLock()  # a signal handler may come while its own thread holds it
 _wanted: list[int] = []  # how many helpers each `awake` that is under way asks for
 
 
@@ -165,7 +165,7 @@ def awake(count: int) -> Iterator[None]:
 def _after_fork_in_child() -> None:
     """Begin without helpers: threads do not outlive a fork."""
     global _starting, _wanting
-    _starting, _wanting = threading.Lock(), threading.Lock()
+    _starting, _wanting = threading.Lock(), threading.RLock()
     _wanted.clear()
     _helpers.clear()
     _sleeping.clear()

@@ -9,7 +9,8 @@ from fastnn.kernels.updates.rule import decayed, rule
 def adam_(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled, explicit):
     """Divide a moving average of gradients by the root of one of their squares."""
     real = p.dtype.type
-    new1, new2, e = real(1 - beta1), real(1 - beta2), real(eps)
+    old1, new1, old2, new2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
+    e = real(eps)
     correction1, correction2 = 1 - beta1**step, 1 - beta2**step
     # Both placements of eps are rate m / (root sqrt(v) + eps), the divisions by the
     # corrections taken out of the loop.
@@ -21,6 +22,6 @@ def adam_(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled, expl
     decay = real(0) if decoupled else real(weight_decay)
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] += new1 * (d - m[i])
-        v[i] += new2 * (d * d - v[i])
+        m[i] = old1 * m[i] + new1 * d
+        v[i] = old2 * v[i] + new2 * d * d
         p[i] = p[i] * keep - rate * m[i] / (root * np.sqrt(v[i]) + e)

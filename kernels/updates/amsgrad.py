@@ -9,12 +9,13 @@ from fastnn.kernels.updates.rule import decayed, rule
 def amsgrad_(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay):
     """Adam's step with the largest average of squares that there has been."""
     real = p.dtype.type
-    new1, new2, e, decay = real(1 - beta1), real(1 - beta2), real(eps), real(weight_decay)
+    old1, new1, old2, new2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
+    e, decay = real(eps), real(weight_decay)
     rate, root = real(lr / (1 - beta1**step)), real(1 / np.sqrt(1 - beta2**step))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] += new1 * (d - m[i])
-        v[i] += new2 * (d * d - v[i])
+        m[i] = old1 * m[i] + new1 * d
+        v[i] = old2 * v[i] + new2 * d * d
         # Of a number and NaN, NaN.
         v_max[i] = v_max[i] if v_max[i] > v[i] or v_max[i] != v_max[i] else v[i]
         p[i] -= rate * m[i] / (root * np.sqrt(v_max[i]) + e)

@@ -17,13 +17,14 @@ def nadam_(
 ):  # fmt: skip
     """Adam's step by the average that the gradient ahead would give."""
     real = p.dtype.type
-    new1, new2, e, decay = real(1 - beta1), real(1 - beta2), real(eps), real(weight_decay)
+    old1, new1, old2, new2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
+    e, decay = real(eps), real(weight_decay)
     root = real(1 / np.sqrt(1 - beta2**step))
     now, ahead = _momentum(beta1, step, momentum_decay), _momentum(beta1, step + 1, momentum_decay)
     product = mu_product * now
     of_g, of_m = real(lr * (1 - now) / (1 - product)), real(lr * ahead / (1 - product * ahead))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] += new1 * (d - m[i])
-        v[i] += new2 * (d * d - v[i])
+        m[i] = old1 * m[i] + new1 * d
+        v[i] = old2 * v[i] + new2 * d * d
         p[i] -= (of_g * d + of_m * m[i]) / (root * np.sqrt(v[i]) + e)

@@ -307,9 +307,13 @@ def backward_size(args, exact):
     d, x = np.abs(args["dout"]), args["x"]
     axes, shape = _per_feature(x)
     xhat = (np.abs(x) + np.abs(args["mean"]).reshape(shape)) * args["rstd"].reshape(shape)
-    dbeta, dgamma = d.sum(axis=axes), (d * xhat).sum(axis=axes)
     count = x.size // x.shape[1] if x.shape[1] else 1
-    inner = d + (dbeta.reshape(shape) + xhat * dgamma.reshape(shape)) / count
+    # What is taken off as the mean of xhat is as large as xhat where `mean` is another number.
+    rest = xhat.sum(axis=axes) / count
+    dbeta = d.sum(axis=axes)
+    dgamma = (d * xhat).sum(axis=axes) + rest * dbeta
+    along = (xhat + rest.reshape(shape)) * dgamma.reshape(shape)
+    inner = d + (dbeta.reshape(shape) + along) / count
     slope = np.abs(args["gamma"]) * args["rstd"]
     return {"dbeta": dbeta, "dgamma": dgamma, "dx": inner * slope.reshape(shape)}
 
@@ -355,6 +359,7 @@ def layernorm_backward(draw):
 def layernorm_gradient_size(args, exact):
     d, rstd = np.abs(args["dout"]), args["rstd"][:, None]
     xhat = (np.abs(args["x"]) + np.abs(args["mean"])[:, None]) * rstd
+    xhat = xhat + xhat.mean(axis=1, keepdims=True)  # as for batch normalisation
     scaled = d * np.abs(args["gamma"])
     along = (scaled * xhat).mean(axis=1, keepdims=True)
     inner = scaled + scaled.mean(axis=1, keepdims=True) + xhat * along
@@ -569,7 +574,7 @@ def update(state, size=None, **settings_):
             c1, c2 = 1 - args["beta1"] ** args["step"], 1 - args["beta2"] ** args["step"]
             root = np.sqrt(exact["v"] / c2) if args["explicit"] else np.sqrt(exact["v"])
             rate = args["lr"] / c1 * (1 if args["explicit"] else np.sqrt(c2))
-            # The root halves the relative error of v, which is large where v - new2 v cancels.
+            # The root halves the relative error of v, which is large where its share is small.
             worse = 1 + np.where(v > 0, v / (2 * exact["v"]), 0) + 1 / c1 + 1 / c2
             return {"m": m, "v": v, "p": p + worse * rate * m / (root + args["eps"])}
         if "h" in args:

@@ -487,7 +487,7 @@ def test_batchnorm_relu_is_batchnorm_then_relu(shape, per_pixel, dtype):
     norm, relu = layers.BatchNormalization(gamma, beta, per_pixel=per_pixel), layers.Relu()
     assert fused.mask is None
     for training in (True, False, True):
-        expected = relu.forward(norm.forward(x, training))
+        expected = relu.forward(norm.forward(x, training), training)
         np.testing.assert_array_equal(fused.forward(x, training), expected)
         np.testing.assert_array_equal(fused.mask, relu.mask)
         np.testing.assert_array_equal(fused.running_var, norm.running_var)

@@ -1,12 +1,19 @@
 """Memory of large results: used again when nobody holds it, and only then."""
 
+import importlib
+import inspect
+import mmap
+import pkgutil
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import ops
+from fastnn.kernels.threading import threads
 from fastnn.ops import _memory
 from fastnn.ops._memory import LARGE, Buffers
 
@@ -64,8 +71,86 @@ def test_buffers_that_nobody_uses_are_given_back(buffers, monkeypatch):
     monkeypatch.setattr(_memory, "KEPT", 3 * LARGE)
     for size in range(1, 20):  # each too large for the buffers before it
         buffers.empty((2**size * 1000,), F64)
-    free = sum(buffer.size for buffer in buffers._buffers[:-1])
-    assert free <= 3 * LARGE
+        assert sum(buffer.size for buffer in buffers._free.values()) <= 3 * LARGE
+    held = [buffers.empty((LARGE // 8,), F64) for _ in range(9)]
+    held.clear()  # all at once, and nothing is asked for afterwards
+    assert sum(buffer.size for buffer in buffers._free.values()) <= 3 * LARGE
+    assert not buffers._used
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc to ask for memory")
+def test_memory_beyond_what_is_kept_goes_back_to_the_system(buffers, monkeypatch):
+    monkeypatch.setattr(_memory, "KEPT", LARGE)
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before = resident()
+    array = buffers.empty((16 * LARGE // 8,), F64)  # more than the C library may keep for itself
+    array.fill(1)
+    assert resident() - before > 15 * LARGE
+    del array
+    assert resident() - before < 2 * LARGE
+
+
+def test_memory_asked_for_while_it_is_handed_out(buffers, monkeypatch):
+    """A signal handler may call a function at any place of another call."""
+    make, inner = np.empty, []
+
+    def interrupted(*args):
+        monkeypatch.setattr(_memory.np, "empty", make)
+        inner.append(buffers.empty(SHAPE, F64))
+        return make(*args)
+
+    monkeypatch.setattr(_memory.np, "empty", interrupted)
+    outer = []
+    caller = threading.Thread(target=lambda: outer.append(buffers.empty(SHAPE, F64)), daemon=True)
+    caller.start()
+    caller.join(30)
+    assert outer, "it waits for itself"
+    assert not np.shares_memory(outer[0], inner[0])
+
+
+def test_there_is_no_lock_that_a_signal_handler_could_wait_for():
+    """It runs in the thread that holds it; so one may be taken twice, or is never waited for."""
+    for info in pkgutil.walk_packages(fastnn.__path__, "fastnn."):
+        if "__main__" not in info.name and "with_" not in info.name:
+            importlib.import_module(info.name)
+    kind = type(threading.Lock())
+    locks = [
+        f"{name}.{key}"
+        for name, module in sorted(sys.modules.items())
+        if name.startswith("fastnn.")
+        for key, value in vars(module).items()
+        if not inspect.ismodule(value)
+        for found in (value, *getattr(value, "__dict__", {}).values())
+        if type(found) is kind
+    ]
+    never_waited_for = "fastnn.kernels.threading.threads._starting"
+    assert locks == [never_waited_for]
+
+
+def test_threads_wanted_while_others_are(monkeypatch):
+    keep, calls = threads.pool.keep_awake, []
+
+    def interrupted(count):
+        calls.append(count)
+        if len(calls) == 1:
+            with threads.awake(1):
+                pass
+        keep(count)
+
+    monkeypatch.setattr(threads.pool, "keep_awake", interrupted)
+
+    def want():
+        with threads.awake(1):
+            pass
+
+    caller = threading.Thread(target=want, daemon=True)
+    caller.start()
+    caller.join(30)
+    assert not caller.is_alive(), "it waits for itself"
+    assert not threads._wanted
 
 
 def test_a_buffer_much_too_large_is_not_taken(buffers):

@@ -306,7 +306,9 @@ class _Plan:
                 shadow.running_var[...] = layer.running_var
             else:
                 self._passes.memory(f"{name} mean")[...] = layer.running_mean
-                self._passes.memory(f"{name} rstd")[...] = 1 / np.sqrt(layer.running_var + EPS)
+                slope, shift, _ = self._passes.memory(f"{name} scales")
+                slope[...] = shadow.gamma / np.sqrt(layer.running_var + EPS)
+                shift[...] = shadow.beta
 
     def _after(self) -> None:
         """Let the layers keep what they keep of a pass."""

@@ -47,7 +47,7 @@ def adam_(
 ) -> None:
     """Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019), in place.
 
-    m += (1 - beta1) (g - m) and v += (1 - beta2) (g^2 - v); then with the corrections
+    m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2; then with the corrections
     c1 = 1 - beta1^step and c2 = 1 - beta2^step,
 
     - folded: p -= (lr sqrt(c2) / c1) m / (sqrt(v) + eps), as in the book and at the end of

@@ -43,7 +43,8 @@ def adamax_(
 ) -> None:
     """Adamax (Kingma and Ba, 2015, algorithm 2), in place.
 
-    m += (1 - beta1) (g - m); u = max(beta2 u, abs(g) + eps); p -= lr / (1 - beta1^step) m / u.
+    m = beta1 m + (1 - beta1) g; u = max(beta2 u, abs(g) + eps); then
+    p -= lr / (1 - beta1^step) m / u.
     The paper has no `eps`; it stands where PyTorch has it.
 
     Parameters

@@ -44,7 +44,7 @@ def amsgrad_(
 ) -> None:
     """AMSGrad (Reddi, Kale and Kumar, 2018), in place.
 
-    m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v); v_max = max(v_max, v); then
+    m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; v_max = max(v_max, v); then
     p -= lr (m / c1) / (sqrt(v_max / c2) + eps) with c1 = 1 - beta1^step and c2 = 1 - beta2^step.
     The paper has neither corrections nor `eps`; they stand where PyTorch's
     ``Adam(amsgrad=True)`` has them.

@@ -47,7 +47,7 @@ def nadam_(
 ) -> None:
     """NAdam, Adam with Nesterov's momentum (Dozat, 2016), in place.
 
-    m += (1 - beta1) (g - m) and v += (1 - beta2) (g^2 - v); with the momentum
+    m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2; with the momentum
     mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2) of update t, and P_t, the product of all up to
     mu_t,
     p -= lr ((1 - mu_t) / (1 - P_t) g + mu_(t+1) / (1 - P_(t+1)) m) / (sqrt(v / c2) + eps)
