@@ -458,8 +458,8 @@ def test_bundled_from_a_zip_file(tmp_path):
     archive = tmp_path / "fastnn.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("fastnn/__init__.py", "")
-        for name in ("__init__", "paths"):
-            file.write(package.parent / f"_utils/{name}.py", f"fastnn/_utils/{name}.py")
+        for path in package.parent.glob("_utils/*.py"):
+            file.write(path, f"fastnn/_utils/{path.name}")
         for path in (*package.glob("*.py"), *package.glob("data/*.npz")):
             file.write(path, Path("fastnn", "datasets", path.relative_to(package)))
     program = (

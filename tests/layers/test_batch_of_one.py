@@ -73,7 +73,7 @@ def test_a_last_batch_of_one_sample(route, batch_size, settings, monkeypatch):
     assert len(watch.before) == len(watch.after) == 3
     for before, after in zip(watch.before, watch.after, strict=True):
         np.testing.assert_array_equal(after, before)
-    assert np.diff(watch.after, axis=0).all()  # other batches move them
+    assert np.diff(watch.after, axis=0).any(axis=1).all()  # other batches move them
     # The step is taken: the bias of the last layer learns from the label.
     assert not np.array_equal(net.params["b3"], watch.params[-1]["b3"])
     plain = route(network(**settings))

@@ -334,7 +334,10 @@ def test_whatever_is_set_in_a_layer_makes_new_tables():
     for layer in (*net.layers.values(), net.last_layer):
         for name, value in lasting(layer).items():
             assert route._tables(gathered=True) is tables, name
-            other = value / 2 if isinstance(value, float) else value + 1
+            if isinstance(value, bool):
+                other = not value
+            else:
+                other = value / 2 if isinstance(value, float) else value + 1
             setattr(layer, name, value.copy() if isinstance(value, np.ndarray) else other)
             for key, p in net.params.items():
                 if p is value:

@@ -334,7 +334,6 @@ def _in_child(queue):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, where it is imported
 def test_a_forked_child_trains_while_the_parent_does(crowd):
     set_num_threads(2)
     expected = Training(batch=64, chosen=CLIPPED).run().result()

@@ -146,23 +146,26 @@ def test_nothing_is_created(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("given", [1, 1.5, None, b"name", ["name"]])
+NO_PATHS = [1, 1.5, None, b"name", ["name"]]
+TAKE_PATHS = [
+    (datasets.read_idx, "path"),
+    (callbacks.CSVLogger, "path"),
+    (callbacks.Checkpoint, "path"),
+    (callbacks.newest_checkpoint, "path"),
+    (MultiLayerNet(2, [3], 2).save, "path"),
+]
+
+
 @pytest.mark.parametrize(
-    ("function", "name"),
+    ("function", "name", "given"),
     [
-        (datasets.read_idx, "path"),
-        (datasets.mnist_source, "data_dir"),
-        (callbacks.CSVLogger, "path"),
-        (callbacks.Checkpoint, "path"),
-        (callbacks.newest_checkpoint, "path"),
-        (MultiLayerNet(2, [3], 2).save, "path"),
+        *((*taker, given) for taker in TAKE_PATHS for given in NO_PATHS),
+        # None stands for no folder.
+        *((datasets.mnist_source, "data_dir", given) for given in NO_PATHS if given is not None),
     ],
-    ids=lambda of: getattr(of, "__name__", of),
 )
 def test_what_is_no_path_is_named(function, name, given):
     """A number is a file that is open to `open`, which would close it: standard output, for one."""
-    if given is None and function is datasets.mnist_source:
-        pytest.skip("None stands for no folder")
     with pytest.raises(TypeError, match=f"^{name}: expected "):
         function(given)
     os.fstat(1)
