@@ -470,6 +470,7 @@ BAD: dict[str, list[Any]] = {
     "clip_value": ["1", 0, -1.0, np.nan, np.inf, [1], {}],
     "clip_norm": ["1", 0, -1.0, np.nan, np.inf, [1], {}],
     "ema": ["1", 1.0, -0.1, np.nan, [1], {}],
+    "validate_averages": ["yes", 1, 0.5, [], True],  # there is no average
     "shuffle": ["yes", 1, 0.5, []],
     "seed": ["1", 1.5, -1, 2**64, [1]],
     "resume": [1, "text", {}, object()],

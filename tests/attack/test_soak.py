@@ -47,7 +47,7 @@ def _changing(made=[]):  # noqa: B006
     ],
 )
 def test_planted_faults_are_found(job, message):
-    calls = iter(range(100))
+    calls = iter(range(300))
 
     def limited():
         if next(calls, None) is not None:
