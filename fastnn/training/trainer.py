@@ -22,7 +22,7 @@ from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import named_layers
 from fastnn.ops._arrays import real
 from fastnn.optimizers import OPTIMIZERS
-from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
+from fastnn.optimizers.updater import Updater, go_on, optimizer_of, rate_of
 from fastnn.program.executor import Network, StepSettings
 from fastnn.training.choice import choose
 from fastnn.training.data import Pair, samples, targets
@@ -196,6 +196,7 @@ class Trainer:
     def _take(self, steps: int, after: Callable[[int], None] = lambda samples: None) -> None:
         """Take some steps of an epoch."""
         self._evaluate_begun()  # an interruption may have left one out
+        go_on(self.optimizer, self.network)  # another network may have been trained with it
         runner = self._current_runner()
         self.diverged = None
         epoch, first = divmod(self.current_iter, self.iter_per_epoch)
@@ -283,8 +284,9 @@ class Trainer:
 
     def train(self) -> None:
         """Take all steps that are left."""
-        done = self.current_iter == self.max_iter and self.final_test_acc is not None
-        if self.max_iter == 0 or done:
+        if self.current_iter == self.max_iter and self.final_test_acc is not None:
+            return
+        if self.max_iter == 0:
             return
         size = self.batch_size
         executor = self._current_runner().executor
