@@ -29,7 +29,6 @@ from fastnn.layers.normalization import without_batch
 from fastnn.layers.planning import Unsupported
 from fastnn.layers.record import record_of
 from fastnn.layers.state import lasting, statistics_kept, statistics_of
-from fastnn.optimizers.updater import go_on
 from fastnn.program.data import Converted, as_used, is_for_blocks, rows_of, samples, targets
 from fastnn.program.executor import StepSettings
 from fastnn.program.explain import explain
@@ -239,7 +238,6 @@ class Program:
             rows = self._checked(rows, batch_size, rates.size)
         if losses.shape != rates.shape or correct.shape != rates.shape:
             raise ValueError(f"losses, correct: expected {rates.size} of each")
-        go_on(self._optimizer, self._network)  # a callback may have trained another one with it
         tables = self._tables(gathered=rows is not None)
         share(tables)
         if rows is None:
@@ -254,6 +252,8 @@ class Program:
             alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
             with statistics_kept(layer for _, layer in self._layers if alone):
                 self._run(tables, rates[part], losses[part], correct[part])
+            if self.done < part.stop:  # it has stopped there
+                return
 
     def _parts(self, size: int, batch_size: int) -> Iterator[slice]:
         """Return the steps that one call takes: those that are converted together, one alone."""
