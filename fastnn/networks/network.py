@@ -507,7 +507,8 @@ class Network:
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
             Of any real dtype and layout, and finite; a ``numpy.memmap`` is read, and converted,
             some batches at a time, and not looked through before. That its file is still as long
-            as it was is seen to every so many steps.
+            as it was is seen to every so many steps; if it is cut in between, the system may end
+            the process (SIGBUS).
         t : array_like, shape (N,), (N, 1) or (N, output_size)
             Labels, or one-hot targets, or other probabilities; for the squared error
             (N, output_size), or (N,) with one output. Labels may be truth values, or
@@ -555,7 +556,8 @@ class Network:
         on_divergence : {"stop", "warn"}
             What to do about a loss that is not finite. "stop": the training ends at that step,
             before its update. Parameters, running statistics, moving average and optimizer become
-            those of the beginning of the epoch, or of the one before if its first step is the one.
+            those of the beginning of the epoch, or of the one before if its first step is the one
+            and no sample is to blame.
             (With a layer or an optimizer of your own, where an epoch is a single step and there are
             neither callbacks nor validation, it may be one up to 100 epochs back.) A
             :class:`fastnn.DivergenceWarning` says what is to blame as far as that shows, a sample

@@ -139,7 +139,9 @@ class Guard:
             found = _examined(self._network, *self._data, bad.rows)
         if not math.isfinite(found.get("gradient", 0.0)) and bad.step > 0:
             found |= self._step_before(bad, found["text"])
-        return self._stopped(bad.step, bad.loss, bad.step, bad.text, found)
+        # A sample that is not finite says nothing against the parameters before this step.
+        good = bad.step + bad.of_data
+        return self._stopped(bad.step, bad.loss, good, bad.text, found)
 
     def stop_after(self, losses: Sequence[float]) -> Divergence | None:
         """Put the training back if a parameter is not finite after the steps with these losses."""

@@ -60,7 +60,8 @@ class Weights:
     def put(self, network: Any, averages: Arrays | None = None) -> None:
         """Write the copies back; arrays keep their identity."""
         for key, kept in self.params.items():
-            network.params[key][...] = kept
+            if key in network.params:  # the user may have taken it out since then
+                network.params[key][...] = kept
         for key, kept in (self.averages or {}).items():
             if averages is not None:
                 averages[key][...] = kept
