@@ -279,6 +279,10 @@ class Network:
         """
         given = real("x", x)
         adopt(self, trained=False)
+        return self._scores(given, train_flg)
+
+    def _scores(self, given: Array, train_flg: bool) -> Array:
+        """Return the scores of samples, with layers and `params` in line with each other."""
         if isinstance(self.input_size, tuple):
             given = in_shape("x", given, self.input_size)
         first: Any = next(iter(self.layers.values()), None)
@@ -417,7 +421,9 @@ class Network:
         own = not self._adopted.objects  # layers of one's own are among them
         # Samples that a layer keeps are no parameters, whatever it calls their gradient.
         held = [each for each in undeclared(self) if each.array is not x] if own else []
-        self.last_layer.forward(self.predict(x, train_flg=True), t)
+        of_own = self._has_own("predict")
+        scores = self.predict(x, train_flg=True) if of_own else self._scores(real("x", x), True)
+        self.last_layer.forward(scores, t)
         dout: Any = first_gradient(self.last_layer)
         for name, layer in reversed(self.layers.items()):
             if dout is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ from fastnn.program.plan import Plan, Sizes, widths
 from fastnn.program.tables import Tables, share
 
 __all__ = ["Program"]
+
+_ALL_MOVE = nullcontext()  # of running statistics
 
 
 class Program:
@@ -250,7 +253,7 @@ class Program:
             p = tables.program[0]
             p["batch"], p["rows"], p["order"] = batch_size, at.size, at.ctypes.data
             alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
-            with statistics_kept(layer for _, layer in self._layers if alone):
+            with statistics_kept(layer for _, layer in self._layers) if alone else _ALL_MOVE:
                 self._run(tables, rates[part], losses[part], correct[part])
             if self.done < part.stop:  # it has stopped there
                 return

@@ -171,6 +171,8 @@ class Guard:
         self, step: int, loss: float, good: int, text: str, found: dict[str, Any]
     ) -> Divergence:
         steps = self._put_back(good)
+        for copied in (self._last, self._before):
+            copied.step = -1  # a Trainer goes on from here, perhaps with another rate
         epoch, rest = divmod(steps, self._steps_per_epoch)
         text += f"{found.pop('text')}. The training has stopped, and parameters, running "
         where = "the middle" if rest else "the beginning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,7 +124,7 @@ class TrainingState:
             if isinstance(value, dict) and all(isinstance(v, np.ndarray) for v in values):
                 self._arrays[name] = written(before.get(name), value)
             elif all(map(_is_plain, values)):
-                self._settings[name] = _copied(value)
+                self._settings[name] = copy.deepcopy(value)
         self.step = step
 
     def is_finite(self) -> bool:
@@ -135,7 +136,7 @@ class TrainingState:
         assert self._weights is not None
         self._weights.put(self._network, self._averages)
         attributes = getattr(self._optimizer, "__dict__", {})
-        attributes.update({name: _copied(value) for name, value in self._settings.items()})
+        attributes.update(copy.deepcopy(self._settings))
         for name, copies in self._arrays.items():
             present = attributes.get(name)
             if isinstance(present, dict) and _shapes(present) == _shapes(copies):
@@ -147,12 +148,6 @@ class TrainingState:
 
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, np.number, np.ndarray))
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(each) for key, each in value.items()}
-    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:

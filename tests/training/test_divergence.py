@@ -541,6 +541,25 @@ def trainer(**settings):
     return Trainer(net, X, T, X, T, 4, SIZE, verbose=False, **settings)
 
 
+@pytest.mark.parametrize("lower", [0.01, 0.001])
+def test_trainer_is_put_back_twice(lower):
+    """The second time not to a copy of what led to the first one, or to the rate before it."""
+    run, other = trainer(), trainer()
+    for at, steps in ((2 * STEPS - 1, STEPS), (2 * STEPS + 2, 2 * STEPS)):
+        while run.current_iter < at:
+            run.train_step()
+        run.optimizer.lr = 1e30
+        with pytest.warns(DivergenceWarning):
+            run.train_step()
+            run.train_step()
+        assert run.current_iter == run.diverged.steps == steps
+        while other.current_iter < steps:
+            other.train_step()
+        assert run.optimizer.lr == other.optimizer.lr
+        expect_same(everything(run.network), everything(other.network))
+        run.optimizer.lr = other.optimizer.lr = lower
+
+
 @pytest.mark.parametrize("at", [0, 3, 2 * STEPS + 1, 2 * STEPS - 1])
 def test_trainer_is_put_back_and_goes_on(at):
     run, other = trainer(), trainer()
