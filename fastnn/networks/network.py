@@ -558,7 +558,8 @@ class Network:
             Of a training that was interrupted, or that a checkpoint brought back
             (:func:`fastnn.callbacks.load_checkpoint`): go on where it ended. Of the arguments
             above, `optimizer` and those from `schedule` to `seed` are that training's where
-            they are not given; data, batch size and callbacks should be the same again.
+            they are not given; data, batch size, callbacks and `validate_averages` should be the
+            same again.
         on_divergence : {"stop", "warn"}
             What to do about a loss that is not finite. "stop": the training ends at that step,
             before its update. Parameters, running statistics, moving average and optimizer become
@@ -569,7 +570,8 @@ class Network:
             :class:`fastnn.DivergenceWarning` says what is to blame as far as that shows, a sample
             that is not finite or the rate: the layer, the largest gradient; ``history.diverged``
             has it. A parameter that is not finite at the end of an epoch counts, too. To go on,
-            lower the rate and `resume` the history.
+            lower the rate and `resume` the history. Two copies of all that is put back are kept for
+            this.
             "warn": a warning, once, and the training goes on.
         validate_averages : bool
             Whether `validation` is of the moving average of `ema` instead of the parameters, and so
