@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn._utils.types import Array
 from fastnn.layers.record import nearest_record
 from fastnn.ops._arrays import own
 
@@ -48,6 +49,12 @@ def layer_state(network: Any) -> LayerState:
             value = getattr(layer, name)
             state[f"{key}.{name}"] = value.copy() if isinstance(value, np.ndarray) else value
     return state
+
+
+def split(state: LayerState) -> tuple[LayerState, dict[str, Array]]:
+    """Return numbers, and arrays, of a state apart, as files have them."""
+    arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
+    return {key: value for key, value in state.items() if key not in arrays}, arrays
 
 
 def statistics_of(layer: Any) -> dict[str, Any]:

@@ -279,6 +279,10 @@ class Network:
         """
         given = real("x", x)
         adopt(self, trained=False)
+        return self._scores(given, train_flg)
+
+    def _scores(self, given: Array, train_flg: bool) -> Array:
+        """Return the scores of samples, with layers and `params` in line with each other."""
         if isinstance(self.input_size, tuple):
             given = in_shape("x", given, self.input_size)
         first: Any = next(iter(self.layers.values()), None)
@@ -417,7 +421,9 @@ class Network:
         own = not self._adopted.objects  # layers of one's own are among them
         # Samples that a layer keeps are no parameters, whatever it calls their gradient.
         held = [each for each in undeclared(self) if each.array is not x] if own else []
-        self.last_layer.forward(self.predict(x, train_flg=True), t)
+        of_own = self._has_own("predict")
+        scores = self.predict(x, train_flg=True) if of_own else self._scores(real("x", x), True)
+        self.last_layer.forward(scores, t)
         dout: Any = first_gradient(self.last_layer)
         for name, layer in reversed(self.layers.items()):
             if dout is None:
@@ -507,7 +513,8 @@ class Network:
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
             Of any real dtype and layout, and finite; a ``numpy.memmap`` is read, and converted,
             some batches at a time, and not looked through before. That its file is still as long
-            as it was is seen to every so many steps.
+            as it was is seen to every so many steps; if it is cut in between, the system may end
+            the process (SIGBUS).
         t : array_like, shape (N,), (N, 1) or (N, output_size)
             Labels, or one-hot targets, or other probabilities; for the squared error
             (N, output_size), or (N,) with one output. Labels may be truth values, or
@@ -551,17 +558,20 @@ class Network:
             Of a training that was interrupted, or that a checkpoint brought back
             (:func:`fastnn.callbacks.load_checkpoint`): go on where it ended. Of the arguments
             above, `optimizer` and those from `schedule` to `seed` are that training's where
-            they are not given; data, batch size and callbacks should be the same again.
+            they are not given; data, batch size, callbacks and `validate_averages` should be the
+            same again.
         on_divergence : {"stop", "warn"}
             What to do about a loss that is not finite. "stop": the training ends at that step,
             before its update. Parameters, running statistics, moving average and optimizer become
-            those of the beginning of the epoch, or of the one before if its first step is the one.
+            those of the beginning of the epoch, or of the one before if its first step is the one
+            and no sample is to blame.
             (With a layer or an optimizer of your own, where an epoch is a single step and there are
             neither callbacks nor validation, it may be one up to 100 epochs back.) A
             :class:`fastnn.DivergenceWarning` says what is to blame as far as that shows, a sample
             that is not finite or the rate: the layer, the largest gradient; ``history.diverged``
             has it. A parameter that is not finite at the end of an epoch counts, too. To go on,
-            lower the rate and `resume` the history.
+            lower the rate and `resume` the history. Two copies of all that is put back are kept for
+            this.
             "warn": a warning, once, and the training goes on.
         validate_averages : bool
             Whether `validation` is of the moving average of `ema` instead of the parameters, and so

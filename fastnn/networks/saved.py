@@ -27,15 +27,14 @@ _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
 def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the facts and the groups of arrays that a network is saved as."""
     adopt(network)
-    states = state.layer_state(network)
-    arrays = {key: value for key, value in states.items() if isinstance(value, np.ndarray)}
+    numbers_of_layers, arrays = state.split(state.layer_state(network))
     facts = {
         "classes": [c.__name__ for c in type(network).__mro__],
         "dtype": str(network.dtype),
         "layers": layers(network),
         "last_layer": _last_layer(network),
         "layer_settings": _layer_settings(network),
-        "state": {key: value for key, value in states.items() if key not in arrays},
+        "state": numbers_of_layers,
         **{name: getattr(network, name) for name in network._SETTINGS},
     }
     groups = {"params": network.params, "layers": arrays}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,6 @@ from fastnn.layers.normalization import without_batch
 from fastnn.layers.planning import Unsupported
 from fastnn.layers.record import record_of
 from fastnn.layers.state import lasting, statistics_kept, statistics_of
-from fastnn.optimizers.updater import go_on
 from fastnn.program.data import Converted, as_used, is_for_blocks, rows_of, samples, targets
 from fastnn.program.executor import StepSettings
 from fastnn.program.explain import explain
@@ -38,6 +38,8 @@ from fastnn.program.plan import Plan, Sizes, widths
 from fastnn.program.tables import Tables, share
 
 __all__ = ["Program"]
+
+_ALL_MOVE = nullcontext()  # of running statistics
 
 
 class Program:
@@ -239,7 +241,6 @@ class Program:
             rows = self._checked(rows, batch_size, rates.size)
         if losses.shape != rates.shape or correct.shape != rates.shape:
             raise ValueError(f"losses, correct: expected {rates.size} of each")
-        go_on(self._optimizer, self._network)  # a callback may have trained another one with it
         tables = self._tables(gathered=rows is not None)
         share(tables)
         if rows is None:
@@ -252,8 +253,10 @@ class Program:
             p = tables.program[0]
             p["batch"], p["rows"], p["order"] = batch_size, at.size, at.ctypes.data
             alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
-            with statistics_kept(layer for _, layer in self._layers if alone):
+            with statistics_kept(layer for _, layer in self._layers) if alone else _ALL_MOVE:
                 self._run(tables, rates[part], losses[part], correct[part])
+            if self.done < part.stop:  # it has stopped there
+                return
 
     def _parts(self, size: int, batch_size: int) -> Iterator[slice]:
         """Return the steps that one call takes: those that are converted together, one alone."""

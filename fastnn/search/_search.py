@@ -75,7 +75,8 @@ def search(
     train : function of a Trial
         Trains a network with the trial's values and reports the metric after each epoch:
         ``network.fit(..., callbacks=[trial])``, or :meth:`Trial.report`. It may return the
-        metric instead, or NaN for values that cannot be used.
+        metric instead, or NaN for values that cannot be used: a history has no epoch, and no
+        metric, if ``history.diverged`` in the first one.
     ranges : dict of str to Range
         :class:`Log`, :class:`Uniform`, :class:`Int` or :class:`Choice`, by name.
     trials : int

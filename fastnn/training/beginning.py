@@ -92,6 +92,7 @@ def undone_unless_begun(network: Any, history: History, optimizer: Any) -> Itera
     """Put histories and the optimizer back if an error comes before the first step."""
     before, of_network = dict(vars(history)), network.history
     owner = whose(optimizer)
+    left = history.last_weights(network) is not None
     history.rewind(network)
     first = len(history.step_losses)
     try:
@@ -99,6 +100,8 @@ def undone_unless_begun(network: Any, history: History, optimizer: Any) -> Itera
     except Exception:
         if len(history.step_losses) == first:
             vars(history).update(before)
+            if left:
+                before["_left"].instead.put(network, history.averages)
             network.history = of_network
             give_back(optimizer, owner)
         raise

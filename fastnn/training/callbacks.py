@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any, SupportsFloat, SupportsIndex
 
 from fastnn._utils import validation as numbers
@@ -149,8 +150,9 @@ class EarlyStopping(Callback):
     restore_best : bool
         Whether the network gets back, at the end, the parameters and running statistics of the
         best epoch, and ``history.averages`` its moving average. The optimizer stays as it is. Of a
-        training that was resumed, only the epochs since then can be brought back. After Ctrl-C it
-        is so until the training is resumed, which goes on with the weights of the last step.
+        training that was resumed, only the epochs since then can be brought back. After Ctrl-C, or
+        a divergence, it is so until the training is resumed, which goes on with the weights of the
+        last step, or with those that it was put back to.
 
     Attributes
     ----------
@@ -191,7 +193,9 @@ class EarlyStopping(Callback):
 
     def on_train_end(self) -> None:
         """Put back the best network."""
-        if self._kept is not None and self.best_epoch <= self.history.sound:
+        if self.history.diverged is not None:
+            self.on_interrupt()
+        elif self._kept is not None:
             self._kept.put(self.network, self.history.averages)
 
     def on_interrupt(self) -> None:
@@ -258,7 +262,10 @@ class ReduceLROnPlateau(Callback):
 class Checkpoint(Callback):
     """Write all that a training needs to go on to a file; see :func:`load_checkpoint`.
 
-    Parameters that are not finite are never written.
+    Parameters that are not finite are never written. Where a training is put back as its loss was
+    not finite, the file becomes that of the epoch that it was put back to; one of a later epoch
+    whose name is its own gets ".diverged" behind it, so that :func:`newest_checkpoint` returns one
+    to go on from.
     The file is an npz archive without pickles. It takes the place of the one before only when
     it is whole. Whatever their order, checkpoints come after the other callbacks.
 
@@ -309,12 +316,13 @@ class Checkpoint(Callback):
             self._written = epoch
 
     def on_train_end(self) -> None:
-        """Replace the file, or if its name has fields remove it, if it led to a bad loss."""
+        """Replace the file, or if its name has fields rename it, if it led to a bad loss."""
         if self._written <= self.history.sound:
             return
         path = self._name.of(self.history, self._written)
         if self._name.has_fields:
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                path.replace(path.with_name(f"{path.name}.diverged"))
         else:
             save_checkpoint(path, self.network, self.optimizer, self.history)
 

@@ -13,6 +13,7 @@ from fastnn._utils.files import Path_
 from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
 from fastnn.layers.adoption import is_ours
+from fastnn.layers.state import split
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.state import completed, expect_state, optimizer_state
 from fastnn.optimizers.updater import as_of, go_on, owner_of
@@ -39,7 +40,8 @@ def save_checkpoint(
     """Write all that a training needs to go on to a file, as a :class:`Checkpoint` does.
 
     It is what :func:`load_checkpoint` reads: after a training, also one that Ctrl-C or an error
-    has ended in the middle of an epoch, or at any time in a callback.
+    has ended in the middle of an epoch, or at any time in a callback. Where the network has the
+    best weights until the training is resumed, the file has those that it goes on from.
 
     Parameters
     ----------
@@ -81,6 +83,11 @@ def save_checkpoint(
     if optimizer is None:
         raise ValueError("optimizer: expected that of the training, which its history has lost")
     facts, groups = network._parts()
+    averages = history.averages
+    last = history.last_weights(network)
+    if last is not None:
+        facts["network"]["state"], groups["layers"] = split(last.layers)
+        groups["params"], averages = last.params, last.averages
     optimizer = as_of(optimizer, owner_of(network))
     settings, states = optimizer_state(optimizer)
     states = completed(optimizer, states, groups["params"])
@@ -91,7 +98,7 @@ def save_checkpoint(
         "schedule": describe(history.schedule),
     }
     groups |= {
-        "averages": history.averages or {},
+        "averages": averages or {},
         "history": {k: np.array(v) for k, v in recorded.items() if isinstance(v, list)},
         **{f"optimizer/{name}": values or {} for name, values in states.items()},
     }

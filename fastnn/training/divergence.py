@@ -139,7 +139,9 @@ class Guard:
             found = _examined(self._network, *self._data, bad.rows)
         if not math.isfinite(found.get("gradient", 0.0)) and bad.step > 0:
             found |= self._step_before(bad, found["text"])
-        return self._stopped(bad.step, bad.loss, bad.step, bad.text, found)
+        # A sample that is not finite says nothing against the parameters before this step.
+        good = bad.step + bad.of_data
+        return self._stopped(bad.step, bad.loss, good, bad.text, found)
 
     def stop_after(self, losses: Sequence[float]) -> Divergence | None:
         """Put the training back if a parameter is not finite after the steps with these losses."""
@@ -169,6 +171,8 @@ class Guard:
         self, step: int, loss: float, good: int, text: str, found: dict[str, Any]
     ) -> Divergence:
         steps = self._put_back(good)
+        for copied in (self._last, self._before):
+            copied.step = -1  # a Trainer goes on from here, perhaps with another rate
         epoch, rest = divmod(steps, self._steps_per_epoch)
         text += f"{found.pop('text')}. The training has stopped, and parameters, running "
         where = "the middle" if rest else "the beginning"

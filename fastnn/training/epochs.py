@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.mapped import expect_whole
 from fastnn._utils.types import Float64s, Int64s
 from fastnn._utils.warnings import warn
+from fastnn.layers.adoption import refresh
+from fastnn.optimizers.updater import go_on
 from fastnn.program.executor import Executor
 from fastnn.training import schedules
 from fastnn.training.callbacks import Callback
@@ -94,6 +96,10 @@ class Epochs:
     def run(self) -> None:
         """Train until there have been so many epochs, or a callback ends the training."""
         history, epochs, callbacks = self._history, self._settings.epochs, self._settings.callbacks
+        for callback in callbacks:
+            callback.network, callback.history = self._network, history
+            callback.optimizer = self._settings.optimizer
+            self._call(callback.on_train_begin)
         self._warn_of_rest(epochs)
         total = epochs * history.samples
         done = min(len(history.step_losses) * history.batch_size, total)
@@ -110,7 +116,7 @@ class Epochs:
                         continue
                     line = history.line(history.epochs)
                     progress.write(f"epoch {history.epochs}/{epochs}: {line}")
-                    ending = [c for c in callbacks if c.on_epoch_end(history.epochs)]
+                    ending = [c for c in callbacks if self._call(c.on_epoch_end, history.epochs)]
                     if ending:
                         names = ", ".join(type(callback).__name__ for callback in ending)
                         progress.write(f"{names}: the training ends here")
@@ -122,19 +128,29 @@ class Epochs:
                     callback.on_interrupt()
             raise
         for callback in callbacks:
-            callback.on_train_end()
+            self._call(callback.on_train_end)
         if history.diverged is not None:
             warn(history.diverged.message, DivergenceWarning)
+
+    def _call(self, method: Callable[..., bool | None], *given: int) -> bool | None:
+        """Call a method of a callback, and take up what that has done.
+
+        It may have assigned parameters, or trained another network with the optimizer, which then
+        has the state and the rate of that one.
+        """
+        result = method(*given)
+        refresh(self._network)
+        go_on(self._settings.optimizer, self._network)
+        return result
 
     def _epoch(self, after: Callable[[int], None]) -> None:
         """Train for an epoch and validate."""
         history, rows, guard = self._history, self._rows, self._guard
-        callbacks = self._settings.callbacks
         if guard is not None:
             guard.keep(len(history.step_losses))
         if rows is not None and history.shuffle:
             ops.permutation(history.samples, history.seed, history.epochs, out=rows)
-        bad = self._train(history.epochs + 1, after, callbacks)
+        bad = self._train(history.epochs + 1, after)
         if bad is not None:
             self._stop(bad)
             return
@@ -142,7 +158,7 @@ class Epochs:
         self._record_epochs(*validated)
         # Callbacks must not take parameters that are not finite for the best ones.
         last = history.epochs == self._settings.epochs
-        if callbacks or last or not all(map(math.isfinite, validated)):
+        if self._settings.callbacks or last or not all(map(math.isfinite, validated)):
             self._expect_finite()
 
     def _epochs_of_one_step(self, after: Callable[[int], None]) -> None:
@@ -207,14 +223,12 @@ class Epochs:
 
         return lambda samples: progress.advance(samples, facts)
 
-    def _train(
-        self, until: int, after: Callable[[int], None], callbacks: Sequence[Callback] = ()
-    ) -> BadStep | None:
+    def _train(self, until: int, after: Callable[[int], None]) -> BadStep | None:
         """Carry out the steps that are left before epoch `until`, counted from 0.
 
         Return the one that ends the training, if any.
         """
-        history, rows = self._history, self._rows
+        history, rows, callbacks = self._history, self._rows, self._settings.callbacks
         size, end = history.batch_size, until * history.steps_per_epoch
         epoch = history.epochs * history.steps_per_epoch  # its first step
         begin = first = len(history.step_losses)  # in the middle if the epoch was interrupted
@@ -232,7 +246,7 @@ class Epochs:
                 return bad
             for callback, wanted in zip(callbacks, stops, strict=True):
                 if wanted == stop:
-                    callback.on_steps_end(stop)
+                    self._call(callback.on_steps_end, stop)
             begin = stop
         return None
 

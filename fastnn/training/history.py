@@ -89,7 +89,7 @@ class TrainingLog:
 
 
 class Left(NamedTuple):
-    """The weights of an interrupted training, and those that the network has instead."""
+    """The weights that a training goes on from, and those that the network has instead."""
 
     before: Weights
     instead: Weights
@@ -222,7 +222,8 @@ class History(TrainingLog):
         return replace(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self._facts(), "diverged": self.diverged, "interrupted": self.interrupted}
+        names = "diverged", "interrupted", "_left"
+        return {**self._facts(), **{name: getattr(self, name) for name in names}}
 
     def __setstate__(self, facts: dict[str, Any]) -> None:
         vars(self).update(vars(History(**facts)))
@@ -239,17 +240,24 @@ class History(TrainingLog):
         """Drop what belongs to no state of the network, as it is about to be trained on.
 
         Those are the steps from which a training that diverged was put back, and the weights that
-        a callback put in the place of those of an interrupted one, if they are still there.
+        a callback put in the place of those to go on from, if they are still there.
         """
         if self.diverged is not None:
             self.state = replace(self.state, elapsed=0.0)
             vars(self).update({k: v for k, v in self.facts().items() if isinstance(v, list)})
-        if self._left is not None and self._left.instead.are_those_of(network):
-            self._left.before.put(network, self.averages)
+        last = self.last_weights(network)
+        if last is not None:
+            last.put(network, self.averages)
         self.diverged, self.interrupted, self._left = None, False, None
 
+    def last_weights(self, network: Any) -> Weights | None:
+        """Return the weights to go on from, if the network has others instead of them."""
+        if self._left is None or not self._left.instead.are_those_of(network):
+            return None
+        return self._left.before
+
     def leave(self, network: Any, instead: Weights) -> None:
-        """Put other weights into the network of an interrupted training until it is resumed."""
+        """Put other weights into the network of a training until it is resumed."""
         before = self._left.before if self._left else Weights(network, self.averages)
         self._left = Left(before, instead)
         instead.put(network, self.averages)

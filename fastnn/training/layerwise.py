@@ -15,7 +15,7 @@ from fastnn.layers.adoption import is_ours
 from fastnn.layers.normalization import without_batch
 from fastnn.layers.state import layer_state, named_layers, set_layer_state
 from fastnn.ops._targets import count_correct
-from fastnn.optimizers.updater import Updater, go_on, rate_of
+from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Network, StepSettings
 
 # What stands for a rate of 0, which updates refuse: times any gradient it is far below the
@@ -80,7 +80,6 @@ class LayerSteps:
         """Carry out steps; see :class:`fastnn.program.executor.Executor`."""
         self.done = 0
         optimizer: Any = self._optimizer
-        go_on(optimizer, self._network)  # a callback may have trained another one with it
         before = rate = rate_of(optimizer)
         with interrupts.held() as interrupt:
             try:

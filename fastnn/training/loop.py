@@ -58,8 +58,5 @@ def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> Hist
         state = history.elapsed, executor.averages, optimizer, owner_of(network)
         history.state = ResumeState(*state)
         network.history = history
-        for callback in settings.callbacks:
-            callback.network, callback.optimizer, callback.history = network, optimizer, history
-            callback.on_train_begin()
         Epochs(network, history, executor, settings, (x, t), held_out).run()
     return history

@@ -22,7 +22,7 @@ from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.state import named_layers
 from fastnn.ops._arrays import real
 from fastnn.optimizers import OPTIMIZERS
-from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
+from fastnn.optimizers.updater import Updater, go_on, optimizer_of
 from fastnn.program.executor import Network, StepSettings
 from fastnn.training.choice import choose
 from fastnn.training.data import Pair, samples, targets
@@ -150,7 +150,7 @@ class Trainer:
         self.verbose = verbose
         self._stops = numbers.one_of("on_divergence", on_divergence, CHOICES) == "stop"
         self.diverged: Divergence | None = None
-        self._told: float | None = None  # the rate that was too high
+        self._told = ""  # of a divergence
 
         self.train_size = len(self.x_train)
         self.iter_per_epoch = max(self.train_size // self.batch_size, 1)
@@ -196,6 +196,7 @@ class Trainer:
     def _take(self, steps: int, after: Callable[[int], None] = lambda samples: None) -> None:
         """Take some steps of an epoch."""
         self._evaluate_begun()  # an interruption may have left one out
+        go_on(self.optimizer, self.network)  # another network may have been trained with it
         runner = self._current_runner()
         self.diverged = None
         epoch, first = divmod(self.current_iter, self.iter_per_epoch)
@@ -208,8 +209,11 @@ class Trainer:
         bad = runner.run(rows, np.ones(steps), self.current_iter, after)
         if bad is not None and self._guard is not None:
             with interrupts.held_to_the_end():
-                self._put_back(self._guard.stop(bad))
-            self._warn()
+                found = self._guard.stop(bad)
+                self._put_back(found)
+            if found.message != self._told:  # a loop of single steps may come here again
+                self._told = found.message
+                warn(found.message, DivergenceWarning)
             return
         self._evaluate_begun()
 
@@ -219,14 +223,6 @@ class Trainer:
         epochs = -(-steps // self.iter_per_epoch)  # accuracies are taken after the first step
         del self.train_loss_list[steps:], self.train_acc_list[epochs:], self.test_acc_list[epochs:]
         self.current_iter, self.current_epoch, self.diverged = steps, epochs, diverged
-
-    def _warn(self) -> None:
-        """Say why the training has stopped, unless that was said of this rate."""
-        rate = rate_of(self.optimizer)
-        # A loop of single steps may come here again.
-        if self.diverged is not None and (self._told is None or self._told != rate):
-            warn(self.diverged.message, DivergenceWarning)
-        self._told = rate
 
     def _current_runner(self) -> Runner:
         network: Any = self.network
@@ -283,8 +279,9 @@ class Trainer:
 
     def train(self) -> None:
         """Take all steps that are left."""
-        done = self.current_iter == self.max_iter and self.final_test_acc is not None
-        if self.max_iter == 0 or done:
+        if self.current_iter == self.max_iter and self.final_test_acc is not None:
+            return
+        if self.max_iter == 0:
             return
         size = self.batch_size
         executor = self._current_runner().executor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,8 @@ class Weights:
     def put(self, network: Any, averages: Arrays | None = None) -> None:
         """Write the copies back; arrays keep their identity."""
         for key, kept in self.params.items():
-            network.params[key][...] = kept
+            if key in network.params:  # the user may have taken it out since then
+                network.params[key][...] = kept
         for key, kept in (self.averages or {}).items():
             if averages is not None:
                 averages[key][...] = kept
@@ -122,7 +124,7 @@ class TrainingState:
             if isinstance(value, dict) and all(isinstance(v, np.ndarray) for v in values):
                 self._arrays[name] = written(before.get(name), value)
             elif all(map(_is_plain, values)):
-                self._settings[name] = _copied(value)
+                self._settings[name] = copy.deepcopy(value)
         self.step = step
 
     def is_finite(self) -> bool:
@@ -134,7 +136,7 @@ class TrainingState:
         assert self._weights is not None
         self._weights.put(self._network, self._averages)
         attributes = getattr(self._optimizer, "__dict__", {})
-        attributes.update({name: _copied(value) for name, value in self._settings.items()})
+        attributes.update(copy.deepcopy(self._settings))
         for name, copies in self._arrays.items():
             present = attributes.get(name)
             if isinstance(present, dict) and _shapes(present) == _shapes(copies):
@@ -146,12 +148,6 @@ class TrainingState:
 
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, np.number, np.ndarray))
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(each) for key, each in value.items()}
-    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, Any]:

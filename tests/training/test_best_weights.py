@@ -1,6 +1,9 @@
 """Best weights after Ctrl-C, and validation of the moving average."""
 
+import copy
+import io
 import os
+import pickle
 import signal
 
 import numpy as np
@@ -9,8 +12,15 @@ from routes import by_layers, replace_program
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend
-from fastnn.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
+from fastnn.callbacks import (
+    Callback,
+    EarlyStopping,
+    ReduceLROnPlateau,
+    load_checkpoint,
+    save_checkpoint,
+)
 from fastnn.ensembles import averaged
+from fastnn.fit import DivergenceWarning
 from fastnn.optimizers import SGD, Adam
 
 N, D, C, SIZE = 60, 4, 3, 10
@@ -116,15 +126,61 @@ def test_an_error_in_the_arguments_forgets_nothing():
     net = network()
     with pytest.raises(KeyboardInterrupt):
         fit(net, 9, [EarlyStopping(patience=99), Interrupting(5 * STEPS + 1)])
+    before = everything(net)
     with pytest.raises(ValueError, match="^resume: expected a history with metrics"):
         fit(net, 9, resume=net.history, validation=None)
     with pytest.raises(TypeError, match="^ReduceLROnPlateau: expected an optimizer"):
         fit(net, 9, [ReduceLROnPlateau()], resume=net.history, optimizer=Rateless())
     assert net.history.interrupted
+    expect_same(everything(net), before)
     fit(net, 6, resume=net.history, optimizer=None)
     other = network()
     fit(other, 6)
     expect_same(everything(net), everything(other))
+
+
+def by_file(net, other):
+    file = io.BytesIO()
+    save_checkpoint(file, net)
+    file.seek(0)
+    return other, load_checkpoint(file, other)
+
+
+def by_copy(net, other):
+    copied = copy.deepcopy(net)
+    return copied, copied.history
+
+
+def by_pickle(net, other):
+    copied = pickle.loads(pickle.dumps(net))
+    return copied, copied.history
+
+
+@pytest.mark.parametrize("way", [by_file, by_copy, by_pickle])
+@pytest.mark.parametrize("ema", [None, 0.9])
+@pytest.mark.parametrize("end", ["interrupted", "diverged"])
+def test_it_goes_on_elsewhere_from_where_it_goes_on_here(end, ema, way, route):
+    net, at = network(), 5 * STEPS + 2
+    settings = {"ema": ema, "optimizer": Adam(0.03)}
+    if end == "interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            fit(net, 9, [EarlyStopping(patience=99), Interrupting(at)], **settings)
+    else:
+        schedule = lambda steps: np.where(steps == at, 1e30, 1.0)  # noqa: E731
+        with pytest.warns(DivergenceWarning):
+            fit(net, 9, [EarlyStopping(patience=99)], schedule=schedule, **settings)
+        assert net.history.diverged.steps == 5 * STEPS
+    best = everything(net)
+    other, history = way(net, network())
+    expect_same(everything(net), best)
+    through = network()
+    whole = fit(through, 7, ema=ema)
+    for trained, log in ((other, history), (net, net.history)):
+        fit(trained, 7, resume=log, optimizer=None, schedule=np.ones_like)
+        assert log.step_losses == whole.step_losses
+        expect_same(everything(trained), everything(through))
+        if ema is not None:
+            expect_same(log.averages, whole.averages)
 
 
 @pytest.mark.parametrize("step", [2, STEPS])

@@ -14,7 +14,13 @@ from states import everything, expect_same
 
 import fastnn
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, Trainer, config
-from fastnn.callbacks import Callback, Checkpoint, EarlyStopping, load_checkpoint
+from fastnn.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    load_checkpoint,
+    newest_checkpoint,
+)
 from fastnn.ensembles import Snapshots
 from fastnn.fit import DivergenceWarning
 from fastnn.layers import Affine, Relu
@@ -437,6 +443,76 @@ def test_a_checkpoint_of_what_led_to_it_is_written_again(tmp_path):
     expect_same(everything(other), everything(expected))
 
 
+def test_a_file_of_its_own_of_what_led_to_it_stays_under_another_name(tmp_path):
+    name = tmp_path / "{epoch}.npz"
+    history = fit(
+        network(),
+        4,
+        callbacks=[Checkpoint(name)],
+        schedule=exploding(2 * STEPS - 1),
+        optimizer="SGD",
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["1.npz", "2.npz.diverged"]
+    assert newest_checkpoint(name) == tmp_path / "1.npz" and history.sound == 1
+    other = network()
+    assert load_checkpoint(tmp_path / "2.npz.diverged", other).epochs == 2 and finite(other.params)
+
+
+@pytest.mark.parametrize("name", ["file", "{epoch}.npz"])
+def test_a_sample_that_is_not_finite_takes_no_epoch_back(tmp_path, name, route):
+    """It comes with the first step of an epoch, whose parameters are as good as any."""
+
+    class Spoiling(Callback):
+        def on_epoch_end(self, epoch):
+            if epoch == 2:
+                self.x[:SIZE, 1] = np.nan
+
+    net, spoiling = network(), Spoiling()
+    spoiling.x = np.memmap(tmp_path / "x", np.float32, "w+", shape=X.shape)
+    spoiling.x[...] = X
+    callbacks = [spoiling, Checkpoint(tmp_path / name), EarlyStopping("loss")]
+    settings = {"optimizer": SGD(0.1), "shuffle": False, "verbose": False}
+    with pytest.warns(DivergenceWarning, match="there is nan in x"):
+        history = net.fit(spoiling.x, T, 4, SIZE, callbacks=callbacks, **settings)
+    assert (history.diverged.step, history.diverged.steps) == (2 * STEPS + 1, 2 * STEPS)
+    expected, other = network(), network()
+    expected.fit(X, T, 2, SIZE, **settings)
+    loaded = load_checkpoint(newest_checkpoint(tmp_path / name), other)
+    assert loaded.epochs == 2
+    expect_same(everything(net), everything(expected))
+    expect_same(everything(other), everything(expected))
+
+
+@pytest.mark.parametrize("assigned", [np.ones(6).tolist(), np.ones(6)], ids=["list", "float64"])
+@pytest.mark.parametrize("others", [(), (EarlyStopping("loss"), Checkpoint)], ids=["alone", "more"])
+def test_what_a_callback_assigns_is_taken_up_at_once(tmp_path, assigned, others, route):
+    class Assigning(Callback):
+        def on_epoch_end(self, epoch):
+            self.network.params["b1"] = assigned
+
+    net, given = network(), list(assigned)
+    callbacks = [c(tmp_path / "file") if c is Checkpoint else c for c in others]
+    history = fit(net, 4, callbacks=[Assigning(), *callbacks], schedule=exploding(2 * STEPS))
+    assert history.diverged.steps == 2 * STEPS
+    np.testing.assert_array_equal(net.params["b1"], np.ones(6, np.float32))
+    assert net.layers["Affine1"].b is net.params["b1"] and list(assigned) == given
+
+
+def test_a_parameter_that_a_callback_takes_out_stays_as_it_is():
+    class Freezing(Callback):
+        def on_epoch_end(self, epoch):
+            self.network.params.pop("Affine1.W", None)
+
+    class Own(Relu):
+        pass
+
+    net = Network([Affine(6), Own(), Affine(C)], input_size=D, seed=0)
+    history = fit(net, 4, callbacks=[Freezing()], schedule=exploding(STEPS), optimizer="SGD")
+    assert history.diverged.steps == STEPS and "Affine1.W" not in net.params
+    history = fit(net, 4, callbacks=[Freezing()], schedule=exploding(STEPS - 1), optimizer="SGD")
+    assert history.diverged.steps == 0 and finite(net.params)
+
+
 @pytest.mark.parametrize(("at", "epochs"), [(3 * STEPS + 1, 2), (3 * STEPS - 1, 2)])
 def test_the_best_network_is_none_that_led_to_it(at, epochs):
     """Epochs 1 and 2 are good, 3 is better as far as losses before its last step say."""
@@ -463,6 +539,25 @@ def trainer(**settings):
     net = MultiLayerNet(D, [6, 5], C, seed=0)
     settings = {"optimizer": "Adam", "optimizer_param": {"lr": 0.01}, "seed": 0} | settings
     return Trainer(net, X, T, X, T, 4, SIZE, verbose=False, **settings)
+
+
+@pytest.mark.parametrize("lower", [0.01, 0.001])
+def test_trainer_is_put_back_twice(lower):
+    """The second time not to a copy of what led to the first one, or to the rate before it."""
+    run, other = trainer(), trainer()
+    for at, steps in ((2 * STEPS - 1, STEPS), (2 * STEPS + 2, 2 * STEPS)):
+        while run.current_iter < at:
+            run.train_step()
+        run.optimizer.lr = 1e30
+        with pytest.warns(DivergenceWarning):
+            run.train_step()
+            run.train_step()
+        assert run.current_iter == run.diverged.steps == steps
+        while other.current_iter < steps:
+            other.train_step()
+        assert run.optimizer.lr == other.optimizer.lr
+        expect_same(everything(run.network), everything(other.network))
+        run.optimizer.lr = other.optimizer.lr = lower
 
 
 @pytest.mark.parametrize("at", [0, 3, 2 * STEPS + 1, 2 * STEPS - 1])

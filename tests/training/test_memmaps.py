@@ -1,5 +1,6 @@
 """Samples in mapped files: any dtype and order, never in memory as a whole, and cut meanwhile."""
 
+import copy
 import mmap
 import os
 import sys
@@ -11,6 +12,7 @@ import pytest
 from fastnn import MultiLayerNet, Network, Trainer, config
 from fastnn.callbacks import Callback
 from fastnn.ensembles import Ensemble
+from fastnn.fit import DivergenceWarning
 from fastnn.layers import Affine, BatchNormalization, Convolution, Relu
 from fastnn.optimizers import SGD
 from fastnn.program import data as blocks
@@ -144,6 +146,25 @@ def test_a_last_batch_of_one_sample_with_statistics(tmp_path, route, some_at_a_t
 
     file = mapped(tmp_path / "x", x)
     expect_same(fitted(net(), file, T[:225]), fitted(net(), x, T[:225]))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("norm", [[], [BatchNormalization()]], ids=["plain", "normalised"])
+def test_a_sample_that_is_not_finite_ends_what_one_call_takes_in_parts(
+    tmp_path, route, some_at_a_time, norm, order
+):
+    """No block after its own, nor the last batch of one, is trained on."""
+    x = values("float64")[:-5]
+    x[100] = np.nan
+    net = route(Network([Affine(6), *copy.deepcopy(norm), Relu(), Affine(C)], input_size=D, seed=0))
+    before = copy.deepcopy(net.params)
+    with pytest.warns(DivergenceWarning, match=r"nan in x\[100, 0\]"):
+        history = net.fit(
+            mapped(tmp_path / "x", x, order), T[:225], 2, 32, SGD(0.1), verbose=False, shuffle=False
+        )
+    assert (history.diverged.step, len(history.step_losses)) == (4, 4)
+    assert np.isfinite(history.step_losses[:3]).all() and np.isnan(history.step_losses[3])
+    assert all(np.array_equal(p, before[key]) for key, p in net.params.items())
 
 
 @pytest.mark.parametrize(("dtype", "order"), [("int8", "C"), ("float16", "F"), ("float32", "F")])

@@ -11,6 +11,9 @@ from own_layers import C, D, Mean, N, Scale, data
 
 from fastnn import MultiLayerNet, Trainer, diagnostics, optimizers
 from fastnn.callbacks import Callback, Checkpoint, ReduceLROnPlateau, load_checkpoint
+from fastnn.fit import DivergenceWarning
+
+STEPS = -(-N // 8)  # an epoch
 
 
 def network(seed=0, hidden=8, own=False):
@@ -311,6 +314,48 @@ def test_a_training_within_another_one_leaves_its_rate_and_state():
         results.append((losses, net.history.lr, probe.losses, optimizer.lr, optimizer.iter))
     assert results[0] == results[1]
     assert results[0][1] == [0.05, 0.025, 0.0125, 0.00625]
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["program", "layers"])
+@pytest.mark.parametrize("way", ["Trainer", "loop"])
+@pytest.mark.parametrize("method", ["on_train_begin", "on_steps_end", "on_epoch_end"])
+def test_what_a_callback_trains_leaves_rate_and_state(method, way, own):
+    """Also for the callbacks after it, for what is recorded, and for where it is put back to."""
+    results = []
+    for shared in (True, False):
+        net, optimizer = MultiLayerNet(D, [8], C, dtype="float64", seed=0), optimizers.Adam(0.05)
+        if own:
+            net.gradient = net.gradient
+
+        def train(*given, shared=shared, optimizer=optimizer):
+            WAYS[way](network(7), optimizer if shared else optimizers.Adam(0.05))
+
+        probe = Callback()
+        probe.every_steps = 1
+        setattr(probe, method, train)
+        halving = [Halved(), probe, ReduceLROnPlateau("loss", 0.5, 1, min_delta=1e6)]
+        with pytest.warns(DivergenceWarning):
+            losses = fit(net, optimizer, 9, callbacks=halving, schedule=exploding)
+        states = {name: optimizer.m[name].tobytes() for name in net.params}
+        results.append((repr(losses), net.history.lr, optimizer.lr, optimizer.iter, states))
+    assert results[0] == results[1]
+    assert net.history.diverged.steps == optimizer.iter > 0
+
+
+def exploding(steps):
+    return np.where(steps == 3 * STEPS, 1e300, 1.0)
+
+
+def test_a_trainer_goes_on_with_its_rate_after_a_training_of_another_network():
+    results = []
+    for shared in (True, False):
+        net, optimizer = network(), optimizers.Adam(0.05)
+        run = Trainer(net, *data(), *data(), 2, 8, optimizer, verbose=False, seed=1)
+        run.train_step()
+        fit(network(1), optimizer if shared else optimizers.Adam(0.05), callbacks=[Halved()])
+        run.train()
+        results.append(run.train_loss_list)
+    assert results[0] == results[1]
 
 
 def test_a_rate_that_a_script_sets_holds_for_all():
