@@ -22,6 +22,7 @@ Path_ = str | os.PathLike[str]
 
 _PART = re.compile(r"\.fastnn-[0-9a-f]{32}\.part$")
 _OLD = 24 * 3600.0  # seconds, where files cannot be locked
+_NEW = 60.0  # where they can, as some network drives lock them for one machine only
 _written: set[str] = set()  # now, by this process, whose locks some network drives count as one
 
 
@@ -48,7 +49,7 @@ def replacing(path: Path_) -> Iterator[BinaryIO]:
     """Yield a file that takes the place of the one at a path when the block ends without an error.
 
     It stands beside that one until then, locked: what a killed process has left in the folder can
-    be told by that nobody holds its lock, and is removed here.
+    be told by that nobody holds its lock, nor has written to it for a minute, and is removed here.
     """
     path = file_at(path)
     _remove_left_over(path.parent)
@@ -102,9 +103,12 @@ def _remove_left_over(folder: Path) -> None:
 def _remove_unless_written(entry: os.DirEntry[str]) -> None:
     if not entry.is_file(follow_symlinks=False):
         return
+    age = time.time() - entry.stat().st_mtime
     if fcntl is None:
-        if time.time() - entry.stat().st_mtime > _OLD:
+        if age > _OLD:
             os.unlink(entry.path)
+        return
+    if age < _NEW:
         return
     with open(entry.path, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError if it is being written

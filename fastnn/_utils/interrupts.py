@@ -11,23 +11,23 @@ from typing import Any
 
 
 class Interrupt:
-    """A Ctrl-C that is held back, if there was one."""
+    """A Ctrl-C that is held back, if there was one: then `came`."""
 
     def __init__(self, handler: Callable[[int, Any], Any] | None = None) -> None:
         self._handler = handler
         self._thread = threading.get_ident()
         self._frame: Any = None
-        self._came = False
+        self.came = False
         self.until_the_end = 0  # how many blocks ask for that
 
     def receive(self, number: int, frame: Any) -> None:
         """Keep a signal for later."""
-        self._came, self._frame = True, frame
+        self.came, self._frame = True, frame
 
     def release(self) -> None:
         """Let through what came: this raises KeyboardInterrupt, where nobody changed that."""
-        if self._came and self._handler is not None and not self.until_the_end:
-            self._came = False
+        if self.came and self._handler is not None and not self.until_the_end:
+            self.came = False
             self._handler(signal.SIGINT, self._frame)
 
     def outlives_its_thread(self) -> bool:

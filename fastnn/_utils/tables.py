@@ -68,10 +68,13 @@ def _column(objects: NDArray[Any]) -> NDArray[Any] | str:
     other = next((t for t in types if not _is_number(t) and t.__name__ not in _MISSING), None)
     if other is not None:
         return other.__name__
-    if all(map(_is_number, types)):
+    if not all(map(_is_number, types)):
+        missing = [type(value).__name__ in _MISSING for value in objects]
+        objects = np.where(missing, np.nan, objects)
+    try:
         return objects.astype(np.float64)
-    missing = [type(value).__name__ in _MISSING for value in objects]
-    return np.where(missing, np.nan, objects).astype(np.float64)
+    except OverflowError:
+        return "int too large for float64"
 
 
 def _is_number(kind: type[Any]) -> bool:

@@ -6,7 +6,8 @@ and all views of it hold one array, behind which NumPy does not look; when this 
 is free.
 
 No locks: a signal handler, or a garbage collection, may come at any place and ask for memory, or
-give some back. What is done to a dictionary here happens at once or not at all.
+give some back. What is done to a dictionary here happens at once or not at all: a list of its items
+does not, as to make a pair of each may begin a garbage collection (until Python 3.11).
 """
 
 from __future__ import annotations
@@ -45,8 +46,10 @@ class Buffers:
 
     def _take(self, size: int) -> Any:
         """Return a free buffer that is large enough, but not by half, or a new one."""
-        for key, buffer in list(self._free.items()):
-            if size <= buffer.size <= 1.5 * size and self._free.pop(key, None) is not None:
+        for key in list(self._free):
+            buffer = self._free.get(key)
+            fits = buffer is not None and size <= buffer.size <= 1.5 * size
+            if fits and self._free.pop(key, None) is not None:
                 return buffer
         return np.empty(size, np.uint8)
 
@@ -55,8 +58,9 @@ class Buffers:
         self._used.pop(key, None)
         self._free[id(buffer)] = buffer
         kept = 0
-        for index, free in reversed(list(self._free.items())):
-            kept += free.size
+        for index in reversed(list(self._free)):
+            free = self._free.get(index)
+            kept += 0 if free is None else free.size
             if kept > KEPT:
                 self._free.pop(index, None)
 

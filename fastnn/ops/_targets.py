@@ -26,7 +26,10 @@ def read_targets(name: str, t: ArrayLike) -> NDArray[Any]:
     except TypeError as error:
         array = np.asarray(t)
         if array.dtype.kind == "O" and array.ndim and all(map(_is_integer, array.ravel())):
-            return array.astype(np.int64)
+            try:
+                return array.astype(np.int64)
+            except OverflowError:
+                raise ValueError(f"{name}: expected integers of 64 bits, got larger ones") from None
         if array.ndim and array.dtype.kind in "OSU":
             raise TypeError(f"{error}; {WHOLE}") from None
         raise

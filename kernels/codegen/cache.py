@@ -124,18 +124,29 @@ def _read(path: Path) -> bytes | None:
     """Return the content of a file that is safe to run code from, or None."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY)
+        with open(handle, "rb") as file:
+            return file.read() if is_ours(os.fstat(handle)) else None
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        return file.read() if is_ours(os.fstat(file.fileno())) else None
+
+
+def _make(place: Path) -> str:
+    """Make a folder, if it is not there; return why it cannot be written to, or ""."""
+    reason = _trouble(place)
+    if reason:
+        return reason
+    try:
+        for folder in (*reversed(place.parents), place):
+            if not folder.exists():
+                with contextlib.suppress(FileExistsError):  # another process was first
+                    folder.mkdir(mode=0o755)
+    except OSError as error:
+        return _said(error, place)
+    return _trouble(place)  # or another user was
 
 
 def _write(path: Path, payload: bytes) -> None:
     """Write a file, whole or not at all, that all users can read and this one can write."""
-    for folder in (*reversed(path.parent.parents), path.parent):
-        if not folder.exists():
-            with contextlib.suppress(FileExistsError):  # another process was first
-                folder.mkdir(mode=0o755)
     for left in path.parent.glob("*.tmp"):  # by processes that were killed
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _LEFT:
@@ -210,7 +221,7 @@ class _KernelCache:
         place = self._place()
         if place is None or not self._enabled:
             return
-        reason = _trouble(place)
+        reason = _make(place)
         if reason:
             _warn_once(reason)
             return

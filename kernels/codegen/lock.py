@@ -29,6 +29,7 @@ from fastnn.kernels.codegen.internals import find
 
 POLL = 0.1  # seconds between looks for a Ctrl-C
 LONGEST = 60.0  # seconds that a fork waits
+AFTER = 0.05  # seconds after a fork, at which Ctrl-C comes again
 
 _FORKS = "a child that is forked while another thread compiles may wait for ever"
 
@@ -65,6 +66,14 @@ class _BetweenPasses(event.Listener):
         pass
 
 
+def _acquired(lock: Any, end: float, interrupt: interrupts.Interrupt) -> bool:
+    """Wait for a lock, up to a time or a Ctrl-C; say whether it is this thread's."""
+    while not lock.acquire(timeout=min(POLL, max(0.0, end - time.monotonic()))):
+        if interrupt.came or time.monotonic() >= end:
+            return False
+    return True
+
+
 class _Fork(threading.local):
     """The fork that a thread is about."""
 
@@ -73,13 +82,15 @@ class _Fork(threading.local):
         self.interrupted = False
 
     def before(self) -> None:
-        """Wait until no other thread compiles."""
+        """Wait until no other thread compiles, and no longer when Ctrl-C comes."""
+        self.taken, self.interrupted = [], False
         try:
-            self.taken, self.interrupted = [], False
-            end = time.monotonic() + LONGEST
-            for lock in LOCKS:
-                if lock.acquire(timeout=max(0.0, end - time.monotonic())):
-                    self.taken.append(lock)
+            # Or it could come between a lock and the note that it is taken.
+            with interrupts.held() as interrupt:
+                end = time.monotonic() + LONGEST
+                for lock in LOCKS:
+                    if _acquired(lock, end, interrupt):
+                        self.taken.append(lock)
         except KeyboardInterrupt:  # which Python would print and forget here
             self.interrupted = True
 
@@ -88,7 +99,9 @@ class _Fork(threading.local):
         for lock in reversed(self.taken):
             lock.release()
         if self.interrupted:
-            threading.Thread(target=_interrupt_soon, daemon=True).start()
+            over = threading.Event()
+            threading.Thread(target=_interrupt_after, args=(over,), daemon=True).start()
+            over.set()
 
     def in_child(self) -> None:
         """Begin with locks that nobody has, but for the thread that forked while it compiled."""
@@ -99,8 +112,10 @@ class _Fork(threading.local):
                 lock._at_fork_reinit()
 
 
-def _interrupt_soon() -> None:
-    time.sleep(0.01)
+def _interrupt_after(over: threading.Event) -> None:
+    """Send Ctrl-C when this hook is over, and those after it, which Python tells nothing of."""
+    over.wait()
+    time.sleep(AFTER)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 

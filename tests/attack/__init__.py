@@ -8,7 +8,7 @@ Each module here that has a function ``attack`` is an attack; nothing lists them
   makes; ``CHUNK``, how many between two lines of the file of outcomes: what a stop can lose.
 
 ``python -m tests.attack`` runs them; ``--help`` says how. `outcome` has the record, `running` the
-run, `machine` what is said of where it ran, `report` the page made from it.
+run, `machine` what is said of where it ran, `report` the page made from it. All of them need Linux.
 """
 
 import sys

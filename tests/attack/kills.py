@@ -77,6 +77,9 @@ def wait_less() -> None:
     from fastnn.kernels.codegen import cache
 
     cache._LEFT = 0
+    from fastnn._utils import files
+
+    files._NEW = 0
     from optuna.storages.journal import JournalFileOpenLock
 
     JournalFileOpenLock.__init__.__defaults__ = (_GRACE,)

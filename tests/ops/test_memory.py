@@ -1,5 +1,6 @@
 """Memory of large results: used again when nobody holds it, and only then."""
 
+import gc
 import importlib
 import inspect
 import mmap
@@ -109,6 +110,32 @@ def test_memory_asked_for_while_it_is_handed_out(buffers, monkeypatch):
     caller.join(30)
     assert outer, "it waits for itself"
     assert not np.shares_memory(outer[0], inner[0])
+
+
+def test_memory_given_back_by_a_garbage_collection_while_it_is_handed_out(buffers):
+    class Ring:
+        def __init__(self, array):
+            self.array, self.self = array, self
+
+    held = [buffers.empty((1000 * 3**i,), F64) for i in range(8)]
+    held.clear()
+    free, pairs, thresholds = len(buffers._free), [], gc.get_threshold()
+    gc.freeze()  # what was there before, or each collection would look at all of it
+    try:
+        for allocations in range(1, 30):  # until the collection
+            gc.collect()
+            gc.disable()
+            Ring(buffers.empty((3,), F64))
+            pairs += [(i, allocations) for i in range(3000)]  # Python keeps 2000 for later
+            gc.set_threshold(gc.get_count()[0] + allocations)
+            gc.enable()
+            buffers.empty((3,), F64)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+        gc.collect()
+        gc.unfreeze()
+    assert len(buffers._free) > free and not buffers._used
 
 
 def test_there_is_no_lock_that_a_signal_handler_could_wait_for():

@@ -372,3 +372,11 @@ def test_probabilities_kept_in_four_digits():
     p = np.random.default_rng(3).dirichlet(np.ones(C), N).round(4)
     assert np.abs(p.sum(axis=1) - 1).max() > 5e-5
     network().gradient(X, p)
+
+
+@pytest.mark.parametrize("large", [2**70, -(2**70)])
+def test_integers_beyond_64_bits(large):
+    t = [large, 1]
+    for call in (MultiLayerNet(3, [2], 3).accuracy, ops.softmax_cross_entropy):
+        with pytest.raises(ValueError, match="^t: expected integers of 64 bits, got larger ones$"):
+            call(np.zeros((2, 3)), t)

@@ -65,15 +65,23 @@ def kill(process):
     process.communicate(timeout=60)
 
 
+def age(path, seconds):
+    """Let a file be as one that nobody has written to for so long."""
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="nothing is locked there")
 @pytest.mark.parametrize("what", [SAVE, DOWNLOAD], ids=["save", "download"])
 def test_what_a_killed_process_was_writing_is_removed_by_the_next_one(what, tmp_path):
     for name in ("a.npz", "b.npz"):
         kill(halfway(tmp_path / name, what))
+    for part in parts(tmp_path):
+        age(part, 120)
     live = halfway(tmp_path / "a.npz", what)
     try:
         (left,) = parts(tmp_path)  # it has removed the others, before it began its own
+        age(left, 120)
         assert left.name.startswith("a.npz.fastnn-")
         other = tmp_path / f"a.npz.{'0' * 32}.part"  # of somebody else
         other.write_bytes(b"")
@@ -83,6 +91,16 @@ def test_what_a_killed_process_was_writing_is_removed_by_the_next_one(what, tmp_
         kill(live)
     network().save(tmp_path / "a.npz")
     assert parts(tmp_path) == [other]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing is locked there")
+def test_what_another_machine_writes_stays_where_locks_are_of_one_machine(tmp_path):
+    recent, old = (tmp_path / f"a.fastnn-{digit * 32}.part" for digit in "01")
+    for path, seconds in ((recent, 30), (old, 120)):
+        path.write_bytes(b"half")
+        age(path, seconds)
+    network().save(tmp_path / "net.npz")
+    assert parts(tmp_path) == [recent]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="nothing is locked there")
@@ -123,7 +141,7 @@ def test_without_locks_only_what_is_old_is_removed(tmp_path, monkeypatch):
     old, new = (tmp_path / f"a.fastnn-{digit * 32}.part" for digit in "01")
     for path in (old, new):
         path.write_bytes(b"half")
-    os.utime(old, (time.time() - 2 * 24 * 3600,) * 2)
+    age(old, 2 * 24 * 3600)
     network().save(tmp_path / "net.npz")
     assert parts(tmp_path) == [new]
 

@@ -63,7 +63,6 @@ def test_another_thread_lets_nothing_through():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("from_thread", [True, False])
 def test_a_forked_child_holds_back_what_its_own_thread_does(from_thread):

@@ -107,6 +107,14 @@ def test_columns_of_something_else_are_named():
         real("x", many)
 
 
+def test_integers_too_large_are_named():
+    large = [10**400, *range(1, N)]
+    with pytest.raises(TypeError, match=r"columns: 'b' \(int too large for float64\); leave"):
+        real("x", Table(a=NUMBERS, b=large))
+    with pytest.raises(TypeError, match="^x: expected an array of real numbers, got dtype object"):
+        real("x", Column(large))
+
+
 def test_arrays_of_objects_are_no_tables():
     for value in (np.array([1.0, None]), [1.0, None], np.array([[True, 0.5]], object)):
         with pytest.raises(TypeError, match=r"got dtype object; array.astype\(float\) converts"):
