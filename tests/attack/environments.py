@@ -20,7 +20,7 @@ from tests.attack.children import in_short
 from tests.attack.machine import ROOT
 from tests.attack.outcome import Outcome
 
-UNIT, CHUNK = "environments", 10  # FULL: each of those below
+RANK, UNIT, CHUNK = 9, "environments", 10  # FULL: each of those below
 
 SCRIPT = Path(__file__).with_name("_trained_here.py")
 LIMIT = 600.0  # seconds: kernels of another width are compiled

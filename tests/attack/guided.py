@@ -17,7 +17,7 @@ from tests.attack.loaders import LOADERS, contents
 from tests.attack.machine import ROOT
 from tests.attack.outcome import Outcome
 
-UNIT, FULL, CHUNK = "seconds", 600, 600
+RANK, UNIT, FULL, CHUNK = 10, "seconds", 600, 600
 
 SCRIPT = Path(__file__).with_name("_guided.py")
 

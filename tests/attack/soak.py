@@ -22,7 +22,7 @@ from tests.attack import small
 from tests.attack.children import alone
 from tests.attack.outcome import Outcome
 
-UNIT, FULL, CHUNK = "seconds", 1800, 1800
+RANK, UNIT, FULL, CHUNK = 11, "seconds", 1800, 1800
 
 PROCESSES, THREADS = 4, 8
 GROWTH = 16 << 20  # bytes of memory that a process may gain between its second and last quarter
