@@ -13,8 +13,11 @@ def page(run: Run, parts: list[Outcome]) -> str:
     lines = [
         "# Reliability",
         "",
-        "What fastnn promises, and what was done to break it. `make attack` runs it all and writes "
-        "this page; each promise is held by a slice of its attack in `make test` too.",
+        "What fastnn promises, and what was done to break it. `make attack` does it all and writes "
+        "this page; `make test` has a slice of each attack, and faults that it must find.",
+        "",
+        "A case is a function, an optimizer or a network, with arguments that chance draws from a "
+        "seed, and several calls of it. That nothing was found is no proof that nothing is there.",
         "",
         "## Promises",
         "",
@@ -35,8 +38,12 @@ def page(run: Run, parts: list[Outcome]) -> str:
         "## Figures",
     ]
     for outcome in found:
-        rows = [[name, _figure(value)] for name, value in outcome.figures.items()]
-        lines += ["", f"### {outcome.name}", "", *_table(["", ""], rows), ""]
+        unit = running.attacks()[outcome.name].UNIT
+        figures = sorted(
+            outcome.figures.items(), key=lambda item: item[0] != unit
+        )  # the unit first
+        rows = [[name, _figure(value)] for name, value in figures]
+        lines += ["", f"### {outcome.name}", "", *_table(["figure", ""], rows), ""]
         lines += [f"`{_command(run, outcome)}`, {_duration(outcome.seconds)}"]
     return "\n".join(lines) + "\n"
 
@@ -48,9 +55,9 @@ def _sittings(run: Run) -> list[str]:
     machines = list({str(each.machine): each.machine for each in run.sittings}.values())
     again = list(dict.fromkeys(name for each in run.sittings for name in each.again))
     return [
-        f"Of {', '.join(days)}, {_asked(run)}, seed {run.seed}. The code of `fastnn/` and "
-        f"`kernels/` has the digest {run.code}, at {', '.join(commits)}. "
-        f"Made again after a change of the attack: {', '.join(again) or 'none'}.",
+        f"On {', '.join(days)}, {_asked(run)}, seed {run.seed}. The code of `fastnn/` and "
+        f"`kernels/` has the digest {run.code}, at {', '.join(commits)}."
+        + (f" Made anew after the attack was mended: {', '.join(again)}." if again else ""),
         "",
         *_table(
             ["machine", *("" for _ in machines)],
@@ -97,7 +104,7 @@ def _link(outcome: Outcome) -> str:
 
 
 def _held(outcome: Outcome) -> str:
-    return "yes" if not outcome.failures else f"no: {len(outcome.failures)} ways"
+    return "yes" if not outcome.failures else f"no: {len(outcome.failures)} failures"
 
 
 def _figure(value: int | float | str) -> str:

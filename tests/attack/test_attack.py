@@ -140,7 +140,7 @@ def test_an_attack_that_was_wrong_is_made_again(fake, tmp_path):
     assert __main__.main(command) == 1
     assert __main__.main([*command, "--again", "fake"]) == 0
     assert module.asked[-3:] == [(4, 0), (4, 4), (2, 8)]
-    assert "change of the attack: fake" in page.read_text()
+    assert "attack was mended: fake" in page.read_text()
 
 
 def test_minutes(fake):
