@@ -11,6 +11,7 @@ from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from fastnn._utils import schema
 from fastnn._utils.files import path_of
 
 
@@ -75,6 +76,8 @@ class _Journal(JournalFileBackend):
         """Return lines, and keep the number of the one that is looked at."""
         self.line = log_number_from + 1
         for log in super().read_logs(log_number_from):
+            if "study_name" in log:  # which Optuna takes as it is, and all messages name
+                schema.text("study_name", log["study_name"])
             yield log
             self.line += 1
 

@@ -13,25 +13,30 @@ from tests.attack.outcome import Outcome, joined
 def main(argv: list[str] | None = None) -> int:
     """Run what the arguments ask for; return 1 where a promise did not hold."""
     asked = _arguments(argv)
-    path = asked.jsonl
+    path, known = asked.jsonl, running.attacks()
+    if unknown := sorted({*asked.names, *asked.again} - {*known}):
+        raise SystemExit(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
+    here = running.Sitting.now(asked.again)
     if asked.resume:
         run, done = running.read(path)
-        path.write_text("".join(f"{x.line()}\n" for x in (run, *done)))  # without a cut line
         if (now := machine.code()) != run.code:
-            raise SystemExit(f"{path}: a run of the code at {run.code}; here it is at {now}")
+            raise SystemExit(f"{path}: a run of the code {run.code}; here it is {now}")
+        if others := sorted({*asked.names, *asked.again} - {*run.names}):
+            raise SystemExit(f"{path}: a run without {', '.join(others)}")
+        done = [part for part in done if part.name not in asked.again]
+        run.sittings.append(here)
     else:
-        known = running.attacks()
-        if unknown := sorted({*asked.names} - {*known}):
-            raise SystemExit(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
         amount = None if asked.full or asked.minutes else asked.amount
-        run = running.begin(asked.names or list(known), asked.seed, amount, asked.minutes)
+        names = asked.names or list(known)
+        run = running.Run(names, asked.seed, amount, asked.minutes, machine.code(), [here])
         done = []
-        if path:
-            path.write_text(run.line() + "\n")
+    if path:
+        path.write_text("".join(f"{each.line()}\n" for each in (run, *done)))  # no line is cut
     parts = list(done)
-    print(f"attack on {run.code}, {run.machine['vector width']}, seed {run.seed}", flush=True)
+    where = f"{here.commit}, {here.machine['vector width']}"
+    print(f"attack on the code {run.code}, at {where}, seed {run.seed}", flush=True)
     try:
-        for part in running.outcomes(run, done):
+        for part in running.outcomes(run, done, asked.names):
             parts.append(part)
             if path:
                 with path.open("a") as lines:
@@ -60,11 +65,23 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--report", type=Path, help="the page to write, in Markdown")
     parser.add_argument("--jsonl", type=Path, help="the file of outcomes, a line each")
     parser.add_argument(
-        "--continue", dest="resume", action="store_true", help="go on with the run in --jsonl"
+        "--continue",
+        dest="resume",
+        action="store_true",
+        help="go on with the run in --jsonl, or with its attacks that are named",
+    )
+    parser.add_argument(
+        "--again",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --continue: an attack of which all is made anew, as it was wrong itself",
     )
     asked = parser.parse_args(argv)
     if asked.resume and not asked.jsonl:
         parser.error("--continue needs --jsonl")
+    if asked.again and not asked.resume:
+        parser.error("--again needs --continue")
     return asked
 
 

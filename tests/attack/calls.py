@@ -29,7 +29,7 @@ from tests.attack.values import Draw
 from tests.attack.workers import Found, Note
 from tests.kernels.test_twins import CASES, compare, copied, dot
 
-UNIT, FULL, CHUNK = "cases of a function", 500_000, 25_000
+RANK, UNIT, FULL, CHUNK = 1, "cases of a function", 500_000, 25_000
 COMMAND = "python -m tests.attack calls"
 PROMISE = (
     "No call of a function of `fastnn.ops`, whatever its arguments, reads or writes outside its "

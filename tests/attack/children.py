@@ -16,10 +16,12 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from tests.attack.machine import ROOT
+from tests.attack.outcome import added
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,29 @@ def alone(function: Callable[..., Any], *args: Any, limit: float = 3600.0, **set
     if done.returncode:
         raise RuntimeError(f"{'.'.join(names)} ended with {done.returncode}: {done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def shared(function: Callable[..., Any], amount: int, seed: int) -> tuple[dict, tuple[str, ...]]:
+    """Let a process for each CPU make its share of an amount; return all figures and failures.
+
+    Parameters
+    ----------
+    function : function of a module, of an amount and a seed
+        Returns figures and failures.
+    amount, seed : int
+        To be shared.
+    """
+    processes = min(len(os.sched_getaffinity(0)), 1 + amount // 10)  # each takes its time to begin
+    shares = [
+        range(i * amount // processes, (i + 1) * amount // processes) for i in range(processes)
+    ]
+    with ThreadPoolExecutor(processes) as pool:
+        each = [pool.submit(alone, function, len(s), seed + s.start) for s in shares]
+        results = [future.result() for future in each]
+    figures: dict[str, int | float | str] = {}
+    for more, _ in results:
+        figures = added(figures, more)
+    return figures, tuple(text for _, failures in results for text in failures)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.attack.children import in_short
+from tests.attack.children import in_short, shared
 from tests.attack.machine import ROOT
 from tests.attack.outcome import Outcome
 
-UNIT, CHUNK = "environments", 10  # FULL: each of those below
+RANK, UNIT, CHUNK = 9, "environments", 10  # FULL: each of those below
 
 SCRIPT = Path(__file__).with_name("_trained_here.py")
 LIMIT = 600.0  # seconds: kernels of another width are compiled
@@ -165,6 +165,20 @@ FULL = len(ENVIRONMENTS)
 def attack(amount: int, seed: int) -> Outcome:
     """Train in so many environments, in turn."""
     began = time.monotonic()
+    figures, failures = shared(_all, amount, seed)
+    return Outcome(
+        "environments",
+        "In an unusual environment a training has the same bits, or is refused with a clear error.",
+        "tests/attack/test_environments.py",
+        {UNIT: amount, **figures},
+        failures,
+        time.monotonic() - began,
+        f"python -m tests.attack environments --amount {amount} --seed {seed}",
+    )
+
+
+def _all(amount: int, seed: int) -> tuple[dict[str, int], list[str]]:
+    """Train in environments, one after another."""
     failures, refused = [], 0
     usual = trained(ENVIRONMENTS[0])
     if usual.error:
@@ -177,15 +191,7 @@ def attack(amount: int, seed: int) -> Outcome:
         if error:
             command = f"python -m tests.attack environments --amount 1 --seed {number}"
             failures.append(f"{command}: {environment.name}: {error}")
-    return Outcome(
-        "environments",
-        "In an unusual environment a training has the same bits, or is refused with a clear error.",
-        "tests/attack/test_environments.py",
-        {UNIT: amount, "refused": refused},
-        tuple(failures),
-        time.monotonic() - began,
-        f"python -m tests.attack environments --amount {amount} --seed {seed}",
-    )
+    return {"refused": refused}, failures
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 
 from fastnn import ops
 from tests.attack import small
-from tests.attack.children import alone, forked, in_short
+from tests.attack.children import forked, in_short, shared
 from tests.attack.outcome import Outcome
 
-UNIT, FULL, CHUNK = "forks", 1000, 100
+RANK, UNIT, FULL, CHUNK = 4, "forks", 1000, 100
 
 LIMIT = 20.0  # seconds for a child, which takes some hundredths
 HANGS = 5  # after so many an attack ends: each costs the limit
@@ -26,14 +26,14 @@ HANGS = 5  # after so many an attack ends: each costs the limit
 def attack(amount: int, seed: int) -> Outcome:
     """Fork so many times."""
     began = time.monotonic()
-    figures, failures = alone(forks, amount, seed)
+    figures, failures = shared(forks, amount, seed)
     return Outcome(
         "forks",
         "A child that is forked while other threads train and compile can train and compile too, "
         "and gets the same bits.",
         "tests/attack/test_forks.py",
         {UNIT: amount, **figures},
-        tuple(failures),
+        failures,
         time.monotonic() - began,
         f"python -m tests.attack forks --amount {amount} --seed {seed}",
     )

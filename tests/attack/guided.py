@@ -6,35 +6,41 @@ atheris cannot be installed for this Python, the figures say so.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.attack.loaders import LOADERS, contents
 from tests.attack.machine import ROOT
-from tests.attack.outcome import Outcome
+from tests.attack.outcome import Figures, Outcome
 
-UNIT, FULL, CHUNK = "seconds", 600, 600
+RANK, UNIT, FULL, CHUNK = 10, "seconds", 600, 600
 
 SCRIPT = Path(__file__).with_name("_guided.py")
 
 
 def attack(amount: int, seed: int) -> Outcome:
-    """Let each loader read files for its share of so many seconds."""
+    """Let loaders read files for so many seconds, on each CPU one at a time."""
     began = time.monotonic()
     command = f"python -m tests.attack guided --amount {amount} --seed {seed}"
-    figures: dict[str, int | float | str] = {UNIT: amount, "files": 0}
+    figures: Figures = {UNIT: amount, "files": 0}
     failures = []
     with tempfile.TemporaryDirectory() as place:
         python = _python(Path(place, "venv"))
         figures["atheris"] = "at hand" if python else "cannot be installed here"
         if python:
-            each = max(1, amount // len(LOADERS))
-            for loader in LOADERS:
-                files, reached, failure = _guided(python, Path(place), loader.name, each, seed)
+            cpus = len(os.sched_getaffinity(0))
+            each = max(1, amount * cpus // len(LOADERS))
+            with ThreadPoolExecutor(cpus) as pool:
+                fuzz = partial(_guided, python, Path(place), seconds=each, seed=seed)
+                results = list(pool.map(fuzz, [loader.name for loader in LOADERS]))
+            for loader, (files, reached, failure) in zip(LOADERS, results, strict=True):
                 figures["files"] = int(figures["files"]) + files
                 figures[f"branches reached by {loader.name}"] = float(reached)
                 if failure:

@@ -21,7 +21,7 @@ from tests.attack.children import in_short
 from tests.attack.machine import ROOT
 from tests.attack.outcome import Outcome
 
-UNIT = "installations"
+RANK, UNIT = 12, "installations"
 
 WIDTHS = 128, 256, 512
 VERSIONS = "3.10", "3.11", "3.12", "3.13", "3.14"

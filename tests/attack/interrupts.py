@@ -19,24 +19,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.attack.children import alone, forked, in_short
+from tests.attack.children import forked, in_short, shared
 from tests.attack.outcome import Outcome
 from tests.attack.scenes import SCENES, Scene
 
-UNIT, FULL, CHUNK = "interrupts", 1000, 100
+RANK, UNIT, FULL, CHUNK = 3, "interrupts", 1000, 100
 
 
 def attack(amount: int, seed: int) -> Outcome:
     """Interrupt so many runs, scene after scene."""
     began = time.monotonic()
-    figures, failures = alone(_all, amount, seed)
+    figures, failures = shared(_all, amount, seed)
     return Outcome(
         "interrupts",
         "Ctrl-C raises KeyboardInterrupt wherever it comes; networks are as after a whole step, "
         "files whole, and what is gone on with or called again has the same bits.",
         "tests/attack/test_interrupts.py",
         {UNIT: amount, **figures},
-        tuple(failures),
+        failures,
         time.monotonic() - began,
         f"python -m tests.attack interrupts --amount {amount} --seed {seed}",
     )

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.attack.children import Child, alone, forked, in_short
+from tests.attack.children import Child, forked, in_short, shared
 from tests.attack.outcome import Outcome
 from tests.attack.writers import WRITERS, Writer
 
-UNIT, FULL, CHUNK = "kills of each writer", 500, 50
+RANK, UNIT, FULL, CHUNK = 2, "kills of each writer", 500, 50
 
 # Functions in C that change files.
 _WRITING = {
@@ -46,14 +46,14 @@ class _Points:
 def attack(amount: int, seed: int) -> Outcome:
     """Kill each writer so many times."""
     began = time.monotonic()
-    figures, failures = alone(_all, amount, seed)
+    figures, failures = shared(_all, amount, seed)
     return Outcome(
         "kills",
         "A process that is killed while it writes leaves the old file or the new one, whole; the "
         "next run goes on from it to the same bits, and clears up what the kill left.",
         "tests/attack/test_kills.py",
         {UNIT: amount, **figures},
-        tuple(failures),
+        failures,
         time.monotonic() - began,
         f"python -m tests.attack kills --amount {amount} --seed {seed}",
     )

@@ -27,12 +27,12 @@ from fastnn.datasets import load_mnist
 from fastnn.datasets.idx import read_idx
 from fastnn.search import Uniform, load, search
 from tests.attack import mutations, small
-from tests.attack.children import alone, forked, in_short
+from tests.attack.children import forked, in_short, shared
 from tests.attack.kills import wait_less
 from tests.attack.mutations import Mutation
 from tests.attack.outcome import Outcome
 
-UNIT, FULL, CHUNK = "files", 20_000, 1000
+RANK, UNIT, FULL, CHUNK = 8, "files", 20_000, 1000
 
 MEMORY = 300 << 20  # bytes more than before, for files of some kB
 LIMIT = 60.0  # seconds, of which a busy machine takes most
@@ -41,14 +41,14 @@ LIMIT = 60.0  # seconds, of which a busy machine takes most
 def attack(amount: int, seed: int) -> Outcome:
     """Read so many files, loader after loader."""
     began = time.monotonic()
-    figures, failures = alone(_all, amount, seed)
+    figures, failures = shared(_all, amount, seed)
     return Outcome(
         "loaders",
         "A damaged or crafted file gives a ValueError or OSError that names it, in little memory "
         "and time, and changes nothing; what is accepted works.",
         "tests/attack/test_loaders.py",
         {UNIT: amount, **figures},
-        tuple(failures),
+        failures,
         time.monotonic() - began,
         f"python -m tests.attack loaders --amount {amount} --seed {seed}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -12,13 +13,24 @@ VERSIONS = ("python", "fastnn", "numpy", "numba", "llvmlite")
 
 
 def code() -> str:
+    """Return a digest of the code that is attacked: all files of fastnn/ and kernels/."""
+    digest = hashlib.sha256()
+    for folder in ("fastnn", "kernels"):
+        for path in sorted(ROOT.joinpath(folder).rglob("*")):
+            name = path.relative_to(ROOT).as_posix()
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(f"{name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def commit() -> str:
     """Return the commit, with a word where files differ from it, or "unknown"."""
     try:
-        commit = _git("rev-parse", "HEAD")[:12]
+        name = _git("rev-parse", "HEAD")[:12]
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!docs")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return commit + (" with changes" if changed else "")
+    return name + (" with changes" if changed else "")
 
 
 def _git(*command: str) -> str:

@@ -171,9 +171,9 @@ def idx(content: bytes, random_: random.Random) -> bytes:
 
 @functools.cache
 def _bomb() -> bytes:
-    """Return 1 MB of gzip that unpack to 1 GB, after a header that asks for a little more."""
-    header = b"\0\0\x08\x03" + struct.pack(">III", 1025, 1024, 1024)
-    return gzip.compress(header) + 64 * gzip.compress(bytes(1 << 24))
+    """Return gzip that unpacks to 384 MB, more than there is, after a header that asks for more."""
+    header = b"\0\0\x08\x03" + struct.pack(">III", 385, 1024, 1024)
+    return gzip.compress(header) + 24 * gzip.compress(bytes(1 << 24))
 
 
 def lines(content: bytes, random_: random.Random) -> bytes:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+Figures = dict[str, "int | float | str"]
+
 FAILURES_KEPT = 50  # of one attack: more of the same say nothing new
 
 
@@ -36,7 +38,7 @@ class Outcome:
     name: str
     promise: str
     test: str
-    figures: dict[str, int | float | str]
+    figures: Figures
     failures: tuple[str, ...]
     seconds: float
     command: str
@@ -60,9 +62,10 @@ def joined(parts: Iterable[Outcome]) -> list[Outcome]:
     return list(found.values())
 
 
-def _sum(a: Outcome, b: Outcome) -> Outcome:
-    figures = dict(a.figures)
-    for name, value in b.figures.items():
+def added(a: Figures, b: Figures) -> Figures:
+    """Return the figures of two parts together."""
+    figures = dict(a)
+    for name, value in b.items():
         before = figures.get(name)
         if before is None or isinstance(value, str) or isinstance(before, str):
             figures[name] = value
@@ -70,6 +73,11 @@ def _sum(a: Outcome, b: Outcome) -> Outcome:
             figures[name] = max(float(before), float(value))
         else:
             figures[name] = before + value
+    return figures
+
+
+def _sum(a: Outcome, b: Outcome) -> Outcome:
+    figures = added(a.figures, b.figures)
     failures = {text.partition(" | ")[0]: text for text in (*b.failures, *a.failures)}
     promise, test = b.promise or a.promise, b.test or a.test
     seconds = a.seconds + b.seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.attack import running
 from tests.attack.outcome import Outcome, joined
 from tests.attack.running import Run
 
@@ -9,39 +10,76 @@ from tests.attack.running import Run
 def page(run: Run, parts: list[Outcome]) -> str:
     """Return it in Markdown, made of nothing but the run's file."""
     found = joined(parts)
-    broken = [outcome for outcome in found if outcome.failures]
     lines = [
         "# Reliability",
         "",
-        "What fastnn promises, and what was done to break it. "
-        "`make attack` runs it all and writes this page.",
+        "What fastnn promises, and what was done to break it. `make attack` does it all and writes "
+        "this page; `make test` has a slice of each attack, and faults that it must find.",
         "",
-        f"Run of {run.started}, of the code at {run.code}, seed {run.seed}, {_asked(run)}.",
-        "",
-        *_table(["machine", ""], [[name, value] for name, value in run.machine.items()]),
+        "A case is a function, an optimizer or a network, with arguments that chance draws from a "
+        "seed, and several calls of it. That nothing was found is no proof that nothing is there.",
         "",
         "## Promises",
         "",
         *_table(
-            ["attack", "promise", "held in this run", "a slice of it in `make test`"],
-            [[_link(o), o.promise, _held(o), f"`{o.test}`"] for o in found],
+            ["attack", "promise", "made", "held", "a slice in `make test`"],
+            [[_link(o), o.promise, _made(run, o), _held(o), f"`{o.test}`"] for o in found],
         ),
+        "",
+        *_undone(run, found),
+        "## Defects found",
+        "",
+        *_defects(found),
+        "",
+        "## The run",
+        "",
+        *_sittings(run),
         "",
         "## Figures",
     ]
     for outcome in found:
-        rows = [[name, _figure(value)] for name, value in outcome.figures.items()]
-        lines += ["", f"### {outcome.name}", ""]
-        lines += [f"`{_command(run, outcome)}` ({outcome.seconds:.0f} s)", ""]
-        lines += _table(["", ""], rows)
-    lines += ["", "## Defects found", ""]
-    lines += ["None in this run."] if not broken else []
-    for outcome in broken:
-        lines += [f"- {outcome.name}: {' '.join(text.split())}" for text in outcome.failures]
-    missing = [name for name in run.names if name not in {outcome.name for outcome in found}]
-    if missing:
-        lines += ["", f"The run was stopped before: {', '.join(missing)}."]
+        unit = running.attacks()[outcome.name].UNIT
+        figures = sorted(
+            outcome.figures.items(), key=lambda item: item[0] != unit
+        )  # the unit first
+        rows = [[name, _figure(value)] for name, value in figures]
+        lines += ["", f"### {outcome.name}", "", *_table(["figure", ""], rows), ""]
+        lines += [f"`{_command(run, outcome)}`, {_duration(outcome.seconds)}"]
     return "\n".join(lines) + "\n"
+
+
+def _sittings(run: Run) -> list[str]:
+    """Say what was attacked, when and where."""
+    days = list(dict.fromkeys(each.began.partition(" ")[0] for each in run.sittings))
+    commits = list(dict.fromkeys(each.commit for each in run.sittings))
+    machines = list({str(each.machine): each.machine for each in run.sittings}.values())
+    again = list(dict.fromkeys(name for each in run.sittings for name in each.again))
+    return [
+        f"On {', '.join(days)}, {_asked(run)}, seed {run.seed}. The code of `fastnn/` and "
+        f"`kernels/` has the digest {run.code}, at {', '.join(commits)}."
+        + (f" Made anew after the attack was mended: {', '.join(again)}." if again else ""),
+        "",
+        *_table(
+            ["machine", *("" for _ in machines)],
+            [[name, *(each.get(name, "") for each in machines)] for name in machines[0]],
+        ),
+    ]
+
+
+def _defects(found: list[Outcome]) -> list[str]:
+    broken = [outcome for outcome in found if outcome.failures]
+    lines = [f"- {o.name}: {' '.join(text.split())}" for o in broken for text in o.failures]
+    return lines or ["None in this run."]
+
+
+def _undone(run: Run, found: list[Outcome]) -> list[str]:
+    """Say what the run was to make, and has not."""
+    done = {outcome.name: running.made(outcome.name, [outcome]) for outcome in found}
+    if run.minutes is None:
+        less = [name for name in run.names if done.get(name, 0) < (run.asked(name) or 0)]
+    else:
+        less = [name for name in run.names if name not in done]
+    return [f"The run is not over: {', '.join(less)}.", ""] if less else []
 
 
 def _asked(run: Run) -> str:
@@ -50,12 +88,23 @@ def _asked(run: Run) -> str:
     return "in full" if run.amount is None else f"with {run.amount} of each attack"
 
 
+def _made(run: Run, outcome: Outcome) -> str:
+    """Return the count of an attack's units, the first of its figures, and their name."""
+    made, asked = running.made(outcome.name, [outcome]), run.asked(outcome.name)
+    of = f" of {asked:,}" if asked is not None and made < asked else ""
+    return f"{made:,}{of} {running.attacks()[outcome.name].UNIT}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
 def _link(outcome: Outcome) -> str:
     return f"[{outcome.name}](#{outcome.name})"
 
 
 def _held(outcome: Outcome) -> str:
-    return "yes" if not outcome.failures else f"no: {len(outcome.failures)} ways"
+    return "yes" if not outcome.failures else f"no: {len(outcome.failures)} failures"
 
 
 def _figure(value: int | float | str) -> str:

@@ -24,7 +24,7 @@ from tests.attack.outcome import Outcome
 from tests.attack.values import Draw
 from tests.attack.workers import Found, Note
 
-UNIT, FULL, CHUNK = "cases of an optimizer", 60_000, 5_000
+RANK, UNIT, FULL, CHUNK = 6, "cases of an optimizer", 60_000, 5_000
 COMMAND = "python -m tests.attack rules"
 PROMISE = (
     "Every optimizer updates parameters of any layout as its function in `fastnn.ops` does, with "

@@ -1,7 +1,8 @@
 """A run of attacks: which there are, their outcomes one after another, kept as they come.
 
-The file of a run has a line for the run (commit, machine, seed, amounts) and one for each part of
-an attack. A run that was stopped is continued from it.
+The file of a run has a line for the run (code, seed, amounts; each sitting: when, where, commit)
+and one for each part of an attack. A run that was stopped is continued from it, on other days and
+at other commits too, as long as the code that is attacked is the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pkgutil
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def attacks() -> dict[str, ModuleType]:
-    """Return the modules of this folder that have an attack, by name."""
+    """Return the modules of this folder that have an attack, by name, in the order of a run."""
     found = {}
     for entry in pkgutil.iter_modules([str(HERE)]):
         if entry.name.startswith(("_", "test_")):
@@ -32,7 +33,23 @@ def attacks() -> dict[str, ModuleType]:
         module = importlib.import_module(f"tests.attack.{entry.name}")
         if hasattr(module, "attack"):
             found[entry.name] = module
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[1].RANK))
+
+
+@dataclass
+class Sitting:
+    """A time that a run was begun, or gone on with; `again` are attacks begun anew then."""
+
+    began: str
+    commit: str
+    machine: dict[str, str]
+    again: list[str]
+
+    @classmethod
+    def now(cls, again: list[str]) -> Sitting:
+        """Return the one that begins here, now."""
+        began = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        return cls(began, machine.commit(), machine.machine(), again)
 
 
 @dataclass
@@ -44,18 +61,29 @@ class Run:
     amount: int | None  # of each attack; None for all that each is to do
     minutes: float | None  # for all attacks together, in place of an amount
     code: str
-    machine: dict[str, str]
-    started: str
+    sittings: list[Sitting]
 
     def line(self) -> str:
         """Return it as a line of JSON."""
-        return json.dumps({"run": vars(self)})
+        return json.dumps({"run": asdict(self)})
+
+    @classmethod
+    def of(cls, values: dict) -> Run:
+        """Return what a line of JSON holds, read."""
+        sittings = [Sitting(**each) for each in values["sittings"]]
+        return cls(**{**values, "sittings": sittings})
+
+    def asked(self, name: str) -> int | None:
+        """Return how many units of an attack it makes, or None where it is for a time."""
+        if self.minutes is not None:
+            return None
+        return attacks()[name].FULL if self.amount is None else self.amount
 
 
-def begin(names: list[str], seed: int, amount: int | None, minutes: float | None) -> Run:
-    """Return a run of the code and on the machine that are here, now."""
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return Run(names, seed, amount, minutes, machine.code(), machine.machine(), now)
+def made(name: str, parts: list[Outcome]) -> int:
+    """Return how many units of an attack these parts have made."""
+    unit = attacks()[name].UNIT
+    return sum(int(part.figures.get(unit, 0)) for part in parts if part.name == name)
 
 
 def read(path: Path) -> tuple[Run, list[Outcome]]:
@@ -67,22 +95,21 @@ def read(path: Path) -> tuple[Run, list[Outcome]]:
             outcomes.append(Outcome.of(json.loads(line)))
         except json.JSONDecodeError:
             continue
-    return Run(**json.loads(first)["run"]), outcomes
+    return Run.of(json.loads(first)["run"]), outcomes
 
 
-def outcomes(run: Run, done: list[Outcome]) -> Iterator[Outcome]:
-    """Yield what is left of a run, part after part."""
+def outcomes(run: Run, done: list[Outcome], names: list[str] | None = None) -> Iterator[Outcome]:
+    """Yield what is left of a run, or of some of its attacks, part after part."""
     modules = attacks()
-    for name in run.names:
-        module = modules[name]
-        mine = [part for part in done if part.name == name]
-        made = sum(int(part.figures.get(module.UNIT, 0)) for part in mine)
-        if run.minutes is None:
-            amount = module.FULL if run.amount is None else run.amount
-            yield from _of_amount(module, run.seed, made, amount)
+    for name in names or run.names:
+        module, before = modules[name], made(name, done)
+        amount = run.asked(name)
+        if amount is not None:
+            yield from _of_amount(module, run.seed, before, amount)
         else:
-            left = run.minutes * 60 / len(run.names) - sum(part.seconds for part in mine)
-            yield from _of_time(module, run.seed, made, left)
+            spent = sum(part.seconds for part in done if part.name == name)
+            left = run.minutes * 60 / len(run.names) - spent
+            yield from _of_time(module, run.seed, before, left)
 
 
 def _of_amount(module: ModuleType, seed: int, made: int, amount: int) -> Iterator[Outcome]:

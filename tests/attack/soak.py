@@ -22,7 +22,7 @@ from tests.attack import small
 from tests.attack.children import alone
 from tests.attack.outcome import Outcome
 
-UNIT, FULL, CHUNK = "seconds", 1800, 1800
+RANK, UNIT, FULL, CHUNK = 11, "seconds", 1800, 1800
 
 PROCESSES, THREADS = 4, 8
 GROWTH = 16 << 20  # bytes of memory that a process may gain between its second and last quarter
@@ -44,8 +44,8 @@ def attack(amount: int, seed: int) -> Outcome:
     command = f"python -m tests.attack soak --amount {amount} --seed {seed}"
     return Outcome(
         "soak",
-        "Many threads and processes get the same bits for hours; memory, file descriptors and "
-        "threads do not grow.",
+        "Many threads and processes that work at once get the same bits, however long they work; "
+        "memory, file descriptors and threads do not grow with time.",
         "tests/attack/test_soak.py",
         {UNIT: amount, **figures},
         tuple(f"{command}: {failure}" for failure in failures),

@@ -39,7 +39,7 @@ from tests.attack.outcome import Outcome
 from tests.attack.values import Draw
 from tests.attack.workers import Found, Note
 
-UNIT, FULL, CHUNK = "networks", 20_000, 1_000
+RANK, UNIT, FULL, CHUNK = 5, "networks", 20_000, 1_000
 COMMAND = "python -m tests.attack stacks"
 PROMISE = (
     "Any stack of layers predicts, gives gradients and trains with the same bits for any number of "

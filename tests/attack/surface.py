@@ -37,7 +37,7 @@ from tests.attack.stacks import expect_same, using
 from tests.attack.values import NOT_INTEGERS, NOT_NUMBERS, Draw
 from tests.attack.workers import Found, Note
 
-UNIT, FULL, CHUNK = "cases of the rest", 200_000, 10_000
+RANK, UNIT, FULL, CHUNK = 7, "cases of the rest", 200_000, 10_000
 COMMAND = "python -m tests.attack surface"
 PROMISE = (
     "Constructors of layers, optimizers, networks, ensembles, schedules and callbacks, and loaders "

@@ -20,7 +20,7 @@ def outcome(name="fake", failures=(), **figures):
 class Fake(ModuleType):
     """An attack whose unit number 7 finds something, if it is to."""
 
-    UNIT, FULL, CHUNK = "calls", 10, 4
+    RANK, UNIT, FULL, CHUNK = 1, "calls", 10, 4
 
     def __init__(self, faulty):
         super().__init__("tests.attack.fake")
@@ -85,13 +85,62 @@ def test_a_stopped_run_goes_on(fake, tmp_path):
     assert running.read(path)[1] == [Outcome.of(json.loads(s)) for s in lines[1:-1]]
 
 
-def test_a_run_is_of_one_commit(fake, tmp_path, monkeypatch):
+def test_a_run_is_of_one_code_at_any_commit(fake, tmp_path, monkeypatch):
     fake()
-    path = tmp_path / "run.jsonl"
-    __main__.main(["--amount", "1", "--jsonl", str(path)])
-    monkeypatch.setattr(machine, "code", lambda: "another")
-    with pytest.raises(SystemExit, match="here it is at another"):
+    path, page = tmp_path / "run.jsonl", tmp_path / "page.md"
+    __main__.main(["--amount", "5", "--jsonl", str(path)])
+    first = machine.commit()
+    monkeypatch.setattr(machine, "commit", lambda: "another commit")
+    __main__.main(["--jsonl", str(path), "--continue", "--report", str(page)])
+    assert f"{machine.code()}, at {first}, another commit" in page.read_text()
+    monkeypatch.setattr(machine, "code", lambda: "another code")
+    with pytest.raises(SystemExit, match="here it is another code"):
         __main__.main(["--jsonl", str(path), "--continue"])
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [("fastnn/a.py", False), ("kernels/b.py", False), ("kernels/c.pyc", True), ("docs/d.md", True)],
+)
+def test_what_is_of_the_code(name, same, tmp_path, monkeypatch):
+    for folder in ("fastnn", "kernels", "docs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "fastnn" / "kernels").symlink_to(tmp_path / "kernels")
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    before = machine.code()
+    (tmp_path / name).write_text("1")
+    assert (machine.code() == before) is same
+
+
+def test_parts_of_a_run_are_made_alone(monkeypatch, tmp_path):
+    modules = {name: Fake(faulty=True) for name in ("one", "two")}
+    for name, module in modules.items():
+        module.__name__ = f"tests.attack.{name}"
+        module.attack = lambda amount, seed, name=name: outcome(name, calls=amount)
+    monkeypatch.setattr(running, "attacks", lambda: modules)
+    path, page = tmp_path / "run.jsonl", tmp_path / "page.md"
+    __main__.main(["--full", "--jsonl", str(path)])
+    run, parts = running.read(path)
+    path.write_text(run.line() + "\n")
+    command = ["--continue", "--jsonl", str(path), "--report", str(page)]
+    __main__.main(["two", *command])
+    assert {part.name for part in running.read(path)[1]} == {"two"}
+    assert "The run is not over: one." in page.read_text()
+    __main__.main(command)
+    assert sorted(parts, key=str) == sorted(running.read(path)[1], key=str)
+    assert "not over" not in page.read_text()
+
+
+def test_an_attack_that_was_wrong_is_made_again(fake, tmp_path):
+    module = fake()
+    path, page = tmp_path / "run.jsonl", tmp_path / "page.md"
+    assert __main__.main(["--full", "--jsonl", str(path)]) == 1
+    module.faulty = False
+    command = ["--continue", "--jsonl", str(path), "--report", str(page)]
+    assert __main__.main(command) == 1
+    assert __main__.main([*command, "--again", "fake"]) == 0
+    assert module.asked[-3:] == [(4, 0), (4, 4), (2, 8)]
+    assert "attack was mended: fake" in page.read_text()
 
 
 def test_minutes(fake):

@@ -468,6 +468,7 @@ SETTINGS, KEPT = ("user_attr", "settings"), ("user_attr", "fastnn_trial")
     [
         (0, ("directions",), [7], r"is damaged in line 1: remove .*\(ValueError"),
         (0, ("study_name",), ..., r"is damaged in line 1: remove .*\(KeyError: 'study_name'"),
+        (0, ("study_name",), 1, r"is damaged in line 1: remove .*study_name: expected"),
         (1, ("op_code",), 99, r"is damaged in line \d+: remove .*\(AssertionError"),
         (4, ("datetime_start",), "noon", r"is damaged in line \d+: remove .*\(ValueError"),
         (5, ("distribution",), "[]", r"is damaged in line \d+: remove .*\(TypeError"),
