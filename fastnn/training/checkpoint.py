@@ -15,7 +15,7 @@ from fastnn._utils.warnings import warn
 from fastnn.layers.adoption import is_ours
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.state import completed, expect_state, optimizer_state
-from fastnn.optimizers.updater import as_of, go_on, owner_of
+from fastnn.optimizers.updater import as_of, expect_optimizer, go_on, owner_of
 from fastnn.training.checkpoint_name import CheckpointName
 from fastnn.training.history import History
 from fastnn.training.recorded import expect_recorded
@@ -55,7 +55,7 @@ def save_checkpoint(
     Raises
     ------
     TypeError, ValueError
-        If there is no history or optimizer, or what one keeps cannot be written, before anything
+        If one is not as above, there is none, or what it keeps cannot be written, before anything
         is.
 
     Examples
@@ -80,6 +80,7 @@ def save_checkpoint(
     optimizer = history.optimizer if optimizer is None else optimizer
     if optimizer is None:
         raise ValueError("optimizer: expected that of the training, which its history has lost")
+    expect_optimizer(optimizer)
     facts, groups = network._parts()
     optimizer = as_of(optimizer, owner_of(network))
     settings, states = optimizer_state(optimizer)
