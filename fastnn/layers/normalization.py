@@ -322,6 +322,7 @@ _NORM = register(
         settings=("momentum", "eps"),
         form=("per_pixel",),
         statistics=("running_mean", "running_var"),
+        sizes=("running_var",),
         kept=("_saved",),
         left=("input_shape", "batch_size"),
         smooth=True,
