@@ -84,8 +84,9 @@ def _plain(value: Any) -> Any:
 
 
 def _binary(file: Any, method: str) -> BinaryIO:
-    """Return a file object; raise TypeError unless it has a method, for bytes."""
-    if not callable(getattr(file, method, None)) or isinstance(file, io.TextIOBase):
+    """Return a file object; raise TypeError unless it is open for a method, of bytes."""
+    able = getattr(file, "readable" if method == "read" else "writable", lambda: True)
+    if not callable(getattr(file, method, None)) or isinstance(file, io.TextIOBase) or not able():
         raise TypeError(
             f"path: expected the name of a file, or a file that is open to {method} bytes, "
             f"got {file!r}"

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._utils.types import Array
+
 Check = Callable[[str, Any], Any]
 
 
@@ -102,3 +104,13 @@ def _kind(value: Any) -> str:
     if isinstance(value, (int, float, np.number)):
         return "number"
     return "text" if isinstance(value, str) else ""
+
+
+def not_negative(name: str, array: Array) -> None:
+    """Raise ValueError if an array of what is never negative, such as variances, has less than 0.
+
+    The roots that are taken of it would be NaN.
+    """
+    least = array.min(initial=0.0)
+    if least < 0:
+        raise ValueError(f"{name}: expected numbers of at least 0, got {least}")

@@ -31,7 +31,7 @@ def without_batch(name: str) -> ValueError:
     """Return an error for a training whose batches all have one sample."""
     return ValueError(
         f"batch_size: expected at least 2 samples a step with batch normalisation "
-        f"({where_of(name)}): one less its mean is 0, whatever it is, and has no variance, got 1"
+        f"({where_of(name)}): one is its own mean and has no variance, got 1"
     )
 
 
@@ -322,6 +322,7 @@ _NORM = register(
         settings=("momentum", "eps"),
         form=("per_pixel",),
         statistics=("running_mean", "running_var"),
+        sizes=("running_var",),
         kept=("_saved",),
         left=("input_shape", "batch_size"),
         smooth=True,

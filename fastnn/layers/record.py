@@ -42,6 +42,8 @@ class Record:
     statistics : tuple of str
         Arrays that passes of training change, of the shape of the first parameter; None stands for
         zeros before the first one.
+    sizes : tuple of str
+        Those of the statistics that are never negative.
     draws : tuple of str
         Numbers that say what the next pass of training draws.
     kept : tuple of str
@@ -87,6 +89,7 @@ class Record:
     form: tuple[str, ...] = ()
     initial: str = ""
     statistics: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
     draws: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     left: tuple[str, ...] = ()

@@ -513,8 +513,8 @@ class Network:
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
             Of any real dtype and layout, and finite; a ``numpy.memmap`` is read, and converted,
             some batches at a time, and not looked through before. That its file is still as long
-            as it was is seen to every so many steps; if it is cut in between, the system may end
-            the process (SIGBUS).
+            as it was is seen to every so many steps: one that is cut off between two looks
+            ends the process (SIGBUS), as for any memmap.
         t : array_like, shape (N,), (N, 1) or (N, output_size)
             Labels, or one-hot targets, or other probabilities; for the squared error
             (N, output_size), or (N,) with one output. Labels may be truth values, or

@@ -120,6 +120,8 @@ class _Fit:
             like = next(iter(parameters_of(layer).values())) if present is None else present
             shape = np.shape(like)
             if value is None or (np.shape(value) == shape and value.dtype in ("f4", "f8")):
+                if value is not None and attribute in record.sizes:
+                    schema.not_negative(f"layers/{key}", value)
                 continue
             raise ValueError(
                 f"layers/{key}: expected floating numbers of shape {shape}, got "

@@ -102,6 +102,8 @@ def expect_state(
                 raise ValueError(f"optimizer.{part}: expected {', '.join(lacking)}, got none")
         for name in rule.states:
             _expect_arrays(name, states[name] or {}, params)
+            for key, array in (states[name] or {}).items() if name in rule.sizes else ():
+                schema.not_negative(f"optimizer/{name}/{key}", array)
     for name, value in settings.items():
         if name in checks:
             try:

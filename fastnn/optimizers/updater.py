@@ -39,14 +39,19 @@ def optimizer_of(optimizer: Any, settings: Mapping[str, Any]) -> Updater:
     if isinstance(optimizer, str):
         name = numbers.one_of("optimizer", optimizer.lower(), tuple(OPTIMIZERS))
         return OPTIMIZERS[name](**settings)
+    expect_optimizer(optimizer, "a name or an optimizer")
+    return optimizer  # type: ignore[no-any-return]
+
+
+def expect_optimizer(optimizer: Any, expected: str = "an optimizer") -> None:
+    """Raise TypeError unless something has an optimizer's `update`."""
     # A dict and a set have an update of their own.
     others = type, Mapping, set
     if isinstance(optimizer, others) or not callable(getattr(optimizer, "update", None)):
         raise TypeError(
-            "optimizer: expected a name or an optimizer, an object with update(params, grads), "
+            f"optimizer: expected {expected}, an object with update(params, grads), "
             f"got {optimizer!r}"
         )
-    return optimizer  # type: ignore[no-any-return]
 
 
 def owner_of(network: Any) -> Owner | None:

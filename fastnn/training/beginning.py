@@ -55,8 +55,8 @@ def history_of(network: Any, samples: int, validated: bool, wanted: FitSettings)
             )
     if resume.scheduled and resume.schedule is None and wanted.schedule is None:
         raise ValueError(
-            "schedule: expected the function of the training to resume, which its file or pickle "
-            "could not hold, got None"
+            "schedule: expected the function of the training to resume, given again, as its file "
+            "or pickle could not hold it, got None"
         )
     return resume
 

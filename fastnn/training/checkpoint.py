@@ -16,7 +16,7 @@ from fastnn.layers.adoption import is_ours
 from fastnn.layers.state import split
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.state import completed, expect_state, optimizer_state
-from fastnn.optimizers.updater import as_of, go_on, owner_of
+from fastnn.optimizers.updater import as_of, expect_optimizer, go_on, owner_of
 from fastnn.training.checkpoint_name import CheckpointName
 from fastnn.training.history import History
 from fastnn.training.recorded import expect_recorded
@@ -57,7 +57,7 @@ def save_checkpoint(
     Raises
     ------
     TypeError, ValueError
-        If there is no history or optimizer, or what one keeps cannot be written, before anything
+        If one is not as above, there is none, or what it keeps cannot be written, before anything
         is.
 
     Examples
@@ -82,6 +82,7 @@ def save_checkpoint(
     optimizer = history.optimizer if optimizer is None else optimizer
     if optimizer is None:
         raise ValueError("optimizer: expected that of the training, which its history has lost")
+    expect_optimizer(optimizer)
     facts, groups = network._parts()
     averages = history.averages
     last = history.last_weights(network)

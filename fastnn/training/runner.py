@@ -155,6 +155,6 @@ class Runner:
             if found:
                 return f"there is {found}, which no learning rate helps with", True
         if step == 0:
-            cause = "before any update: the initial parameters or the samples may be too large"
+            cause = "before any update: initial parameters, samples or targets may be too large"
             return cause, False
         return f"the learning rate{'' if math.isnan(rate) else f' {rate}'} may be too high", False

@@ -55,8 +55,8 @@ class FitSettings:
             optimizer = Adam() if given["resume"] is None else given["resume"].optimizer
             if optimizer is None:
                 raise ValueError(
-                    "optimizer: expected the one of the training to resume, which its copy or "
-                    "pickle could not hold, got None"
+                    "optimizer: expected the one of the training to resume, given again, as its "
+                    "copy or pickle could not hold it, got None"
                 )
         checked["optimizer"] = optimizer_of(optimizer, {})
         if given["schedule"] is not None and rate_of(checked["optimizer"]) is None:

@@ -324,3 +324,24 @@ def test_a_name_from_a_file_hides_no_attribute_of_an_optimizer():
         with pytest.raises(ValueError, match=f"BytesIO: optimizer: expected .* Own, got '{name}'"):
             load_checkpoint(archive(facts, arrays), net, optimizer)
         assert vars(optimizer) == {"lr": 0.1}
+
+
+@pytest.mark.parametrize("rule", optimizers.OPTIMIZERS)
+def test_what_is_never_negative_is_not(rule):
+    (x, t), file, net = data(), io.BytesIO(), of_the_books()
+    net.fit(x, t, 1, 5, rule, verbose=False)
+    save_checkpoint(file, net)
+    facts, arrays = contents(file)
+    signed = {"optimizer/m"} | ({"optimizer/v"} if rule in ("momentum", "nesterov") else set())
+    for name in arrays:
+        kind = name.rpartition("/")[0]
+        if kind.startswith("optimizer") or name.endswith("running_var"):
+            altered = archive(facts, {**arrays, name: arrays[name] - np.float32(1e6)})
+            if kind in signed:
+                load_checkpoint(altered, of_the_books(1))
+                continue
+            other = of_the_books(1)
+            before = bytes_of(other)
+            with pytest.raises(ValueError, match=f"{name}: expected numbers of at least 0, got -"):
+                load_checkpoint(altered, other)
+            assert bytes_of(other) == before

@@ -285,14 +285,19 @@ def test_file_objects(tmp_path):
         expect_same(everything(load(inner)), everything(net))
 
 
-def test_files_that_are_open_for_text(tmp_path):
-    net = MultiLayerNet(D, [6], C)
-    with open(tmp_path / "net", "w+") as file:
-        for call in (net.save, net.load, load):
-            with pytest.raises(
-                TypeError, match="^path: expected the name of a file, or a file .*byt"
-            ):
-                call(file)
+def test_files_that_are_open_for_something_else(tmp_path):
+    net, path = MultiLayerNet(D, [6], C), tmp_path / "net"
+    with open(path, "w+") as text, open(path, "wb") as write, open(path, "rb") as read:
+        for call, files in (
+            (net.save, (text, read)),
+            (net.load, (text, write)),
+            (load, (text, write)),
+        ):
+            for file in files:
+                with pytest.raises(
+                    TypeError, match="^path: expected the name of a file, or a file .*byt"
+                ):
+                    call(file)
     with pytest.raises(ValueError, match="^path: expected a network or .* file object BytesIO: "):
         load(io.BytesIO(b"something"))
 

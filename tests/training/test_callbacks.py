@@ -472,6 +472,10 @@ def test_what_is_no_training(tmp_path):
         with pytest.raises(error, match=f"^{text}"):
             call()
     history = fit(net, 1)
+    for other in history, "Adam", {}:  # a history in the optimizer's place
+        with pytest.raises(TypeError, match="^optimizer: expected an optimizer, .*, got ") as info:
+            save_checkpoint(path, net, other)
+        assert str(info.value).endswith(repr(other))
     history.optimizer = None
     with pytest.raises(ValueError, match="^optimizer: expected that of the training"):
         save_checkpoint(path, net)

@@ -17,6 +17,7 @@ RULE = Rule(
     states=("h",),
     settings={"lr": POSITIVE, "eps": NOT_NEGATIVE, "weight_decay": NOT_NEGATIVE},
     cost=4,
+    sizes=("h",),
 )
 
 

@@ -27,6 +27,7 @@ RULE = Rule(
     },
     cost=4,
     counters=("step",),
+    sizes=("v",),
 )
 
 

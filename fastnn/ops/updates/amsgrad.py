@@ -25,6 +25,7 @@ RULE = Rule(
     },
     cost=4,
     counters=("step",),
+    sizes=("v", "v_max"),
 )
 
 

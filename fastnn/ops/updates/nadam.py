@@ -28,6 +28,7 @@ RULE = Rule(
     },
     cost=4,
     counters=("step", "mu_product"),
+    sizes=("v",),
 )
 
 

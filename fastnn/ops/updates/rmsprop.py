@@ -22,6 +22,7 @@ RULE = Rule(
         "weight_decay": NOT_NEGATIVE,
     },
     cost=4,
+    sizes=("h",),
 )
 
 

@@ -56,6 +56,8 @@ class Rule:
         Those of the settings that go on from update to update by themselves, the first ones:
         ``"step"``, the number of the update, and others after it; see
         :meth:`fastnn.optimizers.Optimizer._counters`.
+    sizes : tuple of str
+        Those of the states that are never negative, such as means of squares.
     attributes : tuple of str
         The settings but ``"step"``: so the rule's optimizer calls them too.
     """
@@ -65,6 +67,7 @@ class Rule:
     settings: Mapping[str, Range | Check]
     cost: int
     counters: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
     attributes: tuple[str, ...] = field(init=False, repr=False)
     _read: Callable[[Any], tuple[Any, ...]] = field(init=False, repr=False)
     _checks: tuple[tuple[str, float, float, Check], ...] = field(init=False, repr=False)
