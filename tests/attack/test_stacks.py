@@ -103,6 +103,7 @@ def test_a_backend_that_predicts_otherwise_is_found(monkeypatch):
     assert "backends predict otherwise" in found(12)
 
 
+@pytest.mark.slow
 def test_layers_that_train_otherwise_than_the_program_are_found(monkeypatch):
     by_layers = stacks.routes.by_layers
 
