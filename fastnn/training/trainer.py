@@ -283,8 +283,8 @@ class Trainer:
 
     def train(self) -> None:
         """Take all steps that are left."""
-        done = self.current_iter == self.max_iter and self.final_test_acc is not None
-        if self.max_iter == 0 or done:
+        over = self.current_iter == self.max_iter and self.final_test_acc is not None
+        if self.max_iter == 0 or over:
             return
         size = self.batch_size
         executor = self._current_runner().executor
