@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # An example for each experiment; what they need beside fastnn.
 GALLERY := $(filter-out examples/_%,$(wildcard examples/*.py))
 EXTRAS := plot,search,second-order
-# What `make attack` makes: all of it, or for example "--minutes 10" or "--continue".
+# What `make attack` makes: all of it, "--minutes 10", "--continue", "--continue kills" ...
 ATTACK ?= --full
 # What `make perf-check` compares the working tree with, and more options for it, such as --quick.
 BASE ?= main
@@ -46,8 +46,7 @@ endif
 	$(BIN)/python -m fastnn warmup
 	$(BIN)/python -m pytest
 
-# What tries to break what fastnn promises, for a night, and writes
-# docs/reliability.md.
+# What tries to break what fastnn promises, for one to two hours, and writes docs/reliability.md.
 attack: $(VENV)/dev.stamp
 	$(BIN)/python -m fastnn warmup
 	$(BIN)/python -m tests.attack --jsonl $(VENV)/attack.jsonl --report docs/reliability.md $(ATTACK)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,19 +62,25 @@ def attack(amount: int, seed: int) -> Outcome:
     began = time.monotonic()
     chosen = [INSTALLATIONS[i % FULL] for i in range(seed, seed + min(amount, FULL))]
     results: dict[Installation, dict[str, Any]] = {}
-    failures, missing = [], []
+    failures = []
+    pythons = {version: interpreter(version) for version in dict.fromkeys(i.python for i in chosen)}
+    missing = [version for version, python in pythons.items() if python is None]
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        wheel = _wheel(folder)
-        for installation in chosen:
-            python = interpreter(installation.python)
-            if python is None:
-                missing.append(installation.python)
-                continue
+        wheel = _wheel(Path(place))
+
+        def tried(i: Installation) -> dict[str, Any] | str:
             try:
-                results[installation] = _tried(python, installation, wheel, folder / "venv")
+                return _tried(str(pythons[i.python]), i, wheel, Path(place, f"venv of {i.name}"))
             except RuntimeError as error:
-                failures.append(f"{installation.name}: {error}")
+                return f"{i.name}: {error}"
+
+        there = [i for i in chosen if i.python not in missing]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for installation, result in zip(there, pool.map(tried, there), strict=True):
+                if isinstance(result, str):
+                    failures.append(result)
+                else:
+                    results[installation] = result
     command = f"python -m tests.attack interpreters --amount {amount} --seed {seed}"
     failures += differing(results)
     tried = [f"{i.name}: NumPy {r['numpy']}, Numba {r['numba']}" for i, r in results.items()]
@@ -83,7 +90,7 @@ def attack(amount: int, seed: int) -> Outcome:
         "vectors, trainings have the same bits, and files go from one to the other.",
         "tests/attack/test_interpreters.py",
         {UNIT: amount, "tried": "; ".join(tried) or "none",
-         "not at hand": ", ".join(dict.fromkeys(missing)) or "none"},
+         "not at hand": ", ".join(missing) or "none"},
         tuple(f"{command}: {failure}" for failure in failures),
         time.monotonic() - began,
         command,
@@ -124,7 +131,6 @@ def _wheel(folder: Path) -> Path:
 
 def _tried(python: str, installation: Installation, wheel: Path, venv: Path) -> dict[str, Any]:
     """Install the wheel; return versions, and for each width bits and a file's bits."""
-    shutil.rmtree(venv, ignore_errors=True)
     _run(python, "-m", "venv", venv)
     inside = venv / "bin" / "python"
     _run(inside, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", wheel,
@@ -138,6 +144,7 @@ def _tried(python: str, installation: Installation, wheel: Path, venv: Path) -> 
             FASTNN_CACHE_DIR=str(venv / "cache"), FASTNN_QUIET="1",
         )  # fmt: skip
         found |= json.loads(made.splitlines()[-1])
+    shutil.rmtree(venv)  # some hundred MB
     return found
 
 

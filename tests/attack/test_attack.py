@@ -123,7 +123,7 @@ def test_parts_of_a_run_are_made_alone(monkeypatch, tmp_path):
     run, parts = running.read(path)
     path.write_text(run.line() + "\n")
     command = ["--continue", "--jsonl", str(path), "--report", str(page)]
-    __main__.main(["two", *command])
+    __main__.main([*command, "two"])
     assert {part.name for part in running.read(path)[1]} == {"two"}
     assert "The run is not over: one." in page.read_text()
     __main__.main(command)
