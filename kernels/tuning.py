@@ -99,6 +99,9 @@ class Common(NamedTuple):
     moments_rows: int = 8
     sums_rows: int = 4
     written_rows: int = 2
+    # Rows whose gradients are summed in their own type, before they are added in float64: eight
+    # steps, each rounded by half a unit at most, of two roundings. Order of sums.
+    summed_rows: int = 32
     # Rows of a block, and from how many rows on a batch is cut into blocks. Choices, and order of
     # sums.
     norm_block: int = 128
@@ -109,6 +112,10 @@ class Common(NamedTuple):
     # Batch normalisation of images. Parts that a call can be cut into, at least; more channels than
     # this are not cut further. A choice, and order of sums.
     norm_parts: int = 32
+    # Vectors of pixels that are added in pairs, in their own type, and how many of such sums are
+    # added up before they are added in float64. Order of sums.
+    pixel_vectors: int = 4
+    pixel_sums: int = 8
 
     # Work of a chunk, in elements of a cheap elementwise loop (some 0.1 ns each). To share a call
     # costs 0.2 us, and 5 us where a helper must be woken, but what the other core has computed must

@@ -149,6 +149,14 @@ class Vectors:
             block //= 2
         return rows[0]
 
+    def total(self, vector: ir.Value) -> ir.Value:
+        """Return the sum over the lanes of one vector, in any order."""
+        name = f"llvm.vector.reduce.fadd.{self._suffix}"
+        args = [ir.Constant(self.scalar, -0.0), vector]
+        types = [a.type for a in args]
+        function = declare(self.builder.module, name, self.scalar, types)
+        return self.builder.call(function, args, fastmath=("reassoc",))
+
     def cut(self, vector: ir.Value, first: int) -> ir.Value:
         """Return as many lanes of a longer vector, from `first` on."""
         undefined = ir.Constant(vector.type, ir.Undefined)

@@ -6,6 +6,7 @@ Images are (N, C, S), pixels flattened.
 import numpy as np
 
 from fastnn.kernels.codegen.compile import row_sum, serial
+from fastnn.kernels.layers import batchnorm_pixels as pixels
 from fastnn.kernels.layers.moments import origin
 
 
@@ -38,25 +39,17 @@ def normalise(x, c, first, last, mu, slope, shift, low, y):
             out[s] = low if value <= low else value
 
 
-@row_sum
-def _gradient_sums(dout, x, y, masked, c, first, last, mu, r):
-    zero = x.dtype.type(0)
-    sum_d, sum_dx, sum_x = 0.0, 0.0, 0.0
-    for i in range(first, last):
-        plane, row, out = x[i, c], dout[i, c], y[i, c]
-        for s in range(plane.size):
-            d = np.float64(zero if masked & (out[s] <= zero) else row[s])
-            xhat = np.float64((plane[s] - mu) * r)
-            sum_d += d
-            sum_dx += d * xhat
-            sum_x += xhat
-    return sum_d, sum_dx, sum_x
-
-
 @serial
 def gradient_sums(dout, x, y, masked, c, first, last, mu, r, sums):
-    """Write the sums of dout, dout xhat and xhat; `masked` says that dout passes where y > 0."""
-    sums[0], sums[1], sums[2] = _gradient_sums(dout, x, y, masked, c, first, last, mu, r)
+    """Write the sums of dout, dout xhat and, where they may count, of xhat; else zero.
+
+    `masked` says that dout passes where y > 0.
+    """
+    pixels.gradient_sums(
+        dout[first, c].ctypes.data, dout.strides[0], x[first, c].ctypes.data, x.strides[0],
+        y[first, c].ctypes.data if masked else 0, y.strides[0], last - first, x.shape[2],
+        sums.ctypes.data, sums.strides[0], not abs(mu) * r <= 1, mu, r,
+    )  # fmt: skip
 
 
 @serial

@@ -4,6 +4,8 @@ The kernels of :mod:`fastnn.kernels.layers.batchnorm` and the training program c
 different ways; the arithmetic is this.
 """
 
+import numpy as np
+
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.layers.batchnorm_steps import (
     MOMENTS_ROWS,
@@ -15,6 +17,10 @@ from fastnn.kernels.layers.batchnorm_steps import (
     normalise,
 )
 from fastnn.kernels.layers.moments import origin
+from fastnn.kernels.tuning import COMMON
+
+# Rows whose gradients are summed in their own type.
+SUMMED_ROWS = COMMON.summed_rows
 
 
 @serial
@@ -49,21 +55,34 @@ def normalise_rows(x, mean, slope, shift, low, y):
 
 
 @serial
-def add_gradients(dout, x, y, masked, mean, rstd, sums):
-    """Write the sums of dout, dout xhat and xhat; `masked` says that dout passes where y > 0."""
+def add_gradients(dout, x, y, masked, mean, rstd, with_xhat, sums):
+    """Write the sums of dout, dout xhat and, if they are asked for, xhat; else zeros.
+
+    `masked` says that dout passes where y > 0. Sums of some rows are taken in their own type, and
+    then added in float64.
+    """
     sums[:] = 0
+    part = np.zeros(sums.shape, x.dtype)
     n, i = x.shape[0], 0
     while i < n:
-        rows = SUMS_ROWS if n - i >= SUMS_ROWS else 1
-        gradient_sums(
-            dout.ctypes.data + i * dout.strides[0], dout.strides[0],
-            x.ctypes.data + i * x.strides[0], x.strides[0],
-            y.ctypes.data + i * y.strides[0] if masked else 0, y.strides[0], x.shape[1],
-            mean.ctypes.data, rstd.ctypes.data,
-            sums[0].ctypes.data, sums[1].ctypes.data, sums[2].ctypes.data,
-            x.dtype.type(0), rows,
-        )  # fmt: skip
-        i += rows
+        last = min(n, i + SUMMED_ROWS)
+        while i < last:
+            rows = SUMS_ROWS if last - i >= SUMS_ROWS else 1
+            gradient_sums(
+                dout.ctypes.data + i * dout.strides[0], dout.strides[0],
+                x.ctypes.data + i * x.strides[0], x.strides[0],
+                y.ctypes.data + i * y.strides[0] if masked else 0, y.strides[0], x.shape[1],
+                mean.ctypes.data, rstd.ctypes.data,
+                part[0].ctypes.data, part[1].ctypes.data,
+                part[2].ctypes.data if with_xhat else 0,
+                x.dtype.type(0), rows,
+            )  # fmt: skip
+            i += rows
+        for row in range(3 if with_xhat else 2):
+            total, added = sums[row], part[row]
+            for j in range(total.size):
+                total[j] += added[j]
+                added[j] = 0
 
 
 @serial

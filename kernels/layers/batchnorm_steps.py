@@ -24,16 +24,16 @@ MOMENTS_ROWS, SUMS_ROWS = COMMON.moments_rows, COMMON.sums_rows
 WRITTEN_ROWS = COMMON.written_rows
 
 
-class _Step:
-    """Emits a step for so many rows.
+class Step:
+    """Emits a step for so many rows, a power of two.
 
     Addresses are those of a first column. Numbers are of one type, in vectors `v`; what sums and
     statistics are made of is in vectors `w`, of as many lanes, of float64.
     """
 
-    def __init__(self, builder: ir.IRBuilder, real: Any, rows: int) -> None:
+    def __init__(self, builder: ir.IRBuilder, real: Any, rows: int, widest: int = 512) -> None:
         self.b = builder
-        self.v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        self.v = simd.Vectors(builder, real, min(simd.vector_bits(), widest) // real.bitwidth)
         self.w = simd.Vectors(builder, types.float64, self.v.lanes)
         self.rows = rows
         self._column: Any = None
@@ -55,24 +55,31 @@ class _Step:
         return self.b.add(address, self.b.mul(self._column, I64(kind.size)))
 
     def load(self, address: ir.Value) -> ir.Value:
+        """Load from a row or a column's numbers."""
         return self.v.load(self._place(address, self.v), self._mask)
 
     def store(self, value: ir.Value, address: ir.Value) -> None:
+        """Store to a row or a column's numbers."""
         self.v.store(value, self._place(address, self.v), self._mask)
 
     def load_wide(self, address: ir.Value) -> ir.Value:
+        """Load numbers of float64."""
         return self.w.load(self._place(address, self.w), self._mask)
 
     def store_wide(self, value: ir.Value, address: ir.Value) -> None:
+        """Store numbers of float64."""
         self.w.store(value, self._place(address, self.w), self._mask)
 
     def widened(self, value: ir.Value) -> ir.Value:
+        """Return a vector in float64."""
         return value if self.v.size == self.w.size else self.b.fpext(value, self.w.type)
 
     def rounded(self, value: ir.Value) -> ir.Value:
+        """Return a vector of float64 in the numbers' type."""
         return value if self.v.size == self.w.size else self.b.fptrunc(value, self.v.type)
 
     def row_addresses(self, first: ir.Value, step: ir.Value) -> list[ir.Value]:
+        """Return the addresses of the rows."""
         return [self.b.add(first, self.b.mul(step, I64(i))) for i in range(self.rows)]
 
     def sum(self, values: list[ir.Value]) -> ir.Value:
@@ -81,6 +88,16 @@ class _Step:
             pairs = zip(values[::2], values[1::2], strict=True)
             values = [self.b.fadd(p, q) for p, q in pairs]
         return values[0]
+
+    def gradient_sums(
+        self, ds: list[ir.Value], offs: list[ir.Value], scale: ir.Value, far: bool
+    ) -> list[ir.Value]:
+        """Return the sums of d, of d xhat and, if `far`, of xhat = off scale, taken in pairs."""
+        xhats = [self.b.fmul(off, scale) for off in offs]
+        products = [self.b.fmul(d, xhat) for d, xhat in zip(ds[::2], xhats[::2], strict=True)]
+        for i in range(1, len(ds), 2):
+            products[i // 2] = self.v.multiply_add(ds[i], xhats[i], products[i // 2])
+        return [self.sum(values) for values in (ds, products, *([xhats] if far else []))]
 
     def finite(self, value: ir.Value) -> ir.Value:
         """Return a value of `w`, or 0 where it is infinite or NaN."""
@@ -93,18 +110,18 @@ class _Step:
 
 
 def _for_rows(
-    builder: ir.IRBuilder, real: Any, rows: ir.Value, tall: int, emit: Callable[[_Step], None]
+    builder: ir.IRBuilder, real: Any, rows: ir.Value, tall: int, emit: Callable[[Step], None]
 ) -> None:
     """Emit a step for `tall` rows and one for a single row."""
     several = builder.icmp_signed("==", rows, I64(tall))
     with builder.if_else(several) as (then, otherwise):
         with then:
-            emit(_Step(builder, real, tall))
+            emit(Step(builder, real, tall))
         with otherwise:
-            emit(_Step(builder, real, 1))
+            emit(Step(builder, real, 1))
 
 
-def _moments(s: _Step, args: list[ir.Value]) -> None:
+def _moments(s: Step, args: list[ir.Value]) -> None:
     x, step, columns, pivot, total, squares, _ = args
     rows = s.row_addresses(x, step)
 
@@ -119,7 +136,7 @@ def _moments(s: _Step, args: list[ir.Value]) -> None:
     s.over_columns(columns, emit)
 
 
-def _statistics(s: _Step, args: list[ir.Value]) -> None:
+def _statistics(s: Step, args: list[ir.Value]) -> None:
     (
         columns, pivot, total, squares, gamma, beta, running_mean, running_var, mean, rstd, slope,
         shift, share, momentum, eps,
@@ -156,7 +173,7 @@ def _statistics(s: _Step, args: list[ir.Value]) -> None:
     s.over_columns(columns, emit)
 
 
-def _normalise(s: _Step, args: list[ir.Value]) -> None:
+def _normalise(s: Step, args: list[ir.Value]) -> None:
     x, x_step, y, y_step, columns, mean, slope, shift, low = args
     rows = zip(s.row_addresses(x, x_step), s.row_addresses(y, y_step), strict=True)
     pairs, low = list(rows), s.v.splat(low)
@@ -170,7 +187,7 @@ def _normalise(s: _Step, args: list[ir.Value]) -> None:
     s.over_columns(columns, emit)
 
 
-def _gradient_rows(s: _Step, args: list[ir.Value], masked: bool) -> Callable[[int], Any]:
+def _gradient_rows(s: Step, args: list[ir.Value], masked: bool) -> Callable[[int], Any]:
     """Return what emits the loads of dout, behind the mask of y, and of x in one row."""
     dout, dout_step, x, x_step, y, y_step = args
     douts, xs = s.row_addresses(dout, dout_step), s.row_addresses(x, x_step)
@@ -183,43 +200,38 @@ def _gradient_rows(s: _Step, args: list[ir.Value], masked: bool) -> Callable[[in
     return load
 
 
-def _with_or_without_mask(
-    s: _Step, y: ir.Value, columns: ir.Value, emit: Callable[[bool], Callable[[], None]]
-) -> None:
-    with s.b.if_else(s.b.icmp_signed("!=", y, I64(0))) as (then, otherwise):
+def with_or_without(builder: ir.IRBuilder, address: ir.Value, emit: Callable[[bool], None]) -> None:
+    """Emit both: what is done with the address, and what is done if it is 0."""
+    with builder.if_else(builder.icmp_signed("!=", address, I64(0))) as (then, otherwise):
         with then:
-            s.over_columns(columns, emit(True))
+            emit(True)
         with otherwise:
-            s.over_columns(columns, emit(False))
+            emit(False)
 
 
-def _gradient_sums(s: _Step, args: list[ir.Value]) -> None:
+def _gradient_sums(s: Step, args: list[ir.Value]) -> None:
     *arrays, columns, mean, rstd, sum_d, sum_dx, sum_x, _ = args
 
-    def make(masked: bool) -> Callable[[], None]:
+    def over_columns(masked: bool, far: bool) -> None:
         load = _gradient_rows(s, arrays, masked)
-
-        def add(values: list[ir.Value], total: ir.Value) -> None:
-            s.store_wide(s.b.fadd(s.load_wide(total), s.widened(s.sum(values))), total)
+        totals = [sum_d, sum_dx, sum_x] if far else [sum_d, sum_dx]
 
         def emit() -> None:
             centre, scale = s.load(mean), s.load(rstd)
             pairs = [load(i) for i in range(s.rows)]
-            xhats = [s.b.fmul(s.b.fsub(value, centre), scale) for _, value in pairs]
-            ds = [d for d, _ in pairs]
-            products = [s.b.fmul(d, xhat) for d, xhat in zip(ds[::2], xhats[::2], strict=True)]
-            for i in range(1, s.rows, 2):
-                products[i // 2] = s.v.multiply_add(ds[i], xhats[i], products[i // 2])
-            add(ds, sum_d)
-            add(products, sum_dx)
-            add(xhats, sum_x)
+            ds, offs = [d for d, _ in pairs], [s.b.fsub(value, centre) for _, value in pairs]
+            for total, value in zip(totals, s.gradient_sums(ds, offs, scale, far), strict=True):
+                s.store(s.b.fadd(s.load(total), value), total)
 
-        return emit
+        s.over_columns(columns, emit)
 
-    _with_or_without_mask(s, arrays[4], columns, make)
+    def choose(far: bool) -> None:
+        with_or_without(s.b, arrays[4], lambda masked: over_columns(masked, far))
+
+    with_or_without(s.b, sum_x, choose)
 
 
-def _parameter_gradients(s: _Step, args: list[ir.Value]) -> None:
+def _parameter_gradients(s: Step, args: list[ir.Value]) -> None:
     columns, sum_d, sum_dx, sum_x, gamma, rstd, dgamma, dbeta, slope, along, shift, share = args
     share = s.w.splat(share)
 
@@ -238,11 +250,11 @@ def _parameter_gradients(s: _Step, args: list[ir.Value]) -> None:
     s.over_columns(columns, emit)
 
 
-def _gradient(s: _Step, args: list[ir.Value]) -> None:
+def _gradient(s: Step, args: list[ir.Value]) -> None:
     *arrays, dx, dx_step, columns, mean, rstd, slope, along, shift, _ = args
     targets = s.row_addresses(dx, dx_step)
 
-    def make(masked: bool) -> Callable[[], None]:
+    def over_columns(masked: bool) -> None:
         load = _gradient_rows(s, arrays, masked)
 
         def emit() -> None:
@@ -254,13 +266,13 @@ def _gradient(s: _Step, args: list[ir.Value]) -> None:
                 left = s.v.multiply_add(below, of_x, s.b.fsub(d, lower))
                 s.store(s.b.fmul(steep, left), target)
 
-        return emit
+        s.over_columns(columns, emit)
 
-    _with_or_without_mask(s, arrays[4], columns, make)
+    with_or_without(s.b, arrays[4], over_columns)
 
 
 def _of_columns(
-    real: Any, emit: Callable[[_Step, list[ir.Value]], None], integers: int, doubles: int
+    real: Any, emit: Callable[[Step, list[ir.Value]], None], integers: int, doubles: int
 ) -> Any:
     """Return signature and code of a step for columns: integers, float64, one of the type."""
     if real not in (types.float32, types.float64):
@@ -268,14 +280,14 @@ def _of_columns(
     signature = types.void(*[types.int64] * integers, *[types.float64] * doubles, real)
 
     def codegen(context, builder, signature, args):
-        emit(_Step(builder, real, 1), args[:-1])
+        emit(Step(builder, real, 1), args[:-1])
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 def _of_rows(
-    real: Any, emit: Callable[[_Step, list[ir.Value]], None], integers: int, tall: int
+    real: Any, emit: Callable[[Step, list[ir.Value]], None], integers: int, tall: int
 ) -> Any:
     """Return signature and code of a step for rows: integers, one of the type, then the rows."""
     if real not in (types.float32, types.float64):
@@ -323,7 +335,10 @@ def gradient_sums(
     typingctx, dout, dout_step, x, x_step, y, y_step, columns, mean, rstd, sum_d, sum_dx, sum_x,
     zero, rows,
 ):  # fmt: skip
-    """Add dout and dout xhat where y is above 0, and xhat, to sums of float64; y may be 0."""
+    """Add dout and dout xhat where y is above 0, and xhat, to sums of their type.
+
+    y may be 0, and so may sum_x.
+    """
     return _of_rows(zero, _gradient_sums, 12, SUMS_ROWS)
 
 

@@ -28,6 +28,18 @@ def origin(value):
 
 
 @serial
+def far(mean, rstd):
+    """Say whether rounding of a mean can leave more than half a unit of a deviation.
+
+    If not, the mean of xhat counts as zero: what it is taken off is rounded by more.
+    """
+    count = 0
+    for j in range(mean.size):
+        count += not abs(mean[j]) * rstd[j] <= 1
+    return count > 0
+
+
+@serial
 def join_moments(partial, block, n, sums):
     """Join the sums of parts of so many samples, n in all, as differences from the first pivot."""
     sums[:] = partial[0]

@@ -15,6 +15,7 @@ from fastnn.kernels.layers.batchnorm_rows import (
     normalise_rows,
 )
 from fastnn.kernels.layers.moments import (
+    far,
     finish,
     finish_gradients,
     join_gradients,
@@ -82,9 +83,12 @@ def norm_sums(p, s, first, count, worker, like):
     other = _rows(p, s.other, s.other_local, first, count, worker, d, like)
     y = _rows(p, s.output, s.output_local, first, count, worker, d, like)
     mean, rstd, partial = vector(s.mean, d, like), vector(s.rstd, d, like), _partial(p, s)
+    with_xhat = far(mean, rstd)
     for low in range(0, count, UNIT):
         unit, sums = slice(low, min(count, low + UNIT)), partial[(first + low) // UNIT]
-        add_gradients(target[unit], other[unit], y[unit], s.output != 0, mean, rstd, sums)
+        add_gradients(
+            target[unit], other[unit], y[unit], s.output != 0, mean, rstd, with_xhat, sums
+        )
 
 
 @serial

@@ -176,6 +176,26 @@ def test_a_first_sample_far_from_all_others(shape):
     expect_near(got[2], rstd, rstd)
 
 
+@pytest.mark.parametrize("shape", [(512, 3), (700, 3), (4, 40, 30, 30), (8, 3, 50, 50)])
+@pytest.mark.parametrize("centre", [0.0, 0.99, 1.01])
+def test_gradients_whose_roundings_do_not_cancel(shape, centre):
+    """All gradients are equal: so are the roundings of their sums."""
+    x = samples(np.random.default_rng(3), shape, centre, 1)
+    axes, to = axes_of(x)
+    gamma, beta = np.ones(shape[1], np.float32), np.zeros(shape[1], np.float32)
+    _, mean, rstd, _ = exact(x, gamma, beta, 1e-7, axes, to)
+    given = mean.astype(np.float32).ravel(), rstd.astype(np.float32).ravel()
+    for size in (0.1, 1 / 3, 0.7):
+        dout = np.full_like(x, size)
+        dx, dgamma, dbeta = ops.batchnorm_backward(dout, x, gamma, *given)
+        to_dx, to_dgamma, to_dbeta, dx_size, d_size, dxhat_size = exact_gradients(
+            dout, x, gamma, mean, rstd, axes, to
+        )
+        expect_near(dbeta, to_dbeta, d_size)
+        expect_near(dgamma, to_dgamma, dxhat_size + d_size, LIMIT + HALF_UNIT)
+        expect_near(dx, to_dx, dx_size, LIMIT + 2 * HALF_UNIT)
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (700, 3), (2, 3, 4, 4)])
 def test_squares_beyond_the_range_of_float64(shape):
     """The variance is infinite then, and y is beta."""
