@@ -16,7 +16,6 @@ from fastnn.kernels.layers.batchnorm_rows import (
 from fastnn.kernels.layers.batchnorm_steps import WRITTEN_ROWS
 from fastnn.kernels.layers.moments import (
     COLUMNS,
-    far,
     finish,
     finish_blocks,
     finish_gradient_blocks,
@@ -113,7 +112,7 @@ def batchnorm_relu_inference(x, gamma, beta, running_mean, running_var, eps, y, 
 
 @kernel("x.shape[1]", COLUMNS)
 def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbeta, start, stop):
-    own, with_xhat = slice(start, stop), far(mean, rstd)
+    own = slice(start, stop)
     dout, x, y, dx, mean, rstd = (
         dout[:, own],
         x[:, own],
@@ -124,7 +123,7 @@ def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbet
     )
     sums, scales = np.empty((3, stop - start)), np.empty((3, stop - start), x.dtype)
     slope, along, shift = scales[0], scales[1], scales[2]
-    add_gradients(dout, x, y, masked, mean, rstd, with_xhat, sums)
+    add_gradients(dout, x, y, masked, mean, rstd, sums)
     finish_gradients(
         x.shape[0], sums, gamma[own], rstd, dgamma[own], dbeta[own], slope, along, shift
     )
@@ -133,10 +132,9 @@ def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbet
 
 @kernel("partial.shape[0]")
 def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
-    with_xhat = far(mean, rstd)
     for i in range(start, stop):
         rows = slice(i * BLOCK, (i + 1) * BLOCK)
-        add_gradients(dout[rows], x[rows], y[rows], masked, mean, rstd, with_xhat, partial[i])
+        add_gradients(dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i])
 
 
 @kernel("x.shape[0]", WRITTEN_ROWS)

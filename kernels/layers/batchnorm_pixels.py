@@ -25,14 +25,13 @@ WIDEST = 256
 
 
 class _Sums:
-    """Emits the sums of dout, dout xhat and, if `far`, xhat, with or without the mask of y."""
+    """Emits the sums of dout, dout xhat and xhat, with or without the mask of y."""
 
-    def __init__(self, step: Step, args: list[ir.Value], masked: bool, far: bool) -> None:
+    def __init__(self, step: Step, args: list[ir.Value], masked: bool) -> None:
         *arrays, self.planes, self.pixels, mean, rstd = args
-        self.s, self.masked, self.far = step, masked, far
+        self.s, self.masked = step, masked
         self.addresses, self.steps = arrays[::2], arrays[1::2]
         self.mean, self.rstd = step.v.splat(mean), step.v.splat(rstd)
-        self.count = 3 if far else 2
 
     def _add(self, totals: list[ir.Value], places: list[ir.Value], masks: list[Any]) -> None:
         """Add the sums over some vectors, from these places of dout, x and y on."""
@@ -44,7 +43,7 @@ class _Sums:
             ds.append(s.above(v.zero, v.load(y, mask), value) if self.masked else value)
             off = s.b.fsub(v.load(x, mask), self.mean)
             offs.append(off if mask is None else s.b.select(mask, off, v.zero))
-        added = s.gradient_sums(ds, offs, self.rstd, self.far)
+        added = s.gradient_sums(ds, offs, self.rstd)
         totals[:] = [s.b.fadd(p, q) for p, q in zip(totals, added, strict=True)]
 
     def _add_sets(self, totals: list[Any], places: list[Any], count: ir.Value) -> None:
@@ -75,11 +74,11 @@ class _Sums:
     def emit(self) -> list[ir.Value]:
         """Return the sums."""
         b, v, w = self.s.b, self.s.v, self.s.w
-        zeros = [v.zero] * self.count
+        zeros = [v.zero] * 3
         several = I64(VECTORS * v.lanes)
         sets, rest = b.sdiv(self.pixels, several), b.srem(self.pixels, several)
         runs, left = b.sdiv(sets, I64(SUMS)), b.srem(sets, I64(SUMS))
-        with flow.loop(b, self.planes, [*self.addresses, *[w.zero] * self.count]) as plane:
+        with flow.loop(b, self.planes, [*self.addresses, *[w.zero] * 3]) as plane:
             firsts = plane[:3]
             with flow.loop(b, runs, list(plane)) as run:
                 places, sums = run[:3], list(zeros)
@@ -95,32 +94,26 @@ class _Sums:
 
 @intrinsic
 def gradient_sums(
-    typingctx, dout, dout_step, x, x_step, y, y_step, planes, pixels, sums, sums_step, far, mean,
-    rstd,
-):  # fmt: skip
-    """Write the sums of dout and dout xhat where y is above 0, and of xhat, in float64.
+    typingctx, dout, dout_step, x, x_step, y, y_step, planes, pixels, sums, sums_step, mean, rstd
+):
+    """Write the sums of dout and dout xhat where y is above 0, and of xhat; y may be 0.
 
-    y may be 0. Without `far` the last sum is 0.
+    They are float64.
     """
     if mean not in (types.float32, types.float64):
         return None
-    signature = types.void(*[types.int64] * 11, mean, mean)
+    signature = types.void(*[types.int64] * 10, mean, mean)
 
     def codegen(context, builder, signature, args):
-        *given, sums, sums_step, is_far, mean, rstd = args
+        *given, sums, sums_step, mean, rstd = args
         step = Step(builder, signature.args[-1], 1, WIDEST)
 
-        def write(masked: bool, far: bool) -> None:
-            totals = _Sums(step, [*given, mean, rstd], masked, far).emit()
-            for i in range(3):
+        def write(masked: bool) -> None:
+            for i, total in enumerate(_Sums(step, [*given, mean, rstd], masked).emit()):
                 place = builder.add(sums, builder.mul(sums_step, I64(i)))
-                total = totals[i] if i < len(totals) else ir.Constant(step.w.scalar, 0.0)
                 builder.store(total, builder.inttoptr(place, step.w.scalar.as_pointer()))
 
-        def choose(far: bool) -> None:
-            with_or_without(builder, given[4], lambda masked: write(masked, far))
-
-        with_or_without(builder, is_far, choose)
+        with_or_without(builder, given[4], write)
         return context.get_dummy_value()
 
     return signature, codegen

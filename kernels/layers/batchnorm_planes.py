@@ -41,14 +41,11 @@ def normalise(x, c, first, last, mu, slope, shift, low, y):
 
 @serial
 def gradient_sums(dout, x, y, masked, c, first, last, mu, r, sums):
-    """Write the sums of dout, dout xhat and, where they may count, of xhat; else zero.
-
-    `masked` says that dout passes where y > 0.
-    """
+    """Write the sums of dout, dout xhat and xhat; `masked` says that dout passes where y > 0."""
     pixels.gradient_sums(
         dout[first, c].ctypes.data, dout.strides[0], x[first, c].ctypes.data, x.strides[0],
         y[first, c].ctypes.data if masked else 0, y.strides[0], last - first, x.shape[2],
-        sums.ctypes.data, sums.strides[0], not abs(mu) * r <= 1, mu, r,
+        sums.ctypes.data, sums.strides[0], mu, r,
     )  # fmt: skip
 
 

@@ -55,11 +55,10 @@ def normalise_rows(x, mean, slope, shift, low, y):
 
 
 @serial
-def add_gradients(dout, x, y, masked, mean, rstd, with_xhat, sums):
-    """Write the sums of dout, dout xhat and, if they are asked for, xhat; else zeros.
+def add_gradients(dout, x, y, masked, mean, rstd, sums):
+    """Write the sums of dout, dout xhat and xhat; `masked` says that dout passes where y > 0.
 
-    `masked` says that dout passes where y > 0. Sums of some rows are taken in their own type, and
-    then added in float64.
+    Those of some rows are taken in their own type, and then added in float64.
     """
     sums[:] = 0
     part = np.zeros(sums.shape, x.dtype)
@@ -73,12 +72,11 @@ def add_gradients(dout, x, y, masked, mean, rstd, with_xhat, sums):
                 x.ctypes.data + i * x.strides[0], x.strides[0],
                 y.ctypes.data + i * y.strides[0] if masked else 0, y.strides[0], x.shape[1],
                 mean.ctypes.data, rstd.ctypes.data,
-                part[0].ctypes.data, part[1].ctypes.data,
-                part[2].ctypes.data if with_xhat else 0,
+                part[0].ctypes.data, part[1].ctypes.data, part[2].ctypes.data,
                 x.dtype.type(0), rows,
             )  # fmt: skip
             i += rows
-        for row in range(3 if with_xhat else 2):
+        for row in range(3):
             total, added = sums[row], part[row]
             for j in range(total.size):
                 total[j] += added[j]

@@ -90,14 +90,14 @@ class Step:
         return values[0]
 
     def gradient_sums(
-        self, ds: list[ir.Value], offs: list[ir.Value], scale: ir.Value, far: bool
+        self, ds: list[ir.Value], offs: list[ir.Value], scale: ir.Value
     ) -> list[ir.Value]:
-        """Return the sums of d, of d xhat and, if `far`, of xhat = off scale, taken in pairs."""
+        """Return the sums of d, of d xhat and of xhat = off scale, taken in pairs."""
         xhats = [self.b.fmul(off, scale) for off in offs]
         products = [self.b.fmul(d, xhat) for d, xhat in zip(ds[::2], xhats[::2], strict=True)]
         for i in range(1, len(ds), 2):
             products[i // 2] = self.v.multiply_add(ds[i], xhats[i], products[i // 2])
-        return [self.sum(values) for values in (ds, products, *([xhats] if far else []))]
+        return [self.sum(values) for values in (ds, products, xhats)]
 
     def finite(self, value: ir.Value) -> ir.Value:
         """Return a value of `w`, or 0 where it is infinite or NaN."""
@@ -212,23 +212,20 @@ def with_or_without(builder: ir.IRBuilder, address: ir.Value, emit: Callable[[bo
 def _gradient_sums(s: Step, args: list[ir.Value]) -> None:
     *arrays, columns, mean, rstd, sum_d, sum_dx, sum_x, _ = args
 
-    def over_columns(masked: bool, far: bool) -> None:
+    def over_columns(masked: bool) -> None:
         load = _gradient_rows(s, arrays, masked)
-        totals = [sum_d, sum_dx, sum_x] if far else [sum_d, sum_dx]
+        totals = sum_d, sum_dx, sum_x
 
         def emit() -> None:
             centre, scale = s.load(mean), s.load(rstd)
             pairs = [load(i) for i in range(s.rows)]
             ds, offs = [d for d, _ in pairs], [s.b.fsub(value, centre) for _, value in pairs]
-            for total, value in zip(totals, s.gradient_sums(ds, offs, scale, far), strict=True):
+            for total, value in zip(totals, s.gradient_sums(ds, offs, scale), strict=True):
                 s.store(s.b.fadd(s.load(total), value), total)
 
         s.over_columns(columns, emit)
 
-    def choose(far: bool) -> None:
-        with_or_without(s.b, arrays[4], lambda masked: over_columns(masked, far))
-
-    with_or_without(s.b, sum_x, choose)
+    with_or_without(s.b, arrays[4], over_columns)
 
 
 def _parameter_gradients(s: Step, args: list[ir.Value]) -> None:
@@ -335,10 +332,7 @@ def gradient_sums(
     typingctx, dout, dout_step, x, x_step, y, y_step, columns, mean, rstd, sum_d, sum_dx, sum_x,
     zero, rows,
 ):  # fmt: skip
-    """Add dout and dout xhat where y is above 0, and xhat, to sums of their type.
-
-    y may be 0, and so may sum_x.
-    """
+    """Add dout and dout xhat where y is above 0, and xhat, to sums of their type; y may be 0."""
     return _of_rows(zero, _gradient_sums, 12, SUMS_ROWS)
 
 

@@ -28,25 +28,18 @@ def origin(value):
 
 
 @serial
-def far(mean, rstd):
-    """Say whether rounding of a mean can leave more than half a unit of a deviation.
+def join_moments(partial, first, block, n, sums):
+    """Join the sums of parts of so many samples, n in all, as differences from the first pivot.
 
-    If not, the mean of xhat counts as zero: what it is taken off is rounded by more.
+    `sums` are those of columns from `first` on.
     """
-    count = 0
-    for j in range(mean.size):
-        count += not abs(mean[j]) * rstd[j] <= 1
-    return count > 0
-
-
-@serial
-def join_moments(partial, block, n, sums):
-    """Join the sums of parts of so many samples, n in all, as differences from the first pivot."""
-    sums[:] = partial[0]
+    last = first + sums.shape[1]
+    sums[:] = partial[0, :, first:last]
     pivot, total, squares = sums[0], sums[1], sums[2]
     for i in range(1, partial.shape[0]):
         count = np.float64(min(block, n - i * block))
-        own, added, spread = partial[i, 0], partial[i, 1], partial[i, 2]
+        own, added = partial[i, 0, first:last], partial[i, 1, first:last]
+        spread = partial[i, 2, first:last]
         for j in range(total.size):
             off = own[j] - pivot[j]
             total[j] += added[j] + count * off
@@ -54,13 +47,13 @@ def join_moments(partial, block, n, sums):
 
 
 @serial
-def join_gradients(partial, sums):
-    """Add up the sums of parts."""
-    sums[:] = partial[0]
+def join_gradients(partial, first, sums):
+    """Add up the sums of parts, for columns from `first` on."""
+    last = first + sums.shape[1]
+    sums[:] = partial[0, :, first:last]
     for i in range(1, partial.shape[0]):
-        part = partial[i]
         for row in range(3):
-            total, added = sums[row], part[row]
+            total, added = sums[row], partial[i, row, first:last]
             for j in range(total.size):
                 total[j] += added[j]
 
@@ -96,7 +89,7 @@ def finish_blocks(
     """Do as :func:`finish` with the sums of blocks of samples."""
     own = slice(start, stop)
     sums = np.empty((3, stop - start))
-    join_moments(partial[:, :, own], block, n, sums)
+    join_moments(partial, start, block, n, sums)
     finish(
         n, sums, gamma[own], beta[own], running_mean[own], running_var[own], momentum, eps,
         mean[own], rstd[own], slope[own], shift[own],
@@ -110,7 +103,7 @@ def finish_gradient_blocks(
     """Do as :func:`finish_gradients` with the sums of blocks of samples."""
     own = slice(start, stop)
     sums = np.empty((3, stop - start))
-    join_gradients(partial[:, :, own], sums)
+    join_gradients(partial, start, sums)
     finish_gradients(
         n, sums, gamma[own], rstd[own], dgamma[own], dbeta[own], slope[own], along[own],
         shift[own],

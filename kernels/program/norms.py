@@ -15,7 +15,6 @@ from fastnn.kernels.layers.batchnorm_rows import (
     normalise_rows,
 )
 from fastnn.kernels.layers.moments import (
-    far,
     finish,
     finish_gradients,
     join_gradients,
@@ -83,12 +82,9 @@ def norm_sums(p, s, first, count, worker, like):
     other = _rows(p, s.other, s.other_local, first, count, worker, d, like)
     y = _rows(p, s.output, s.output_local, first, count, worker, d, like)
     mean, rstd, partial = vector(s.mean, d, like), vector(s.rstd, d, like), _partial(p, s)
-    with_xhat = far(mean, rstd)
     for low in range(0, count, UNIT):
         unit, sums = slice(low, min(count, low + UNIT)), partial[(first + low) // UNIT]
-        add_gradients(
-            target[unit], other[unit], y[unit], s.output != 0, mean, rstd, with_xhat, sums
-        )
+        add_gradients(target[unit], other[unit], y[unit], s.output != 0, mean, rstd, sums)
 
 
 @serial
@@ -97,7 +93,7 @@ def finish_moments(p, s, first, count, worker, like):
     d = s.d
     partial = _partial(p, s)
     slope, shift, _ = _scales(s, like)
-    join_moments(partial[:-1], UNIT, p.n, partial[-1])
+    join_moments(partial[:-1], 0, UNIT, p.n, partial[-1])
     finish(
         p.n, partial[-1], vector(s.gamma, d, like), vector(s.beta, d, like),
         vector(s.running_mean, d, like), vector(s.running_var, d, like), s.momentum, s.eps,
@@ -111,7 +107,7 @@ def finish_sums(p, s, first, count, worker, like):
     d = s.d
     partial = _partial(p, s)
     slope, along, shift = _scales(s, like)
-    join_gradients(partial[:-1], partial[-1])
+    join_gradients(partial[:-1], 0, partial[-1])
     finish_gradients(
         p.n, partial[-1], vector(s.gamma, d, like), vector(s.rstd, d, like),
         vector(s.dgamma, d, like), vector(s.dbeta, d, like), slope, along, shift,

@@ -177,7 +177,7 @@ def test_a_first_sample_far_from_all_others(shape):
 
 
 @pytest.mark.parametrize("shape", [(512, 3), (700, 3), (4, 40, 30, 30), (8, 3, 50, 50)])
-@pytest.mark.parametrize("centre", [0.0, 0.99, 1.01])
+@pytest.mark.parametrize("centre", [0.0, 3.0])
 def test_gradients_whose_roundings_do_not_cancel(shape, centre):
     """All gradients are equal: so are the roundings of their sums."""
     x = samples(np.random.default_rng(3), shape, centre, 1)
