@@ -54,6 +54,7 @@ class Forgetting(Steps):
         return at.a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scene", "message"),
     [(Steps, "half a step"), (Swallowing, "was lost"), (Forgetting, "gone on with, it differs")],

@@ -124,6 +124,7 @@ class Littering(Writer):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("writer", "message"), [(InPlace(), "new"), (Littering(), "is left")])
 def test_planted_faults_are_found(writer, message):
     made, failures = kills.kills_of(writer, 12, 0)
