@@ -14,7 +14,7 @@ import numpy as np
 import fastnn
 from fastnn import Trainer, callbacks, ensembles, ops, optimizers
 from fastnn.diagnostics import check_overfitting
-from fastnn.kernels.codegen import cache
+from fastnn.kernels.codegen import compile
 from fastnn.search import Uniform, load, search
 from fastnn.second_order import lbfgs
 from tests.attack import small
@@ -297,21 +297,21 @@ class Operations(Scene):
 
 
 class Compile(Scene):
-    """Compiling a kernel and keeping it on disk."""
+    """Compiling a kernel and keeping it on disk, as all kernels are."""
 
     name = "compile"
 
     def begin(self) -> Any:
         at = SimpleNamespace(folder=tempfile.TemporaryDirectory())
         kernels_in(Path(at.folder.name))
-        at.kernel = cache.enable(numba.njit(Kernels.function))
+        at.kernel = compile._kept(numba.njit(Kernels.function))
         return at
 
     def run(self, at: Any) -> None:
         at.kernel(1.5, 2.0)
 
     def finish(self, at: Any) -> Any:
-        again = cache.enable(numba.njit(Kernels.function))
+        again = compile._kept(numba.njit(Kernels.function))
         values = at.kernel(1.5, 2.0), again(1.5, 2.0)
         # What was compiled, and not kept yet, is kept by the next process.
         return values, [path.name for path in Path(at.folder.name).rglob("*") if path.is_file()]

@@ -26,6 +26,7 @@ RANK, UNIT, FULL, CHUNK = 11, "seconds", 1800, 1800
 
 PROCESSES, THREADS = 4, 8
 GROWTH = 16 << 20  # bytes of memory that a process may gain between its second and last quarter
+WARM = 30.0  # seconds before it is watched, while each thread gets its memory
 
 Jobs = Mapping[str, Callable[[], Any]]
 
@@ -108,13 +109,13 @@ def process(seconds: float, seed: int) -> tuple[dict[str, Any], list[str]]:
     """Work with all threads of a process; return figures and failures."""
     warnings.simplefilter("ignore")
     small.train(_NETWORK, 1)
-    return watched(JOBS, seconds, THREADS, seed)
+    return watched(JOBS, seconds, THREADS, seed, WARM)
 
 
 def watched(
-    jobs: Jobs, seconds: float, threads: int, seed: int
+    jobs: Jobs, seconds: float, threads: int, seed: int, warm: float = 0.0
 ) -> tuple[dict[str, Any], list[str]]:
-    """Let threads do jobs for some seconds; return figures, and what grew or differed."""
+    """Let threads do jobs, watched after `warm` seconds; return figures, what grew or differed."""
     expected = {name: job() for name, job in jobs.items()}
     over, counts, wrong = threading.Event(), [0] * threads, dict[str, str]()
 
@@ -133,6 +134,7 @@ def watched(
     started = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
     for thread in started:
         thread.start()
+    time.sleep(warm)
     samples, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(1.0, seconds / 40))
