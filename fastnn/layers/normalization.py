@@ -222,8 +222,8 @@ def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
     """Return what all steps of a layer work with."""
     size = layer.gamma.size
     return {
-        # Three sums for each unit and for all, of float64 always.
-        "partial": plan.memory(f"{name} sums", (plan.units + 1, 3, size * 8 // plan.itemsize)),
+        # Three sums for each unit and for all, and then for each unit again, of float64 always.
+        "partial": plan.memory(f"{name} sums", (2 * plan.units + 1, 3, size * 8 // plan.itemsize)),
         "scales": plan.memory(f"{name} scales", (3, size)),
         "mean": plan.memory(f"{name} mean", (size,)),
         "rstd": plan.memory(f"{name} rstd", (size,)),

@@ -121,9 +121,9 @@ def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbet
         mean[own],
         rstd[own],
     )
-    sums, scales = np.empty((3, stop - start)), np.empty((3, stop - start), x.dtype)
+    sums, scales = np.empty((3, stop - start)), np.empty((6, stop - start), x.dtype)
     slope, along, shift = scales[0], scales[1], scales[2]
-    add_gradients(dout, x, y, masked, mean, rstd, sums)
+    add_gradients(dout, x, y, masked, mean, rstd, sums, scales[3:])
     finish_gradients(
         x.shape[0], sums, gamma[own], rstd, dgamma[own], dbeta[own], slope, along, shift
     )
@@ -132,9 +132,10 @@ def _backward_by_columns(dout, x, y, masked, gamma, mean, rstd, dx, dgamma, dbet
 
 @kernel("partial.shape[0]")
 def _block_gradients(dout, x, y, masked, mean, rstd, partial, start, stop):
+    part = np.empty((3, x.shape[1]), x.dtype)
     for i in range(start, stop):
         rows = slice(i * BLOCK, (i + 1) * BLOCK)
-        add_gradients(dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i])
+        add_gradients(dout[rows], x[rows], y[rows], masked, mean, rstd, partial[i], part)
 
 
 @kernel("x.shape[0]", WRITTEN_ROWS)

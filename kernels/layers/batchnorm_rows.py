@@ -4,8 +4,6 @@ The kernels of :mod:`fastnn.kernels.layers.batchnorm` and the training program c
 different ways; the arithmetic is this.
 """
 
-import numpy as np
-
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.layers.batchnorm_steps import (
     MOMENTS_ROWS,
@@ -55,13 +53,13 @@ def normalise_rows(x, mean, slope, shift, low, y):
 
 
 @serial
-def add_gradients(dout, x, y, masked, mean, rstd, sums):
+def add_gradients(dout, x, y, masked, mean, rstd, sums, part):
     """Write the sums of dout, dout xhat and xhat; `masked` says that dout passes where y > 0.
 
-    Those of some rows are taken in their own type, and then added in float64.
+    Those of some rows are taken in their own type, in `part`, and then added in float64.
     """
     sums[:] = 0
-    part = np.zeros(sums.shape, x.dtype)
+    part[:] = 0
     n, i = x.shape[0], 0
     while i < n:
         last = min(n, i + SUMMED_ROWS)

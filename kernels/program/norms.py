@@ -37,6 +37,13 @@ def _partial(p, s):
 
 
 @inlined
+def _part(p, s, unit, like):
+    """Return memory for sums of a unit in the type of numbers, behind all those of float64."""
+    units = (p.n + UNIT - 1) // UNIT
+    return matrix(s.partial + (units + 1 + unit) * 3 * s.d * 8, 3, s.d, like)
+
+
+@inlined
 def _scales(s, like):
     """Return what the rows of a pass are scaled by, three numbers a column."""
     scales = matrix(s.scales, 3, s.d, like)
@@ -83,8 +90,11 @@ def norm_sums(p, s, first, count, worker, like):
     y = _rows(p, s.output, s.output_local, first, count, worker, d, like)
     mean, rstd, partial = vector(s.mean, d, like), vector(s.rstd, d, like), _partial(p, s)
     for low in range(0, count, UNIT):
-        unit, sums = slice(low, min(count, low + UNIT)), partial[(first + low) // UNIT]
-        add_gradients(target[unit], other[unit], y[unit], s.output != 0, mean, rstd, sums)
+        rows, unit = slice(low, min(count, low + UNIT)), (first + low) // UNIT
+        add_gradients(
+            target[rows], other[rows], y[rows], s.output != 0, mean, rstd, partial[unit],
+            _part(p, s, unit, like),
+        )  # fmt: skip
 
 
 @serial
