@@ -1,4 +1,4 @@
-"""What all tests share: reproducible hypothesis runs that say how to repeat a failure, Ctrl-C."""
+"""What tests share: hypothesis runs that repeat and say how to repeat a failure, Ctrl-C, routes."""
 
 import os
 import signal
@@ -19,3 +19,17 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=["program", "layers", "numpy"])
+def route(request):
+    """Return a function that lets a network take a route."""
+    from fastnn import config  # here, as the variable above is read by the import
+
+    def take(net):
+        if request.param == "layers":
+            net.gradient = net.gradient
+        return net
+
+    with config.use_backend("numpy" if request.param == "numpy" else "numba"):
+        yield take

@@ -126,10 +126,7 @@ def _read(stream: BinaryIO, source: str, what: str, only: Collection[str] | None
         stream.seek(0, os.SEEK_END)
         return Contents(source, facts, _grouped(facts["groups"], arrays))
     except Exception as error:  # damaged archives raise errors of all kinds
-        raise ValueError(
-            f"path: expected a {what} written by this version of fastnn, got {source}: "
-            f"{str(error) or type(error).__name__}"
-        ) from error
+        raise schema.refusal(source, what, error) from error
 
 
 def _facts_and_arrays(

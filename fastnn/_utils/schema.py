@@ -24,9 +24,15 @@ def reading(source: str, what: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(
-            f"path: expected a {what} written by this version of fastnn, got {source}: {error}"
-        ) from error
+        raise refusal(source, what, error) from error
+
+
+def refusal(source: str, what: str, error: Exception) -> ValueError:
+    """Return the error of a file that is not what it should be."""
+    return ValueError(
+        f"path: expected a {what} written by this version of fastnn, got {source}: "
+        f"{str(error) or type(error).__name__}"
+    )
 
 
 def text(name: str, value: Any) -> str:

@@ -3,17 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn import config, optimizers
+from fastnn import optimizers
 from tests.attack import rules, values, workers
 
 SLICE = 150
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    before = config.get_num_threads()
-    yield
-    config.set_num_threads(before)
 
 
 def found(amount=SLICE):

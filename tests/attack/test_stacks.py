@@ -11,13 +11,6 @@ from tests.attack import stacks, workers
 SLICE = 40
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    before = config.get_num_threads()
-    yield
-    config.set_num_threads(before)
-
-
 def found(amount):
     tally = workers.here(stacks.case, amount, 0, stacks.COMMAND)
     print(dict(tally.figures))

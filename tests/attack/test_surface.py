@@ -3,17 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn import config, datasets, ensembles, schedules
+from fastnn import datasets, ensembles, schedules
 from tests.attack import surface, workers
 
 SLICE = 300
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    before = config.get_num_threads()
-    yield
-    config.set_num_threads(before)
 
 
 def found(amount=SLICE):

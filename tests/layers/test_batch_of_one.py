@@ -22,19 +22,6 @@ REFUSED = (
 )
 
 
-@pytest.fixture(params=["program", "layers", "numpy"])
-def route(request):
-    """Return a function that lets a network take a route."""
-
-    def take(net):
-        if request.param == "layers":
-            net.gradient = net.gradient
-        return net
-
-    with config.use_backend("numpy" if request.param == "numpy" else "numba"):
-        yield take
-
-
 def network(**settings):
     return MultiLayerNetExtend(D, [6, 5], C, use_batchnorm=True, seed=0, **settings)
 

@@ -106,6 +106,21 @@ class Mean:
         return np.full_like(self.x, dout / self.x.size)
 
 
+class Line:
+    """A network of a user's own, with a plain dict of parameters."""
+
+    def __init__(self):
+        self.params = {"w": np.zeros(1)}
+        self.last_layer = Mean()
+
+    def gradient(self, x, t):
+        self.last_layer.forward(x * self.params["w"], t)
+        return {"w": np.ones(1)}
+
+    def accuracy(self, x, t):
+        return 0.0
+
+
 def square(size, seed=5):
     return np.random.default_rng(seed).normal(size=(size, size)), np.zeros(size)
 

@@ -9,7 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastnn import MultiLayerNet, Network, Trainer, config
+from fastnn import MultiLayerNet, Network, Trainer
 from fastnn.callbacks import Callback
 from fastnn.ensembles import Ensemble
 from fastnn.fit import DivergenceWarning
@@ -21,19 +21,6 @@ N, D, C = 230, 12, 3
 WHOLE = np.random.default_rng(0).integers(-100, 100, size=(N, D))
 T = np.random.default_rng(1).integers(C, size=N)
 DTYPES = ["int8", "uint8", "int16", "float16", "float32", "float64", "bool", ">f4", "uint64"]
-
-
-@pytest.fixture(params=["program", "layers", "numpy"])
-def route(request):
-    """Return a function that lets a network take a route."""
-
-    def take(net):
-        if request.param == "layers":
-            net.gradient = net.gradient
-        return net
-
-    with config.use_backend("numpy" if request.param == "numpy" else "numba"):
-        yield take
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 from copying import COPIES
-from own_layers import C, D, Mean, N, Scale, data
+from own_layers import C, D, Line, N, Scale, data
 
 from fastnn import MultiLayerNet, Trainer, diagnostics, optimizers
 from fastnn.callbacks import Callback, Checkpoint, ReduceLROnPlateau, load_checkpoint
@@ -93,21 +93,6 @@ def test_networks_with_layers_of_ones_own():
     fit(network(own=True), optimizer)
     expected = fit(network(1, own=True), optimizers.Adam(0.05))
     assert fit(network(1, own=True), optimizer) == expected
-
-
-class Line:
-    """A network of a user's own, with a plain dict of parameters."""
-
-    def __init__(self):
-        self.params = {"w": np.zeros(1)}
-        self.last_layer = Mean()
-
-    def gradient(self, x, t):
-        self.last_layer.forward(x * self.params["w"], t)
-        return {"w": np.ones(1)}
-
-    def accuracy(self, x, t):
-        return 0.0
 
 
 class NoHash(Line):
