@@ -36,14 +36,15 @@ class _Sums:
     def _add(self, totals: list[ir.Value], places: list[ir.Value], masks: list[Any]) -> None:
         """Add the sums over some vectors, from these places of dout, x and y on."""
         s, v = self.s, self.s.v
-        ds, offs = [], []
+        ds, xhats = [], []
         for i, mask in enumerate(masks):
             d, x, y = (v.offset(place, i * v.lanes) for place in places)
             value = v.load(d, mask)
             ds.append(s.above(v.zero, v.load(y, mask), value) if self.masked else value)
-            off = s.b.fsub(v.load(x, mask), self.mean)
-            offs.append(off if mask is None else s.b.select(mask, off, v.zero))
-        added = s.gradient_sums(ds, offs, self.rstd)
+            # Behind the last pixel nothing is added: 0 times an infinite rstd would be NaN.
+            xhat = s.b.fmul(s.b.fsub(v.load(x, mask), self.mean), self.rstd)
+            xhats.append(xhat if mask is None else s.b.select(mask, xhat, v.zero))
+        added = s.gradient_sums(ds, xhats)
         totals[:] = [s.b.fadd(p, q) for p, q in zip(totals, added, strict=True)]
 
     def _add_sets(self, totals: list[Any], places: list[Any], count: ir.Value) -> None:

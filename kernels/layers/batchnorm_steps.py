@@ -89,11 +89,8 @@ class Step:
             values = [self.b.fadd(p, q) for p, q in pairs]
         return values[0]
 
-    def gradient_sums(
-        self, ds: list[ir.Value], offs: list[ir.Value], scale: ir.Value
-    ) -> list[ir.Value]:
-        """Return the sums of d, of d xhat and of xhat = off scale, taken in pairs."""
-        xhats = [self.b.fmul(off, scale) for off in offs]
+    def gradient_sums(self, ds: list[ir.Value], xhats: list[ir.Value]) -> list[ir.Value]:
+        """Return the sums of d, of d xhat and of xhat, taken in pairs."""
         products = [self.b.fmul(d, xhat) for d, xhat in zip(ds[::2], xhats[::2], strict=True)]
         for i in range(1, len(ds), 2):
             products[i // 2] = self.v.multiply_add(ds[i], xhats[i], products[i // 2])
@@ -219,8 +216,9 @@ def _gradient_sums(s: Step, args: list[ir.Value]) -> None:
         def emit() -> None:
             centre, scale = s.load(mean), s.load(rstd)
             pairs = [load(i) for i in range(s.rows)]
-            ds, offs = [d for d, _ in pairs], [s.b.fsub(value, centre) for _, value in pairs]
-            for total, value in zip(totals, s.gradient_sums(ds, offs, scale), strict=True):
+            ds = [d for d, _ in pairs]
+            xhats = [s.b.fmul(s.b.fsub(value, centre), scale) for _, value in pairs]
+            for total, value in zip(totals, s.gradient_sums(ds, xhats), strict=True):
                 s.store(s.b.fadd(s.load(total), value), total)
 
         s.over_columns(columns, emit)

@@ -34,3 +34,15 @@ def test_constant_features(shape):
     np.testing.assert_array_equal(mean, np.float32(0.1))
     # Zero, but for what a compiler makes of sums that may be taken in any order.
     np.testing.assert_allclose(var, 0, atol=(0.1 * np.finfo(np.float32).eps) ** 2)
+
+
+# As many pixels as leave the last vector of every width partly empty.
+@pytest.mark.parametrize("shape", [(3, 2), (3, 2, 1, 3), (1, 2, 3, 7)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinite_deviation_reaches_the_gradient_as_infinity(shape, dtype):
+    # Constant features without eps. Nothing beside the pixels may take part: 0 inf is NaN.
+    x, dout = np.ones(shape, dtype), np.ones(shape, dtype)
+    gamma, mean, rstd = np.ones(2, dtype), np.zeros(2, dtype), np.full(2, np.inf, dtype)
+    _, dgamma, dbeta = ops.batchnorm_backward(dout, x, gamma, mean, rstd)
+    np.testing.assert_array_equal(dgamma, np.inf)
+    np.testing.assert_array_equal(dbeta, x.size // 2)
