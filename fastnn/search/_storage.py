@@ -59,6 +59,20 @@ class _Storage(JournalStorage):
             ) from error
 
 
+class _Lock(JournalFileOpenLock):
+    """A lock of which a killed process leaves one file at most, which others take over in time.
+
+    Optuna's own is renamed before it is removed: what is left between the two nobody removes.
+    """
+
+    def release(self) -> None:
+        """Remove the file; raise RuntimeError if there is none."""
+        try:
+            os.unlink(self._lock_file)
+        except OSError as error:
+            raise RuntimeError(f"no lock {self._lock_file}") from error
+
+
 class _Journal(JournalFileBackend):
     """A journal in a file, which goes on after a last line that was cut off.
 
@@ -69,7 +83,7 @@ class _Journal(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         self.path, self.line = path, 1
         # Unlike symbolic links, this lock works on Windows too.
-        self._open_lock = JournalFileOpenLock(str(path))
+        self._open_lock = _Lock(str(path))
         super().__init__(str(path), lock_obj=self._open_lock)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:

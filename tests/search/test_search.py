@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -399,6 +400,23 @@ def test_a_killed_process_leaves_no_hole(tmp_path):
     result = run(trials=6, storage=path)
     assert len(result) == 6
     assert [trial.number for trial in result] == [0, 1, 2, 4, 5, 6]
+
+
+def test_a_process_that_is_killed_leaves_no_file_but_the_lock(tmp_path, monkeypatch):
+    path = tmp_path / "trials.log"
+    unlink = os.unlink
+
+    def killed(file, **options):
+        raise SystemExit
+
+    def train(trial):
+        monkeypatch.setattr(os, "unlink", killed)  # what comes next removes the lock
+        return nearness(trial)
+
+    with pytest.raises(SystemExit):
+        search(train, RANGES, trials=1, storage=path, verbose=False)
+    monkeypatch.setattr(os, "unlink", unlink)
+    assert {file.name for file in tmp_path.iterdir()} == {"trials.log", "trials.log.lock"}
 
 
 @pytest.mark.parametrize("left", [-10, 30, 5])
