@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fastnn import config, kernels, reference
+from fastnn import config, reference
 from fastnn._messages import compiling as _compiling  # noqa: F401 - it listens to Numba
-from fastnn.kernels.threading import threads
+from fastnn.kernels.machine.routine import routine
 
 
 def compiled() -> bool:
@@ -16,9 +17,15 @@ def compiled() -> bool:
     return config.get_backend() == "numba"
 
 
-def run_kernel(name: str, work: int, args: tuple[Any, ...]) -> None:
-    """Call the kernel called `name`; `work` is as in :func:`run`."""
-    threads.run(getattr(kernels, name), args, work)
+def checked(name: str) -> Callable[..., Any]:
+    """Return what calls the kernel called `name` at once, if its arguments are as it takes them.
+
+    It takes the kernel's arguments, None for a result that it is to make, False for one that is not
+    wanted, and returns the results; or NotImplemented, and has done nothing: where the arguments
+    are to be converted or refused, where the work may be worth several threads, or where calls do
+    not go to the kernels.
+    """
+    return routine(name).checked
 
 
 def run_reference(name: str, *args: Any) -> None:
@@ -28,18 +35,16 @@ def run_reference(name: str, *args: Any) -> None:
         getattr(reference, name)(*args)
 
 
-def run(name: str, work: int, *args: Any) -> None:
+def run(name: str, *args: Any) -> None:
     """Call the kernel or the reference called `name`.
 
     Parameters
     ----------
     name : str
-    work : int
-        Cost of the call, counted in elements of a cheap elementwise loop.
     *args
         The reference's arguments, checked.
     """
     if compiled():
-        run_kernel(name, work, args)
+        routine(name).run(*args)
     else:
         run_reference(name, *args)

@@ -14,12 +14,11 @@ from fastnn.ops._arrays import (
     output,
     unless_left,
 )
-from fastnn.ops._dispatch import run
+from fastnn.ops._dispatch import checked, run
 
-
-def _work(x: Array, W: Array) -> int:
-    """Return the cost of a product: four multiplications take the time of a cheap element."""
-    return int(x.size * W.shape[1] // 4)
+_affine, _affine_relu = checked("affine"), checked("affine_relu")
+_affine_backward = checked("affine_backward")
+_affine_relu_backward = checked("affine_relu_backward")
 
 
 def _expect_affine(x: Array, W: Array) -> None:
@@ -37,7 +36,7 @@ def _forward(name: str, x: ArrayLike, W: ArrayLike, b: ArrayLike, out: Array | N
     _expect_affine(x, W)
     expect_shape("b", b, W.shape[1:], "to match W of shape {}", W.shape)
     y = output("out", out, (x.shape[0], W.shape[1]), x.dtype, x, W, b)
-    run(name, _work(x, W), x, W, b, y)
+    run(name, x, W, b, y)
     return deliver(out, y)
 
 
@@ -72,7 +71,8 @@ def affine(x: ArrayLike, W: ArrayLike, b: ArrayLike, out: Array | None = None) -
     >>> ops.affine(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
     array([[11.5]])
     """
-    return _forward("affine", x, W, b, out)
+    y = _affine(x, W, b, out)
+    return _forward("affine", x, W, b, out) if y is NotImplemented else y
 
 
 def affine_relu(x: ArrayLike, W: ArrayLike, b: ArrayLike, out: Array | None = None) -> Array:
@@ -99,7 +99,8 @@ def affine_relu(x: ArrayLike, W: ArrayLike, b: ArrayLike, out: Array | None = No
     TypeError, ValueError
         If shapes do not fit together, an array is not of real numbers, or `out` does not fit.
     """
-    return _forward("affine_relu", x, W, b, out)
+    y = _affine_relu(x, W, b, out)
+    return _forward("affine_relu", x, W, b, out) if y is NotImplemented else y
 
 
 def _backward(
@@ -122,10 +123,10 @@ def _backward(
     to_db = output("db", db, W.shape[1:], x.dtype, *read)
     expect_apart({"dx": dx, "dW": dW, "db": db})
     if y is None:
-        run("affine_backward", _work(x, W), dout, x, W, to_dx, to_dW, to_db)
+        run("affine_backward", dout, x, W, to_dx, to_dW, to_db)
     else:
         expect_shape("y", y, shape, "like dout")
-        run("affine_relu_backward", _work(x, W), dout, x, W, y, to_dx, to_dW, to_db)
+        run("affine_relu_backward", dout, x, W, y, to_dx, to_dW, to_db)
     first = None if to_dx is None else deliver(dx, to_dx)
     return first, deliver(dW, to_dW), deliver(db, to_db)
 
@@ -168,6 +169,10 @@ def affine_backward(
         If shapes do not fit together, an array is not of real numbers, or an output does
         not fit or shares memory with another.
     """
+    if input_gradient or dx is None:
+        done = _affine_backward(dout, x, W, dx if input_gradient else False, dW, db)
+        if done is not NotImplemented:
+            return done
     dout, x, W = inputs(dout=dout, x=x, W=W)
     return _backward(dout, x, W, None, dx, dW, db, input_gradient)
 
@@ -213,5 +218,9 @@ def affine_relu_backward(
         If shapes do not fit together, an array is not of real numbers, or an output does
         not fit or shares memory with another.
     """
+    if input_gradient or dx is None:
+        done = _affine_relu_backward(dout, x, W, y, dx if input_gradient else False, dW, db)
+        if done is not NotImplemented:
+            return done
     dout, x, W, y = inputs(dout=dout, x=x, W=W, y=y)
     return _backward(dout, x, W, y, dx, dW, db, input_gradient)

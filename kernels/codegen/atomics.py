@@ -146,30 +146,30 @@ def job(typingctx, body, args, n, length):
 
     The function calls `body`, a compiled function, as ``body(*args, start, stop)`` for the
     chunk from ``chunk * length`` to the next, but not beyond n. The data stand in the stack
-    frame of the caller. A third address holds an integer, not 0 if a call has failed.
+    frame of the caller.
     """
     types_ = (*args.types, types.int64, types.int64)
     body_signature = body.get_call_type(typingctx, types_, {})
-    result = types.UniTuple(types.int64, 3)
+    result = types.UniTuple(types.int64, 2)
 
     def codegen(context, builder, signature, values):
         compiled = body.dispatcher.get_compile_result(body_signature)
         context.add_linking_libs([compiled.library])
         tuple_type = context.get_value_type(args)
-        data_type = ir.LiteralStructType([I64, I64, I64, tuple_type])
+        data_type = ir.LiteralStructType([I64, I64, tuple_type])
         with builder.goto_entry_block():
             data = builder.alloca(data_type)
 
         def part(builder: ir.IRBuilder, data: ir.Value, i: int) -> ir.Value:
             return builder.gep(data, [I32(0), I32(i)])
 
-        for i, value in enumerate((I64(0), values[2], values[3], values[1])):
+        for i, value in enumerate((values[2], values[3], values[1])):
             builder.store(value, part(builder, data, i))
 
         def emit(inner: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
             address, chunk, _ = arguments
             theirs = inner.inttoptr(address, data_type.as_pointer())
-            n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in (1, 2, 3))
+            n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in range(3))
 
             def clip(value: ir.Value) -> ir.Value:
                 return inner.select(inner.icmp_signed("<", value, n_), value, n_)
@@ -177,15 +177,13 @@ def job(typingctx, body, args, n, length):
             start = clip(inner.mul(chunk, length_))
             stop = clip(inner.add(inner.mul(chunk, length_), length_))
             unpacked = [inner.extract_value(packed, i) for i in range(len(args.types))]
-            status, _ = context.call_internal_no_propagate(
+            context.call_internal_no_propagate(
                 inner, compiled.fndesc, compiled.signature, [*unpacked, start, stop]
             )
-            with inner.if_then(status.is_error):
-                inner.store(I64(1), part(inner, theirs, 0))
 
         name = builder.module.get_unique_name("fastnn.chunk")
         function = flow.function(builder.module, name, 3, emit)
-        addresses = [builder.ptrtoint(x, I64) for x in (function, data, part(builder, data, 0))]
+        addresses = [builder.ptrtoint(x, I64) for x in (function, data)]
         return context.make_tuple(builder, result, addresses)
 
     return result(body, args, n, length), codegen

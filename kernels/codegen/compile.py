@@ -84,6 +84,16 @@ def part(function: Any) -> Any:
     return _kept(_njit(function, **private.PIPELINE, **options))
 
 
+def procedure(function: Any) -> Any:
+    """Compile a function of integers that returns one, for everybody who has its :func:`address`.
+
+    It is a function of C under its own name, which is to be its own in the whole process. It is
+    kept on disk.
+    """
+    options = {**OPTIONS, **_INNER}
+    return _kept(_njit(function, **private.PLAIN, **options))
+
+
 def _signature(compiled: Any) -> tuple[Any, ...]:
     count: int = compiled.py_func.__code__.co_argcount
     return (numba.types.int64,) * count
@@ -103,7 +113,9 @@ def address(compiled: Any) -> int:
     signature = _signature(compiled)
     compiled.compile(signature)
     result = compiled.overloads[signature]
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+    names = compiled.py_func.__name__, result.fndesc.llvm_cfunc_wrapper_name
+    found = [int(result.library.get_pointer_to_function(name)) for name in names]
+    return found[0] or found[1]
 
 
 internals.warn_of_lost()

@@ -65,3 +65,20 @@ def cube(address, blocks, rows, columns, like):
 def typed(address, size, dtype):
     """Return the numbers at an address as an array of another type."""
     return numba.carray(pointer(address), size, dtype)
+
+
+@serial
+def is_absent(array):
+    """Say whether a kernel's optional array was not given."""
+    return array.ctypes.data == 0
+
+
+@serial
+def claim(space, size):
+    """Return where so many bytes of workspace begin, on a cache line, and 0.
+
+    Or anything, and how many bytes of workspace there should be: then there are not as many.
+    """
+    begin = (space[0] + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+    wanted = size + CACHE_LINE if size > 0 else 0
+    return begin, (wanted if wanted > space[1] else 0)

@@ -1,19 +1,15 @@
 """Affine layers: products with bias and ReLU in them, and their gradients.
 
-What a call does comes in two steps: prepare (mask, sum columns, pack) and multiply. In one
-piece both are one compiled call, as small layers take little more time than calls do. In
-several pieces each step is a call, since the second reads all that the first has written.
+What a call does comes in two steps: prepare (mask, sum columns, pack) and multiply. In one piece
+both are taken at once. In several pieces the threads wait for each other between them, since the
+second reads all that the first has written.
 """
 
-import functools
-
-import numpy as np
-
 from fastnn.kernels.codegen.compile import serial, shared
-from fastnn.kernels.gemm import workspace
+from fastnn.kernels.codegen.memory import address_of, claim, is_absent, matrix, vector
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.microkernel import RELU
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, cut, multiply, scratch_size
+from fastnn.kernels.gemm.multiply import TRANSPOSED_A, cut, scratch_size
 from fastnn.kernels.gemm.packing import (
     pack_panels,
     pack_transposed,
@@ -22,6 +18,7 @@ from fastnn.kernels.gemm.packing import (
     panels,
     tile_columns,
 )
+from fastnn.kernels.gemm.product import multiply
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import by_itemsize
 
@@ -81,18 +78,20 @@ def _mask(dout, y, dz, left, right):
             masked[j] = zero if out[j] <= zero else row[j]
 
 
-# All calls go through one compiled function: most of the time that it takes to compile is for
-# the tiles.
 @kernel("pieces")
-def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
-    """Do steps of a layer's forward or backward pass; v is the bias, or its gradient."""
+def _layer(x, W, v, y, dout, dx, dW, space, form, steps, product, pieces, start, stop):
+    """Do steps of a layer's forward or backward pass; v is the bias, or its gradient.
+
+    `space` is where the workspace begins, and how many elements each piece has of it to itself.
+    """
     n, h = y.shape
     d = W.shape[0]
     relu, backward, input_gradient = form & RELU, form & GRADIENTS, form & INPUT_GRADIENT
     W_size, dz_size, dz_packed_size = _sizes(n, d, h, W.itemsize, form)
+    work = vector(space[0], W_size + dz_size + dz_packed_size, W)
     W_packed = work[:W_size]
-    dz = work[W_size : W_size + dz_size].reshape((n, h)) if dz_size > 0 else dout
-    dz_packed = work[W_size + dz_size : W_size + dz_size + dz_packed_size]
+    dz = matrix(address_of(work) + W_size * W.itemsize, n, h, W) if dz_size > 0 else dout
+    dz_packed = work[W_size + dz_size :]
     if steps & PREPARE:
         first, last = panels(W, h) * start // pieces, panels(W, h) * stop // pieces
         if backward:
@@ -109,65 +108,75 @@ def _layer(x, W, v, y, dout, dx, dW, work, form, steps, pieces, start, stop):
             pack_panels(b, packed, 0, b.shape[0], first, last)
     if steps & MULTIPLY:
         by_rows = input_gradient and is_few(n, h, W.itemsize)
-        for product in range(2 if input_gradient and not by_rows else 1):
-            a, b, packed, bias, c, flags = x, W, W_packed, v, y, relu
+        scratch = space[0] + (work.size + start * space[1]) * W.itemsize
+        for number in range(2 if input_gradient and not by_rows else 1):
+            a, b, packed, bias, c, flags = x, W, W_packed, address_of(v), y, relu
             if backward:
-                bias = v[:0]
-                if product == 0:
+                bias = 0
+                if number == 0:
                     b, packed, c, flags = dz, dz_packed, dW, TRANSPOSED_A
                 else:
                     a, c, flags = dz, dx, 0
-            k = a.shape[0] if flags & TRANSPOSED_A else a.shape[1]
-            scratch = np.empty(scratch_size(c.shape[0], k, c.shape[1], c.itemsize), c.dtype)
             top, bottom, left, right = cut(c, start, stop, pieces)
-            multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch)
+            multiply(
+                product, a, b, address_of(packed), bias, c, flags, top, bottom, left, right, scratch
+            )
         if by_rows:
             multiply_rows(dz, W, dx, start, stop, pieces)
 
 
-@functools.lru_cache(1024)
-def _workspace_size(n, d, h, itemsize, form):
-    return sum(_sizes(n, d, h, itemsize, form))
+@serial
+def _scratch(n, d, h, itemsize, form):
+    """Return how many elements each piece packs its blocks into."""
+    if not form & GRADIENTS:
+        return scratch_size(n, d, h, itemsize)
+    size = scratch_size(d, n, h, itemsize)
+    return max(size, scratch_size(n, h, d, itemsize)) if form & INPUT_GRADIENT else size
 
 
-def _call(x, W, v, y, dout, dx, dW, form, chunks):
-    size = _workspace_size(*x.shape, W.shape[1], W.itemsize, form)
-    work = workspace.take(size, W.dtype) if size else v
+@serial
+def _call(x, W, v, y, dout, dx, dW, form, chunks, space, product):
+    """Do both steps, in one piece or in several; return how much workspace it would need, or 0."""
+    n, d, h, itemsize = x.shape[0], x.shape[1], W.shape[1], W.itemsize
+    W_size, dz_size, dz_packed_size = _sizes(n, d, h, itemsize, form)
+    shared, own = W_size + dz_size + dz_packed_size, _scratch(n, d, h, itemsize, form)
+    begin, wanted = claim(space, (shared + chunks * own) * itemsize)
+    if wanted > 0:
+        return wanted
+    place = begin, own
     if chunks == 1:
-        _layer(x, W, v, y, dout, dx, dW, work, form, PREPARE | MULTIPLY, 1, 1)
+        _layer(x, W, v, y, dout, dx, dW, place, form, PREPARE | MULTIPLY, product, 1, 1)
     else:
-        if size or form & GRADIENTS:
-            _layer(x, W, v, y, dout, dx, dW, work, form, PREPARE, chunks, chunks)
-        _layer(x, W, v, y, dout, dx, dW, work, form, MULTIPLY, chunks, chunks)
-    if size:
-        workspace.give_back(work)
+        if shared or form & GRADIENTS:
+            _layer(x, W, v, y, dout, dx, dW, place, form, PREPARE, product, chunks, chunks)
+        _layer(x, W, v, y, dout, dx, dW, place, form, MULTIPLY, product, chunks, chunks)
+    return 0
 
 
 # Where a call has no array of some kind, another of the same type stands in for it.
 
 
-def affine(x, W, b, out, chunks):
+@serial
+def affine(x, W, b, out, chunks, space, product):
     """out = x W + b."""
-    _call(x, W, b, out, out, x, W, 0, chunks)
+    return _call(x, W, b, out, out, x, W, 0, chunks, space, product)
 
 
-def affine_relu(x, W, b, out, chunks):
+@serial
+def affine_relu(x, W, b, out, chunks, space, product):
     """out = max(x W + b, 0)."""
-    _call(x, W, b, out, out, x, W, RELU, chunks)
+    return _call(x, W, b, out, out, x, W, RELU, chunks, space, product)
 
 
-def affine_backward(dout, x, W, dx, dW, db, chunks):
-    """Gradients of x W + b; dx may be None, and is then not computed."""
-    _gradients(x, W, db, dout, dout, dx, dW, 0, chunks)
+@serial
+def affine_backward(dout, x, W, dx, dW, db, chunks, space, product):
+    """Gradients of x W + b; dx may be absent, and is then not computed."""
+    form = GRADIENTS if is_absent(dx) else GRADIENTS | INPUT_GRADIENT
+    return _call(x, W, db, dout, dout, dx, dW, form, chunks, space, product)
 
 
-def affine_relu_backward(dout, x, W, y, dx, dW, db, chunks):
-    """Gradients of max(x W + b, 0) from its output y; dx may be None, and is then not computed."""
-    _gradients(x, W, db, y, dout, dx, dW, RELU, chunks)
-
-
-def _gradients(x, W, db, y, dout, dx, dW, form, chunks):
-    if dx is None:
-        _call(x, W, db, y, dout, x, dW, form | GRADIENTS, chunks)
-    else:
-        _call(x, W, db, y, dout, dx, dW, form | GRADIENTS | INPUT_GRADIENT, chunks)
+@serial
+def affine_relu_backward(dout, x, W, y, dx, dW, db, chunks, space, product):
+    """Gradients of max(x W + b, 0) from its output y; dx may be absent, and is not computed then."""
+    form = RELU | GRADIENTS if is_absent(dx) else RELU | GRADIENTS | INPUT_GRADIENT
+    return _call(x, W, db, y, dout, dx, dW, form, chunks, space, product)

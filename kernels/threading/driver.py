@@ -6,9 +6,10 @@ A kernel is written once, as a serial loop over a range of its outputs::
     def relu(x, out, start, stop):
         ...
 
-and is called as ``relu(x, out, chunks)``. The driver around it cuts ``range(x.size)`` into
-``chunks`` pieces, which depend on nothing but the two numbers, and shares them out among the
-threads. Outputs are cut, never sums, so the result has the same bits for any number of chunks.
+and is called by compiled code as ``relu(x, out, chunks)``. The driver around it cuts
+``range(x.size)`` into ``chunks`` pieces, which depend on nothing but the two numbers, and shares
+them out among the threads. Outputs are cut, never sums, so the result has the same bits for any
+number of chunks. It takes workspace, as all kernels do, needs none, and returns 0: it is done.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from fastnn.kernels.codegen import atomics, denormals
-from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen import atomics
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import CACHE_LINE
 from fastnn.kernels.threading import pool
 
@@ -28,15 +29,12 @@ LINE = CACHE_LINE
 
 # The names of its own begin with an underscore, which no kernel's argument does.
 _DRIVER = """
-def {name}({args}, chunks):
+def {name}({args}, chunks, _space=None):
     _n = {size}
     _length = (_n + chunks * {unit} - 1) // (chunks * {unit}) * {unit}
-    _mode = _flush_denormals()
-    _function, _data, _failed = _job(_body, ({args},), _n, _length)
+    _function, _data = _job(_body, ({args},), _n, _length)
     _share(_function, _data, chunks, _everyone)
-    _restore_denormals(_mode)
-    if _load(_failed):
-        raise MemoryError
+    return 0
 """
 
 
@@ -59,14 +57,11 @@ def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
             "_job": atomics.job,
             "_share": pool.share,
             "_everyone": pool.MOST_CHUNKS,
-            "_load": atomics.load,
-            "_flush_denormals": denormals.flush_denormals,
-            "_restore_denormals": denormals.restore_denormals,
         }
         exec(compile(source, f"<driver of {function.__name__}>", "exec"), names)
         driver = names[function.__name__]
         driver.__doc__ = function.__doc__
         driver.__module__ = function.__module__
-        return entry(driver)
+        return serial(driver)
 
     return decorate

@@ -1,0 +1,13 @@
+"""How Python reaches machine code: one calling convention for all kernels.
+
+A kernel is a function of one integer, the address of words of 64 bits that hold its arguments:
+addresses of arrays, then the lengths of their axes, then numbers, then into how many pieces to cut
+the work, then where its workspace is and how large. It returns 0, or how many bytes of workspace
+it would need, and has then done nothing. It calls neither Python nor Numba. So the same code can be
+made ahead, and linked into a library, or made at its first call.
+
+`signature` says what a kernel takes, and `catalogue` that of each. `routine` has the functions that
+Python calls: `caller`, machine code itself, looks into the arrays, checks that they fit the
+signature, and calls the kernel; `layout` knows where NumPy and Python keep what it looks for.
+`made` compiles kernels with Numba, and `ahead` loads those that came with the installation.
+"""

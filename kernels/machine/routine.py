@@ -1,0 +1,204 @@
+"""The functions that Python calls: one for each kernel, and one that asks no questions."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+from typing import Any
+
+import numpy as np
+
+from fastnn.kernels.machine import catalogue, code, layout, words
+from fastnn.kernels.machine.signature import REST, Parameter, Signature
+from fastnn.kernels.threading import threads
+from fastnn.kernels.gemm import workspace
+
+REALS = layout.DTYPES[:2]
+SPACE = 1 << 20  # bytes of workspace for calls that are done at once
+
+_FASTCALL = 0x80  # METH_FASTCALL
+_EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
+
+_KINDS = {"float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_INT, "real": words.IS_REAL}
+_KINDS |= {dtype.name: number for number, dtype in enumerate(layout.DTYPES)}
+
+
+class _Definition(ctypes.Structure):
+    """PyMethodDef: what a function of C is, to Python."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+def _address_of(name: str) -> int:
+    """Return where a function of Python's C interface begins."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
+
+
+def _new_array() -> int:
+    """Return where PyArray_Empty begins."""
+    from numpy._core import _multiarray_umath as numpy_c  # NumPy 1 has no such module
+
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = get(numpy_c._ARRAY_API, None)
+    return int(ctypes.c_void_p.from_address(table + 8 * _EMPTY).value or 0)
+
+
+@functools.cache
+def shared() -> Any:
+    """Return the table that all routines share."""
+    table = np.zeros(words.SHARED_WORDS, np.int64)
+    values = {
+        words.ENABLED: 1,
+        words.NONE: id(None),
+        words.FALSE: id(False),
+        words.NOT_IMPLEMENTED: id(NotImplemented),
+        words.NDARRAY: id(np.ndarray),
+        words.FLOAT: id(float),
+        words.INT: id(int),
+        words.BOOL: id(bool),
+        words.KEEP: _address_of("Py_IncRef"),
+        words.DROP: _address_of("Py_DecRef"),
+        words.TO_INT: _address_of("PyLong_AsUnsignedLongLongMask"),
+        words.FROM_INT: _address_of("PyLong_FromLongLong"),
+        words.NEW_ARRAY: _new_array(),
+        words.NEW_TUPLE: _address_of("PyTuple_New"),
+        words.UNLOCK: _address_of("PyEval_SaveThread"),
+        words.LOCK: _address_of("PyEval_RestoreThread"),
+        words.SPACE: _space().ctypes.data,
+        words.BYTES: SPACE,
+        words.MOST: _bits(float(code.MOST)),
+    }
+    for index, value in values.items():
+        table[index] = value
+    for index, dtype in enumerate(layout.DTYPES):
+        table[words.FIRST_DTYPE + index] = id(dtype)
+    return table
+
+
+class Routine:
+    """A kernel, for Python.
+
+    Attributes
+    ----------
+    name : str
+    checked : callable
+        Takes the kernel's arguments, None for results to be made and False for optional ones that
+        are not wanted, and returns the results; or returns NotImplemented, and has done nothing:
+        where arguments are not plainly what the signature says, or share memory, or the work may be
+        worth several threads.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._signature = catalogue.signature(name)
+        self._tables = [_table(self._signature, trusted) for trusted in (False, True)]
+        self.checked, self._trusted = (_function(name, table) for table in self._tables)
+
+    def _load(self, number: int) -> None:
+        """Find the machine code for a dtype."""
+        names = (self.name, *self._signature.needs)
+        addresses = [code.address(name, REALS[number]) for name in names]
+        first = words.CODE + number * (1 + words.MOST_NEEDS)
+        for table in self._tables:
+            # The kernel last: with its address the routine begins to call it.
+            table[first + 1 : first + len(names)] = addresses[1:]
+            table[first] = addresses[0]
+
+    def run(self, *args: Any) -> None:
+        """Call the kernel, on as many threads as that is worth; trust the arguments."""
+        while (cost := self._trusted(*args)) is not None:
+            if cost is NotImplemented:
+                args = self._plain(args)
+            elif cost < 0:
+                self._load(-1 - cost)
+            else:
+                threads.run(self, args, cost)
+                return
+
+    def __call__(self, *args: Any) -> None:
+        """Call the kernel; the last argument is into how many pieces to cut the work."""
+        space = workspace.take(0, layout.DTYPES[-1])
+        while wanted := self._trusted(*args, space):
+            if wanted is NotImplemented:
+                args = (*self._plain(args[:-1]), args[-1])
+            elif wanted < 0:
+                self._load(-1 - wanted)
+            else:
+                space = workspace.take(wanted, layout.DTYPES[-1])
+        workspace.give_back(space)
+
+    def _plain(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return arguments with numbers of Python; raise TypeError if that changes nothing."""
+        kinds = {"float": float, "int": int, "uint": int}
+        parameters = self._signature.parameters
+        plain = tuple(
+            kinds[p.kind](arg) if p.kind in kinds else arg
+            for p, arg in zip(parameters, args, strict=True)
+        )
+        if all(a is b for a, b in zip(plain, args, strict=True)):
+            raise TypeError(f"{self.name}: expected what its signature says, got {args}")
+        return plain
+
+
+@functools.cache
+def routine(name: str) -> Routine:
+    """Return the functions of a kernel."""
+    return Routine(name)
+
+
+@functools.cache
+def _space() -> Any:
+    return np.empty(SPACE, np.uint8)
+
+
+def _bits(value: float) -> int:
+    """Return the bits of a float64, as an integer."""
+    (bits,) = struct.unpack("q", struct.pack("d", value))
+    return int(bits)
+
+
+def _record(parameter: Parameter, signature: Signature) -> list[int]:
+    axes = parameter.axes or ()
+    has_rest = axes[-1:] == (REST,)
+    flags = words.WRITTEN * parameter.written + words.OPTIONAL * parameter.optional
+    flags |= words.IS_RETURNED * parameter.returned + words.HAS_REST * has_rest
+    numbers = [signature.lengths.index(name) for name in axes]
+    may_be = sum(1 << i for i, p in enumerate(signature.arrays) if p.name in parameter.may_be)
+    record = [_KINDS[parameter.kind], flags, may_be, len(axes) - has_rest, *numbers]
+    return record + [0] * (words.RECORD - len(record))
+
+
+def _table(signature: Signature, trusted: bool) -> Any:
+    """Return the table of a routine."""
+    arrays = signature.arrays
+    values = [
+        shared().ctypes.data, len(signature.parameters), len(arrays), len(signature.lengths),
+        sum(p.returned for p in arrays), len(signature.cost), int(trusted), len(signature.needs),
+    ]  # fmt: skip
+    values += [0] * (words.RECORDS - len(values))
+    for parameter in signature.parameters:
+        values += _record(parameter, signature)
+    for factor, names in signature.cost:
+        numbers = [signature.lengths.index(name) for name in names]
+        values += [_bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+    return np.array(values, np.int64)
+
+
+def _function(name: str, table: Any) -> Any:
+    """Return a function of Python whose code is :func:`caller.call`, with this table."""
+    definition = _Definition(name.encode(), code.call(), _FASTCALL, None)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    _definitions.append(definition)  # Python does not copy it
+    return make(ctypes.addressof(definition), table, None)
+
+
+_definitions: list[_Definition] = []

@@ -1,0 +1,47 @@
+"""The tables that :mod:`caller` works with: what stands in which word.
+
+One table has what all routines need: addresses of objects, and of functions of Python and NumPy,
+so that machine code refers to neither by name. A table for each routine says what its kernel takes.
+"""
+
+from fastnn.kernels.machine.layout import DTYPES
+
+# What all routines need. Whether kernels are wanted at all; None, False and NotImplemented; the
+# types of arrays, floats, integers and truth values.
+(
+    ENABLED, NONE, FALSE, NOT_IMPLEMENTED, NDARRAY, FLOAT, INT, BOOL,
+    # Functions: take and give back a reference; an integer of an object, and an object of one; a
+    # new array, a new tuple; give up the interpreter's lock, and take it.
+    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK,
+    # Workspace for whoever has the interpreter's lock: where, and how many bytes. The cost up to
+    # which a call is done at once.
+    SPACE, BYTES, MOST,
+    FIRST_DTYPE,
+) = range(20)  # fmt: skip
+SHARED_WORDS = FIRST_DTYPE + len(DTYPES)
+
+# What a routine's kernel takes. The address of the table above; parameters, arrays, lengths, arrays
+# that are returned, terms of the cost; whether arrays need not be told apart; how many parts the
+# kernel calls; its address and theirs, for float32 and for float64; then a record for each
+# parameter, and one for each term.
+SHARED, PARAMETERS, ARRAYS, LENGTHS, RETURNED, TERMS, TRUSTED, NEEDS, CODE = range(9)
+MOST_NEEDS = 3
+RECORDS = CODE + 2 * (1 + MOST_NEEDS)
+
+# A record of a parameter: what it is, flags, a bit for each array that it may be, how many named
+# axes, and the numbers of their lengths. That of what `*` stands for comes after these.
+KIND, FLAGS, MAY_BE, NAMED, AXES = range(5)
+MOST_AXES = 6
+RECORD = AXES + MOST_AXES
+IS_FLOAT, IS_INT, IS_REAL = -3, -2, -1  # kinds; else the number of a dtype
+WRITTEN, OPTIONAL, IS_RETURNED, HAS_REST = 1, 2, 4, 8
+
+# A term: a factor, and the numbers of the lengths that it is multiplied by, -1 behind the last.
+MOST_FACTORS = 5
+TERM = 1 + MOST_FACTORS
+
+MOST_PARAMETERS, MOST_LENGTHS = 24, 16
+
+# What a kernel is given at most: arrays, lengths and numbers, pieces, workspace,
+# addresses of parts.
+MOST_WORDS = MOST_PARAMETERS + MOST_LENGTHS + 3 + MOST_NEEDS
