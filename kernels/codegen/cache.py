@@ -60,8 +60,7 @@ def _key() -> str:
     digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
     versions = {module.__name__: module.__version__ for module in (numba, llvmlite, np)}
     digest.update(f"{distribution.VERSION} {versions}\n".encode())
-    for name, content in sources.contents("fastnn.kernels"):
-        digest.update(f"{name} {len(content)}\n".encode() + content)
+    digest.update(sources.digest("fastnn.kernels").encode())
     return digest.hexdigest()[:24]
 
 

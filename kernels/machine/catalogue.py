@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from fastnn.kernels.machine.signature import Signature, parse
 
 # By module, the signatures of its kernels (see :mod:`fastnn.kernels.machine.signature`).
@@ -54,3 +58,17 @@ def module(name: str) -> str:
 def signature(name: str) -> Signature:
     """Return what a kernel takes."""
     return parse(_KERNELS[_MODULES[name]][name])
+
+
+def is_real(name: str) -> bool:
+    """Say whether there is machine code of that name for each of float32 and float64."""
+    return is_part(name) or signature(name).is_real
+
+
+def symbol(name: str, dtype: np.dtype[Any] | None) -> str:
+    """Return the name of the machine code of a kernel or a part, in the whole process."""
+    if not is_real(name):
+        return f"fastnn_{name}"
+    if dtype is None:
+        raise ValueError(f"dtype: expected float32 or float64 for {name}, got None")
+    return f"fastnn_{name}_{8 * dtype.itemsize}"

@@ -59,7 +59,7 @@ def _source(name: str, signature: Signature) -> str:
 def function(name: str, dtype: np.dtype[Any]) -> Any:
     """Return the function of a kernel for float32 or float64, to be compiled at need."""
     signature, module = catalogue.signature(name), catalogue.module(name)
-    own = f"fastnn_{name}_{dtype.itemsize * 8}" if signature.is_real else f"fastnn_{name}"
+    own = catalogue.symbol(name, dtype)
     names: dict[str, Any] = {
         "kernel": getattr(import_module(module), name),
         "word": word,
@@ -85,18 +85,27 @@ def part(name: str, dtype: np.dtype[Any]) -> Any:
     """Return a part, a function of integers, for float32 or float64, to be compiled at need."""
     module = catalogue.module(name)
     made = import_module(module).PARTS[name](numba.from_dtype(dtype))
-    made.__name__ = made.__qualname__ = f"fastnn_{name}_{dtype.itemsize * 8}"
+    made.__name__ = made.__qualname__ = catalogue.symbol(name, dtype)
     made.__module__ = module
     return compiling.procedure(made)
 
 
-def address(name: str, dtype: np.dtype[Any]) -> int:
+def compiled(name: str, dtype: np.dtype[Any] | None) -> Any:
+    """Return the function of a kernel or a part, to be compiled at need."""
+    return part(name, dtype) if catalogue.is_part(name) else function(name, dtype)
+
+
+def address(name: str, dtype: np.dtype[Any] | None) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be."""
-    make = part if catalogue.is_part(name) else function
-    return int(compiling.address(make(name, dtype)))
+    return int(compiling.address(compiled(name, dtype)))
+
+
+def is_ready(name: str, dtype: np.dtype[Any] | None) -> bool:
+    """Say whether it was compiled before, by this process or another."""
+    return bool(compiling.is_ready(compiled(name, dtype)))
 
 
 @functools.cache
 def call() -> int:
-    """Return where :func:`caller.call` begins, compiled if need be."""
+    """Return where :func:`caller.fastnn_call` begins, compiled if need be."""
     return int(compiling.address(caller.FUNCTION))
