@@ -12,18 +12,19 @@ from numba.core import cgutils
 
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.plain.level import vector_bits
 from fastnn.kernels.threading.driver import LINE, kernel
 
 # Registers that do not wait for each other: more than the latency of the instruction (4 cycles)
 # times the units that do it (2, or 4 on some Arm cores), and no more than there are.
-REGISTERS = 24 if simd.vector_bits() == 512 or platform.machine() in ("aarch64", "arm64") else 12
+REGISTERS = 24 if vector_bits() == 512 or platform.machine() in ("aarch64", "arm64") else 12
 
 
 @intrinsic
 def _multiply_add(typingctx, rounds, value):
     def codegen(context, builder, signature, args):
         real = signature.return_type
-        v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        v = simd.Vectors(builder, real, vector_bits() // real.bitwidth)
         factor = v.splat(args[1])
         # Values of their own, or they would be computed once for all.
         starts = [ir.Constant(v.type, [float(i)] * v.lanes) for i in range(REGISTERS)]
@@ -47,7 +48,7 @@ def multiply_add(rounds, out, start, stop):
 
 def flops(rounds, out):
     """Return how many operations :func:`multiply_add` does."""
-    lanes = simd.vector_bits() // (8 * out.itemsize)
+    lanes = vector_bits() // (8 * out.itemsize)
     return 2 * lanes * REGISTERS * rounds * out.size
 
 

@@ -14,10 +14,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
-from fastnn.kernels.gemm.microkernel import RELU as _RELU
-from fastnn.kernels.gemm.multiply import scratch_size
-from fastnn.kernels.gemm.packing import packed_size, packs_b
-from fastnn.kernels.layers.affine import is_few
+from fastnn.kernels.gemm.sizes import RELU as _RELU
+from fastnn.kernels.gemm.sizes import is_few, packed_size, packs_b, scratch_size
 from fastnn.kernels.program import core
 from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import RELU, Relu

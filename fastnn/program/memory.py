@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastnn.kernels.codegen import memory
+from fastnn.kernels.plain import memory
 from fastnn.kernels.threading.driver import LINE
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.gemm.microkernel import ROWS
+from fastnn.kernels.gemm.sizes import ROWS
 from fastnn.kernels.program import core
 from fastnn.kernels.program.step import Step
 from fastnn.kernels.program.tables import UNIT

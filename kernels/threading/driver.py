@@ -20,7 +20,7 @@ from typing import Any
 
 from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.codegen.memory import CACHE_LINE
+from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.threading import pool
 
 # Neighbouring chunks of a flat array meet at a multiple of this many elements: a cache line

@@ -18,7 +18,7 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, replace, store, symbol
 from fastnn.kernels.codegen.compile import entry, serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.codegen.memory import aligned
+from fastnn.kernels.plain.memory import aligned
 from fastnn.kernels.tuning import COMMON
 
 # Offsets in the table. What is written apart stands on cache lines of their own (two, as
