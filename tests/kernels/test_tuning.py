@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import tuning
+from fastnn.kernels.codegen import compile as _compile  # noqa: F401 - tells Numba of functions
 from fastnn.kernels.plain.level import WIDTHS
 from fastnn.kernels.plain.memory import CACHE_LINE, aligned
 from fastnn.kernels.tuning import ByDtype, Common, Where, choose
