@@ -11,8 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.kernels.codegen.simd import vector_bits
 from fastnn.kernels.machine import native
+from fastnn.kernels.plain.level import vector_bits
 
 # Registers that do not wait for each other: more than the latency of the instruction (4 cycles)
 # times the units that do it (2, or 4 on some Arm cores), and no more than there are.

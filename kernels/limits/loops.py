@@ -13,6 +13,7 @@ from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.memory import pointer, vector
 from fastnn.kernels.limits import REGISTERS
+from fastnn.kernels.plain.level import vector_bits
 from fastnn.kernels.threading.driver import LINE, kernel
 
 
@@ -20,7 +21,7 @@ from fastnn.kernels.threading.driver import LINE, kernel
 def _multiply_add(typingctx, rounds, value):
     def codegen(context, builder, signature, args):
         real = signature.return_type
-        v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        v = simd.Vectors(builder, real, vector_bits() // real.bitwidth)
         factor = v.splat(args[1])
         # Values of their own, or they would be computed once for all.
         starts = [ir.Constant(v.type, [float(i)] * v.lanes) for i in range(REGISTERS)]

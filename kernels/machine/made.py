@@ -81,7 +81,7 @@ def function(name: str, dtype: np.dtype[Any]) -> Any:
 
 
 @functools.cache
-def part(name: str, dtype: np.dtype[Any] | None) -> Any:
+def part(name: str, dtype: Any) -> Any:
     """Return a part, a function of integers, to be compiled at need.
 
     A module has parts under `PARTS`: functions that make them for a type of numbers, or the parts
@@ -96,16 +96,16 @@ def part(name: str, dtype: np.dtype[Any] | None) -> Any:
     return compiling.procedure(made)
 
 
-def _compiled(name: str, dtype: np.dtype[Any] | None) -> Any:
+def _compiled(name: str, dtype: Any) -> Any:
     return part(name, dtype) if catalogue.is_part(name) else function(name, dtype)
 
 
-def address(name: str, dtype: np.dtype[Any] | None) -> int:
+def address(name: str, dtype: Any) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be."""
     return int(compiling.address(_compiled(name, dtype)))
 
 
-def is_ready(name: str, dtype: np.dtype[Any] | None) -> bool:
+def is_ready(name: str, dtype: Any) -> bool:
     """Say whether it was compiled before, by this process or another."""
     return bool(compiling.is_ready(_compiled(name, dtype)))
 

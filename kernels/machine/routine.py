@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.gemm import workspace
 from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
 from fastnn.kernels.threading import threads
-from fastnn.kernels.gemm import workspace
 
 REALS = layout.DTYPES[:2]
 SPACE = 1 << 20  # bytes of workspace for calls that are done at once

@@ -1,4 +1,4 @@
-"""What functions of a training program share: where rows stand, what is claimed, what is refused."""
+"""What steps and updates share: where rows stand, what is claimed, what is refused."""
 
 from fastnn.kernels.codegen.atomics import add
 from fastnn.kernels.codegen.compile import serial

@@ -13,9 +13,8 @@ from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.dots import multiply_rows
-from fastnn.kernels.gemm.microkernel import ACCUMULATE
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A
-from fastnn.kernels.gemm.packing import pack_panels, panels, tile_columns
+from fastnn.kernels.gemm.packing import pack_panels
+from fastnn.kernels.gemm.sizes import ACCUMULATE, TRANSPOSED_A, panels, tile_columns
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.layers.losses import (

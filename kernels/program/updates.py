@@ -12,8 +12,8 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import inlined, row_sum, serial
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A
-from fastnn.kernels.gemm.packing import pack_panels, pack_transposed, panels, tile_columns
+from fastnn.kernels.gemm.packing import pack_panels, pack_transposed
+from fastnn.kernels.gemm.sizes import TRANSPOSED_A, panels, tile_columns
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.program.places import claim, refuse
 from fastnn.kernels.program.tables import (

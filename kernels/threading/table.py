@@ -6,6 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.plain.memory import CACHE_LINE, aligned
+
+# Neighbouring chunks of a flat array meet at a multiple of this many elements: a cache line
+# of the smallest type, a byte, so that no two threads write to one line.
+LINE = CACHE_LINE
+
 # Offsets in the table. What is written apart stands on cache lines of their own (two, as
 # processors fetch pairs).
 OWNER = 0  # 1 while a call has the table
@@ -21,13 +27,7 @@ _SIZE, _BOUNDARY = 640, 128
 MOST_CHUNKS = 0xFFFF  # that a ticket can count
 
 
-def _aligned() -> Any:
-    memory = np.zeros(_SIZE + _BOUNDARY, np.uint8)
-    start = -memory.ctypes.data % _BOUNDARY
-    return memory[start : start + _SIZE].view(np.int64)
-
-
-words = _aligned()
+words: Any = aligned(np.zeros(_SIZE + _BOUNDARY, np.uint8), _SIZE, _BOUNDARY).view(np.int64)
 
 
 def address() -> int:

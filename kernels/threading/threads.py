@@ -89,14 +89,19 @@ _sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its ind
 _closed = False
 
 
-def prepare() -> Callable[..., int]:
-    """Return what helpers run, compiled here: a fork while they do it would leave locks taken."""
+def _serve() -> Callable[[int], int]:
+    """Return what helpers run."""
     return native.function("serve", 1)
+
+
+def prepare() -> None:
+    """Compile what helpers run, here: a fork while they do it would leave locks taken."""
+    _serve()
 
 
 def _help(index: int) -> None:
     """What a helper does: serve for as long as there is work, then sleep until woken."""
-    serve = prepare()
+    serve = _serve()
     wakeup = threading.Lock()
     wakeup.acquire()
     while not _closed:
