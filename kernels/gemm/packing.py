@@ -12,11 +12,8 @@ from fastnn.kernels.gemm.microkernel import transpose
 from fastnn.kernels.gemm.sizes import (
     ROWS,
     VECTORS,
-    pack_a_columns,
-    packed_size,
-    panels,
     tile_columns,
-)  # noqa: F401
+)
 
 
 @serial
