@@ -56,8 +56,8 @@ def _source(name: str, signature: Signature) -> str:
 
 
 @functools.cache
-def function(name: str, dtype: np.dtype[Any]) -> Any:
-    """Return the function of a kernel for float32 or float64, to be compiled at need."""
+def function(name: str, dtype: Any) -> Any:
+    """Return the function of a kernel, to be compiled at need."""
     signature, module = catalogue.signature(name), catalogue.module(name)
     own = f"fastnn_{name}_{dtype.itemsize * 8}" if signature.is_real else f"fastnn_{name}"
     names: dict[str, Any] = {
@@ -69,8 +69,9 @@ def function(name: str, dtype: np.dtype[Any]) -> Any:
         "uint64": np.uint64,
         "flush_denormals": flush_denormals,
         "restore_denormals": restore_denormals,
-        f"{REAL}_": numba.from_dtype(dtype),
     }
+    if signature.is_real:
+        names[f"{REAL}_"] = numba.from_dtype(dtype)
     for parameter in signature.arrays:
         if parameter.kind != REAL:
             names[f"{parameter.kind}_"] = numba.from_dtype(np.dtype(parameter.kind))

@@ -124,9 +124,10 @@ class Routine:
         return self._trusted(*args)
 
     def _load(self, number: int) -> None:
-        """Find the machine code for a dtype."""
+        """Find the machine code for a dtype, the first where there is one for all."""
+        dtype = REALS[number] if self._signature.is_real else None
         names = (self.name, *self._signature.needs)
-        addresses = [code.address(name, REALS[number]) for name in names]
+        addresses = [code.address(name, dtype) for name in names]
         first = words.CODE + number * (1 + words.MOST_NEEDS)
         for table in self._tables:
             # The kernel last: with its address the routine begins to call it.
