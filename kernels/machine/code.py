@@ -4,6 +4,9 @@ MOST = 2 * COMMON.grain
 def call():
     from fastnn.kernels.machine import made
     return made.call()
+def update_call():
+    from fastnn.kernels.machine import made
+    return made.update_call()
 def address(name, dtype):
     from fastnn.kernels.machine import made
     return made.address(name, dtype)

@@ -35,7 +35,7 @@ class _Definition(ctypes.Structure):
     )
 
 
-def _address_of(name: str) -> int:
+def address_of(name: str) -> int:
     """Return where a function of Python's C interface begins."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
@@ -63,17 +63,17 @@ def shared() -> Any:
         words.FLOAT: id(float),
         words.INT: id(int),
         words.BOOL: id(bool),
-        words.KEEP: _address_of("Py_IncRef"),
-        words.DROP: _address_of("Py_DecRef"),
-        words.TO_INT: _address_of("PyLong_AsUnsignedLongLongMask"),
-        words.FROM_INT: _address_of("PyLong_FromLongLong"),
+        words.KEEP: address_of("Py_IncRef"),
+        words.DROP: address_of("Py_DecRef"),
+        words.TO_INT: address_of("PyLong_AsUnsignedLongLongMask"),
+        words.FROM_INT: address_of("PyLong_FromLongLong"),
         words.NEW_ARRAY: _new_array(),
-        words.NEW_TUPLE: _address_of("PyTuple_New"),
-        words.UNLOCK: _address_of("PyEval_SaveThread"),
-        words.LOCK: _address_of("PyEval_RestoreThread"),
+        words.NEW_TUPLE: address_of("PyTuple_New"),
+        words.UNLOCK: address_of("PyEval_SaveThread"),
+        words.LOCK: address_of("PyEval_RestoreThread"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
-        words.MOST: _bits(float(code.MOST)),
+        words.MOST: bits(float(code.MOST)),
     }
     for index, value in values.items():
         table[index] = value
@@ -99,7 +99,7 @@ class Routine:
         self.name = name
         self._signature = catalogue.signature(name)
         self._tables = [_table(self._signature, trusted) for trusted in (False, True)]
-        self.checked, self._trusted = (_function(name, table) for table in self._tables)
+        self.checked, self._trusted = (function(name, code.call(), table) for table in self._tables)
 
     def _load(self, number: int) -> None:
         """Find the machine code for a dtype."""
@@ -149,7 +149,11 @@ class Routine:
 
 @functools.cache
 def routine(name: str) -> Routine:
-    """Return the functions of a kernel."""
+    """Return the functions of a kernel; that of an update rule is an `UpdateRoutine`."""
+    if catalogue.is_update(name):
+        from fastnn.kernels.machine.update_routine import UpdateRoutine
+
+        return UpdateRoutine(name)
     return Routine(name)
 
 
@@ -158,7 +162,7 @@ def _space() -> Any:
     return np.empty(SPACE, np.uint8)
 
 
-def _bits(value: float) -> int:
+def bits(value: float) -> int:
     """Return the bits of a float64, as an integer."""
     (bits,) = struct.unpack("q", struct.pack("d", value))
     return int(bits)
@@ -187,13 +191,13 @@ def _table(signature: Signature, trusted: bool) -> Any:
         values += _record(parameter, signature)
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
-        values += [_bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+        values += [bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
     return np.array(values, np.int64)
 
 
-def _function(name: str, table: Any) -> Any:
-    """Return a function of Python whose code is :func:`caller.call`, with this table."""
-    definition = _Definition(name.encode(), code.call(), _FASTCALL, None)
+def function(name: str, call: int, table: Any) -> Any:
+    """Return a function of Python whose code is at an address, with the table that it is given."""
+    definition = _Definition(name.encode(), call, _FASTCALL, None)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
