@@ -23,6 +23,13 @@ def call() -> int:
     return made.call()
 
 
+def update_call() -> int:
+    """Return where what calls update rules begins."""
+    from fastnn.kernels.machine import made
+
+    return made.update_call()
+
+
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be.
 

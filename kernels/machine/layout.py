@@ -24,6 +24,9 @@ DATA, AXES, SHAPE, DTYPE, FLAGS = 16, 24, 32, 56, 64
 VALUE = 16
 COUNT, ITEMS = 16, 24
 DEFINITION = 16
+# Of a dtype, which another object may be equal to: the type of its numbers, and the order of bytes.
+SCALAR, ORDER = 16, 26
+NATIVE = ord("=")
 
 # Flags: C-contiguous and aligned; and may be written.
 READABLE, WRITABLE = 0x101, 0x501
@@ -51,6 +54,8 @@ def is_known() -> bool:
         and ctypes.c_int64.from_address(_at(probe, SHAPE)).value == 2
         and _at(probe, DTYPE) == id(probe.dtype) == id(np.dtype(np.float32))
         and _at(probe, FLAGS, ctypes.c_int) == probe.flags.num
+        and _at(probe.dtype, SCALAR) == id(np.float32)
+        and _at(probe.dtype, ORDER, ctypes.c_ubyte) == NATIVE
         and _at(2.5, VALUE, ctypes.c_double) == 2.5
         and _at(method, DEFINITION + WORD) == id(probe)
         and (_at(pair, COUNT), _at(pair, ITEMS), _at(pair, ITEMS + WORD)) == (2, *map(id, pair))

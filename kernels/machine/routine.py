@@ -36,7 +36,7 @@ class _Definition(ctypes.Structure):
     )
 
 
-def _address_of(name: str) -> int:
+def address_of(name: str) -> int:
     """Return where a function of Python's C interface begins."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
@@ -71,17 +71,17 @@ def shared() -> Any:
         words.FLOAT: id(float),
         words.INT: id(int),
         words.BOOL: id(bool),
-        words.KEEP: _address_of("Py_IncRef"),
-        words.DROP: _address_of("Py_DecRef"),
-        words.TO_INT: _address_of("PyLong_AsUnsignedLongLongMask"),
-        words.FROM_INT: _address_of("PyLong_FromLongLong"),
+        words.KEEP: address_of("Py_IncRef"),
+        words.DROP: address_of("Py_DecRef"),
+        words.TO_INT: address_of("PyLong_AsUnsignedLongLongMask"),
+        words.FROM_INT: address_of("PyLong_FromLongLong"),
         words.NEW_ARRAY: _new_array(),
-        words.NEW_TUPLE: _address_of("PyTuple_New"),
-        words.UNLOCK: _address_of("PyEval_SaveThread"),
-        words.LOCK: _address_of("PyEval_RestoreThread"),
+        words.NEW_TUPLE: address_of("PyTuple_New"),
+        words.UNLOCK: address_of("PyEval_SaveThread"),
+        words.LOCK: address_of("PyEval_RestoreThread"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
-        words.MOST: _bits(float(code.MOST)),
+        words.MOST: bits(float(code.MOST)),
     }
     for index, value in values.items():
         _shared[index] = value
@@ -105,7 +105,7 @@ class Routine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.checked = _function(name, _address_of("Py_NewRef"), NotImplemented)
+        self.checked = function(name, address_of("Py_NewRef"), NotImplemented)
         self._trusted: Callable[..., Any] = self._first
 
     @functools.cached_property
@@ -119,8 +119,8 @@ class Routine:
         # One of the threads that come here at once.
         self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
         for_all, trusted = self._tables
-        self._trusted = _function(self.name, call, trusted)
-        _change(self.checked, _function(self.name, call, for_all))
+        self._trusted = function(self.name, call, trusted)
+        _change(self.checked, function(self.name, call, for_all))
         return self._trusted(*args)
 
     def _load(self, number: int) -> None:
@@ -172,7 +172,11 @@ class Routine:
 
 @functools.cache
 def routine(name: str) -> Routine:
-    """Return the functions of a kernel."""
+    """Return the functions of a kernel; that of an update rule is an `UpdateRoutine`."""
+    if catalogue.is_update(name):
+        from fastnn.kernels.machine.update_routine import UpdateRoutine
+
+        return UpdateRoutine(name)
     return Routine(name)
 
 
@@ -181,7 +185,7 @@ def _space() -> Any:
     return np.empty(SPACE, np.uint8)
 
 
-def _bits(value: float) -> int:
+def bits(value: float) -> int:
     """Return the bits of a float64, as an integer."""
     (bits,) = struct.unpack("q", struct.pack("d", value))
     return int(bits)
@@ -210,7 +214,7 @@ def _table(signature: Signature, trusted: bool) -> Any:
         values += _record(parameter, signature)
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
-        values += [_bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+        values += [bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
     return np.array(values, np.int64)
 
 
@@ -220,7 +224,7 @@ _make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, c
 )
 
 
-def _function(name: str, address: int, own: Any) -> Any:
+def function(name: str, address: int, own: Any) -> Any:
     """Return a function of Python whose machine code is at an address, with an object of its own.
 
     That may be :func:`caller.call` with a table, or what returns its own object.
