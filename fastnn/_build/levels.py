@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 def _compile(level: Level, folder: Path, names: Sequence[str], say: Say) -> None:
     """Compile for a level, in a process of its own."""
-    count = len(objects.wanted(names)) + 1
+    count = len(objects.wanted(names)) + objects.CALLERS
     command = [sys.executable, "-m", "fastnn._build.objects", level.name, str(folder), *names]
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(

@@ -15,7 +15,9 @@ from typing import Any
 from fastnn.kernels.machine import ahead, catalogue, layout
 from fastnn.kernels.machine.level import LEVELS, Level
 
-CALL = "fastnn_call"
+
+
+CALLERS = 2  # beside what is in the catalogue
 
 
 def environment(level: Level) -> dict[str, str]:
@@ -53,7 +55,7 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
 
     from fastnn.kernels.codegen import private
     from fastnn.kernels.codegen.compile import compile_anew
-    from fastnn.kernels.machine import caller, made
+    from fastnn.kernels.machine import made
 
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=level.cpu, features=level.features, opt=3, reloc="pic", codemodel="default"
@@ -62,14 +64,14 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
     def emit(symbol: str, module: Any) -> None:
         (folder / f"{symbol}.o").write_bytes(target.emit_object(module))
 
-    pool = f"@{ahead.POOL} = global [{ahead.POOL_BYTES} x i8] zeroinitializer, "
-    emit(ahead.POOL, llvm.parse_assembly(f"{pool}align {ahead.POOL_ALIGNMENT}"))
+    emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
     private.listeners.append(emit)
     for name, dtype in wanted(names):
         compile_anew(made.compiled(name, dtype))
         yield catalogue.symbol(name, dtype)
-    compile_anew(caller.FUNCTION)
-    yield CALL
+    for function in made.CALLERS:
+        compile_anew(function)
+        yield function.py_func.__name__
 
 
 def main(level: str, folder: str, *names: str) -> None:

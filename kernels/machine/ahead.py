@@ -19,11 +19,11 @@ from fastnn._utils.trust import is_as_ours
 from fastnn.kernels.codegen import sources
 from fastnn.kernels.machine import level
 from fastnn.kernels.machine.level import Level
+from fastnn.kernels.threading import table
 
 FOLDER = Path(__file__).parents[1] / "libraries"
 MANIFEST = "manifest.json"
-POOL = "fastnn_pool"  # the table of :mod:`fastnn.kernels.threading.pool`, in each library
-POOL_BYTES, POOL_ALIGNMENT = 640, 128
+POOL = "fastnn_pool"  # a word in each library: where the table is that threads share work by
 
 
 class Refused(Exception):
@@ -42,6 +42,7 @@ class Library:
     def __init__(self, level: Level, path: Path) -> None:
         self.level, self.path = level, path
         self._loaded = ctypes.CDLL(str(path))
+        ctypes.c_int64.in_dll(self._loaded, POOL).value = table.address()
 
     def address(self, symbol: str) -> int:
         """Return where what has a name begins.

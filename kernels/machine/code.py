@@ -56,12 +56,21 @@ def source() -> str:
 
 
 def call() -> int:
-    """Return where :func:`fastnn.kernels.machine.caller.fastnn_call` begins."""
+    """Return where what calls kernels begins."""
     if found := library():
         return found.address("fastnn_call")
     from fastnn.kernels.machine import made
 
     return made.call()
+
+
+def update_call() -> int:
+    """Return where what calls update rules begins."""
+    if found := library():
+        return found.address("fastnn_update")
+    from fastnn.kernels.machine import made
+
+    return made.update_call()
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
