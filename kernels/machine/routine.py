@@ -20,7 +20,9 @@ SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 _FASTCALL = 0x80  # METH_FASTCALL
 _EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
 
-_KINDS = {"float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_INT, "real": words.IS_REAL}
+_KINDS = {
+    "float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_UINT, "real": words.IS_REAL,
+}  # fmt: skip
 _KINDS |= {dtype.name: number for number, dtype in enumerate(layout.DTYPES)}
 
 
@@ -71,6 +73,7 @@ def shared() -> Any:
         words.NEW_TUPLE: _address_of("PyTuple_New"),
         words.UNLOCK: _address_of("PyEval_SaveThread"),
         words.LOCK: _address_of("PyEval_RestoreThread"),
+        words.TO_LONG: _address_of("PyLong_AsLongLongAndOverflow"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
         words.MOST: _bits(float(code.MOST)),
@@ -188,6 +191,7 @@ def _table(signature: Signature, trusted: bool) -> Any:
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
         values += [_bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+    values += [int(name) if name.isdigit() else words.UNKNOWN for name in signature.lengths]
     return np.array(values, np.int64)
 
 
