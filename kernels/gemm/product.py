@@ -15,7 +15,9 @@ from fastnn.kernels.gemm.multiply import multiply as _multiply
 
 
 def _product(real: Any) -> Any:
-    def product(a, rows, columns, b, packed, bias, c, m, n, flags, top, bottom, left, right, scratch):
+    def product(
+        a, rows, columns, b, packed, bias, c, m, n, flags, top, bottom, left, right, scratch
+    ):
         """Compute some of a product; see :func:`multiply`. What is not there is 0."""
         like = numba.carray(pointer(0), 0, real)
         k = rows if flags & TRANSPOSED_A else columns

@@ -65,6 +65,8 @@ from fastnn.kernels.machine.words import (
     WRITTEN,
 )
 
+_MOST_COST = 2.0**62  # that an integer can hold
+
 
 @serial
 def _item(table, index):
@@ -128,7 +130,10 @@ def _lengths_fit(obj, record, lengths, rest):
 def _array_fits(shared, obj, record, real):
     """Return the number of a real array's dtype, `real` of others, or -2 if it does not fit."""
     flags = layout.WRITABLE if _item(record, FLAGS) & WRITTEN else layout.READABLE
-    if word(obj + layout.TYPE) != _item(shared, NDARRAY) or half(obj + layout.FLAGS) & flags != flags:
+    if (
+        word(obj + layout.TYPE) != _item(shared, NDARRAY)
+        or half(obj + layout.FLAGS) & flags != flags
+    ):
         return -2
     dtype, kind = word(obj + layout.DTYPE), _item(record, KIND)
     if kind >= 0:
@@ -190,7 +195,7 @@ def _cost(spec, lengths):
             product *= _item(lengths, _item(terms, TERM * i + j))
             j += 1
         total += product
-    return total
+    return min(total, _MOST_COST)
 
 
 @serial

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.machine import catalogue, code, layout, words
+from fastnn.kernels.machine import catalogue, code, layout, plain, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
 from fastnn.kernels.threading import threads
 from fastnn.kernels.gemm import workspace
@@ -102,7 +102,11 @@ class Routine:
         self.name = name
         self._signature = catalogue.signature(name)
         self._tables = [_table(self._signature, trusted) for trusted in (False, True)]
-        self.checked, self._trusted = (_function(name, table) for table in self._tables)
+        if layout.is_known():
+            self.checked, self._trusted = (_function(name, table) for table in self._tables)
+        else:
+            self.checked = plain.refused
+            self._trusted = plain.trusted(self._signature, self._tables[1], code.MOST)
 
     def _load(self, number: int) -> None:
         """Find the machine code for a dtype."""
