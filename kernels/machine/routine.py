@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.gemm import workspace
-from fastnn.kernels.machine import catalogue, code, layout, words
+from fastnn.kernels.machine import catalogue, code, layout, plain, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
 from fastnn.kernels.threading import threads
 
@@ -21,7 +21,9 @@ SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 _FASTCALL = 0x80  # METH_FASTCALL
 _EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
 
-_KINDS = {"float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_INT, "real": words.IS_REAL}
+_KINDS = {
+    "float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_UINT, "real": words.IS_REAL,
+}  # fmt: skip
 _KINDS |= {dtype.name: number for number, dtype in enumerate(layout.DTYPES)}
 
 
@@ -79,6 +81,7 @@ def shared() -> Any:
         words.NEW_TUPLE: address_of("PyTuple_New"),
         words.UNLOCK: address_of("PyEval_SaveThread"),
         words.LOCK: address_of("PyEval_RestoreThread"),
+        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
         words.MOST: bits(float(code.MOST)),
@@ -105,7 +108,7 @@ class Routine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.checked = function(name, address_of("Py_NewRef"), NotImplemented)
+        self.checked = _refusing(name)
         self._trusted: Callable[..., Any] = self._first
 
     @functools.cached_property
@@ -114,13 +117,16 @@ class Routine:
 
     def _first(self, *args: Any) -> Any:
         """Load what calls the kernel; call it."""
-        call = code.call()
         new = [_table(self._signature, trusted) for trusted in (False, True)]
         # One of the threads that come here at once.
         self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
         for_all, trusted = self._tables
-        self._trusted = function(self.name, call, trusted)
-        _change(self.checked, function(self.name, call, for_all))
+        if layout.is_known():
+            call = code.call()
+            self._trusted = function(self.name, call, trusted)
+            _change(self.checked, function(self.name, call, for_all))
+        else:
+            self._trusted = plain.trusted(self._signature, trusted, code.MOST)
         return self._trusted(*args)
 
     def _load(self, number: int) -> None:
@@ -215,6 +221,7 @@ def _table(signature: Signature, trusted: bool) -> Any:
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
         values += [bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+    values += [int(name) if name.isdigit() else words.UNKNOWN for name in signature.lengths]
     return np.array(values, np.int64)
 
 
@@ -232,6 +239,13 @@ def function(name: str, address: int, own: Any) -> Any:
     definition = _Definition(name.encode(), address, _FASTCALL, None)
     _definitions.append(definition)  # Python does not copy it
     return _make(ctypes.addressof(definition), own, None)
+
+
+def _refusing(name: str) -> Any:
+    """Return a function that refuses all arguments, and can be changed if that is possible here."""
+    if not layout.is_known():
+        return plain.refused
+    return function(name, address_of("Py_NewRef"), NotImplemented)
 
 
 def _change(function: Any, other: Any) -> None:

@@ -77,7 +77,6 @@ def _shared() -> Any:
         words.SIZE_OF: address_of("PyDict_Size"),
         words.NEXT: address_of("PyDict_Next"),
         words.COMPARE: address_of("PyUnicode_Compare"),
-        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
     }
     for index, value in values.items():
         table[index] = value
