@@ -18,9 +18,9 @@ import numba
 
 from fastnn._build import linking, objects
 from fastnn._utils import distribution
-from fastnn.kernels.codegen import sources
-from fastnn.kernels.machine import ahead
+from fastnn.kernels.machine import ahead, catalogue
 from fastnn.kernels.machine.level import Level, system
+from fastnn.kernels.plain import sources
 from fastnn.kernels.threading import cpus
 
 Say = Callable[[str], None]
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 def _compile(level: Level, folder: Path, names: Sequence[str], say: Say) -> None:
     """Compile for a level, in a process of its own."""
-    count = len(objects.wanted(names)) + objects.CALLERS
+    count = len(objects.wanted(names)) + len(catalogue.CALLERS)
     command = [sys.executable, "-m", "fastnn._build.objects", level.name, str(folder), *names]
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(
@@ -49,9 +49,7 @@ def _compile(level: Level, folder: Path, names: Sequence[str], say: Say) -> None
             raise linking.BuildError(f"{level.name}: {errors.read().strip()}")
 
 
-def _make(
-    level: Level, folder: Path, names: Sequence[str], say: Say
-) -> tuple[str, dict[str, str]]:
+def _make(level: Level, folder: Path, names: Sequence[str], say: Say) -> tuple[str, dict[str, str]]:
     """Make the library of a level; return its digest, and what it refers to."""
     library = folder / f"{level.name}.so"
     with tempfile.TemporaryDirectory() as temporary:

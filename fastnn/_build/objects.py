@@ -16,10 +16,6 @@ from fastnn.kernels.machine import ahead, catalogue, layout
 from fastnn.kernels.machine.level import LEVELS, Level
 
 
-
-CALLERS = 2  # beside what is in the catalogue
-
-
 def environment(level: Level) -> dict[str, str]:
     """Return the variables of a process that compiles for a level."""
     others = {k: v for k, v in os.environ.items() if not k.startswith(("FASTNN_", "NUMBA_"))}
@@ -69,9 +65,9 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
     for name, dtype in wanted(names):
         compile_anew(made.compiled(name, dtype))
         yield catalogue.symbol(name, dtype)
-    for function in made.CALLERS:
-        compile_anew(function)
-        yield function.py_func.__name__
+    for name in catalogue.CALLERS:
+        compile_anew(made.caller(name))
+        yield name
 
 
 def main(level: str, folder: str, *names: str) -> None:

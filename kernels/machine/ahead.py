@@ -16,10 +16,9 @@ from typing import Any
 
 from fastnn._utils import distribution
 from fastnn._utils.trust import is_as_ours
-from fastnn.kernels.codegen import sources
 from fastnn.kernels.machine import level
 from fastnn.kernels.machine.level import Level
-from fastnn.kernels.threading import table
+from fastnn.kernels.plain import sources, table
 
 FOLDER = Path(__file__).parents[1] / "libraries"
 MANIFEST = "manifest.json"

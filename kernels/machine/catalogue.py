@@ -74,12 +74,8 @@ _KERNELS: dict[str, dict[str, str]] = {
         ),
     },
     "layers.patches": {
-        "im2col": (
-            "x[n,c,h,w] filter_h:int filter_w:int stride:int pad:int -> out[r,k] | r k"
-        ),
-        "col2im": (
-            "col[r,k] filter_h:int filter_w:int stride:int pad:int -> out[n,c,h,w] | r k"
-        ),
+        "im2col": ("x[n,c,h,w] filter_h:int filter_w:int stride:int pad:int -> out[r,k] | r k"),
+        "col2im": ("col[r,k] filter_h:int filter_w:int stride:int pad:int -> out[n,c,h,w] | r k"),
     },
     "layers.convolution": {
         "convolution": (
@@ -91,6 +87,11 @@ _KERNELS: dict[str, dict[str, str]] = {
             " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product | n p q f c i j / 4"
         ),
     },
+}
+# By name, the modules of functions that Python calls, and that go from there to all kernels.
+CALLERS = {
+    "fastnn_call": "fastnn.kernels.calls.caller",
+    "fastnn_update": "fastnn.kernels.calls.update_caller",
 }
 # Those of update rules, for one parameter: a call updates as many as it is given.
 _UPDATES: dict[str, dict[str, str]] = {

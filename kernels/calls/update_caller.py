@@ -18,7 +18,6 @@ from fastnn.kernels.machine.words import (
     ANY_INT,
     BOOL,
     BYTES,
-    CHOICE,
     CHOICES,
     CODE,
     COMPARE,
