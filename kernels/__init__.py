@@ -26,6 +26,10 @@ def __getattr__(name: str) -> Any:
     """Return a kernel for Python to call: its arguments, and then `chunks`."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if catalogue.is_update(name):
+        from fastnn.kernels.machine.update_routine import update_routine
+
+        return update_routine(name)
     from fastnn.kernels.machine.routine import routine
 
     return routine(name)

@@ -34,7 +34,7 @@ from fastnn._utils.paths import cache_dir
 from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
 from fastnn.kernels.codegen import internals, sources
-from fastnn.kernels.codegen.simd import vector_bits
+from fastnn.kernels.plain.level import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _LEFT = 3600  # seconds after which nobody writes a file any more

@@ -58,7 +58,9 @@ def put(typingctx, address, value):
         builder.store(args[1], _pointer(builder, args[0]), align=WORD)
         return context.get_dummy_value()
 
-    return (types.void(types.int64, types.int64), codegen) if _are_integers(address, value) else None
+    return (
+        (types.void(types.int64, types.int64), codegen) if _are_integers(address, value) else None
+    )
 
 
 @intrinsic

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import address, part, serial
 from fastnn.kernels.codegen.memory import address_of, matrix, pointer, vector
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, multiply, scratch_size
+from fastnn.kernels.gemm.multiply import multiply
+from fastnn.kernels.gemm.sizes import TRANSPOSED_A, scratch_size
 
 
 def _make(real: Any) -> Any:

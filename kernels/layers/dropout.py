@@ -6,7 +6,8 @@ The mask depends on seed, step and position alone: not on dtype, threads or vect
 import numpy as np
 
 from fastnn.kernels.codegen.compile import inlined, serial
-from fastnn.kernels.random.philox import BLOCKS, WORDS, keep
+from fastnn.kernels.random.philox import keep
+from fastnn.kernels.random.sizes import BLOCKS, WORDS
 from fastnn.kernels.threading.driver import LINE, kernel
 
 __all__ = ["dropout", "dropout_backward", "dropout_inference"]

@@ -127,7 +127,10 @@ def _lengths_fit(obj, record, lengths, rest):
 def _array_fits(shared, obj, record, real):
     """Return the number of a real array's dtype, `real` of others, or -2 if it does not fit."""
     flags = layout.WRITABLE if _item(record, FLAGS) & WRITTEN else layout.READABLE
-    if word(obj + layout.TYPE) != _item(shared, NDARRAY) or half(obj + layout.FLAGS) & flags != flags:
+    if (
+        word(obj + layout.TYPE) != _item(shared, NDARRAY)
+        or half(obj + layout.FLAGS) & flags != flags
+    ):
         return -2
     dtype, kind = word(obj + layout.DTYPE), _item(record, KIND)
     if kind >= 0:

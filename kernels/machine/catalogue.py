@@ -65,48 +65,100 @@ _UPDATES: dict[str, dict[str, str]] = {
         "lion_": "~p[*] g[*] ~m[*] lr:float beta1:float beta2:float weight_decay:float | *",
     },
 }
-# By module, the names of its parts: functions of integers that kernels and programs call.
+# By module, the names of its parts: functions of integers that kernels and programs call. There is
+# one for each of float32 and float64.
 _PARTS: dict[str, tuple[str, ...]] = {
     "gemm.product": ("product",),
+    "program.steps": ("on_rows",),
+    "program.updates": ("on_updates",),
+    "program.activations": tuple(
+        f"step_of_{name}{form}"
+        for name in (
+            "relu",
+            "sigmoid",
+            "tanh",
+            "leaky_relu",
+            "elu",
+            "silu",
+            "softplus",
+            "gelu",
+            "gelu_tanh",
+        )
+        for form in ("", "_gradient")
+    ),
+    "program.norms": (
+        "step_of_moments",
+        "step_of_normalise",
+        "step_of_gradient_sums",
+        "step_of_norm_gradient",
+        "step_of_finish_moments",
+        "step_of_finish_sums",
+    ),
+    "program.dropout": ("step_of_dropout", "step_of_mask"),
+    "limits.loops": ("multiply_add", "copy", "copy_bytes"),
+}
+# The same for parts that know no dtype.
+_PLAIN: dict[str, tuple[str, ...]] = {
+    "threading.pool": ("serve",),
+    "program.run": ("run",),
 }
 # The step of each rule, with which programs update an array.
 _PARTS |= {module: tuple(f"step_of_{name}" for name in own) for module, own in _UPDATES.items()}
 _MODULES = {
-    name: module
-    for names in (_KERNELS, _UPDATES, _PARTS)
+    name: f"fastnn.kernels.{module}"
+    for names in (_KERNELS, _UPDATES, _PARTS, _PLAIN)
     for module, own in names.items()
     for name in own
 }
+_SIGNATURES = {
+    name: text for of in (_KERNELS, _UPDATES) for own in of.values() for name, text in own.items()
+}
+_RULES = dict.fromkeys(name for own in _UPDATES.values() for name in own)
+_REAL_PARTS = dict.fromkeys(name for own in _PARTS.values() for name in own)
+_PLAIN_PARTS = dict.fromkeys(name for own in _PLAIN.values() for name in own)
 
 
 def kernels() -> tuple[str, ...]:
     """Return the names of all kernels."""
-    return tuple(name for own in (*_KERNELS.values(), *_UPDATES.values()) for name in own)
+    return (*_SIGNATURES,)
 
 
 def parts() -> tuple[str, ...]:
     """Return the names of all parts."""
-    return tuple(name for own in _PARTS.values() for name in own)
+    return (*_REAL_PARTS, *_PLAIN_PARTS)
+
+
+def add_parts(module: str, *names: str) -> None:
+    """Make parts for float32 and float64 known that are in another module, by its whole name."""
+    _MODULES.update(dict.fromkeys(names, module))
+    _REAL_PARTS.update(dict.fromkeys(names))
 
 
 def is_part(name: str) -> bool:
     """Say whether a name is that of a part."""
-    return name in _PARTS.get(_MODULES[name], ())
+    return name in _REAL_PARTS or name in _PLAIN_PARTS
+
+
+def is_real(name: str) -> bool:
+    """Say whether there is machine code of that name for each of float32 and float64."""
+    if is_part(name):
+        return name in _REAL_PARTS
+    return signature(name).is_real
 
 
 def module(name: str) -> str:
     """Return the name of the module that a kernel or a part is in."""
-    return f"fastnn.kernels.{_MODULES[name]}"
+    return _MODULES[name]
 
 
 def is_update(name: str) -> bool:
     """Say whether a name is that of an update rule."""
-    return name in _UPDATES.get(_MODULES[name], ())
+    return name in _RULES
 
 
 def signature(name: str) -> Signature:
     """Return what a kernel takes when Python calls it."""
-    return parse((_UPDATES if is_update(name) else _KERNELS)[_MODULES[name]][name])
+    return parse(_SIGNATURES[name])
 
 
 def taken(name: str) -> Signature:

@@ -81,19 +81,33 @@ def function(name: str, dtype: np.dtype[Any]) -> Any:
 
 
 @functools.cache
-def part(name: str, dtype: np.dtype[Any]) -> Any:
-    """Return a part, a function of integers, for float32 or float64, to be compiled at need."""
+def part(name: str, dtype: Any) -> Any:
+    """Return a part, a function of integers, to be compiled at need.
+
+    A module has parts under `PARTS`: functions that make them for a type of numbers, or the parts
+    themselves, where they know no dtype.
+    """
     module = catalogue.module(name)
-    made = import_module(module).PARTS[name](numba.from_dtype(dtype))
-    made.__name__ = made.__qualname__ = f"fastnn_{name}_{dtype.itemsize * 8}"
+    made, own = import_module(module).PARTS[name], f"fastnn_{name}"
+    if catalogue.is_real(name):
+        made, own = made(numba.from_dtype(dtype)), f"{own}_{dtype.itemsize * 8}"
+    made.__name__ = made.__qualname__ = own
     made.__module__ = module
     return compiling.procedure(made)
 
 
-def address(name: str, dtype: np.dtype[Any]) -> int:
+def _compiled(name: str, dtype: Any) -> Any:
+    return part(name, dtype) if catalogue.is_part(name) else function(name, dtype)
+
+
+def address(name: str, dtype: Any) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be."""
-    make = part if catalogue.is_part(name) else function
-    return int(compiling.address(make(name, dtype)))
+    return int(compiling.address(_compiled(name, dtype)))
+
+
+def is_ready(name: str, dtype: Any) -> bool:
+    """Say whether it was compiled before, by this process or another."""
+    return bool(compiling.is_ready(_compiled(name, dtype)))
 
 
 @functools.cache

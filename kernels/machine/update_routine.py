@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastnn.kernels.machine import catalogue, code, layout, words
-from fastnn.kernels.machine.routine import REALS, Routine, address_of, bits, function, shared
+from fastnn.kernels.machine import code, words
+from fastnn.kernels.machine.routine import REALS, Routine, _address_of, _bits, shared
 from fastnn.kernels.machine.signature import Signature
 from fastnn.kernels.threading import threads
 
@@ -29,7 +29,7 @@ class InRange(NamedTuple):
 
     def record(self) -> list[int]:
         """Return its record (see :mod:`fastnn.kernels.machine.words`)."""
-        return [words.IN_RANGE, bits(self.low), bits(self.high)]
+        return [words.IN_RANGE, _bits(self.low), _bits(self.high)]
 
 
 class Counted(NamedTuple):
@@ -74,10 +74,10 @@ def _shared() -> Any:
         words.TRUE: id(True),
         words.DICT: id(dict),
         words.STR: id(str),
-        words.SIZE_OF: address_of("PyDict_Size"),
-        words.NEXT: address_of("PyDict_Next"),
-        words.COMPARE: address_of("PyUnicode_Compare"),
-        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
+        words.SIZE_OF: _address_of("PyDict_Size"),
+        words.NEXT: _address_of("PyDict_Next"),
+        words.COMPARE: _address_of("PyUnicode_Compare"),
+        words.TO_LONG: _address_of("PyLong_AsLongLongAndOverflow"),
     }
     for index, value in values.items():
         table[index] = value
@@ -90,10 +90,6 @@ def read_as_dict(kind: _Dict) -> _Dict:
     """Let update rules read a class as they read dict, whose methods it has; return the class."""
     _of_updates[words.OTHER_DICT] = id(kind)
     return kind
-
-
-def _refused(*args: Any) -> Any:
-    return NotImplemented
 
 
 class UpdateRoutine(Routine):
@@ -110,19 +106,18 @@ class UpdateRoutine(Routine):
     ----------
     checked : callable
         Takes arrays, or dicts of arrays that have the keys of the first in the same order, and
-        settings, and returns None when it has updated the parameters; else it has done nothing, and there is more
-        to be done, as in :meth:`update`.
+        settings, and returns None when it has updated the parameters; else it has done nothing, and
+        :meth:`update` may do it.
     """
 
     def __init__(
         self, name: str, takes: int = ANYTHING, checks: Sequence[Check] | None = None
     ) -> None:
-        self.name = name
-        self._signature = catalogue.signature(name)
-        self._tables = [_table(self._signature, takes, checks)]
-        self.checked = self._trusted = (
-            function(name, code.update_call(), *self._tables) if layout.is_known() else _refused
-        )
+        super().__init__(name)
+        self._takes, self._checks = takes, checks
+
+    def _caller(self) -> tuple[int, list[Any]]:
+        return code.update_call(), [_table(self._signature, self._takes, self._checks)]
 
     def update(self, *args: Any) -> bool:
         """Update parameters, on as many threads as that is worth; return whether it was done.
@@ -130,7 +125,7 @@ class UpdateRoutine(Routine):
         If not, nothing has been written: arrays or settings are not plainly what they are to be, or
         two arrays share memory.
         """
-        while (cost := self.checked(*args)) is not None:
+        while (cost := self._trusted(*args)) is not None:
             if cost is NotImplemented:
                 return False
             if cost >= 0:
@@ -149,7 +144,7 @@ def _table(signature: Signature, takes: int, checks: Sequence[Check] | None) -> 
         words.UPDATES: _shared().ctypes.data,
         words.KINDS: len(signature.arrays),
         words.SETTINGS: len(signature.numbers),
-        words.COST: bits(cost),
+        words.COST: _bits(cost),
         words.TAKES: takes,
         words.TRUSTED: checks is None,
     }
@@ -162,3 +157,9 @@ def _table(signature: Signature, takes: int, checks: Sequence[Check] | None) -> 
     for record, row in zip(records, table[words.RECORDS :].reshape(-1, words.SETTING), strict=True):
         row[: len(record)] = record
     return table
+
+
+@functools.cache
+def update_routine(name: str) -> UpdateRoutine:
+    """Return an update rule that takes what has been checked."""
+    return UpdateRoutine(name)

@@ -7,7 +7,8 @@ relative to it.
 
 import numpy as np
 
-from fastnn.kernels.random.philox import BLOCKS, PAIRS, below, draw
+from fastnn.kernels.random.philox import below, draw
+from fastnn.kernels.random.sizes import BLOCKS, PAIRS
 from fastnn.kernels.threading.driver import LINE, kernel
 
 __all__ = ["choices", "permutation"]

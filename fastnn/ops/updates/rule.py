@@ -11,7 +11,6 @@ from typing import Any
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.validation import Range
-from fastnn.kernels.machine.update_routine import Check as Plain
 from fastnn.kernels.machine.update_routine import (
     AN_ARRAY,
     DICTS,
@@ -20,7 +19,9 @@ from fastnn.kernels.machine.update_routine import (
     InRange,
     OneOf,
     UpdateRoutine,
+    update_routine,
 )
+from fastnn.kernels.machine.update_routine import Check as Plain
 
 # Returns a setting, given its name and value, as the kernel takes it; raises TypeError or
 # ValueError.
@@ -91,7 +92,7 @@ class Rule:
     @cached_property
     def routine(self) -> UpdateRoutine:
         """The rule as machine code, which takes the settings as :meth:`checked` returns them."""
-        return UpdateRoutine(self.name)
+        return update_routine(self.name)
 
     @cached_property
     def function(self) -> UpdateRoutine:
