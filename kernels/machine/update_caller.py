@@ -96,7 +96,7 @@ def _take_integer(spec, record, obj, out):
     overflow = stack(1)
     value = ask(_item(_item(spec, UPDATES), TO_LONG), (obj, overflow))
     put(out, value + _item(record, ADDED))
-    return half(overflow) == 0 and _item(record, LOW) <= value < _item(record, HIGH)
+    return half(overflow) == 0 and _item(record, LOW) <= value <= _item(record, HIGH)
 
 
 @serial

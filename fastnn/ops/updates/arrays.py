@@ -44,7 +44,7 @@ def update(rule: Rule, *args: Any) -> None:
     if rule.function.checked(*args) is not None and not at_once(rule.function, *args):
         kinds = 2 + len(rule.states)
         arrays, settings = args[:kinds], rule.checked(args[kinds:])
-        if not at_once(rule.routine, *arrays, *settings):
+        if not at_once(rule.of_arrays, *arrays, *settings):
             _apply(rule, _check(("p", "g", *rule.states), *arrays), settings)
 
 
@@ -73,11 +73,11 @@ def update_dicts(
         kernels take it.
     """
     given = params, grads, *states.values()
-    if at_once(rule.routine, *given, *settings):
+    if at_once(rule.of_dicts, *given, *settings):
         return True
     # Compiled code reads dicts whose keys are in one order, and nothing else that is like one.
     plain = (dict(zip(params, map(each.get, params), strict=True)) for each in given)
-    return at_once(rule.routine, *plain, *settings)
+    return at_once(rule.of_dicts, *plain, *settings)
 
 
 def update_each(
@@ -180,7 +180,7 @@ def _apply(rule: Rule, update: _Update, settings: tuple[Any, ...]) -> None:
             deliver(buffer, array)
     p, *state = update.buffers
     arrays = (p, update.g, *state)
-    if not at_once(rule.routine, *arrays, *settings):
+    if not at_once(rule.of_arrays, *arrays, *settings):
         run_reference(rule.name, *arrays, *settings)
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         deliver(array, buffer)
