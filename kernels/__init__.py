@@ -8,8 +8,9 @@ alone). Kernels trust their input: :mod:`fastnn.ops` checks it.
 From bottom to top: `codegen` makes machine code, `tuning` has all numbers that decide how fast it
 is, `threading` cuts and shares work, `gemm` multiplies matrices and `random` draws numbers;
 `layers` and `updates` are what networks consist of, and `program` puts them together to whole
-trainings. `machine` is how Python reaches the machine code of all of them. `limits` has loops at
-the limits of the machine, to compare with.
+trainings. `machine` is where the machine code of all of them is, made ahead or just now, and `calls`
+how Python calls it. `plain` is what needs no Numba. `limits` has loops at the limits of the machine,
+to compare with.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if catalogue.is_update(name):
-        from fastnn.kernels.machine.update_routine import update_routine
+        from fastnn.kernels.calls import update_routine
 
-        return update_routine(name)
-    from fastnn.kernels.machine.routine import routine
+        return update_routine.routine(name)
+    from fastnn.kernels.calls import routine
 
-    return routine(name)
+    return routine.routine(name)

@@ -30,10 +30,11 @@ import numpy as np
 from numba.core.errors import NumbaWarning
 
 from fastnn._utils import distribution
-from fastnn._utils.paths import cache_dir
+from fastnn._utils.paths import kernels_dir
 from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
-from fastnn.kernels.codegen import internals, sources
+from fastnn.kernels.codegen import internals
+from fastnn.kernels.plain import sources
 from fastnn.kernels.plain.level import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
@@ -60,14 +61,8 @@ def _key() -> str:
     digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
     versions = {module.__name__: module.__version__ for module in (numba, llvmlite, np)}
     digest.update(f"{distribution.VERSION} {versions}\n".encode())
-    for name, content in sources.contents("fastnn.kernels"):
-        digest.update(f"{name} {len(content)}\n".encode() + content)
+    digest.update(sources.digest("fastnn.kernels").encode())
     return digest.hexdigest()[:24]
-
-
-def root() -> Path:
-    """Return the folder of all compiled kernels."""
-    return cache_dir() / "kernels"
 
 
 @functools.cache
@@ -77,7 +72,7 @@ def folder() -> Path | None:
     None, with a warning, where it cannot be told what the installation consists of.
     """
     try:
-        return root() / _key()
+        return kernels_dir() / _key()
     except LookupError as error:
         warn(f"{_LOST}: {error}", RuntimeWarning)
         return None

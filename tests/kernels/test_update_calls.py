@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fastnn import kernels, ops, optimizers, reference
 from fastnn._utils.validation import Range
+from fastnn.kernels.calls.update_routine import UpdateRoutine, routine
 from fastnn.kernels.machine import catalogue, layout, words
-from fastnn.kernels.machine.update_routine import UpdateRoutine, update_routine
 from fastnn.kernels.threading.driver import LINE
 from fastnn.layers.parameters import Params
 
@@ -50,7 +50,7 @@ def update():
     """Return what updates by SGD, and says whether it did; a dict or an array at a time."""
 
     def sgd(*given, weight_decay=0.0):
-        return update_routine("sgd_").update(*given, 0.5, weight_decay)
+        return routine("sgd_").update(*given, 0.5, weight_decay)
 
     return sgd
 
@@ -97,7 +97,7 @@ def test_a_cut_is_at_a_multiple_of_a_line_of_each_array():
     arrays = draw(0, [(1,), (LINE + 1,), (0,), (5,)], 2, "float32")
     kernels.sgd_(*dicts(arrays, 2), 0.5, 0.0, 1)
     space = np.zeros(4096, np.uint8)
-    assert update_routine("sgd_")._trusted(*dicts(arrays, 2), 0.5, 0.0, 1, space) is None
+    assert routine("sgd_")._trusted(*dicts(arrays, 2), 0.5, 0.0, 1, space) is None
     rows = space.view(np.int64)[: 4 * 4].reshape(4, 4)
     assert rows[:, 0].tolist() == [0, LINE, 3 * LINE, 3 * LINE]
     assert rows[:, 1].tolist() == [1, LINE + 1, 0, 5]
@@ -159,7 +159,7 @@ KINDS = 4
 
 
 def adam(*given):
-    return update_routine("adam_").update(*given, *RULES["adam_"][1])
+    return routine("adam_").update(*given, *RULES["adam_"][1])
 
 
 @pytest.mark.parametrize("where", range(8))
@@ -212,7 +212,7 @@ def test_no_two_share_memory(intervals):
     intervals[half:] = [(start, intervals[i][1]) for i, (start, _) in enumerate(intervals[half:])]
     arrays = tuple(memory[start : start + size] for start, size in intervals)
     apart = not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
-    assert update_routine("sgd_").update(*dicts(arrays, 2), 0.5, 0.0) == apart
+    assert routine("sgd_").update(*dicts(arrays, 2), 0.5, 0.0) == apart
 
 
 def test_arrays_that_moved_are_found(update):

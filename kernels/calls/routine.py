@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.calls import plain
 from fastnn.kernels.gemm import workspace
 from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
@@ -21,7 +22,9 @@ SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 _FASTCALL = 0x80  # METH_FASTCALL
 _EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
 
-_KINDS = {"float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_INT, "real": words.IS_REAL}
+_KINDS = {
+    "float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_UINT, "real": words.IS_REAL,
+}  # fmt: skip
 _KINDS |= {dtype.name: number for number, dtype in enumerate(layout.DTYPES)}
 
 
@@ -36,7 +39,7 @@ class _Definition(ctypes.Structure):
     )
 
 
-def _address_of(name: str) -> int:
+def address_of(name: str) -> int:
     """Return where a function of Python's C interface begins."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
@@ -71,17 +74,18 @@ def shared() -> Any:
         words.FLOAT: id(float),
         words.INT: id(int),
         words.BOOL: id(bool),
-        words.KEEP: _address_of("Py_IncRef"),
-        words.DROP: _address_of("Py_DecRef"),
-        words.TO_INT: _address_of("PyLong_AsUnsignedLongLongMask"),
-        words.FROM_INT: _address_of("PyLong_FromLongLong"),
+        words.KEEP: address_of("Py_IncRef"),
+        words.DROP: address_of("Py_DecRef"),
+        words.TO_INT: address_of("PyLong_AsUnsignedLongLongMask"),
+        words.FROM_INT: address_of("PyLong_FromLongLong"),
         words.NEW_ARRAY: _new_array(),
-        words.NEW_TUPLE: _address_of("PyTuple_New"),
-        words.UNLOCK: _address_of("PyEval_SaveThread"),
-        words.LOCK: _address_of("PyEval_RestoreThread"),
+        words.NEW_TUPLE: address_of("PyTuple_New"),
+        words.UNLOCK: address_of("PyEval_SaveThread"),
+        words.LOCK: address_of("PyEval_RestoreThread"),
+        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
-        words.MOST: _bits(float(code.MOST)),
+        words.MOST: bits(float(code.MOST)),
     }
     for index, value in values.items():
         _shared[index] = value
@@ -103,9 +107,11 @@ class Routine:
         worth several threads, or nothing is loaded yet.
     """
 
+    _caller = "fastnn_call"
+
     def __init__(self, name: str) -> None:
         self.name = name
-        self.checked = _function(name, _address_of("Py_NewRef"), NotImplemented)
+        self.checked = _refusing(name)
         self._trusted: Callable[..., Any] = self._first
 
     @functools.cached_property
@@ -114,21 +120,29 @@ class Routine:
 
     def _first(self, *args: Any) -> Any:
         """Load what calls the kernel; call it."""
-        call, new = self._caller()
         # One of the threads that come here at once.
-        self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
-        self._trusted = _function(self.name, call, self._tables[-1])
-        _change(self.checked, _function(self.name, call, self._tables[0]))
+        self._tables: list[Any] = self.__dict__.setdefault("_tables", self._new_tables())
+        if layout.is_known():
+            call = code.caller(self._caller)
+            self._trusted = function(self.name, call, self._tables[-1])
+            _change(self.checked, function(self.name, call, self._tables[0]))
+        else:
+            self._trusted = self._plain_call()
         return self._trusted(*args)
 
-    def _caller(self) -> tuple[int, list[Any]]:
-        """Return where what calls the kernel begins, and its tables, that of trusted calls last."""
-        return code.call(), [_table(self._signature, trusted) for trusted in (False, True)]
+    def _new_tables(self) -> list[Any]:
+        """Return tables for checked and for trusted calls."""
+        return [_table(self._signature, trusted) for trusted in (False, True)]
+
+    def _plain_call(self) -> Callable[..., Any]:
+        """Return what calls the kernel where machine code cannot look into arrays."""
+        return plain.trusted(self._signature, self._tables[-1], code.MOST)
 
     def _load(self, number: int) -> None:
-        """Find the machine code for a dtype."""
+        """Find the machine code for a dtype, the first where there is one for all."""
+        dtype = REALS[number] if self._signature.is_real else None
         names = (self.name, *self._signature.needs)
-        addresses = [code.address(name, REALS[number]) for name in names]
+        addresses = [code.address(name, dtype) for name in names]
         first = words.CODE + number * (1 + words.MOST_NEEDS)
         for table in self._tables:
             # The kernel last: with its address the routine begins to call it.
@@ -182,7 +196,7 @@ def _space() -> Any:
     return np.empty(SPACE, np.uint8)
 
 
-def _bits(value: float) -> int:
+def bits(value: float) -> int:
     """Return the bits of a float64, as an integer."""
     (bits,) = struct.unpack("q", struct.pack("d", value))
     return int(bits)
@@ -211,7 +225,8 @@ def _table(signature: Signature, trusted: bool) -> Any:
         values += _record(parameter, signature)
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
-        values += [_bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+        values += [bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+    values += [int(name) if name.isdigit() else words.UNKNOWN for name in signature.lengths]
     return np.array(values, np.int64)
 
 
@@ -221,7 +236,7 @@ _make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, c
 )
 
 
-def _function(name: str, address: int, own: Any) -> Any:
+def function(name: str, address: int, own: Any) -> Any:
     """Return a function of Python whose machine code is at an address, with an object of its own.
 
     That may be :func:`caller.call` with a table, or what returns its own object.
@@ -229,6 +244,13 @@ def _function(name: str, address: int, own: Any) -> Any:
     definition = _Definition(name.encode(), address, _FASTCALL, None)
     _definitions.append(definition)  # Python does not copy it
     return _make(ctypes.addressof(definition), own, None)
+
+
+def _refusing(name: str) -> Any:
+    """Return a function that refuses all arguments, and can be changed if that is possible here."""
+    if not layout.is_known():
+        return plain.refused
+    return function(name, address_of("Py_NewRef"), NotImplemented)
 
 
 def _change(function: Any, other: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastnn.kernels.machine import code, words
-from fastnn.kernels.machine.routine import REALS, Routine, _address_of, _bits, shared
+from fastnn.kernels.calls import plain
+from fastnn.kernels.calls.routine import REALS, Routine, address_of, bits, shared
+from fastnn.kernels.machine import words
 from fastnn.kernels.machine.signature import Signature
 from fastnn.kernels.threading import threads
 
@@ -29,7 +30,7 @@ class InRange(NamedTuple):
 
     def record(self) -> list[int]:
         """Return its record (see :mod:`fastnn.kernels.machine.words`)."""
-        return [words.IN_RANGE, _bits(self.low), _bits(self.high)]
+        return [words.IN_RANGE, bits(self.low), bits(self.high)]
 
 
 class Counted(NamedTuple):
@@ -74,10 +75,9 @@ def _shared() -> Any:
         words.TRUE: id(True),
         words.DICT: id(dict),
         words.STR: id(str),
-        words.SIZE_OF: _address_of("PyDict_Size"),
-        words.NEXT: _address_of("PyDict_Next"),
-        words.COMPARE: _address_of("PyUnicode_Compare"),
-        words.TO_LONG: _address_of("PyLong_AsLongLongAndOverflow"),
+        words.SIZE_OF: address_of("PyDict_Size"),
+        words.NEXT: address_of("PyDict_Next"),
+        words.COMPARE: address_of("PyUnicode_Compare"),
     }
     for index, value in values.items():
         table[index] = value
@@ -110,14 +110,19 @@ class UpdateRoutine(Routine):
         :meth:`update` may do it.
     """
 
+    _caller = "fastnn_update"
+
     def __init__(
         self, name: str, takes: int = ANYTHING, checks: Sequence[Check] | None = None
     ) -> None:
         super().__init__(name)
         self._takes, self._checks = takes, checks
 
-    def _caller(self) -> tuple[int, list[Any]]:
-        return code.update_call(), [_table(self._signature, self._takes, self._checks)]
+    def _new_tables(self) -> list[Any]:
+        return [_table(self._signature, self._takes, self._checks)]
+
+    def _plain_call(self) -> Callable[..., Any]:
+        return plain.refused
 
     def update(self, *args: Any) -> bool:
         """Update parameters, on as many threads as that is worth; return whether it was done.
@@ -135,6 +140,12 @@ class UpdateRoutine(Routine):
         return True
 
 
+@functools.cache
+def routine(name: str) -> UpdateRoutine:
+    """Return an update rule that takes what has been checked."""
+    return UpdateRoutine(name)
+
+
 def _table(signature: Signature, takes: int, checks: Sequence[Check] | None) -> Any:
     """Return the table of a routine."""
     table = np.zeros(words.RECORDS + words.SETTING * len(signature.numbers), np.int64)
@@ -144,7 +155,7 @@ def _table(signature: Signature, takes: int, checks: Sequence[Check] | None) -> 
         words.UPDATES: _shared().ctypes.data,
         words.KINDS: len(signature.arrays),
         words.SETTINGS: len(signature.numbers),
-        words.COST: _bits(cost),
+        words.COST: bits(cost),
         words.TAKES: takes,
         words.TRUSTED: checks is None,
     }
@@ -157,9 +168,3 @@ def _table(signature: Signature, takes: int, checks: Sequence[Check] | None) -> 
     for record, row in zip(records, table[words.RECORDS :].reshape(-1, words.SETTING), strict=True):
         row[: len(record)] = record
     return table
-
-
-@functools.cache
-def update_routine(name: str) -> UpdateRoutine:
-    """Return an update rule that takes what has been checked."""
-    return UpdateRoutine(name)
