@@ -22,7 +22,7 @@ from tqdm import tqdm
 import fastnn
 from fastnn import ops
 from fastnn._bench.timing import Times
-from fastnn.kernels.codegen.simd import vector_bits
+from fastnn.kernels.plain.level import vector_bits
 
 SIZES = (784, 100, 100, 10)
 PLAIN, ALL = "nothing", "all"

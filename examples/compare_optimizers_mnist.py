@@ -23,7 +23,7 @@ from tqdm import tqdm
 import fastnn
 from fastnn import callbacks, config, optimizers
 from fastnn.functional import smooth_curve
-from fastnn.kernels.codegen.simd import vector_bits
+from fastnn.kernels.plain.level import vector_bits
 
 # The book's learning rates; of the two that it does not compare, RMSProp diverges at 0.01.
 OPTIMIZERS = {

@@ -5,8 +5,8 @@ Results are right whatever these numbers are. They decide how fast kernels are, 
 without a measurement is called a choice. Where nothing else is said, measurements were made on AMD
 Zen 4 (32 KiB and 1 MiB caches) with AVX-512, in float32, on one thread.
 
-The defaults stand in the two classes; what is different for a width of vectors, a dtype or a
-processor stands in `EXCEPTIONS`. What belongs to the machine, such as the size of a cache line, and
+The defaults stand in the two classes; what is different for a width of vectors or a
+dtype stands in `EXCEPTIONS`. What belongs to the machine, such as the size of a cache line, and
 what kernels must agree on, such as the layout of a table, is not here.
 """
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from fastnn.kernels.codegen.compile import shared
-from fastnn.kernels.codegen.simd import processor, vector_bits
+from fastnn.kernels.plain.level import vector_bits
+from fastnn.kernels.plain.shared import shared
 
 
 class ByDtype(NamedTuple):
@@ -181,7 +181,6 @@ class Where(NamedTuple):
 
     bits: int | None = None  # of a vector: 512, 256, 128
     dtype: str | None = None  # float32, float64
-    cpu: str | None = None  # LLVM's name of it, as `processor` returns it: znver4, skylake-avx512
 
 
 Exceptions = Iterable[tuple[Where, Mapping[str, Any]]]
@@ -234,10 +233,9 @@ def choose(defaults: _Numbers, here: Where, exceptions: Exceptions = EXCEPTIONS)
     return defaults._replace(**changes)
 
 
-COMMON = choose(Common(), Where(bits=vector_bits(), cpu=processor()))
+COMMON = choose(Common(), Where(vector_bits()))
 BY_DTYPE = {
-    dtype: choose(ByDtype(), Where(vector_bits(), dtype, processor()))
-    for dtype in ("float32", "float64")
+    dtype: choose(ByDtype(), Where(vector_bits(), dtype)) for dtype in ("float32", "float64")
 }
 
 

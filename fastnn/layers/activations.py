@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -13,27 +13,8 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array, Mask
-from fastnn.kernels.layers.activations import (
-    elu_each,
-    elu_gradient,
-    gelu_each,
-    gelu_gradient,
-    gelu_tanh_each,
-    gelu_tanh_gradient,
-    leaky_relu_each,
-    leaky_relu_gradient,
-    relu_each,
-    relu_gradient,
-    sigmoid_each,
-    sigmoid_gradient,
-    silu_each,
-    silu_gradient,
-    softplus_each,
-    softplus_gradient,
-    tanh_each,
-    tanh_gradient,
-)
-from fastnn.kernels.program.step import Step, activation
+from fastnn.kernels.program import kinds
+from fastnn.kernels.program.step import Step
 from fastnn.layers._kept import after_forward
 from fastnn.layers.planning import Buffer, Plan
 from fastnn.layers.record import Record, register
@@ -299,9 +280,8 @@ class Elementwise:
 
     Parameters
     ----------
-    label : str
-    each, gradient : compiled functions
-        See :func:`fastnn.kernels.program.step.activation`.
+    steps : (Step, Step)
+        The activation, and its gradient.
     setting : str
         The layer's attribute that these take; "" for none.
     from_input : bool
@@ -310,16 +290,10 @@ class Elementwise:
         Whether it depends on nothing but whether the output is zero.
     """
 
-    label: str
-    each: Any
-    gradient: Any
+    steps: tuple[Step, Step]
     setting: str = ""
     from_input: bool = False
     zeros: bool = False
-
-    @cached_property
-    def _steps(self) -> tuple[Step, Step]:
-        return activation(self.label, self.each, self.gradient, bool(self.setting))
 
     def _setting(self, layer: Any) -> float:
         return float(getattr(layer, self.setting)) if self.setting else 0.0
@@ -328,7 +302,7 @@ class Elementwise:
         """Add the forward step: in place, where nothing else needs what that overwrites."""
         in_place = not (self.from_input or x.needed or x is plan.data)
         y = x if in_place else plan.buffer(f"{name} output", x.columns)
-        plan.add(self._steps[0], source=x, target=y, setting=self._setting(layer))
+        plan.add(self.steps[0], source=x, target=y, setting=self._setting(layer))
         if self.from_input:
             x.needed, x.zeros = True, False
         else:
@@ -338,22 +312,20 @@ class Elementwise:
     def backward(self, plan: Plan, name: str, layer: Any, d: Buffer, wanted: bool) -> Buffer:
         """Add the gradient's step, which is in place."""
         kept = (plan.inputs if self.from_input else plan.outputs)[name]
-        plan.add(self._steps[1], target=d, other=kept, setting=self._setting(layer))
+        plan.add(self.steps[1], target=d, other=kept, setting=self._setting(layer))
         return d
 
 
-RELU = Elementwise("ReLU", relu_each, relu_gradient, zeros=True)
-_SIGMOID = Elementwise("sigmoid", sigmoid_each, sigmoid_gradient)
-_TANH = Elementwise("tanh", tanh_each, tanh_gradient)
-_LEAKY_RELU = Elementwise(
-    "leaky ReLU", leaky_relu_each, leaky_relu_gradient, setting="negative_slope"
-)
-_ELU = Elementwise("ELU", elu_each, elu_gradient, setting="alpha")
-_SILU = Elementwise("SiLU", silu_each, silu_gradient, from_input=True)
-_SOFTPLUS = Elementwise("softplus", softplus_each, softplus_gradient)
+RELU = Elementwise(kinds.RELU, zeros=True)
+_SIGMOID = Elementwise(kinds.SIGMOID)
+_TANH = Elementwise(kinds.TANH)
+_LEAKY_RELU = Elementwise(kinds.LEAKY_RELU, setting="negative_slope")
+_ELU = Elementwise(kinds.ELU, setting="alpha")
+_SILU = Elementwise(kinds.SILU, from_input=True)
+_SOFTPLUS = Elementwise(kinds.SOFTPLUS)
 _GELU = {
-    "none": Elementwise("GELU", gelu_each, gelu_gradient, from_input=True),
-    "tanh": Elementwise("GELU, tanh form", gelu_tanh_each, gelu_tanh_gradient, from_input=True),
+    "none": Elementwise(kinds.GELU, from_input=True),
+    "tanh": Elementwise(kinds.GELU_TANH, from_input=True),
 }
 
 

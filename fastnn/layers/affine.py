@@ -14,11 +14,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
-from fastnn.kernels.gemm.microkernel import RELU as _RELU
-from fastnn.kernels.gemm.multiply import scratch_size
-from fastnn.kernels.gemm.packing import packed_size, packs_b
-from fastnn.kernels.layers.affine import is_few
-from fastnn.kernels.program import core
+from fastnn.kernels.gemm.sizes import RELU as _RELU
+from fastnn.kernels.gemm.sizes import is_few, packed_size, packs_b, scratch_size
+from fastnn.kernels.program import kinds
 from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import RELU, Relu
 from fastnn.layers.folding import Folding
@@ -211,7 +209,7 @@ def _forward(plan: Plan, name: str, layer: Affine, x: Buffer, relu: bool = False
     if packs_b(n, d, h, plan.itemsize):
         product.packed = plan.memory(f"{name} W packed", (packed_size(d, h, plan.itemsize),))
     plan.add(
-        core.AFFINE, source=x, target=y, W=layer.W, b=layer.b, packed=product.packed,
+        kinds.AFFINE, source=x, target=y, W=layer.W, b=layer.b, packed=product.packed,
         flags=_RELU if relu else 0, of=name,
     )  # fmt: skip
     plan.scratch(max(scratch_size(n, d, h, plan.itemsize), scratch_size(d, n, h, plan.itemsize)))
@@ -232,13 +230,13 @@ def _backward(
     if plan.slots:
         plan.flops += flops
         plan.add(
-            core.WEIGHT_GRADIENT, source=product.source, target=d, other=d,
+            kinds.WEIGHT_GRADIENT, source=product.source, target=d, other=d,
             dW=Gradient(name, "W"), db=Gradient(name, "b"), of=name,
         )  # fmt: skip
     elif packs_b(rows, n, columns, plan.itemsize):
         size = packed_size(n, columns, plan.itemsize)
         product.dz_packed = plan.memory(f"{name} dz packed", (size,))
-        plan.add(core.PACK_ROWS, source=d, packed=product.dz_packed)
+        plan.add(kinds.PACK_ROWS, source=d, packed=product.dz_packed)
     if not wanted:
         return d
     if not is_few(n, columns, plan.itemsize):
@@ -246,7 +244,7 @@ def _backward(
         product.transposed = plan.memory(f"{name} W^T packed", (size,))
     dx = plan.buffer(f"{name} input gradient", rows)
     plan.add(
-        core.INPUT_GRADIENT, source=d, target=dx, W=layer.W, packed=product.transposed, of=name
+        kinds.INPUT_GRADIENT, source=d, target=dx, W=layer.W, packed=product.transposed, of=name
     )
     plan.scratch(scratch_size(n, columns, rows, plan.itemsize))
     plan.flops += flops

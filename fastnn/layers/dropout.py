@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
-from fastnn.kernels.program import dropout as steps
-from fastnn.kernels.random.philox import WORDS
+from fastnn.kernels.program import kinds
+from fastnn.kernels.random.sizes import WORDS
 from fastnn.layers._kept import after_forward
 from fastnn.layers.folding import Folding
 from fastnn.layers.planning import Buffer, Counter, Plan
@@ -104,7 +104,7 @@ def _forward(plan: Plan, name: str, layer: Dropout, x: Buffer) -> Buffer:
     in_place = x is not plan.data and (not x.needed or x.zeros or scale == 1)
     y = x if in_place else plan.buffer(f"{name} output", x.columns)
     plan.add(
-        steps.DROPOUT, source=x, target=y, other=mask, scale=scale, ratio=layer.dropout_ratio,
+        kinds.DROPOUT, source=x, target=y, other=mask, scale=scale, ratio=layer.dropout_ratio,
         seed=layer.seed, calls=Counter(layer, "step"),
     )  # fmt: skip
     plan.scratch(WORDS)
@@ -115,13 +115,13 @@ def _forward_given(plan: Plan, name: str, layer: Dropout, x: Buffer, training: b
     mask = plan.kept[name] = plan.buffer(f"{name} mask", x.columns, itemsize=1)
     y = plan.buffer(f"{name} output", x.columns)
     scale = 1.0 if training else 1.0 - layer.dropout_ratio
-    plan.add(steps.BY_MASK, source=x, target=y, other=mask, scale=scale)
+    plan.add(kinds.BY_MASK, source=x, target=y, other=mask, scale=scale)
     return y
 
 
 def _backward(plan: Plan, name: str, layer: Dropout, d: Buffer, wanted: bool) -> Buffer:
     mask = plan.kept[name]
-    plan.add(steps.DROPOUT_GRADIENT, source=d, target=d, other=mask, scale=_scale(layer))
+    plan.add(kinds.DROPOUT_GRADIENT, source=d, target=d, other=mask, scale=_scale(layer))
     return d
 
 

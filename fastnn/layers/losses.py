@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from fastnn import ops
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array
-from fastnn.kernels.program import core
+from fastnn.kernels.program import kinds
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
 from fastnn.ops._targets import one_output
@@ -87,8 +87,8 @@ _LOSS = Record(
     kept=("x", "t", "_dx"),
     left=("loss",),
     smooth=True,
-    of_labels=core.CROSS_ENTROPY,
-    of_targets=core.DENSE_CROSS_ENTROPY,
+    of_labels=kinds.CROSS_ENTROPY,
+    of_targets=kinds.DENSE_CROSS_ENTROPY,
 )
 register(_LOSS)
 register(
@@ -97,6 +97,6 @@ register(
         kind=IdentityWithLoss,
         label="squared error",
         of_labels=None,
-        of_targets=core.SQUARED_ERROR,
+        of_targets=kinds.SQUARED_ERROR,
     )
 )

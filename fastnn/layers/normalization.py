@@ -14,7 +14,7 @@ from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array, Mask
-from fastnn.kernels.program import norms
+from fastnn.kernels.program import kinds
 from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import Relu
 from fastnn.layers.affine import Affine, AffineRelu
@@ -239,7 +239,7 @@ def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
 def _normalise(plan: Plan, name: str, x: Buffer, memory: dict[str, Any], relu: bool) -> Buffer:
     y = plan.buffer(f"{name} output", x.columns)
     y.needed = y.zeros = relu
-    plan.add(norms.NORMALISE, source=x, target=y, low=0.0 if relu else -np.inf, **memory)
+    plan.add(kinds.NORMALISE, source=x, target=y, low=0.0 if relu else -np.inf, **memory)
     return y
 
 
@@ -248,9 +248,9 @@ def _forward(
 ) -> Buffer:
     """Add steps that measure a batch, for which all wait, and normalise it."""
     memory = plan.kept[name] = _memory(plan, name, layer)
-    plan.add(norms.MOMENTS, source=x, **memory)
+    plan.add(kinds.MOMENTS, source=x, **memory)
     plan.end_segment(
-        norms.FINISH_MOMENTS, source=x, momentum=layer.momentum, eps=layer.eps, **memory
+        kinds.FINISH_MOMENTS, source=x, momentum=layer.momentum, eps=layer.eps, **memory
     )
     return _normalise(plan, name, x, memory, relu)
 
@@ -280,10 +280,10 @@ def _backward(
     where = {"source": d, "target": d, "other": plan.inputs[name], **plan.kept[name]}
     if relu:
         where["output"] = plan.outputs[name]
-    plan.add(norms.GRADIENT_SUMS, **where)
-    plan.end_segment(norms.FINISH_SUMS, source=d, **plan.kept[name])
+    plan.add(kinds.GRADIENT_SUMS, **where)
+    plan.end_segment(kinds.FINISH_SUMS, source=d, **plan.kept[name])
     if wanted:
-        plan.add(norms.NORM_GRADIENT, **where)
+        plan.add(kinds.NORM_GRADIENT, **where)
     return d
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastnn._utils.types import Array
-from fastnn.kernels.codegen.memory import CACHE_LINE, aligned
+from fastnn.kernels.plain.memory import CACHE_LINE, aligned
 from fastnn.kernels.tuning import COMMON
 
 # Bytes from which on results are large, and of buffers that nobody uses before the oldest go.

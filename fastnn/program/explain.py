@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.kernels.program.core import PRODUCTS
+from fastnn.kernels.program.kinds import PRODUCTS
 from fastnn.layers.planning import Buffer
 from fastnn.program.plan import Plan, Planned
 from fastnn.program.tables import Tables

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastnn.kernels.codegen import memory
-from fastnn.kernels.threading.driver import LINE
+from fastnn.kernels.plain import memory
+from fastnn.kernels.threading.table import LINE
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -18,7 +18,8 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     buffer = np.zeros(size + memory.CACHE_LINE, np.uint8)
-    return memory.aligned(buffer, size).view(kind).reshape(shape)
+    array: NDArray[Any] = memory.aligned(buffer, size).view(kind).reshape(shape)
+    return array
 
 
 Key = TypeVar("Key")

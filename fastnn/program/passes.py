@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._utils.types import Array, Labels
-from fastnn.kernels.program import core
+from fastnn.kernels.program import kinds
 from fastnn.kernels.program.tables import FORWARD, GRADIENTS
 from fastnn.kernels.threading import threads
 from fastnn.layers.parameters import parameters_of
@@ -101,7 +101,7 @@ class Passes:
         self._layout = _Gradients(found)
         if training:
             d = plan.buffer("gradient of the scores", scores.columns)
-            plan.add(core.CROSS_ENTROPY, source=scores, target=d)
+            plan.add(kinds.CROSS_ENTROPY, source=scores, target=d)
             plan.backward(d)
         self._buffers = {"input": plan.inputs, "output": plan.outputs}
         self._tables = Tables(plan, self._layout if training else None)

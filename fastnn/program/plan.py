@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.gemm.microkernel import ROWS
-from fastnn.kernels.program import core
+from fastnn.kernels.gemm.sizes import ROWS
+from fastnn.kernels.program import kinds
 from fastnn.kernels.program.step import Step
 from fastnn.kernels.program.tables import UNIT
 from fastnn.kernels.tuning import COMMON
@@ -154,7 +154,7 @@ class Plan:
         """Add the forward steps; return the buffer of the scores."""
         current = self.data
         if self.gathered:
-            self.add(core.GATHER, target=current)
+            self.add(kinds.GATHER, target=current)
         for name, layer in self.layers:
             self.inputs[name] = current
             if name not in self._absorbed:

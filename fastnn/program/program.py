@@ -21,9 +21,8 @@ from fastnn._utils.interrupts import held
 from fastnn._utils.mapped import is_mapped
 from fastnn._utils.reprs import written
 from fastnn._utils.types import Float64s, Int64s
-from fastnn.kernels.codegen.compile import address
-from fastnn.kernels.program.parts import addresses, missing
-from fastnn.kernels.program.run import prepare
+from fastnn.kernels.machine import code
+from fastnn.kernels.program.parts import addresses, missing, prepare
 from fastnn.kernels.threading import threads
 from fastnn.layers.adoption import adopt
 from fastnn.layers.normalization import without_batch
@@ -217,7 +216,7 @@ class Program:
         parts = missing(real, (planned.step for planned in plan.steps()), rule)
         with compiling.task("the training program", len(parts)), held() as interrupt:
             for part in parts:
-                address(part)
+                code.address(*part)
                 interrupt.release()
         addresses(real, rule)
         for planned in plan.steps():
@@ -239,8 +238,12 @@ class Program:
         self.done = 0
         if rows is not None:
             rows = self._checked(rows, batch_size, rates.size)
-        if losses.shape != rates.shape or correct.shape != rates.shape:
-            raise ValueError(f"losses, correct: expected {rates.size} of each")
+        for array, kind in ((losses, np.float64), (correct, np.int64)):
+            if array.shape != rates.shape or array.dtype != kind or not array.flags.carray:
+                raise ValueError(
+                    f"losses, correct: expected {rates.size} of each, float64 and int64, side by "
+                    f"side, got {array.dtype} of shape {array.shape}"
+                )
         tables = self._tables(gathered=rows is not None)
         share(tables)
         if rows is None:

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._utils.types import Float64s, Int64s
-from fastnn.kernels.program.parts import addresses
-from fastnn.kernels.program.run import run
+from fastnn.kernels.program.parts import addresses, run
 from fastnn.kernels.program.tables import (
     APART,
     FORWARD,

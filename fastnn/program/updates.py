@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from fastnn._utils.types import Array
-from fastnn.kernels.gemm.microkernel import COLUMNS32, COLUMNS64, ROWS
+from fastnn.kernels.gemm.sizes import COLUMNS32, COLUMNS64, ROWS
 from fastnn.kernels.program.tables import BIAS, NORM, WEIGHTS
 from fastnn.kernels.tuning import COMMON
 from fastnn.layers.parameters import is_decayed, parameters_of

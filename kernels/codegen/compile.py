@@ -10,6 +10,9 @@ import numba
 import numba.extending
 
 from fastnn.kernels.codegen import cache, internals, lock, private
+from fastnn.kernels.plain.arrival import arrive
+from fastnn.kernels.plain.shared import shared as shared
+from fastnn.kernels.plain.shared import tell
 
 # The default error model tests each divisor for zero, and a branch keeps a loop scalar. Of the
 # fast-math flags "contract" (fused multiply-add) alone: nnan and ninf fold isnan to False,
@@ -40,11 +43,6 @@ def inlined(function: _Function) -> _Function:
 def row_sum(function: _Function) -> _Function:
     """Compile a function that adds up a row, in any order."""
     return cast(_Function, _njit(function, **_INNER, **SUM_OPTIONS))
-
-
-def shared(function: _Function) -> _Function:
-    """Return a function of Python that compiled code can call too."""
-    return numba.extending.register_jitable(function)
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,3 +117,5 @@ def address(compiled: Any) -> int:
 
 
 internals.warn_of_lost()
+tell(numba.extending.register_jitable)
+arrive()

@@ -1,28 +1,12 @@
-"""Where arrays stand in memory: addresses, arrays that compiled code makes of them, alignment."""
+"""Where arrays stand in memory: addresses, arrays that compiled code makes of them."""
 
 from __future__ import annotations
 
 import numba
-import numpy as np
 from numba import types
-from numpy.typing import NDArray
 
 from fastnn.kernels.codegen.compile import intrinsic, serial
-
-CACHE_LINE = 64  # bytes
-
-
-def aligned(buffer: NDArray[np.uint8], size: int, boundary: int = CACHE_LINE) -> NDArray[np.uint8]:
-    """Return a view of so many bytes of a buffer, which begins at a multiple of `boundary`.
-
-    Parameters
-    ----------
-    buffer : array of uint8, shape (size + boundary,) or more
-    size, boundary : int
-        In bytes.
-    """
-    start = -buffer.ctypes.data % boundary
-    return buffer[start : start + size]
+from fastnn.kernels.plain.memory import CACHE_LINE
 
 
 @serial

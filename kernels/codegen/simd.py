@@ -5,38 +5,13 @@ The IR is generic: LLVM's own vector types, fused multiply-add, masked loads and
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-import llvmlite.binding as llvm
-import numba
 from llvmlite import ir
 from numba import types
 
-from fastnn._utils.environment import variable
 from fastnn.kernels.codegen.flow import I32, I64, declare
-
-WIDTHS = (512, 256, 128)
-
-
-@functools.cache
-def vector_bits() -> int:
-    """Return the width of vectors: the host's, or what ``FASTNN_VECTOR_BITS`` asks for."""
-    asked = variable("FASTNN_VECTOR_BITS")
-    if asked:
-        if asked not in map(str, WIDTHS):
-            raise ValueError(f"FASTNN_VECTOR_BITS: expected one of {WIDTHS}, got {asked!r}")
-        return int(asked)
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 512
-    return 256 if features.get("avx2") else 128
-
-
-def processor() -> str:
-    """Return the name of the processor that machine code is made for, as LLVM knows it: znver4."""
-    config: Any = numba.config  # a module that makes its attributes
-    return str(config.CPU_NAME or llvm.get_host_cpu_name())
+from fastnn.kernels.plain.level import vector_bits as vector_bits
 
 
 class Vectors:

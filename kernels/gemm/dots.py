@@ -16,9 +16,9 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic, serial
 from fastnn.kernels.codegen.flow import I64
+from fastnn.kernels.gemm.sizes import BITS
 from fastnn.kernels.tuning import COMMON
 
-BITS = simd.vector_bits()
 LANES32, LANES64 = BITS // 32, BITS // 64
 # Rows of A at a time. The products of a step fill one vector when they are summed, so more
 # rows of A mean fewer of B, two at least.

@@ -22,16 +22,7 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.flow import I32, I64
-from fastnn.kernels.tuning import COMMON
-
-BITS = simd.vector_bits()
-TILES = COMMON.tiles
-HEIGHTS = tuple(TILES)
-ROWS, VECTORS = HEIGHTS[0], TILES[HEIGHTS[0]][0] // 2
-COLUMNS32 = VECTORS * BITS // 32  # of the main tile, in float32
-COLUMNS64 = VECTORS * BITS // 64
-
-ACCUMULATE, RELU = 1, 2  # flags
+from fastnn.kernels.gemm.sizes import ACCUMULATE, BITS, RELU, ROWS, TILES
 
 
 class _Tile:

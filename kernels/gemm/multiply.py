@@ -9,39 +9,34 @@ of A are zero, they are skipped.
 
 from __future__ import annotations
 
-from fastnn.kernels.codegen.compile import inlined, serial, shared
+from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import address_of
-from fastnn.kernels.gemm.microkernel import (
+from fastnn.kernels.gemm.microkernel import tile
+from fastnn.kernels.gemm.packing import pack_rows
+from fastnn.kernels.gemm.sizes import (
     ACCUMULATE,
     HEIGHTS,
     RELU,
     ROWS,
     TILES,
+    TRANSPOSED_A,
     VECTORS,
-    tile,
+    block_k,
+    block_tiles,
+    list_bytes,
+    may_skip,
+    packs_a,
+    panels,
+    scratch_size,  # noqa: F401
+    tile_columns,
 )
-from fastnn.kernels.gemm.packing import pack_rows, packs_a, panels, tile_columns
-from fastnn.kernels.gemm.zeros import list_bytes, list_groups, listed, may_skip
-from fastnn.kernels.tuning import by_itemsize
-
-_block_k, _block_tiles = by_itemsize("block_k"), by_itemsize("block_tiles")
-
-TRANSPOSED_A = 4  # a flag beside those of a tile
+from fastnn.kernels.gemm.zeros import list_groups, listed
 
 # By the number of rows left, up to a tile's: the height of the next tile; by height, the range
 # of its widths.
 _HEIGHT = tuple(max((h for h in HEIGHTS if h <= rows), default=0) for rows in range(ROWS + 1))
 _WIDEST = tuple(max(TILES.get(rows, (0,))) for rows in range(ROWS + 1))
 _NARROWEST = tuple(min(TILES.get(rows, (0,))) for rows in range(ROWS + 1))
-
-
-@shared
-def scratch_size(m, k, n, itemsize):
-    """Return how many elements :func:`multiply` packs a block of A into, or lists its k in."""
-    tiles, block_k = _block_tiles(itemsize), _block_k(itemsize)
-    if packs_a(m, k, n, itemsize):
-        return tiles * ROWS * block_k
-    return tiles * list_bytes(block_k) // 4 if may_skip(m, k, n, itemsize) else 0
 
 
 @serial
@@ -80,7 +75,7 @@ def _multiply_tile(a, b, lists, k, bias, c, i0, i, j, rows, width, flags):
     size, height = c.itemsize, _HEIGHT[min(rows, ROWS)]
     numbers, length = 0, k
     if lists != 0 and height == ROWS:
-        numbers = lists + i // ROWS * list_bytes(_block_k(size))
+        numbers = lists + i // ROWS * list_bytes(block_k(size))
         length = listed(k, numbers)
     tile(
         length, numbers,
@@ -154,7 +149,7 @@ def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
     scratch : array, shape (scratch_size(m, k, n, itemsize),) or more
     """
     size, columns = c.itemsize, tile_columns(c)
-    block_k, block_rows = _block_k(size), _block_tiles(size) * ROWS
+    most, block_rows = block_k(size), block_tiles(size) * ROWS
     m, n = c.shape
     transposed, relu = flags & TRANSPOSED_A, flags & RELU
     k = a.shape[0] if transposed else a.shape[1]
@@ -164,8 +159,8 @@ def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
     b_address = address_of(packed) if packed.size > 0 else address_of(b)
     skip = may_skip(m, k, n, size) and packed.size == 0 and not pack_a
     few = m < ROWS and packed.size == 0
-    for first in range(0, max(k, 1), block_k):
-        depth = min(block_k, k - first)
+    for first in range(0, max(k, 1), most):
+        depth = min(most, k - first)
         last = first + depth == k
         now = (ACCUMULATE if first > 0 else flags & ACCUMULATE) | (relu if last else 0)
         bias_now = address_of(bias) if last else 0
@@ -184,7 +179,7 @@ def multiply(a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
             if skip:
                 skip = list_groups(
                     a, transposed, i0, rows, first, depth, b, left, right, i0 == top,
-                    address_of(scratch), list_bytes(block_k),
+                    address_of(scratch), list_bytes(most),
                 )  # fmt: skip
                 lists = address_of(scratch) if skip else 0
             _multiply_block(

@@ -7,45 +7,13 @@ used often enough.
 
 from __future__ import annotations
 
-from fastnn.kernels.codegen.compile import serial, shared
-from fastnn.kernels.gemm.microkernel import COLUMNS32, COLUMNS64, ROWS, VECTORS, transpose
-from fastnn.kernels.tuning import by_itemsize
-
-pack_a_columns = by_itemsize("pack_a_columns")
-_pack_b_columns, _pack_b_rows = by_itemsize("pack_b_columns"), by_itemsize("pack_b_rows")
-_pack_depth = by_itemsize("pack_depth")
-
-
-@serial
-def tile_columns(array):
-    """Return how many columns of the array's type the main tile has."""
-    return COLUMNS32 if array.itemsize == 4 else COLUMNS64
-
-
-@serial
-def panels(array, n):
-    """Return into how many panels n columns of the array's type go."""
-    return (n + tile_columns(array) - 1) // tile_columns(array)
-
-
-@shared
-def packed_size(k, n, itemsize):
-    """Return how many elements a packed matrix of k rows and n columns takes."""
-    columns = COLUMNS32 if itemsize == 4 else COLUMNS64
-    return (n + columns - 1) // columns * columns * k
-
-
-@shared
-def packs_a(m, k, n, itemsize):
-    """Return whether a product (m, k) (k, n) runs faster from a packed A."""
-    return n >= pack_a_columns(itemsize) and m >= ROWS and k >= _pack_depth(itemsize)
-
-
-@shared
-def packs_b(m, k, n, itemsize):
-    """Return whether a product (m, k) (k, n) runs faster from a packed B."""
-    wide, tall = n >= _pack_b_columns(itemsize), m >= _pack_b_rows(itemsize)
-    return wide and tall and k >= _pack_depth(itemsize)
+from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.gemm.microkernel import transpose
+from fastnn.kernels.gemm.sizes import (
+    ROWS,
+    VECTORS,
+    tile_columns,
+)
 
 
 @serial

@@ -6,12 +6,11 @@ from typing import Any
 
 import numba
 
-from fastnn.kernels.codegen.memory import matrix, pointer, vector
-from fastnn.kernels.codegen.raw import ask
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.codegen.memory import address_of
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, scratch_size
+from fastnn.kernels.codegen.memory import address_of, matrix, pointer, vector
+from fastnn.kernels.codegen.raw import ask
 from fastnn.kernels.gemm.multiply import multiply as _multiply
+from fastnn.kernels.gemm.sizes import TRANSPOSED_A, scratch_size
 
 
 def _product(real: Any) -> Any:

@@ -9,7 +9,8 @@ import numba
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import address_of, matrix, pointer, vector
 from fastnn.kernels.codegen.raw import ask
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, multiply, scratch_size
+from fastnn.kernels.gemm.multiply import multiply
+from fastnn.kernels.gemm.sizes import TRANSPOSED_A, scratch_size
 
 
 def _product(real: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.codegen.memory import CACHE_LINE, aligned
+from fastnn.kernels.plain.memory import CACHE_LINE, aligned
 from fastnn.kernels.tuning import COMMON
 
 KEPT = COMMON.workspace_kept

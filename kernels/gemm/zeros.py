@@ -9,33 +9,18 @@ from llvmlite import ir
 from numba import types
 
 from fastnn.kernels.codegen import flow, simd
-from fastnn.kernels.codegen.compile import intrinsic, row_sum, serial, shared
+from fastnn.kernels.codegen.compile import intrinsic, row_sum, serial
 from fastnn.kernels.codegen.memory import typed
-from fastnn.kernels.gemm.microkernel import BITS, ROWS
+from fastnn.kernels.gemm.sizes import BITS, NUMBER, ROWS
 from fastnn.kernels.tuning import by_itemsize
 
-_NUMBER = 4  # bytes; a list has one for each k that it may come to, and then their count
-
-_skip_depth, _skip_columns = by_itemsize("skip_depth"), by_itemsize("skip_columns")
 _skip_share = by_itemsize("skip_share")
-
-
-@shared
-def may_skip(m, k, n, itemsize):
-    """Return whether it may pay to look for zeros in a product (m, k) (k, n)."""
-    return m >= ROWS and k >= _skip_depth(itemsize) and n >= _skip_columns(itemsize)
-
-
-@shared
-def list_bytes(k):
-    """Return what a list of so many k takes, in bytes."""
-    return (k + BITS // 32) * _NUMBER
 
 
 @serial
 def listed(k, address):
     """Return how many k there are in the list at an address, which has room for `k`."""
-    return typed(address + k * _NUMBER, 1, np.int32)[0]
+    return typed(address + k * NUMBER, 1, np.int32)[0]
 
 
 def _appender(rows, columns):
@@ -76,7 +61,7 @@ def _appender(rows, columns):
             for j, is_used in enumerate(used):
                 number = builder.trunc(builder.add(k, flow.I64(j)), flow.I32)
                 builder.store(number, builder.inttoptr(end, flow.I32.as_pointer()))
-                size = builder.mul(builder.zext(is_used, flow.I64), flow.I64(_NUMBER))
+                size = builder.mul(builder.zext(is_used, flow.I64), flow.I64(NUMBER))
                 end = builder.add(end, size)
             return end
 
@@ -102,7 +87,7 @@ def list_used(a, transposed, top, first, k, address):
         place = a.ctypes.data + top * step + first * size
         for q in range(0, k, BITS // (8 * size)):
             end = _append_columns(place + q * size, step, k - q, q, end, zero)
-    typed(address + k * _NUMBER, 1, np.int32)[0] = (end - address) // _NUMBER
+    typed(address + k * NUMBER, 1, np.int32)[0] = (end - address) // NUMBER
 
 
 @row_sum

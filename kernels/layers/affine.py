@@ -5,35 +5,29 @@ both are taken at once. In several pieces the threads wait for each other betwee
 second reads all that the first has written.
 """
 
-from fastnn.kernels.codegen.compile import serial, shared
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import address_of, claim, is_absent, matrix, vector
 from fastnn.kernels.gemm.dots import multiply_rows
-from fastnn.kernels.gemm.microkernel import RELU
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, cut, scratch_size
-from fastnn.kernels.gemm.packing import (
-    pack_panels,
-    pack_transposed,
+from fastnn.kernels.gemm.multiply import cut
+from fastnn.kernels.gemm.packing import pack_panels, pack_transposed
+from fastnn.kernels.gemm.product import multiply
+from fastnn.kernels.gemm.sizes import (
+    RELU,
+    TRANSPOSED_A,
+    is_few,
     packed_size,
     packs_b,
     panels,
+    scratch_size,
     tile_columns,
 )
-from fastnn.kernels.gemm.product import multiply
+from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
-from fastnn.kernels.tuning import by_itemsize
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
-_few, _few_per_unit = by_itemsize("few_samples"), by_itemsize("few_samples_per_unit")
-
 GRADIENTS, INPUT_GRADIENT = 16, 32  # of the form of a call, beside RELU
 PREPARE, MULTIPLY = 1, 2  # steps
-
-
-@shared
-def is_few(n, h, itemsize):
-    """Return whether n samples are so few that dx is computed as scalar products."""
-    return n <= _few(itemsize) or n <= _few_per_unit(itemsize) * h
 
 
 @shared

@@ -13,8 +13,8 @@ those of dout, of dout xhat, and of xhat.
 import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.codegen.memory import CACHE_LINE
 from fastnn.kernels.layers import batchnorm_steps as steps
+from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.threading.driver import kernel
 
 # Columns per cut of a kernel that sums over rows: a cache line of the smaller type.

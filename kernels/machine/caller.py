@@ -13,6 +13,7 @@ from fastnn.kernels.codegen.raw import ask, half, number, put, stack, word
 from fastnn.kernels.machine import layout
 from fastnn.kernels.machine.words import (
     ARRAYS,
+    AS_LONG,
     AXES,
     BOOL,
     BYTES,
@@ -58,7 +59,6 @@ from fastnn.kernels.machine.words import (
     TERM,
     TERMS,
     TO_INT,
-    TO_LONG,
     TRUSTED,
     UNKNOWN,
     UNLOCK,
@@ -274,10 +274,11 @@ def fastnn_call(own, args, nargs):
     for workspace: then the interpreter's lock is given up during the call.
 
     Returns the results that the signature has, or NotImplemented if arguments are not all as it
-    says, the kernel refuses them, or the call is not one to be done at once. A trusted routine, whose arguments have been
-    checked, returns None when it is done. Else it returns an integer, and has done nothing: the
-    cost of a call that is not to be done at once; or, where it has been given workspace, how many
-    bytes it needs; or below 0, if it has no kernel: -1 for float32, -2 for float64.
+    says, the kernel refuses them, or the call is not one to be done at once. A trusted routine,
+    whose arguments have been checked, returns None when it is done. Else it returns an integer, and
+    has done nothing: the cost of a call that is not to be done at once; or, where it has been given
+    workspace, how many bytes it needs; or below 0, if it has no kernel: -1 for float32, -2 for
+    float64.
     """
     spec = word(own + layout.DATA)
     shared, count = _item(spec, SHARED), _item(spec, PARAMETERS)
@@ -309,7 +310,7 @@ def fastnn_call(own, args, nargs):
             if trusted:
                 value = ask(_item(shared, TO_INT), (obj,))
             else:
-                value = ask(_item(shared, TO_LONG), (obj, far))
+                value = ask(_item(shared, AS_LONG), (obj, far))
                 if half(far) != 0 or (kind == IS_UINT and value < 0):
                     return _new(shared, refused)
             _set(table, numbers, value)

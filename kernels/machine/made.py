@@ -13,7 +13,7 @@ from fastnn.kernels.codegen import compile as compiling
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import pointer
 from fastnn.kernels.codegen.raw import number, word
-from fastnn.kernels.machine import caller, catalogue
+from fastnn.kernels.machine import caller, catalogue, update_caller
 from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 
 # What takes the arguments out of the words (see :mod:`fastnn.kernels.machine`).
@@ -56,9 +56,9 @@ def _source(name: str, signature: Signature) -> str:
 
 
 @functools.cache
-def function(name: str, dtype: np.dtype[Any]) -> Any:
-    """Return the function of a kernel for float32 or float64, to be compiled at need."""
-    signature, module = catalogue.signature(name), catalogue.module(name)
+def function(name: str, dtype: Any) -> Any:
+    """Return the function of a kernel, to be compiled at need."""
+    signature, module = catalogue.taken(name), catalogue.module(name)
     own = f"fastnn_{name}_{dtype.itemsize * 8}" if signature.is_real else f"fastnn_{name}"
     names: dict[str, Any] = {
         "kernel": getattr(import_module(module), name),
@@ -69,8 +69,9 @@ def function(name: str, dtype: np.dtype[Any]) -> Any:
         "uint64": np.uint64,
         "flush_denormals": flush_denormals,
         "restore_denormals": restore_denormals,
-        f"{REAL}_": numba.from_dtype(dtype),
     }
+    if signature.is_real:
+        names[f"{REAL}_"] = numba.from_dtype(dtype)
     for parameter in signature.arrays:
         if parameter.kind != REAL:
             names[f"{parameter.kind}_"] = numba.from_dtype(np.dtype(parameter.kind))
@@ -81,22 +82,42 @@ def function(name: str, dtype: np.dtype[Any]) -> Any:
 
 
 @functools.cache
-def part(name: str, dtype: np.dtype[Any]) -> Any:
-    """Return a part, a function of integers, for float32 or float64, to be compiled at need."""
+def part(name: str, dtype: Any) -> Any:
+    """Return a part, a function of integers, to be compiled at need.
+
+    A module has parts under `PARTS`: functions that make them for a type of numbers, or the parts
+    themselves, where they know no dtype.
+    """
     module = catalogue.module(name)
-    made = import_module(module).PARTS[name](numba.from_dtype(dtype))
-    made.__name__ = made.__qualname__ = f"fastnn_{name}_{dtype.itemsize * 8}"
+    made, own = import_module(module).PARTS[name], f"fastnn_{name}"
+    if catalogue.is_real(name):
+        made, own = made(numba.from_dtype(dtype)), f"{own}_{dtype.itemsize * 8}"
+    made.__name__ = made.__qualname__ = own
     made.__module__ = module
     return compiling.procedure(made)
 
 
-def address(name: str, dtype: np.dtype[Any]) -> int:
+def _compiled(name: str, dtype: Any) -> Any:
+    return part(name, dtype) if catalogue.is_part(name) else function(name, dtype)
+
+
+def address(name: str, dtype: Any) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be."""
-    make = part if catalogue.is_part(name) else function
-    return int(compiling.address(make(name, dtype)))
+    return int(compiling.address(_compiled(name, dtype)))
+
+
+def is_ready(name: str, dtype: Any) -> bool:
+    """Say whether it was compiled before, by this process or another."""
+    return bool(compiling.is_ready(_compiled(name, dtype)))
 
 
 @functools.cache
 def call() -> int:
     """Return where :func:`caller.call` begins, compiled if need be."""
     return int(compiling.address(caller.FUNCTION))
+
+
+@functools.cache
+def update_call() -> int:
+    """Return where :func:`update_caller.fastnn_update` begins, compiled if need be."""
+    return int(compiling.address(update_caller.FUNCTION))

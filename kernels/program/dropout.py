@@ -5,9 +5,9 @@ import numpy as np
 from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import typed, vector
 from fastnn.kernels.layers.dropout import draw, drop_each
-from fastnn.kernels.program.step import Step, step_of
-from fastnn.kernels.program.tables import place
-from fastnn.kernels.random.philox import WORDS
+from fastnn.kernels.program.making import step_of
+from fastnn.kernels.program.places import place
+from fastnn.kernels.random.sizes import WORDS
 
 
 @inlined
@@ -43,6 +43,4 @@ def drop_by_mask(p, s, first, count, worker, like):
     _drop(p, s, first, count, worker, _mask(p, s, first, count, worker), like)
 
 
-DROPOUT = step_of("dropout", drop)
-BY_MASK = step_of("dropout by a given mask", drop_by_mask)
-DROPOUT_GRADIENT = Step("gradient of dropout", parts=BY_MASK.parts)
+PARTS = {"step_of_dropout": step_of(drop), "step_of_mask": step_of(drop_by_mask)}

@@ -20,8 +20,9 @@ from fastnn.kernels.layers.moments import (
     join_gradients,
     join_moments,
 )
-from fastnn.kernels.program.step import step_of
-from fastnn.kernels.program.tables import UNIT, place
+from fastnn.kernels.program.making import step_of
+from fastnn.kernels.program.places import place
+from fastnn.kernels.program.tables import UNIT
 
 
 @inlined
@@ -124,10 +125,11 @@ def finish_sums(p, s, first, count, worker, like):
     )  # fmt: skip
 
 
-MOMENTS = step_of("sums for mean and variance", norm_moments)
-NORMALISE = step_of("normalise", normalise)
-GRADIENT_SUMS = step_of("sums for gamma and beta", norm_sums)
-NORM_GRADIENT = step_of("gradient of normalisation", norm_gradient)
-# Of the whole batch, after a segment.
-FINISH_MOMENTS = step_of("mean, variance, running statistics", finish_moments)
-FINISH_SUMS = step_of("gradients of gamma and beta", finish_sums)
+PARTS = {
+    "step_of_moments": step_of(norm_moments),
+    "step_of_normalise": step_of(normalise),
+    "step_of_gradient_sums": step_of(norm_sums),
+    "step_of_norm_gradient": step_of(norm_gradient),
+    "step_of_finish_moments": step_of(finish_moments),
+    "step_of_finish_sums": step_of(finish_sums),
+}

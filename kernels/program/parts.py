@@ -1,7 +1,7 @@
-"""The compiled functions of a training program, one of each for a type of numbers.
+"""The parts of a training program: their addresses, which stand in the program, and its loop.
 
-They call each other by addresses, which stand in the program: so each is optimised once, and the
-loop over steps and segments is the same code for both types.
+The parts call each other by addresses: so each is optimised once, and the loop over steps and
+segments is the same code for both types of numbers.
 """
 
 from __future__ import annotations
@@ -10,90 +10,48 @@ import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
-from fastnn.kernels.codegen.compile import address, is_ready
-from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, scratch_size
-from fastnn.kernels.gemm.multiply import multiply as _multiply
-from fastnn.kernels.program.step import Step, by_type
-from fastnn.kernels.program.steps import rows
-from fastnn.kernels.program.tables import COMPUTE, PROGRAM, STEP, UPDATE, claim
-from fastnn.kernels.program.updates import sum_slots, update
-from fastnn.kernels.updates.rule import part_of
+from fastnn.kernels.machine import code, native
+from fastnn.kernels.program.step import Step
 
 
 class Addresses(NamedTuple):
-    """Where the functions are, under the names that they have in a program."""
+    """Where the parts are, under the names that they have in a program."""
 
     on_rows: int
     on_updates: int
-    multiply: int
+    product: int
     on_rule: int
 
 
-def _on_rows(real: Any) -> Any:
-    def on_rows(data, chunk, worker):
-        """Take a segment's steps for some rows."""
-        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        rows(p, data, typed(p.steps, p.end, STEP), like, worker)
-
-    return on_rows
+_OWN = "on_rows", "on_updates", "product"
 
 
-def _on_updates(real: Any) -> Any:
-    def on_updates(data, chunk, worker):
-        """Do updates of the thread's stream, and then what is left of those of others.
-
-        From step to step a thread mostly has the same ones, whose numbers are in its cache.
-        """
-        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
-        updates = typed(p.updates, p.n_updates, UPDATE)
-        if p.stage & COMPUTE and p.slots_now > 0:  # then there is one stream
-            sum_slots(p, like)
-        for i in range(p.streams):
-            stream = (worker + i) % p.streams
-            index = stream + claim(p, stream) * p.streams
-            while index < p.n_updates:
-                update(p, updates[index], like, worker)
-                index = stream + claim(p, stream) * p.streams
-
-    return on_updates
+def part_of(rule: str) -> str:
+    """Return the name of the part that updates parameters by a rule such as ``"adam_"``."""
+    return f"step_of_{rule}"
 
 
-def _multiply_of(real: Any) -> Any:
-    def multiply(a, a_rows, a_columns, b, packed, bias, c, m, n, flags, top, bottom, scratch):
-        """Compute some rows of a product; what is not there is 0."""
-        like = numba.carray(pointer(0), 0, real)
-        k = a_rows if flags & TRANSPOSED_A else a_columns
-        _multiply(
-            matrix(a, a_rows, a_columns, like), matrix(b, k, n, like),
-            vector(packed, 1 if packed else 0, like), vector(bias, n if bias else 0, like),
-            matrix(c, m, n, like), flags, top, bottom, 0, n,
-            vector(scratch, scratch_size(m, k, n, like.itemsize), like),
-        )  # fmt: skip
+def missing(
+    dtype: DTypeLike, steps: Iterable[Step], rule: str
+) -> list[tuple[str, np.dtype[Any] | None]]:
+    """Return the parts of a program with such steps and rule that were not compiled before.
 
-    return multiply
-
-
-_MAKERS = {"on_rows": _on_rows, "on_updates": _on_updates, "multiply": _multiply_of}
-_PARTS = {name: by_type(make, name, __name__) for name, make in _MAKERS.items()}
-
-
-def missing(dtype: DTypeLike, steps: Iterable[Step], rule: str) -> list[Any]:
-    """Return the functions of a program with such steps and rule that were not compiled before."""
-    dtype = np.dtype(dtype)
-    needed = [parts[dtype] for parts in _PARTS.values()]
-    needed += [step.parts[dtype] for step in dict.fromkeys(steps) if step.parts]
-    needed += [part_of(rule, dtype)] if rule else []
-    return [part for part in needed if not is_ready(part)]
+    Each by its name, and the dtype or None, as :func:`fastnn.kernels.machine.code.address` takes
+    them.
+    """
+    names = [*_OWN, *dict.fromkeys(step.part for step in steps if step.part)]
+    names += [part_of(rule)] if rule else []
+    needed: list[tuple[str, np.dtype[Any] | None]] = [(name, np.dtype(dtype)) for name in names]
+    needed.append(("run", None))
+    return [part for part in needed if not code.is_ready(*part)]
 
 
 @functools.cache
 def addresses(dtype: DTypeLike, rule: str) -> Addresses:
-    """Return the addresses of a program's own functions, compiled if need be.
+    """Return the addresses of a program's own parts, compiled if need be.
 
     Parameters
     ----------
@@ -102,5 +60,35 @@ def addresses(dtype: DTypeLike, rule: str) -> Addresses:
         By which parameters are updated, such as ``"adam_"``; empty if they are not.
     """
     dtype = np.dtype(dtype)
-    own = {name: address(parts[dtype]) for name, parts in _PARTS.items()}
-    return Addresses(**own, on_rule=address(part_of(rule, dtype)) if rule else 0)
+    own = {name: code.address(name, dtype) for name in _OWN}
+    return Addresses(**own, on_rule=code.address(part_of(rule), dtype) if rule else 0)
+
+
+def prepare() -> None:
+    """Compile or load :func:`run` ahead of its first call."""
+    native.function("run", 8)
+
+
+def run(
+    program: NDArray[Any],
+    segments: NDArray[Any],
+    settings: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    hits: NDArray[np.int64],
+) -> None:
+    """Take as many steps as there are settings; see :func:`fastnn.kernels.program.run.run`.
+
+    Parameters
+    ----------
+    program : array of PROGRAM, shape (1,)
+    segments : array of SEGMENT
+    settings : array of float64, shape (steps, S)
+    losses : array of float64, shape (steps,)
+    hits : array of int64, shape (steps,)
+        All of them contiguous.
+    """
+    steps, count = settings.shape
+    native.function("run", 8)(
+        program.ctypes.data, segments.ctypes.data, len(segments), settings.ctypes.data, count,
+        steps, losses.ctypes.data, hits.ctypes.data,
+    )  # fmt: skip

@@ -6,13 +6,13 @@ on rows of the batch, and then through the updates of all parameters. Between th
 for each other, and nowhere else.
 """
 
-import numba
 import numpy as np
 
 from fastnn.kernels.codegen.atomics import call, store
-from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import typed
+from fastnn.kernels.program.places import refuse
 from fastnn.kernels.program.tables import (
     APART,
     APPLY,
@@ -25,7 +25,6 @@ from fastnn.kernels.program.tables import (
     UNIT,
     UNKNOWN_STEP,
     UPDATED,
-    refuse,
 )
 from fastnn.kernels.threading.clock import now
 from fastnn.kernels.threading.pool import let_sleep, share
@@ -42,9 +41,8 @@ FIRST, EVERY = COMMON.alone_first, COMMON.alone_every
 PIECES = COMMON.program_pieces
 
 
-@entry
-def run(program, segments, settings, losses, hits):
-    """Take as many steps as there are settings; leave a loss and a number of right answers of each.
+def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
+    """Take steps; leave a loss and a number of right answers of each.
 
     Where the program says so it stops at a loss that is not finite, without updates of that step.
     It stops at what is unknown, such as a kind of step, without updates of that step: `unknown` of
@@ -52,20 +50,21 @@ def run(program, segments, settings, losses, hits):
 
     Parameters
     ----------
-    program : array of PROGRAM, shape (1,)
-    segments : array of SEGMENT
-    settings : array of float64, shape (steps, S)
-        Of each step, those that the update rule takes.
-    losses : array of float64
-    hits : array of int64
+    data, segments : int
+        Addresses of a PROGRAM, and of so many SEGMENT.
+    settings : int
+        The address of those that the update rule takes, float64 numbers: so many for each step.
+    losses, hits : int
+        Addresses of memory for so many numbers as there are steps, of float64 and int64.
     """
-    p, data = program[0], np.int64(program.ctypes.data)
+    p, parts = typed(data, 1, PROGRAM)[0], typed(segments, n_segments, SEGMENT)
+    losses_, hits_ = typed(losses, steps, np.float64), typed(hits, steps, np.int64)
     mode = flush_denormals()
     threads = max(p.row_threads, p.update_threads)
     p.first, p.unknown, resting = 0, 0, False
     p.stage = PACK
     _update_each(p, data, threads > 1)
-    for i in range(len(settings)):
+    for i in range(steps):
         start = now()
         if (threads > 1 and start < p.alone_until) != resting:
             resting = not resting
@@ -80,8 +79,8 @@ def run(program, segments, settings, losses, hits):
         if p.slots_now > 0:
             p.pieces = p.slots_now
             streams = min(streams, p.pieces)
-        for j in range(len(segments)):
-            p.begin, p.end, p.finish = segments[j].begin, segments[j].end, segments[j].finish
+        for j in range(n_segments):
+            p.begin, p.end, p.finish = parts[j].begin, parts[j].end, parts[j].finish
             _share(p, p.on_rows, data, streams)
             if p.finish >= 0 and p.unknown == 0:
                 _finish(p, data)
@@ -89,12 +88,12 @@ def run(program, segments, settings, losses, hits):
                 break
         if p.unknown != 0:
             break
-        losses[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
-        hits[i] = typed(p.hit_sums, units, np.int64).sum()
-        if p.stops and not np.isfinite(losses[i]):
+        losses_[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
+        hits_[i] = typed(p.hit_sums, units, np.int64).sum()
+        if p.stops and not np.isfinite(losses_[i]):
             break
         if p.training == UPDATED:
-            p.settings = np.int64(settings.ctypes.data) + i * settings.strides[0]
+            p.settings = settings + i * n_settings * 8
             _update_all(p, data, shared)
         elif p.training == GRADIENTS:
             p.stage = COMPUTE
@@ -109,6 +108,10 @@ def run(program, segments, settings, losses, hits):
     if resting:
         let_sleep(-1)
     restore_denormals(mode)
+    return 0
+
+
+PARTS = {"run": run}
 
 
 @serial
@@ -119,14 +122,6 @@ def _finish(p, data):
         call(s.function, (data, p.finish, 0, 0, 0))
     else:
         refuse(p, UNKNOWN_STEP, s.kind)
-
-
-def prepare():
-    """Compile :func:`run`, if need be, ahead of its first call."""
-    if getattr(run, "signatures", ()):
-        return
-    kinds = (1, PROGRAM), (1, SEGMENT), ((1, 1), np.float64), (1, np.float64), (1, np.int64)
-    run.compile(tuple(numba.typeof(np.zeros(shape, kind)) for shape, kind in kinds))
 
 
 @serial

@@ -4,15 +4,17 @@ A thread takes all steps of a segment for a block of rows before it goes on to t
 that what a step writes is in the cache for the one that reads it.
 """
 
+from typing import Any
+
+import numba
 import numpy as np
 
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import inlined, serial
-from fastnn.kernels.codegen.memory import matrix, typed, vector
+from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.dots import multiply_rows
-from fastnn.kernels.gemm.microkernel import ACCUMULATE
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A
-from fastnn.kernels.gemm.packing import pack_panels, panels, tile_columns
+from fastnn.kernels.gemm.packing import pack_panels
+from fastnn.kernels.gemm.sizes import ACCUMULATE, TRANSPOSED_A, panels, tile_columns
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.layers.losses import (
@@ -22,6 +24,7 @@ from fastnn.kernels.layers.losses import (
     largest_of,
     sum_of_squares,
 )
+from fastnn.kernels.program.places import claim, place, refuse
 from fastnn.kernels.program.tables import (
     AFFINE,
     CROSS_ENTROPY,
@@ -31,15 +34,14 @@ from fastnn.kernels.program.tables import (
     GATHER,
     INPUT_GRADIENT,
     PACK_ROWS,
+    PROGRAM,
     SQUARED_ERROR,
+    STEP,
     UINT8,
     UNIT,
     UNKNOWN_DATA,
     UNKNOWN_STEP,
     WEIGHT_GRADIENT,
-    claim,
-    place,
-    refuse,
 )
 
 
@@ -93,23 +95,12 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
     scratch = p.scratch + worker * p.scratch_size * size
     if s.kind == AFFINE:
         call(
-            p.multiply,
+            p.product,
             (
-                source,
-                count,
-                s.d,
-                s.W,
-                s.packed,
-                s.b,
-                target,
-                count,
-                s.h,
-                s.flags,
-                0,
-                count,
-                scratch,
+                source, count, s.d, s.W, s.packed, s.b, target, count, s.h, s.flags,
+                0, count, 0, s.h, scratch,
             ),
-        )
+        )  # fmt: skip
     elif s.kind == WEIGHT_GRADIENT:
         shift = slot * p.slot_step * size
         flags = TRANSPOSED_A if fresh else TRANSPOSED_A | ACCUMULATE
@@ -118,16 +109,22 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
             db[:] = 0
         add_columns(matrix(other, count, s.h, like), db, 0)
         call(
-            p.multiply,
-            (source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags, 0, s.d, scratch),
-        )
+            p.product,
+            (
+                source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags,
+                0, s.d, 0, s.h, scratch,
+            ),
+        )  # fmt: skip
     elif s.kind != INPUT_GRADIENT:
         refuse(p, UNKNOWN_STEP, s.kind)
     elif s.packed != 0:
         call(
-            p.multiply,
-            (source, count, s.d, 0, s.packed, 0, target, count, s.h, 0, 0, count, scratch),
-        )
+            p.product,
+            (
+                source, count, s.d, 0, s.packed, 0, target, count, s.h, 0,
+                0, count, 0, s.h, scratch,
+            ),
+        )  # fmt: skip
     else:
         a, c = matrix(source, count, s.d, like), matrix(target, count, s.h, like)
         multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
@@ -177,9 +174,9 @@ def _evaluate(p, s, source, target, first, count, like):
         for i in range(count):
             goal = vector(p.targets + _sample(p, first + i) * classes * size, classes, like)
             _copy(goal, vector(goals + i * classes * size, classes, like))
-    goal = matrix(goals, count, classes, like)
+    goal, flat = matrix(goals, count, classes, like), vector(target, count * classes, like)
     if s.kind == SQUARED_ERROR:
-        _subtract(x.reshape(x.size), goal.reshape(x.size), dx.reshape(x.size))
+        _subtract(vector(source, flat.size, like), vector(goals, flat.size, like), flat)
     else:
         if p.classes > 0:
             for i in range(count):
@@ -199,14 +196,14 @@ def _evaluate(p, s, source, target, first, count, like):
         high, hits = min(count, low + UNIT), 0
         unit = typed(p.loss_sums + (first + low) // UNIT * 8, 1, np.float64)
         if s.kind == SQUARED_ERROR:
-            unit[0] = 0.5 * sum_of_squares(dx.reshape(x.size)[low * classes : high * classes])
+            unit[0] = 0.5 * sum_of_squares(flat[low * classes : high * classes])
         else:
             unit[0] = sum_of(losses[low:high])
             for i in range(low, high):
                 hits += is_right(x[i], labels[i])
         typed(p.hit_sums + (first + low) // UNIT * 8, 1, np.int64)[0] = hits
     if s.kind == SQUARED_ERROR:
-        _divide(dx.reshape(x.size), n)
+        _divide(flat, n)
 
 
 @serial
@@ -225,3 +222,16 @@ def _subtract(x, y, out):
 def _divide(x, n):
     for i in range(x.size):
         x[i] /= n
+
+
+def _on_rows(real: Any) -> Any:
+    def on_rows(data, chunk, worker):
+        """Take a segment's steps for some rows."""
+        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
+        rows(p, data, typed(p.steps, p.end, STEP), like, worker)
+        return 0
+
+    return on_rows
+
+
+PARTS = {"on_rows": _on_rows}

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn.kernels.codegen.atomics import add
-from fastnn.kernels.codegen.compile import serial
-
 # Batches are cut between units of this many samples, and sums over a batch are sums of sums
 # over units, so that they have the same bits for any number of threads. Of a batch of 32, two
 # threads take one unit each.
@@ -84,7 +81,7 @@ _FIXED = [
     # The tables, the settings of the rule in the present step, and the addresses of compiled
     # functions.
     "steps", "updates", "n_updates", "settings",
-    "on_rows", "on_updates", "on_rule", "multiply",
+    "on_rows", "on_updates", "on_rule", "product",
     # The data set, and what is right for it: labels, or rows of `classes` numbers.
     "data", "data_step", "data_kind", "features", "targets", "classes",
     # Samples of a batch, of all steps to come, and of the present step.
@@ -122,24 +119,3 @@ PROGRAM = np.dtype(
 )
 
 SEGMENT = np.dtype([("begin", np.int64), ("end", np.int64), ("finish", np.int64)])
-
-
-@serial
-def refuse(p, what, number):
-    """Note what is unknown: the run stops before anything more is done."""
-    p.unknown, p.unknown_number = what, number
-
-
-@serial
-def claim(p, stream):
-    """Return how much of a stream was claimed before, and claim the next."""
-    return add(p.claims + stream * APART, 1)
-
-
-@serial
-def place(address, local, first, own, step):
-    """Return where the rows of an array begin that are sample `first` of a batch and the next.
-
-    `own` is the first row of the thread in local arrays, `step` the bytes of a row.
-    """
-    return address + (own if local else first) * step

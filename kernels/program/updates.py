@@ -4,23 +4,28 @@ An update takes some rows of a weight matrix, or a whole vector, through all tha
 with them, so that a gradient is still in the cache when it is used.
 """
 
+from typing import Any
+
+import numba
 import numpy as np
 
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import inlined, row_sum, serial
-from fastnn.kernels.codegen.memory import matrix, typed, vector
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A
-from fastnn.kernels.gemm.packing import pack_panels, pack_transposed, panels, tile_columns
+from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
+from fastnn.kernels.gemm.packing import pack_panels, pack_transposed
+from fastnn.kernels.gemm.sizes import TRANSPOSED_A, panels, tile_columns
 from fastnn.kernels.layers.affine import add_columns
+from fastnn.kernels.program.places import claim, refuse
 from fastnn.kernels.program.tables import (
     APPLY,
     BIAS,
     COMPUTE,
     NORM,
     PACK,
+    PROGRAM,
     UNKNOWN_UPDATE,
+    UPDATE,
     WEIGHTS,
-    refuse,
 )
 
 
@@ -35,10 +40,10 @@ def update(p, u, like, worker):
         if p.slots_now == 0 and u.kind == WEIGHTS:
             scratch = p.scratch + worker * p.scratch_size * like.itemsize
             call(
-                p.multiply,
+                p.product,
                 (
                     u.source, p.n, u.d, u.dz, u.dz_packed, 0, u.dW, u.d, u.h, TRANSPOSED_A,
-                    u.top, u.bottom, scratch,
+                    u.top, u.bottom, 0, u.h, scratch,
                 ),
             )  # fmt: skip
         elif p.slots_now == 0 and u.kind == BIAS:
@@ -118,3 +123,27 @@ def _pack(u, like):
         transposed = vector(u.transposed, (u.d + tile_columns(W)) * u.h, like)
         last = (u.bottom + tile_columns(W) - 1) // tile_columns(W)
         pack_transposed(W, transposed, u.top // tile_columns(W), last)
+
+
+def _on_updates(real: Any) -> Any:
+    def on_updates(data, chunk, worker):
+        """Do updates of the thread's stream, and then what is left of those of others.
+
+        From step to step a thread mostly has the same ones, whose numbers are in its cache.
+        """
+        p, like = typed(data, 1, PROGRAM)[0], numba.carray(pointer(0), 0, real)
+        updates = typed(p.updates, p.n_updates, UPDATE)
+        if p.stage & COMPUTE and p.slots_now > 0:  # then there is one stream
+            sum_slots(p, like)
+        for i in range(p.streams):
+            stream = (worker + i) % p.streams
+            index = stream + claim(p, stream) * p.streams
+            while index < p.n_updates:
+                update(p, updates[index], like, worker)
+                index = stream + claim(p, stream) * p.streams
+        return 0
+
+    return on_updates
+
+
+PARTS = {"on_updates": _on_updates}

@@ -14,10 +14,7 @@ from numba import types
 from fastnn.kernels.codegen import simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.flow import I32, I64
-
-BLOCKS = simd.vector_bits() // 64  # at a time
-WORDS = 4 * BLOCKS
-PAIRS = 2 * BLOCKS
+from fastnn.kernels.random.sizes import BLOCKS, PAIRS
 
 _VECTOR = ir.VectorType(I64, BLOCKS)
 # Multipliers and key increments (table 2 and section 3.2 of the paper).

@@ -9,7 +9,8 @@ import numpy as np
 
 from fastnn.kernels.codegen.memory import typed
 from fastnn.kernels.codegen.raw import stack
-from fastnn.kernels.random.philox import BLOCKS, PAIRS, below, draw
+from fastnn.kernels.random.philox import below, draw
+from fastnn.kernels.random.sizes import BLOCKS, PAIRS
 from fastnn.kernels.threading.driver import LINE, kernel
 
 __all__ = ["choices", "permutation"]

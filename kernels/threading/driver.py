@@ -20,12 +20,10 @@ from typing import Any
 
 from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.codegen.memory import CACHE_LINE
 from fastnn.kernels.threading import pool
+from fastnn.kernels.threading.table import LINE, MOST_CHUNKS
 
-# Neighbouring chunks of a flat array meet at a multiple of this many elements: a cache line
-# of the smallest type, a byte, so that no two threads write to one line.
-LINE = CACHE_LINE
+__all__ = ["LINE", "kernel"]
 
 # The names of its own begin with an underscore, which no kernel's argument does.
 _DRIVER = """
@@ -56,7 +54,7 @@ def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
             "_body": serial(function),
             "_job": atomics.job,
             "_share": pool.share,
-            "_everyone": pool.MOST_CHUNKS,
+            "_everyone": MOST_CHUNKS,
         }
         exec(compile(source, f"<driver of {function.__name__}>", "exec"), names)
         driver = names[function.__name__]

@@ -13,54 +13,31 @@ short time, and then return, to sleep until they are woken.
 from __future__ import annotations
 
 import llvmlite.binding as llvm
-import numpy as np
 
 from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, replace, store, symbol
-from fastnn.kernels.codegen.compile import entry, serial
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.codegen.memory import aligned
+from fastnn.kernels.threading.table import (
+    AWAKE,
+    DATA,
+    DONE,
+    FUNCTION,
+    HELPERS,
+    MOST_CHUNKS,
+    OWNER,
+    RESTS,
+    TICKET,
+    WORKERS,
+    address,
+)
 from fastnn.kernels.tuning import COMMON
-
-# Offsets in the table. What is written apart stands on cache lines of their own (two, as
-# processors fetch pairs).
-OWNER = 0  # 1 while a call has the table
-TICKET = 128  # number of the job << 32 | number of chunks << 16 | chunks claimed
-DONE = 256  # chunks finished
-FUNCTION, DATA = 384, 392
-HELPERS = 512  # helpers from this index on claim nothing
-WORKERS = 528  # threads from this number on claim nothing of the present job
-AWAKE = 520  # helpers below this index do not go to sleep
-RESTS = 536  # but while this is not 0 they do
-
-MOST_CHUNKS = 0xFFFF  # that a ticket can count
 
 # How often a helper looks for work before it goes to sleep, and after how many looks it lets
 # others have its processor.
 PATIENCE, SPINS = COMMON.patience, COMMON.spins
 
-_aligned = aligned(np.zeros(640 + 128, np.uint8), 640, 128).view(np.int64)
-llvm.add_symbol("fastnn_pool", _aligned.ctypes.data)
+llvm.add_symbol("fastnn_pool", address())
 _table = symbol("fastnn_pool")
-
-
-def reset() -> None:
-    """Forget a job in progress: in a forked child, whose parent's threads do not exist."""
-    _aligned[:] = 0
-
-
-def is_awake(index: int) -> bool:
-    """Say whether a helper is to stay awake."""
-    return bool(index < _aligned[AWAKE // 8] and _aligned[RESTS // 8] <= 0)
-
-
-def keep_awake(count: int) -> None:
-    """Keep the first so many helpers from going to sleep."""
-    _aligned[AWAKE // 8] = count
-
-
-def set_helpers(n: int) -> None:
-    """Let n threads help."""
-    _aligned[HELPERS // 8] = n
 
 
 @serial
@@ -124,7 +101,6 @@ def let_sleep(count):
     add(_table() + RESTS, count)
 
 
-@entry
 def serve(index):
     """Take part in jobs until there has been none for a while."""
     table = _table()
@@ -139,3 +115,7 @@ def serve(index):
         if stays and idle == PATIENCE:
             idle = 0
     restore_denormals(mode)
+    return 0
+
+
+PARTS = {"serve": serve}

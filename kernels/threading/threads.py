@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numba
-
 from fastnn._utils.environment import variable
-from fastnn.kernels.threading import pool
+from fastnn.kernels.machine import native
+from fastnn.kernels.threading import table
 from fastnn.kernels.threading.cpus import available
 from fastnn.kernels.tuning import COMMON
 
@@ -44,7 +43,7 @@ _available = available()
 _num_threads = min(
     _positive("FASTNN_NUM_THREADS", variable("FASTNN_NUM_THREADS") or _available), _available
 )
-pool.set_helpers(_num_threads - 1)
+table.set_helpers(_num_threads - 1)
 
 
 def set_num_threads(n: int) -> None:
@@ -64,7 +63,7 @@ def set_num_threads(n: int) -> None:
     """
     global _num_threads
     _num_threads = min(_positive("n", n), _available)
-    pool.set_helpers(_num_threads - 1)
+    table.set_helpers(_num_threads - 1)
 
 
 def get_num_threads() -> int:
@@ -90,21 +89,27 @@ _sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its ind
 _closed = False
 
 
+def _serve() -> Callable[[int], int]:
+    """Return what helpers run."""
+    return native.function("serve", 1)
+
+
 def prepare() -> None:
     """Compile what helpers run, here: a fork while they do it would leave locks taken."""
-    pool.serve.compile((numba.types.int64,))
+    _serve()
 
 
 def _help(index: int) -> None:
     """What a helper does: serve for as long as there is work, then sleep until woken."""
+    serve = _serve()
     wakeup = threading.Lock()
     wakeup.acquire()
     while not _closed:
-        pool.serve(index)
+        serve(index)
         _sleeping[index] = wakeup
         # Who wants helpers awake says so before it looks who sleeps; if it has found this one,
         # there is a release to be taken.
-        stays = pool.is_awake(index) and _sleeping.pop(index, None) is not None
+        stays = table.is_awake(index) and _sleeping.pop(index, None) is not None
         if not _closed and not stays:
             wakeup.acquire()
 
@@ -145,7 +150,7 @@ _wanted: list[int] = []  # how many helpers each `awake` that is under way asks 
 def _want(count: int, add: bool) -> None:
     with _wanting:
         (_wanted.append if add else _wanted.remove)(count)
-        pool.keep_awake(max(_wanted, default=0))
+        table.keep_awake(max(_wanted, default=0))
 
 
 @contextmanager
@@ -169,8 +174,8 @@ def _after_fork_in_child() -> None:
     _wanted.clear()
     _helpers.clear()
     _sleeping.clear()
-    pool.reset()
-    pool.set_helpers(_num_threads - 1)
+    table.reset()
+    table.set_helpers(_num_threads - 1)
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,7 +13,7 @@ import numpy as np
 
 import fastnn
 from fastnn import optimizers
-from fastnn.kernels.codegen import simd
+from fastnn.kernels.plain.level import vector_bits
 
 
 def digest(net):
@@ -35,4 +35,4 @@ if digest(fastnn.load(path)) != digest(net):
     raise ValueError("the file has other parameters")
 made = {"bits": digest(net), "loss": history.loss[-1], "route": history.route}
 versions = {"numpy": np.__version__, "numba": numba.__version__}
-print(json.dumps({**versions, str(simd.vector_bits()): made}))
+print(json.dumps({**versions, str(vector_bits()): made}))

@@ -13,13 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastnn import kernels, ops
-from fastnn.kernels.codegen import simd
-from fastnn.kernels.gemm import microkernel
+from fastnn.kernels.gemm.sizes import COLUMNS32, ROWS
+from fastnn.kernels.plain import level
 from fastnn.kernels.tuning import BY_DTYPE
 from fastnn.optimizers import OPTIMIZERS
 
 FEW = BY_DTYPE["float64"].few_samples
-ROWS, COLUMNS = microkernel.ROWS, microkernel.COLUMNS32
+COLUMNS = COLUMNS32
 # Around a tile of either dtype.
 AROUND = sorted({s + d for s in (ROWS, COLUMNS // 2, COLUMNS, 2 * COLUMNS) for d in (-1, 0, 1)})
 SIZES = st.one_of(st.integers(1, 9), st.sampled_from([*AROUND, 65, 100]))
@@ -220,7 +220,7 @@ def run(script, **variables):
     )
 
 
-LESS = [bits for bits in simd.WIDTHS if bits < simd.vector_bits()]
+LESS = [bits for bits in level.WIDTHS if bits < level.vector_bits()]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 
 
@@ -228,8 +228,8 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 @on_linux
 @pytest.mark.parametrize(
     ("function", "bits"),
-    [(name, simd.vector_bits()) for name in ("guarded_others", "guarded_updates")]
-    + [("guarded_affine", bits) for bits in (simd.vector_bits(), *LESS)],
+    [(name, level.vector_bits()) for name in ("guarded_others", "guarded_updates")]
+    + [("guarded_affine", bits) for bits in (level.vector_bits(), *LESS)],
 )
 def test_nothing_is_touched_outside_the_arrays(function, bits):
     """In a process of its own: a stray access ends it."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import limits
-from fastnn.kernels.codegen import simd
+from fastnn.kernels.plain.level import vector_bits
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -16,7 +16,7 @@ def test_every_register_goes_through_all_rounds(dtype):
         expected = sum(1 + (i - 1) / 2**rounds for i in range(limits.REGISTERS))
         rounding = limits.REGISTERS * float(np.finfo(dtype).eps)
         assert out == pytest.approx(expected, rel=rounding)
-    lanes = simd.vector_bits() // (8 * out.itemsize)
+    lanes = vector_bits() // (8 * out.itemsize)
     assert limits.flops(7, out) == 2 * lanes * limits.REGISTERS * 7 * 3
 
 

@@ -26,7 +26,7 @@ VARIABLES = {
     ),
     "FASTNN_QUIET": ("_utils.log._is_quiet()", "true", "maybe", "expected 1 or 0"),
     "FASTNN_VECTOR_BITS": (
-        "kernels.codegen.simd.vector_bits()", "128", "100",
+        "kernels.plain.level.vector_bits()", "128", "100",
         "expected one of (512, 256, 128), got '100'",
     ),
 }  # fmt: skip

@@ -1,29 +1,27 @@
-"""Loops at the limits of the machine, for benchmarks to compare with.
+"""The parts of the loops at the limits of the machine."""
 
-They are cut and run by the same threads as the kernels, and have no reference: what they compute
-is of no use.
-"""
+from __future__ import annotations
 
-import platform
+from typing import Any
 
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
+from fastnn.kernels.codegen.memory import pointer, vector
+from fastnn.kernels.limits import REGISTERS
+from fastnn.kernels.plain.level import vector_bits
 from fastnn.kernels.threading.driver import LINE, kernel
-
-# Registers that do not wait for each other: more than the latency of the instruction (4 cycles)
-# times the units that do it (2, or 4 on some Arm cores), and no more than there are.
-REGISTERS = 24 if simd.vector_bits() == 512 or platform.machine() in ("aarch64", "arm64") else 12
 
 
 @intrinsic
 def _multiply_add(typingctx, rounds, value):
     def codegen(context, builder, signature, args):
         real = signature.return_type
-        v = simd.Vectors(builder, real, simd.vector_bits() // real.bitwidth)
+        v = simd.Vectors(builder, real, vector_bits() // real.bitwidth)
         factor = v.splat(args[1])
         # Values of their own, or they would be computed once for all.
         starts = [ir.Constant(v.type, [float(i)] * v.lanes) for i in range(REGISTERS)]
@@ -38,21 +36,14 @@ def _multiply_add(typingctx, rounds, value):
 
 
 @kernel("out.size")
-def multiply_add(rounds, out, start, stop):
-    """Do nothing but fused multiply-adds in registers, for each element of out."""
+def _fused(rounds, out, start, stop):
     for i in range(start, stop):
         # x = x / 2 + 1 / 2 stays near 1.
         out[i] = _multiply_add(rounds, out.dtype.type(0.5))
 
 
-def flops(rounds, out):
-    """Return how many operations :func:`multiply_add` does."""
-    lanes = simd.vector_bits() // (8 * out.itemsize)
-    return 2 * lanes * REGISTERS * rounds * out.size
-
-
 @intrinsic
-def _copy_bytes(typingctx, target, source, count):
+def _memcpy(typingctx, target, source, count):
     def codegen(context, builder, signature, args):
         byte = ir.IntType(8).as_pointer()
         to, origin = (builder.inttoptr(address, byte) for address in args[:2])
@@ -63,8 +54,7 @@ def _copy_bytes(typingctx, target, source, count):
 
 
 @kernel("source.size", LINE)
-def copy(rounds, source, target, start, stop):
-    """Copy a flat array to another and back, `rounds` times in all, vector by vector."""
+def _by_vectors(rounds, source, target, start, stop):
     source, target = source[start:stop], target[start:stop]
     for _ in range(rounds):
         for i in range(source.size):
@@ -73,9 +63,36 @@ def copy(rounds, source, target, start, stop):
 
 
 @kernel("source.size", LINE)
-def copy_bytes(rounds, source, target, start, stop):
-    """Copy as :func:`copy` with the C library's memcpy; it passes large arrays by the cache."""
+def _by_bytes(rounds, source, target, start, stop):
     size, to, origin = source.itemsize, target.ctypes.data, source.ctypes.data
     for _ in range(rounds):
-        _copy_bytes(to + start * size, origin + start * size, (stop - start) * size)
+        _memcpy(to + start * size, origin + start * size, (stop - start) * size)
         to, origin = origin, to
+
+
+def _arithmetic(real: Any) -> Any:
+    def multiply_add(rounds, out, size, chunks):
+        """See :func:`fastnn.kernels.limits.multiply_add`."""
+        like = numba.carray(pointer(0), 0, real)
+        return _fused(rounds, vector(out, size, like), chunks)
+
+    return multiply_add
+
+
+def _copies(loop: Any) -> Any:
+    def make(real: Any) -> Any:
+        def copy(rounds, source, target, size, chunks):
+            """See :func:`fastnn.kernels.limits.copy`."""
+            like = numba.carray(pointer(0), 0, real)
+            return loop(rounds, vector(source, size, like), vector(target, size, like), chunks)
+
+        return copy
+
+    return make
+
+
+PARTS = {
+    "multiply_add": _arithmetic,
+    "copy": _copies(_by_vectors),
+    "copy_bytes": _copies(_by_bytes),
+}

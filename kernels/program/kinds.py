@@ -1,0 +1,45 @@
+"""All kinds of steps of training programs."""
+
+from fastnn.kernels.program import tables
+from fastnn.kernels.program.step import Step
+
+# Steps that are part of the program itself: samples in, products, losses out.
+AFFINE = Step("affine", tables.AFFINE)
+INPUT_GRADIENT = Step("input gradient", tables.INPUT_GRADIENT)
+WEIGHT_GRADIENT = Step("weight and bias gradient", tables.WEIGHT_GRADIENT)
+GATHER = Step("copy samples", tables.GATHER)
+PACK_ROWS = Step("pack gradient", tables.PACK_ROWS)
+CROSS_ENTROPY = Step("softmax with cross-entropy", tables.CROSS_ENTROPY)
+DENSE_CROSS_ENTROPY = Step("softmax with cross-entropy, dense targets", tables.DENSE_CROSS_ENTROPY)
+SQUARED_ERROR = Step("squared error", tables.SQUARED_ERROR)
+
+PRODUCTS = AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT
+
+# Batch normalisation; the last two are of the whole batch, after a segment.
+MOMENTS = Step("sums for mean and variance", part="step_of_moments")
+NORMALISE = Step("normalise", part="step_of_normalise")
+GRADIENT_SUMS = Step("sums for gamma and beta", part="step_of_gradient_sums")
+NORM_GRADIENT = Step("gradient of normalisation", part="step_of_norm_gradient")
+FINISH_MOMENTS = Step("mean, variance, running statistics", part="step_of_finish_moments")
+FINISH_SUMS = Step("gradients of gamma and beta", part="step_of_finish_sums")
+
+DROPOUT = Step("dropout", part="step_of_dropout")
+BY_MASK = Step("dropout by a given mask", part="step_of_mask")
+DROPOUT_GRADIENT = Step("gradient of dropout", part="step_of_mask")
+
+
+def activation(label: str, name: str) -> tuple[Step, Step]:
+    """Return the steps of an activation and of its gradient, whose parts have such a name."""
+    gradient = Step(f"gradient of {label}", part=f"step_of_{name}_gradient")
+    return Step(label, part=f"step_of_{name}"), gradient
+
+
+RELU = activation("ReLU", "relu")
+SIGMOID = activation("sigmoid", "sigmoid")
+TANH = activation("tanh", "tanh")
+LEAKY_RELU = activation("leaky ReLU", "leaky_relu")
+ELU = activation("ELU", "elu")
+SILU = activation("SiLU", "silu")
+SOFTPLUS = activation("softplus", "softplus")
+GELU = activation("GELU", "gelu")
+GELU_TANH = activation("GELU, tanh form", "gelu_tanh")

@@ -1,0 +1,26 @@
+"""What steps and updates share: where rows stand, what is claimed, what is refused."""
+
+from fastnn.kernels.codegen.atomics import add
+from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.program.tables import APART
+
+
+@serial
+def refuse(p, what, number):
+    """Note what is unknown: the run stops before anything more is done."""
+    p.unknown, p.unknown_number = what, number
+
+
+@serial
+def claim(p, stream):
+    """Return how much of a stream was claimed before, and claim the next."""
+    return add(p.claims + stream * APART, 1)
+
+
+@serial
+def place(address, local, first, own, step):
+    """Return where the rows of an array begin that are sample `first` of a batch and the next.
+
+    `own` is the first row of the thread in local arrays, `step` the bytes of a row.
+    """
+    return address + (own if local else first) * step
