@@ -7,9 +7,10 @@ A signature lists the arguments in their order, those that are only written afte
 Arrays have names for the lengths of their axes; what has one name has one length. A number is that
 length. `*` at the end stands for any number of axes, which are alike in all arrays that have it; a
 kernel knows their number of elements. Arrays are of one dtype, float32 or float64, unless one is
-named, as in `labels:int64[n]`. Numbers are `float`, `int` or `uint` (without a sign), as in `eps:float`. `~` in
-front of a name: it is read and written. `?` behind a name: it may be None. A stroke and another
-name behind it, as in `out/x[*]`: it may be that array, where no other two may share memory.
+named, as in `labels:int64[n]`. Numbers are `float`, `int` or `uint` (without a sign), as in
+`eps:float`. `~` in front of a name: it is read and written. `?` behind a name: it may be None. A
+stroke and another name behind it, as in `out/x[*]`: it may be that array, where no other two may
+share memory.
 
 What follows `&` are parts that the kernel calls: functions of integers, at addresses that it is
 given.
