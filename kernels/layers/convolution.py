@@ -13,7 +13,7 @@ backward pass into slots, which are some of the images, and groups. All that dep
 alone, and so does the order of each sum.
 """
 
-from fastnn.kernels.codegen.compile import inlined, serial, shared
+from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import (
     CACHE_LINE,
     address_of,
@@ -24,13 +24,20 @@ from fastnn.kernels.codegen.memory import (
     vector,
 )
 from fastnn.kernels.gemm.microkernel import ACCUMULATE
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, scratch_size
-from fastnn.kernels.gemm.packing import pack_a_columns, pack_transposed, packed_size, panels
+from fastnn.kernels.gemm.packing import pack_transposed
 from fastnn.kernels.gemm.products import multiply_all
+from fastnn.kernels.gemm.sizes import (
+    TRANSPOSED_A,
+    pack_a_columns,
+    packed_size,
+    panels,
+    scratch_size,
+)
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.columns import collect, deliver, move
 from fastnn.kernels.layers.places import fits
 from fastnn.kernels.machine.words import REFUSED
+from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import by_itemsize
 

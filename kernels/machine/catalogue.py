@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from fastnn.kernels.machine.signature import Signature, in_table, parse
 
 # By module, the signatures of its kernels (see :mod:`fastnn.kernels.machine.signature`).
@@ -84,6 +88,11 @@ _KERNELS: dict[str, dict[str, str]] = {
         ),
     },
 }
+# By name, the modules of functions that Python calls, and that go from there to all kernels.
+CALLERS = {
+    "fastnn_call": "fastnn.kernels.calls.caller",
+    "fastnn_update": "fastnn.kernels.calls.update_caller",
+}
 # Those of update rules, for one parameter: a call updates as many as it is given.
 _UPDATES: dict[str, dict[str, str]] = {
     "updates.sgd": {"sgd_": "~p[*] g[*] lr:float weight_decay:float | *"},
@@ -131,7 +140,6 @@ _UPDATES: dict[str, dict[str, str]] = {
 # one for each of float32 and float64.
 _PARTS: dict[str, tuple[str, ...]] = {
     "gemm.product": ("product",),
-    "gemm.products": ("stepped_product",),
     "program.steps": ("on_rows",),
     "program.updates": ("on_updates",),
     "program.activations": tuple(
@@ -159,6 +167,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     ),
     "program.dropout": ("step_of_dropout", "step_of_mask"),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
+    "gemm.products": ("stepped_product",),
 }
 # The same for parts that know no dtype.
 _PLAIN: dict[str, tuple[str, ...]] = {
@@ -227,3 +236,12 @@ def signature(name: str) -> Signature:
 def taken(name: str) -> Signature:
     """Return what the machine code of a kernel takes."""
     return in_table(signature(name)) if is_update(name) else signature(name)
+
+
+def symbol(name: str, dtype: np.dtype[Any] | None) -> str:
+    """Return the name of the machine code of a kernel or a part, in the whole process."""
+    if not is_real(name):
+        return f"fastnn_{name}"
+    if dtype is None:
+        raise ValueError(f"dtype: expected float32 or float64 for {name}, got None")
+    return f"fastnn_{name}_{8 * dtype.itemsize}"

@@ -52,10 +52,9 @@ REFUSED = -1
 MOST_WORDS = MOST_PARAMETERS + MOST_LENGTHS + 3 + MOST_NEEDS
 
 # What updates need beside. True; types that are read as dicts are; those of keys, and of numbers in
-# arrays. Functions: how many a dict has, its next item; compare two keys; an integer of an object,
-# and whether it is one of 64 bits.
-TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE, TO_LONG = range(10)
-UPDATE_WORDS = TO_LONG + 1
+# arrays. Functions: how many a dict has, its next item; compare two keys.
+TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE = range(9)
+UPDATE_WORDS = COMPARE + 1
 
 # What a routine of an update takes, where it is another than above: the address of the table for
 # updates; how many arrays a parameter has, itself included; how many settings; what an element

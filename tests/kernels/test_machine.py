@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from fastnn.kernels.calls import routine
+from fastnn.kernels.calls.routine import Routine
 from fastnn.kernels.gemm import workspace
-from fastnn.kernels.machine import catalogue, layout, routine, signature, words
-from fastnn.kernels.machine.routine import Routine
+from fastnn.kernels.machine import catalogue, layout, signature, words
 from fastnn.kernels.threading import threads
 
 known = pytest.mark.skipif(not layout.is_known(), reason="objects that are not looked into")

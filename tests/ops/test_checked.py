@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from fastnn import ops
-from fastnn.kernels.machine import layout, routine, words
+from fastnn.kernels.calls import routine
+from fastnn.kernels.machine import layout, words
 
 pytestmark = pytest.mark.skipif(not layout.is_known(), reason="objects that are not looked into")
 
@@ -323,7 +324,7 @@ def in_tuple(result):
 
 
 def expect_alike(name, args, make_again):
-    """Compare the paths; return whether the quick one takes the call, and changes nothing if not."""
+    """Compare the paths; return whether the quick one takes the call, or changes nothing."""
     with only_slowly():
         expected = outcome(name, make_again(args))
     assert outcome(name, make_again(args)) == expected

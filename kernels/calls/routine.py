@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.calls import plain
 from fastnn.kernels.gemm import workspace
-from fastnn.kernels.machine import catalogue, code, layout, plain, words
+from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
 from fastnn.kernels.threading import threads
 
@@ -108,7 +109,7 @@ class Routine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.checked = function(name, address_of("Py_NewRef"), NotImplemented)
+        self.checked = _refusing(name)
         self._trusted: Callable[..., Any] = self._first
 
     @functools.cached_property
@@ -122,7 +123,7 @@ class Routine:
         self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
         for_all, trusted = self._tables
         if layout.is_known():
-            call = code.call()
+            call = code.caller("fastnn_call")
             self._trusted = function(self.name, call, trusted)
             _change(self.checked, function(self.name, call, for_all))
         else:
@@ -178,11 +179,7 @@ class Routine:
 
 @functools.cache
 def routine(name: str) -> Routine:
-    """Return the functions of a kernel; that of an update rule is an `UpdateRoutine`."""
-    if catalogue.is_update(name):
-        from fastnn.kernels.machine.update_routine import UpdateRoutine
-
-        return UpdateRoutine(name)
+    """Return the functions of a kernel."""
     return Routine(name)
 
 
@@ -239,6 +236,13 @@ def function(name: str, address: int, own: Any) -> Any:
     definition = _Definition(name.encode(), address, _FASTCALL, None)
     _definitions.append(definition)  # Python does not copy it
     return _make(ctypes.addressof(definition), own, None)
+
+
+def _refusing(name: str) -> Any:
+    """Return a function that refuses all arguments, and can be changed if that is possible here."""
+    if not layout.is_known():
+        return plain.refused
+    return function(name, address_of("Py_NewRef"), NotImplemented)
 
 
 def _change(function: Any, other: Any) -> None:

@@ -270,8 +270,9 @@ def _results(spec, args, made):
 def fastnn_call(own, args, nargs):
     """Call a kernel with objects of Python: arrays and numbers, as its signature has them.
 
-    Behind these there may be two more, into how many pieces to cut the work, and an array of bytes
-    for workspace: then the interpreter's lock is given up during the call.
+    Those of a trusted routine, which have been checked, may have two more behind them, into how
+    many pieces to cut the work, and an array of bytes for workspace: then the interpreter's lock is
+    given up during the call.
 
     Returns the results that the signature has, or NotImplemented if arguments are not all as it
     says, the kernel refuses them, or the call is not one to be done at once. A trusted routine,
@@ -286,7 +287,7 @@ def fastnn_call(own, args, nargs):
     refused = _item(shared, NOT_IMPLEMENTED)
     at_once = nargs == count
     wanted_now = trusted or _item(shared, ENABLED) != 0
-    if not wanted_now or not (at_once or nargs == count + 2):
+    if not wanted_now or not (at_once or (trusted and nargs == count + 2)):
         return _new(shared, refused)
     table, lengths = stack(MOST_WORDS), stack(MOST_LENGTHS)
     made, rest = stack(MOST_PARAMETERS), stack(2)
