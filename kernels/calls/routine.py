@@ -82,7 +82,7 @@ def shared() -> Any:
         words.NEW_TUPLE: address_of("PyTuple_New"),
         words.UNLOCK: address_of("PyEval_SaveThread"),
         words.LOCK: address_of("PyEval_RestoreThread"),
-        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
+        words.AS_LONG: address_of("PyLong_AsLongLongAndOverflow"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
         words.MOST: bits(float(code.MOST)),

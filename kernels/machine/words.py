@@ -13,7 +13,7 @@ from fastnn.kernels.machine.layout import DTYPES
     # Functions: take and give back a reference; an integer of an object, and an object of one; a
     # new array, a new tuple; give up the interpreter's lock, and take it; an integer of an object
     # that says whether it is one of 64 bits.
-    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK, TO_LONG,
+    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK, AS_LONG,
     # Workspace for whoever has the interpreter's lock: where, and how many bytes. The cost up to
     # which a call is done at once.
     SPACE, BYTES, MOST,
