@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from fastnn import kernels, reference
 from fastnn.kernels.machine import catalogue
 from fastnn.kernels.updates import rule
-from fastnn.kernels.updates.tables import tabulate
 
 PAIRS = {
     name: (getattr(kernels, name), getattr(reference, name))
@@ -64,34 +63,18 @@ class Draw:
         return float(self.rng.uniform(low, high))
 
 
-def directly(args):
-    """Return a kernel's arguments: those of its twin."""
-    return args
-
-
-def in_table(args):
-    """Return a kernel's arguments: the arrays among its twin's in a table, then the others."""
-    arrays = tuple(a for a in args.values() if isinstance(a, np.ndarray))
-    table, like, total = tabulate(arrays, len(arrays))
-    assert total == arrays[0].size
-    others = {name: a for name, a in args.items() if not isinstance(a, np.ndarray)}
-    return {"table": table, "like": like, **others}
-
-
 @dataclass
 class Case:
     """How to call a pair, and how far results may be apart.
 
     `magnitude(args, exact)` gives, for each written argument, the size that rounding errors
-    are relative to (by default the result's own); `terms(args)` the number of roundings;
-    `arguments(args)` what the kernel takes in place of its twin's arguments.
+    are relative to (by default the result's own); `terms(args)` the number of roundings.
     """
 
     make: Callable[[Draw], dict]
     written: tuple[str, ...]
     magnitude: Callable[[dict, dict], dict] = lambda args, exact: {}
     terms: Callable[[dict], int] = lambda args: 16
-    arguments: Callable[[dict], dict] = directly
 
 
 def elementwise(inputs, output, *numbers, magnitude=None, kinds=None):
@@ -602,7 +585,7 @@ def update(state, size=None, **settings_):
         return {"v": v, "p": p + v + pull}
 
     written = ("p", *("v" if s == "v2" else s for s in state))
-    return Case(make, written, size or magnitude, arguments=in_table)
+    return Case(make, written, size or magnitude)
 
 
 RATE, SHARE, EPS, DECAY = (1e-3, 0.5), (0.0, 0.999), (1e-8, 1e-2), (0.0, 0.1)
@@ -855,7 +838,7 @@ def test_kernel_computes_what_its_twin_says(name, n, d, dtype, specials, seed):
         magnitude = case.magnitude(copied(args, wide), exact)
     for chunks in (1, 2, 5):
         got = copied(args)
-        kernel(*case.arguments(got).values(), chunks)
+        kernel(*got.values(), chunks)
         if chunks == 1:
             first = got
         expect_inputs_kept(case, args, got)
