@@ -16,6 +16,7 @@ from fastnn.kernels.machine.words import (
     AN_ARRAY,
     ANY_FLOAT,
     ANY_INT,
+    AS_LONG,
     BOOL,
     BYTES,
     CHOICES,
@@ -58,7 +59,6 @@ from fastnn.kernels.machine.words import (
     STR,
     TAKES,
     TO_INT,
-    TO_LONG,
     TRUE,
     TRUSTED,
     UNLOCK,
@@ -94,7 +94,7 @@ def _take_integer(spec, record, obj, out):
     if word(obj + layout.TYPE) != _item(_item(spec, SHARED), INT):
         return False
     overflow = stack(1)
-    value = ask(_item(_item(spec, SHARED), TO_LONG), (obj, overflow))
+    value = ask(_item(_item(spec, SHARED), AS_LONG), (obj, overflow))
     put(out, value + _item(record, ADDED))
     return half(overflow) == 0 and _item(record, LOW) <= value <= _item(record, HIGH)
 
