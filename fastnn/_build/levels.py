@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 def _compile(level: Level, folder: Path, names: Sequence[str], say: Say) -> None:
     """Compile for a level, in a process of its own."""
-    count = len(objects.wanted(names)) + objects.CALLERS
+    count = len(objects.wanted(names))
     command = [sys.executable, "-m", "fastnn._build.objects", level.name, str(folder), *names]
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(
@@ -49,9 +49,7 @@ def _compile(level: Level, folder: Path, names: Sequence[str], say: Say) -> None
             raise linking.BuildError(f"{level.name}: {errors.read().strip()}")
 
 
-def _make(
-    level: Level, folder: Path, names: Sequence[str], say: Say
-) -> tuple[str, dict[str, str]]:
+def _make(level: Level, folder: Path, names: Sequence[str], say: Say) -> tuple[str, dict[str, str]]:
     """Make the library of a level; return its digest, and what it refers to."""
     library = folder / f"{level.name}.so"
     with tempfile.TemporaryDirectory() as temporary:
@@ -91,6 +89,8 @@ def build(
         with ThreadPoolExecutor(min(cpus.available(), len(levels))) as threads:
             waiting = [threads.submit(_make, each, made, names, say) for each in levels]
             results = [each.result() for each in waiting]
+        if sources.digest("fastnn.kernels") != digest:
+            raise linking.BuildError("the sources were edited while they were compiled")
         versions = [version for _, referred in results for version in referred.values()]
         manifest = {
             "fastnn": distribution.VERSION,

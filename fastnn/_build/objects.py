@@ -15,9 +15,8 @@ from typing import Any
 from fastnn.kernels.machine import ahead, catalogue, layout
 from fastnn.kernels.machine.level import LEVELS, Level
 
-
-
-CALLERS = 2  # beside what is in the catalogue
+# What Python calls, and what goes from there to all kernels.
+CALLERS = ("fastnn_call", "fastnn_update")
 
 
 def environment(level: Level) -> dict[str, str]:
@@ -34,19 +33,24 @@ def environment(level: Level) -> dict[str, str]:
 
 
 def wanted(names: Sequence[str] = ()) -> list[tuple[str, Any]]:
-    """Return what to compile: names of the catalogue, each with its dtype or None.
+    """Return what to compile: names, each with its dtype or None.
 
     Parameters
     ----------
     names : sequence of str
-        Kernels, which come with the parts that they call; all there are if empty.
+        Of the catalogue, whose kernels come with the parts that they call, and of `CALLERS`; all
+        there are if empty.
     """
     chosen = [*catalogue.kernels(), *catalogue.parts()]
+    callers = CALLERS
     if names:
-        needs = [need for name in names for need in catalogue.signature(name).needs]
+        kernels = set(names).intersection(catalogue.kernels())
+        needs = [need for name in kernels for need in catalogue.signature(name).needs]
         chosen = [name for name in chosen if name in (*names, *needs)]
+        callers = tuple(name for name in CALLERS if name in names)
     dtypes = layout.DTYPES[:2]
-    return [(n, dtype) for n in chosen for dtype in (dtypes if catalogue.is_real(n) else (None,))]
+    own = [(n, dtype) for n in chosen for dtype in (dtypes if catalogue.is_real(n) else (None,))]
+    return [*own, *((name, None) for name in callers)]
 
 
 def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[str]:
@@ -66,12 +70,10 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
 
     emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
     private.listeners.append(emit)
+    callers = {function.py_func.__name__: function for function in made.CALLERS}
     for name, dtype in wanted(names):
-        compile_anew(made.compiled(name, dtype))
-        yield catalogue.symbol(name, dtype)
-    for function in made.CALLERS:
-        compile_anew(function)
-        yield function.py_func.__name__
+        compile_anew(callers[name] if name in callers else made.compiled(name, dtype))
+        yield name if name in callers else catalogue.symbol(name, dtype)
 
 
 def main(level: str, folder: str, *names: str) -> None:

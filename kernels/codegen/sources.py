@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import pkgutil
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from types import CodeType, ModuleType
 from typing import Any
 
 
-@functools.cache
 def digest(package: str) -> str:
     """Return a digest of the name and the content of each module of a package.
 

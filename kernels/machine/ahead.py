@@ -105,8 +105,8 @@ def _unlike(manifest: dict[str, Any]) -> str:
     return ""
 
 
-def load(folder: Path = FOLDER) -> Library | None:
-    """Return the library for this processor, or None where there is no manifest of any.
+def load(folder: Path) -> Library | None:
+    """Return the library in a folder for this processor, or None where there is no manifest.
 
     Raises
     ------
