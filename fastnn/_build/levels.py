@@ -13,9 +13,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import llvmlite.binding as llvm
-import numba
-
 from fastnn._build import linking, objects
 from fastnn._utils import distribution
 from fastnn.kernels.codegen import sources
@@ -81,6 +78,9 @@ def build(
     BuildError
         If there is no C compiler here, or something fails.
     """
+    import llvmlite.binding as llvm
+    import numba
+
     for variable, name in (("CC", "cc"), ("OBJDUMP", "objdump")):  # before anything is compiled
         linking.tool(variable, name)
     digest = sources.digest("fastnn.kernels")

@@ -6,17 +6,22 @@ imported: :func:`environment` has the variables for it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fastnn.kernels.machine import ahead, catalogue, layout
 from fastnn.kernels.machine.level import LEVELS, Level
 
 # What Python calls, and what goes from there to all kernels.
 CALLERS = ("fastnn_call", "fastnn_update")
+
+
+class _Emitted(Exception):
+    """Ends what Numba does for a function: it would make the same machine code to be run here."""
 
 
 def environment(level: Level) -> dict[str, str]:
@@ -42,7 +47,7 @@ def wanted(names: Sequence[str] = ()) -> list[tuple[str, Any]]:
         there are if empty.
     """
     chosen = [*catalogue.kernels(), *catalogue.parts()]
-    callers = CALLERS
+    callers: tuple[str, ...] = CALLERS
     if names:
         kernels = set(names).intersection(catalogue.kernels())
         needs = [need for name in kernels for need in catalogue.signature(name).needs]
@@ -68,11 +73,17 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
     def emit(symbol: str, module: Any) -> None:
         (folder / f"{symbol}.o").write_bytes(target.emit_object(module))
 
+    def emit_alone(symbol: str, module: Any) -> NoReturn:
+        emit(symbol, module)
+        raise _Emitted
+
     emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
-    private.listeners.append(emit)
-    callers = {function.py_func.__name__: function for function in made.CALLERS}
+    private.listeners.append(emit_alone)
+    callers: dict[str, Any] = {each.py_func.__name__: each for each in made.CALLERS}
     for name, dtype in wanted(names):
-        compile_anew(callers[name] if name in callers else made.compiled(name, dtype))
+        with contextlib.suppress(_Emitted):
+            compile_anew(callers[name] if name in callers else made.compiled(name, dtype))
+            raise RuntimeError(f"{name} was compiled, and nothing was told of it")
         yield name if name in callers else catalogue.symbol(name, dtype)
 
 

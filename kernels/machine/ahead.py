@@ -19,6 +19,7 @@ from fastnn._utils.trust import is_as_ours
 from fastnn.kernels.codegen import sources
 from fastnn.kernels.machine import level
 from fastnn.kernels.machine.level import Level
+from fastnn.kernels.plain.level import vector_bits
 from fastnn.kernels.threading import table
 
 FOLDER = Path(__file__).parents[1] / "libraries"
@@ -126,7 +127,7 @@ def load(folder: Path) -> Library | None:
         there = ", ".join(digests)
         raise Refused(
             f"{folder} has machine code made ahead for {there}, and none for "
-            f"{level.vector_bits()}-bit vectors on this processor"
+            f"{vector_bits()}-bit vectors on this processor"
         )
     path = folder / f"{fitting.name}.so"
     try:
