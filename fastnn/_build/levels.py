@@ -15,9 +15,9 @@ from pathlib import Path
 
 from fastnn._build import linking, objects
 from fastnn._utils import distribution
-from fastnn.kernels.codegen import sources
 from fastnn.kernels.machine import ahead
 from fastnn.kernels.machine.level import Level, system
+from fastnn.kernels.plain import sources
 from fastnn.kernels.threading import cpus
 
 Say = Callable[[str], None]

@@ -16,9 +16,6 @@ from typing import Any, NoReturn
 from fastnn.kernels.machine import ahead, catalogue, layout
 from fastnn.kernels.machine.level import LEVELS, Level
 
-# What Python calls, and what goes from there to all kernels.
-CALLERS = ("fastnn_call", "fastnn_update")
-
 
 class _Emitted(Exception):
     """Ends what Numba does for a function: it would make the same machine code to be run here."""
@@ -43,16 +40,16 @@ def wanted(names: Sequence[str] = ()) -> list[tuple[str, Any]]:
     Parameters
     ----------
     names : sequence of str
-        Of the catalogue, whose kernels come with the parts that they call, and of `CALLERS`; all
+        Of the catalogue, whose kernels come with the parts that they call, and its callers; all
         there are if empty.
     """
     chosen = [*catalogue.kernels(), *catalogue.parts()]
-    callers: tuple[str, ...] = CALLERS
+    callers = tuple(catalogue.CALLERS)
     if names:
         kernels = set(names).intersection(catalogue.kernels())
         needs = [need for name in kernels for need in catalogue.signature(name).needs]
         chosen = [name for name in chosen if name in (*names, *needs)]
-        callers = tuple(name for name in CALLERS if name in names)
+        callers = tuple(name for name in catalogue.CALLERS if name in names)
     dtypes = layout.DTYPES[:2]
     own = [(n, dtype) for n in chosen for dtype in (dtypes if catalogue.is_real(n) else (None,))]
     return [*own, *((name, None) for name in callers)]
@@ -79,12 +76,12 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
 
     emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
     private.listeners.append(emit_alone)
-    callers: dict[str, Any] = {each.py_func.__name__: each for each in made.CALLERS}
     for name, dtype in wanted(names):
         with contextlib.suppress(_Emitted):
-            compile_anew(callers[name] if name in callers else made.compiled(name, dtype))
+            is_caller = name in catalogue.CALLERS
+            compile_anew(made.caller(name) if is_caller else made.compiled(name, dtype))
             raise RuntimeError(f"{name} was compiled, and nothing was told of it")
-        yield name if name in callers else catalogue.symbol(name, dtype)
+        yield name if is_caller else catalogue.symbol(name, dtype)
 
 
 def main(level: str, folder: str, *names: str) -> None:

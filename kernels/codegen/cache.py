@@ -33,7 +33,8 @@ from fastnn._utils import distribution
 from fastnn._utils.paths import kernels_dir
 from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
-from fastnn.kernels.codegen import internals, sources
+from fastnn.kernels.codegen import internals
+from fastnn.kernels.plain import sources
 from fastnn.kernels.plain.level import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows

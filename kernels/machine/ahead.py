@@ -16,11 +16,10 @@ from typing import Any
 
 from fastnn._utils import distribution
 from fastnn._utils.trust import is_as_ours
-from fastnn.kernels.codegen import sources
 from fastnn.kernels.machine import level
 from fastnn.kernels.machine.level import Level
+from fastnn.kernels.plain import sources, table
 from fastnn.kernels.plain.level import vector_bits
-from fastnn.kernels.threading import table
 
 FOLDER = Path(__file__).parents[1] / "libraries"
 MANIFEST = "manifest.json"

@@ -61,22 +61,14 @@ def source() -> str:
     return f"compiled by Numba, kept in {cache.folder()}"
 
 
-def call() -> int:
-    """Return where what calls kernels begins."""
+@functools.cache
+def caller(name: str) -> int:
+    """Return where a function that Python calls begins: `catalogue.CALLERS` has their names."""
     if found := library():
-        return found.address("fastnn_call")
+        return found.address(name)
     from fastnn.kernels.machine import made
 
-    return made.call()
-
-
-def update_call() -> int:
-    """Return where what calls update rules begins."""
-    if found := library():
-        return found.address("fastnn_update")
-    from fastnn.kernels.machine import made
-
-    return made.update_call()
+    return int(made.compiling.address(made.caller(name)))
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:

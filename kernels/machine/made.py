@@ -13,7 +13,7 @@ from fastnn.kernels.codegen import compile as compiling
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import pointer
 from fastnn.kernels.codegen.raw import number, word
-from fastnn.kernels.machine import caller, catalogue, update_caller
+from fastnn.kernels.machine import catalogue
 from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 
 # What takes the arguments out of the words (see :mod:`fastnn.kernels.machine`).
@@ -112,17 +112,6 @@ def is_ready(name: str, dtype: Any) -> bool:
     return bool(compiling.is_ready(compiled(name, dtype)))
 
 
-# What Python calls, and what goes from there to all kernels.
-CALLERS = (caller.FUNCTION, update_caller.FUNCTION)
-
-
-@functools.cache
-def call() -> int:
-    """Return where :func:`caller.fastnn_call` begins, compiled if need be."""
-    return int(compiling.address(caller.FUNCTION))
-
-
-@functools.cache
-def update_call() -> int:
-    """Return where :func:`update_caller.fastnn_update` begins, compiled if need be."""
-    return int(compiling.address(update_caller.FUNCTION))
+def caller(name: str) -> Any:
+    """Return a function that Python calls, to be compiled at need."""
+    return import_module(catalogue.CALLERS[name]).FUNCTION

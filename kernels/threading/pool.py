@@ -19,7 +19,7 @@ from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, rep
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.raw import word
-from fastnn.kernels.threading.table import (
+from fastnn.kernels.plain.table import (
     AWAKE,
     DATA,
     DONE,

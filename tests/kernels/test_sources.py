@@ -14,7 +14,8 @@ from processes import environment
 
 import fastnn
 import fastnn.kernels
-from fastnn.kernels.codegen import cache, sources
+from fastnn.kernels.codegen import cache
+from fastnn.kernels.plain import sources
 from fastnn.kernels.codegen.compile import entry
 
 FOLDER = """
