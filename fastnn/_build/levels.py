@@ -83,13 +83,13 @@ def build(
 
     for variable, name in (("CC", "cc"), ("OBJDUMP", "objdump")):  # before anything is compiled
         linking.tool(variable, name)
-    digest = sources.digest("fastnn.kernels")
+    digest = sources.digest(ahead.PACKAGE)
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary)
         with ThreadPoolExecutor(min(cpus.available(), len(levels))) as threads:
             waiting = [threads.submit(_make, each, made, names, say) for each in levels]
             results = [each.result() for each in waiting]
-        if sources.digest("fastnn.kernels") != digest:
+        if sources.digest(ahead.PACKAGE) != digest:
             raise linking.BuildError("the sources were edited while they were compiled")
         versions = [version for _, referred in results for version in referred.values()]
         manifest = {

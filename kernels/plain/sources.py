@@ -45,6 +45,12 @@ def contents(package: str) -> Iterator[tuple[str, bytes]]:
         yield name, _content(name)
 
 
+def has_files(package: str) -> bool:
+    """Say whether a package consists of files of source, which somebody may edit."""
+    roots = import_module(package).__path__
+    return any(True for root in roots for _ in _files(Path(root)))
+
+
 def _files(root: Path) -> Iterator[tuple[str, Path]]:
     for path in root.rglob("*.py"):
         yield path.relative_to(root).as_posix(), path

@@ -146,6 +146,17 @@ def test_what_does_not_fit_is_refused_and_not_loaded(case, copied, monkeypatch):
     assert str(copied) in str(caught.value)
 
 
+@can_build
+@pytest.mark.slow
+def test_a_frozen_program_has_no_sources_to_be_edited(copied, monkeypatch):
+    change_manifest(copied, sources="0")
+    monkeypatch.setattr(ahead.sources, "has_files", lambda package: False)
+    assert ahead.load(copied).level == HERE
+    change_manifest(copied, fastnn="0.0")
+    with pytest.raises(ahead.Refused, match="of version 0.0"):
+        ahead.load(copied)
+
+
 @pytest.fixture
 def choice(monkeypatch, tmp_path):
     """Return a function that lets the process choose anew, with a folder in which nothing fits."""
