@@ -17,6 +17,14 @@ MOST = 2 * COMMON.grain  # cost of a call up to which it is done at once
 AHEAD, JIT = "ahead", "jit"
 
 
+def asked() -> str | None:
+    """Return what ``FASTNN_MACHINE_CODE`` asks for: machine code made ahead, or here; or None."""
+    said = variable("FASTNN_MACHINE_CODE")
+    if said not in (None, AHEAD, JIT):
+        raise ValueError(f"FASTNN_MACHINE_CODE: expected one of {AHEAD}, {JIT}, got {said!r}")
+    return said
+
+
 @functools.cache
 def library() -> ahead.Library | None:
     """Return the library of machine code made ahead, or None where Numba makes it.
@@ -29,19 +37,17 @@ def library() -> ahead.Library | None:
         If it is "ahead", and there is none that fits. Unset, a warning says so once, if there is
         one that does not.
     """
-    asked = variable("FASTNN_MACHINE_CODE")
-    if asked not in (None, AHEAD, JIT):
-        raise ValueError(f"FASTNN_MACHINE_CODE: expected one of {AHEAD}, {JIT}, got {asked!r}")
-    if asked == JIT:
+    wanted = asked()
+    if wanted == JIT:
         return None
     try:
-        found = ahead.load()
+        found = ahead.load(ahead.FOLDER)
         reason = f"there is none in {ahead.FOLDER}; `python -m fastnn.build` makes it"
     except ahead.Refused as error:
         found, reason = None, str(error)
-        if asked is None:
+        if wanted is None:
             warn(f"{reason}; so kernels are compiled here, by Numba", RuntimeWarning)
-    if found is None and asked == AHEAD:
+    if found is None and wanted == AHEAD:
         raise RuntimeError(f"FASTNN_MACHINE_CODE: expected machine code made ahead: {reason}")
     return found
 
