@@ -117,10 +117,6 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
     def __getattr__(name):
         """Load what is asked for, once: all of it takes a third of a second."""
         if name in __all__:
-            # First, and from here: below many modules of ours the stack of CPython's frames happens
-            # to end where Numba calls most, and the import takes 0.2 s longer (3.11, 3.12).
-            import numba  # noqa: F401
-
             home = _import_module(f"fastnn.{_HOMES.get(name, name)}")
             value = getattr(home, name) if name in _HOMES else home
         else:

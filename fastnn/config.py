@@ -7,12 +7,12 @@ The start value of the backend is the environment variable ``FASTNN_BACKEND`` (`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numba
-
 from fastnn._utils.environment import variable
+from fastnn.kernels.machine.routine import enable
 from fastnn.kernels.threading.threads import get_num_threads, set_num_threads
 
 __all__ = ["get_backend", "get_num_threads", "set_backend", "set_num_threads", "use_backend"]
@@ -26,9 +26,20 @@ def _checked(name: str, backend: str) -> str:
     return backend
 
 
+def _compiles() -> bool:
+    """Say whether Numba would compile, without loading it."""
+    if numba := sys.modules.get("numba"):  # a program may have set what it goes by
+        return not getattr(numba.config, "DISABLE_JIT", False)
+    try:
+        return not int(variable("NUMBA_DISABLE_JIT") or 0)
+    except ValueError:  # Numba warns of it, and compiles
+        return True
+
+
 # Without compilation the kernels are of no use: they hold machine instructions.
-_DEFAULT = "numpy" if getattr(numba.config, "DISABLE_JIT", False) else "numba"
+_DEFAULT = "numba" if _compiles() else "numpy"
 _backend = _checked("FASTNN_BACKEND", variable("FASTNN_BACKEND") or _DEFAULT)
+enable(_backend == "numba")
 
 
 def get_backend() -> str:
@@ -50,6 +61,7 @@ def set_backend(backend: str) -> None:
     """
     global _backend
     _backend = _checked("backend", backend)
+    enable(_backend == "numba")
 
 
 @contextmanager

@@ -11,20 +11,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
-
 import fastnn
 from fastnn import config
 from fastnn._utils import distribution as _distribution
-from fastnn.kernels.codegen import cache, simd
+from fastnn._utils.paths import kernels_dir
+from fastnn.kernels.machine import code
+from fastnn.kernels.plain import level
 from fastnn.kernels.threading import cpus, threads
 from fastnn.ops.updates import arrays as updates
 
 PACKAGES = ("numpy", "numba", "llvmlite")
 PEERS = ("torch", "jax", "optax", "scikit-learn")
 
-# The features of the processor, in LLVM's names, that decide how kernels are compiled.
-_FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512vl", "neon", "sve")
+# The features of the processor, in NumPy's names, that decide which machine code it can run.
+_FEATURES = ("SSE42", "AVX", "AVX2", "FMA3", "AVX512F", "AVX512_SKX", "ASIMD", "SVE")
 
 
 def _processor() -> str:
@@ -65,22 +65,29 @@ def _size(folder: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
+def _folder() -> Path | None:
+    """Return the folder of kernels that were compiled here; None where they came with fastnn."""
+    if code.library() is not None:
+        return None
+    from fastnn.kernels.codegen import cache
+
+    return cache.folder()
+
+
 def info() -> dict[str, Any]:
     """Return what is known of this installation, in values that JSON can hold."""
-    features = llvm.get_host_cpu_features()
-    folder = cache.folder()
+    folder = _folder()
     (package, *_) = map(Path, fastnn.__path__)
     files, size = _size(folder) if folder else (0, 0)
-    all_files, all_size = _size(cache.root())
+    all_files, all_size = _size(kernels_dir())
     return {
         "platform": platform.platform(),
         "cpu": {
             "name": _processor(),
-            "llvm_name": llvm.get_host_cpu_name(),
-            "features": [name for name in _FEATURES if features.get(name)],
+            "features": [name for name in _FEATURES if name in level.features()],
             "count": os.cpu_count(),
         },
-        "vector_bits": simd.vector_bits(),
+        "vector_bits": level.vector_bits(),
         "threads": {"current": threads.get_num_threads(), "available": cpus.available()},
         "backend": config.get_backend(),
         "optimizers": {
@@ -113,7 +120,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     installed, updated = facts["installation"], facts["optimizers"]
     rows = {
         "platform": facts["platform"],
-        "CPU": f"{cpu['name']} ({cpu['llvm_name']}), {cpu['count']} logical",
+        "CPU": f"{cpu['name']}, {cpu['count']} logical",
         "features": " ".join(cpu["features"]),
         "vector width": f"{facts['vector_bits']} bits",
         "threads": f"{running['current']} of {running['available']}",

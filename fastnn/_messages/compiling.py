@@ -1,6 +1,7 @@
 """Says when kernels are being compiled, and counts the time that this takes.
 
 Numba tells its listeners when it compiles, on the thread that does, and nothing when it does not.
+While it is not loaded, nobody listens.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from numba.core import event
-
 from fastnn._utils.log import say
-from fastnn.kernels.codegen import cache
+from fastnn.kernels.plain.arrival import at_arrival
 
 __all__ = ["clock", "spent", "task"]
 
@@ -36,7 +35,7 @@ class _Local(threading.local):
 _local = _Local()
 
 
-class _Clock(event.Listener):
+class _Clock:
     """Counts, for each thread, the time in which it compiles or waits for another that does."""
 
     def on_start(self, event: Any) -> None:
@@ -70,7 +69,7 @@ def task(what: str, parts: int) -> Iterator[None]:
         _local.what = ""
 
 
-class _Speaker(event.Listener):
+class _Speaker:
     """Speaks of compiling that takes long, from a thread that lives as long as it does.
 
     Kernels are compiled one at a time: Numba's lock sees to that.
@@ -152,6 +151,8 @@ class _Speaker(event.Listener):
             seconds += self._seconds
             return f"compiling {name}; {self._count} done, {seconds:.0f} s so far"
         self._introduced = True
+        from fastnn.kernels.codegen import cache
+
         if cache.keeps():
             kept = f"once: they are kept in {cache.folder()}"
         else:
@@ -162,10 +163,29 @@ class _Speaker(event.Listener):
         return f"compiling kernels for this machine, {kept}; now {name}"
 
 
-_speaker = _Speaker()
-_register: Any = event.register
-_register("numba:compiler_lock", _Clock())
-_register("numba:compile", _speaker)
-atexit.register(_speaker.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_speaker.forget)
+def _listen() -> None:
+    """Have Numba tell of what it does."""
+    from numba.core import event
+
+    class Listener(event.Listener):
+        """Passes on what it is told."""
+
+        def __init__(self, to: _Clock | _Speaker) -> None:
+            self._to = to
+
+        def on_start(self, event: Any) -> None:
+            self._to.on_start(event)
+
+        def on_end(self, event: Any) -> None:
+            self._to.on_end(event)
+
+    register: Any = event.register
+    speaker = _Speaker()
+    register("numba:compiler_lock", Listener(_Clock()))
+    register("numba:compile", Listener(speaker))
+    atexit.register(speaker.close)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=speaker.forget)
+
+
+at_arrival(_listen)

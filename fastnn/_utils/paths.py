@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastnn._utils.environment import variable
 
-__all__ = ["cache_dir"]
+__all__ = ["cache_dir", "kernels_dir"]
 
 
 def cache_dir() -> Path:
@@ -33,6 +33,11 @@ def cache_dir() -> Path:
         return Path(os.path.expanduser(chosen))
     user_cache = _user_cache_dir()
     return user_cache / "fastnn" if user_cache else _temporary_dir()
+
+
+def kernels_dir() -> Path:
+    """Say which folder compiled kernels of all versions are kept in."""
+    return cache_dir() / "kernels"
 
 
 def _user_cache_dir() -> Path | None:

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn._utils.types import Array
+from fastnn.kernels.machine.update_routine import read_as_dict
 from fastnn.layers.record import nearest_record, record_of
 from fastnn.ops.updates.owner import Owner
 
 
+@read_as_dict
 class Params(dict[str, Array]):
     """The parameters of one network by key, by which optimizers know it again.
 

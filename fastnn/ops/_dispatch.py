@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import config, reference
-from fastnn._messages import compiling as _compiling  # noqa: F401 - it listens to Numba
+from fastnn._messages import compiling as _compiling  # noqa: F401 - will listen to Numba
 from fastnn.kernels.machine.routine import routine
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from numba.core.errors import NumbaWarning
 
 from fastnn._utils import distribution
-from fastnn._utils.paths import cache_dir
+from fastnn._utils.paths import kernels_dir
 from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
 from fastnn.kernels.codegen import internals, sources
@@ -65,11 +65,6 @@ def _key() -> str:
     return digest.hexdigest()[:24]
 
 
-def root() -> Path:
-    """Return the folder of all compiled kernels."""
-    return cache_dir() / "kernels"
-
-
 @functools.cache
 def folder() -> Path | None:
     """Return the folder of compiled kernels that fit this installation.
@@ -77,7 +72,7 @@ def folder() -> Path | None:
     None, with a warning, where it cannot be told what the installation consists of.
     """
     try:
-        return root() / _key()
+        return kernels_dir() / _key()
     except LookupError as error:
         warn(f"{_LOST}: {error}", RuntimeWarning)
         return None

@@ -10,6 +10,7 @@ import numba
 import numba.extending
 
 from fastnn.kernels.codegen import cache, internals, lock, private
+from fastnn.kernels.plain.arrival import arrive
 from fastnn.kernels.plain.shared import shared as shared
 from fastnn.kernels.plain.shared import tell
 
@@ -115,5 +116,6 @@ def address(compiled: Any) -> int:
     return found[0] or found[1]
 
 
-tell(numba.extending.register_jitable)
 internals.warn_of_lost()
+tell(numba.extending.register_jitable)
+arrive()

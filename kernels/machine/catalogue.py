@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn.kernels.machine.signature import Signature, parse
+from fastnn.kernels.machine.signature import Signature, in_table, parse
 
 # By module, the signatures of its kernels (see :mod:`fastnn.kernels.machine.signature`).
 _KERNELS: dict[str, dict[str, str]] = {
@@ -20,6 +20,49 @@ _KERNELS: dict[str, dict[str, str]] = {
         "relu": "x[*] -> out/x[*] | *",
         "relu_backward": "dout[*] y[*] -> dx/dout/y[*] | *",
         "sigmoid": "x[*] -> out/x[*] | 8 *",
+    },
+}
+# Those of update rules, for one parameter: a call updates as many as it is given.
+_UPDATES: dict[str, dict[str, str]] = {
+    "updates.sgd": {"sgd_": "~p[*] g[*] lr:float weight_decay:float | *"},
+    "updates.momentum": {
+        "momentum_": "~p[*] g[*] ~v[*] lr:float momentum:float weight_decay:float | *",
+        "nesterov_": "~p[*] g[*] ~v[*] lr:float momentum:float weight_decay:float | *",
+    },
+    "updates.adagrad": {
+        "adagrad_": "~p[*] g[*] ~h[*] lr:float eps:float weight_decay:float | 4 *",
+    },
+    "updates.rmsprop": {
+        "rmsprop_": (
+            "~p[*] g[*] ~h[*] lr:float decay_rate:float eps:float weight_decay:float | 4 *"
+        ),
+    },
+    "updates.adam": {
+        "adam_": (
+            "~p[*] g[*] ~m[*] ~v[*] step:int lr:float beta1:float beta2:float eps:float "
+            "weight_decay:float decoupled:int explicit:int | 4 *"
+        ),
+    },
+    "updates.nadam": {
+        "nadam_": (
+            "~p[*] g[*] ~m[*] ~v[*] step:int mu_product:float lr:float beta1:float beta2:float "
+            "eps:float momentum_decay:float weight_decay:float | 4 *"
+        ),
+    },
+    "updates.adamax": {
+        "adamax_": (
+            "~p[*] g[*] ~m[*] ~u[*] step:int lr:float beta1:float beta2:float eps:float "
+            "weight_decay:float | 4 *"
+        ),
+    },
+    "updates.amsgrad": {
+        "amsgrad_": (
+            "~p[*] g[*] ~m[*] ~v[*] ~v_max[*] step:int lr:float beta1:float beta2:float "
+            "eps:float weight_decay:float | 4 *"
+        ),
+    },
+    "updates.lion": {
+        "lion_": "~p[*] g[*] ~m[*] lr:float beta1:float beta2:float weight_decay:float | *",
     },
 }
 # By module, the names of its parts: functions of integers that kernels and programs call. There is
@@ -59,20 +102,25 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "threading.pool": ("serve",),
     "program.run": ("run",),
 }
+# The step of each rule, with which programs update an array.
+_PARTS |= {module: tuple(f"step_of_{name}" for name in own) for module, own in _UPDATES.items()}
 _MODULES = {
     name: f"fastnn.kernels.{module}"
-    for names in (_KERNELS, _PARTS, _PLAIN)
+    for names in (_KERNELS, _UPDATES, _PARTS, _PLAIN)
     for module, own in names.items()
     for name in own
 }
-_SIGNATURES = {name: text for own in _KERNELS.values() for name, text in own.items()}
+_SIGNATURES = {
+    name: text for own in (*_KERNELS.values(), *_UPDATES.values()) for name, text in own.items()
+}
+_OF_UPDATES = frozenset(name for own in _UPDATES.values() for name in own)
 _REAL_PARTS = dict.fromkeys(name for own in _PARTS.values() for name in own)
 _PLAIN_PARTS = dict.fromkeys(name for own in _PLAIN.values() for name in own)
 
 
 def kernels() -> tuple[str, ...]:
     """Return the names of all kernels."""
-    return tuple(name for own in _KERNELS.values() for name in own)
+    return tuple(name for own in (*_KERNELS.values(), *_UPDATES.values()) for name in own)
 
 
 def parts() -> tuple[str, ...]:
@@ -103,6 +151,16 @@ def module(name: str) -> str:
     return _MODULES[name]
 
 
+def is_update(name: str) -> bool:
+    """Say whether a name is that of an update rule."""
+    return name in _OF_UPDATES
+
+
 def signature(name: str) -> Signature:
-    """Return what a kernel takes."""
+    """Return what a kernel takes when Python calls it."""
     return parse(_SIGNATURES[name])
+
+
+def taken(name: str) -> Signature:
+    """Return what the machine code of a kernel takes."""
+    return in_table(signature(name)) if is_update(name) else signature(name)

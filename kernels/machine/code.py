@@ -11,11 +11,23 @@ from fastnn.kernels.tuning import COMMON
 MOST = 2 * COMMON.grain  # cost of a call up to which it is done at once
 
 
+def library() -> Any:
+    """Return the library of machine code made ahead, or None where Numba makes it."""
+    return None
+
+
 def call() -> int:
     """Return where :func:`caller.call` begins."""
     from fastnn.kernels.machine import made
 
     return made.call()
+
+
+def update_call() -> int:
+    """Return where what calls update rules begins."""
+    from fastnn.kernels.machine import made
+
+    return made.update_call()
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:

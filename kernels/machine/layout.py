@@ -18,10 +18,15 @@ WORD = 8
 
 # Of any object, in bytes: its type. Of an array: where its numbers are, how many axes, where their
 # lengths are, its dtype, its flags. Of a float: its value. Of a tuple: how many items, and the first.
+# Of a function of C: what it is, and behind that the object of its own.
 TYPE = 8
 DATA, AXES, SHAPE, DTYPE, FLAGS = 16, 24, 32, 56, 64
 VALUE = 16
 COUNT, ITEMS = 16, 24
+DEFINITION = 16
+# Of a dtype, which another object may be equal to: the type of its numbers, and the order of bytes.
+SCALAR, ORDER = 16, 26
+NATIVE = ord("=")
 
 # Flags: C-contiguous and aligned; and may be written.
 READABLE, WRITABLE = 0x101, 0x501
@@ -41,6 +46,7 @@ def is_known() -> bool:
         return False
     probe = np.zeros((2, 3), np.float32)
     pair = (probe, 2.5)
+    method = probe.sum
     return bool(
         _at(probe, TYPE) == id(np.ndarray)
         and _at(probe, DATA) == probe.ctypes.data
@@ -48,6 +54,9 @@ def is_known() -> bool:
         and ctypes.c_int64.from_address(_at(probe, SHAPE)).value == 2
         and _at(probe, DTYPE) == id(probe.dtype) == id(np.dtype(np.float32))
         and _at(probe, FLAGS, ctypes.c_int) == probe.flags.num
+        and _at(probe.dtype, SCALAR) == id(np.float32)
+        and _at(probe.dtype, ORDER, ctypes.c_ubyte) == NATIVE
         and _at(2.5, VALUE, ctypes.c_double) == 2.5
+        and _at(method, DEFINITION + WORD) == id(probe)
         and (_at(pair, COUNT), _at(pair, ITEMS), _at(pair, ITEMS + WORD)) == (2, *map(id, pair))
     )

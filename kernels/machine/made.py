@@ -13,7 +13,7 @@ from fastnn.kernels.codegen import compile as compiling
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import pointer
 from fastnn.kernels.codegen.raw import number, word
-from fastnn.kernels.machine import caller, catalogue
+from fastnn.kernels.machine import caller, catalogue, update_caller
 from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 
 # What takes the arguments out of the words (see :mod:`fastnn.kernels.machine`).
@@ -56,9 +56,9 @@ def _source(name: str, signature: Signature) -> str:
 
 
 @functools.cache
-def function(name: str, dtype: np.dtype[Any]) -> Any:
-    """Return the function of a kernel for float32 or float64, to be compiled at need."""
-    signature, module = catalogue.signature(name), catalogue.module(name)
+def function(name: str, dtype: Any) -> Any:
+    """Return the function of a kernel, to be compiled at need."""
+    signature, module = catalogue.taken(name), catalogue.module(name)
     own = f"fastnn_{name}_{dtype.itemsize * 8}" if signature.is_real else f"fastnn_{name}"
     names: dict[str, Any] = {
         "kernel": getattr(import_module(module), name),
@@ -69,8 +69,9 @@ def function(name: str, dtype: np.dtype[Any]) -> Any:
         "uint64": np.uint64,
         "flush_denormals": flush_denormals,
         "restore_denormals": restore_denormals,
-        f"{REAL}_": numba.from_dtype(dtype),
     }
+    if signature.is_real:
+        names[f"{REAL}_"] = numba.from_dtype(dtype)
     for parameter in signature.arrays:
         if parameter.kind != REAL:
             names[f"{parameter.kind}_"] = numba.from_dtype(np.dtype(parameter.kind))
@@ -114,3 +115,9 @@ def is_ready(name: str, dtype: Any) -> bool:
 def call() -> int:
     """Return where :func:`caller.call` begins, compiled if need be."""
     return int(compiling.address(caller.FUNCTION))
+
+
+@functools.cache
+def update_call() -> int:
+    """Return where :func:`update_caller.fastnn_update` begins, compiled if need be."""
+    return int(compiling.address(update_caller.FUNCTION))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class _Definition(ctypes.Structure):
     )
 
 
-def _address_of(name: str) -> int:
+def address_of(name: str) -> int:
     """Return where a function of Python's C interface begins."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
@@ -50,12 +51,19 @@ def _new_array() -> int:
     return int(ctypes.c_void_p.from_address(table + 8 * _EMPTY).value or 0)
 
 
+_shared = np.zeros(words.SHARED_WORDS, np.int64)
+_shared[words.ENABLED] = 1
+
+
+def enable(wanted: bool) -> None:
+    """Let the checked functions of routines call kernels, or have them refuse all calls."""
+    _shared[words.ENABLED] = wanted
+
+
 @functools.cache
 def shared() -> Any:
     """Return the table that all routines share."""
-    table = np.zeros(words.SHARED_WORDS, np.int64)
     values = {
-        words.ENABLED: 1,
         words.NONE: id(None),
         words.FALSE: id(False),
         words.NOT_IMPLEMENTED: id(NotImplemented),
@@ -63,27 +71,27 @@ def shared() -> Any:
         words.FLOAT: id(float),
         words.INT: id(int),
         words.BOOL: id(bool),
-        words.KEEP: _address_of("Py_IncRef"),
-        words.DROP: _address_of("Py_DecRef"),
-        words.TO_INT: _address_of("PyLong_AsUnsignedLongLongMask"),
-        words.FROM_INT: _address_of("PyLong_FromLongLong"),
+        words.KEEP: address_of("Py_IncRef"),
+        words.DROP: address_of("Py_DecRef"),
+        words.TO_INT: address_of("PyLong_AsUnsignedLongLongMask"),
+        words.FROM_INT: address_of("PyLong_FromLongLong"),
         words.NEW_ARRAY: _new_array(),
-        words.NEW_TUPLE: _address_of("PyTuple_New"),
-        words.UNLOCK: _address_of("PyEval_SaveThread"),
-        words.LOCK: _address_of("PyEval_RestoreThread"),
+        words.NEW_TUPLE: address_of("PyTuple_New"),
+        words.UNLOCK: address_of("PyEval_SaveThread"),
+        words.LOCK: address_of("PyEval_RestoreThread"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
-        words.MOST: _bits(float(code.MOST)),
+        words.MOST: bits(float(code.MOST)),
     }
     for index, value in values.items():
-        table[index] = value
+        _shared[index] = value
     for index, dtype in enumerate(layout.DTYPES):
-        table[words.FIRST_DTYPE + index] = id(dtype)
-    return table
+        _shared[words.FIRST_DTYPE + index] = id(dtype)
+    return _shared
 
 
 class Routine:
-    """A kernel, for Python.
+    """A kernel, for Python. Nothing of it is loaded or compiled before the first :meth:`run`.
 
     Attributes
     ----------
@@ -92,19 +100,34 @@ class Routine:
         Takes the kernel's arguments, None for results to be made and False for optional ones that
         are not wanted, and returns the results; or returns NotImplemented, and has done nothing:
         where arguments are not plainly what the signature says, or share memory, or the work may be
-        worth several threads.
+        worth several threads, or nothing is loaded yet.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._signature = catalogue.signature(name)
-        self._tables = [_table(self._signature, trusted) for trusted in (False, True)]
-        self.checked, self._trusted = (_function(name, table) for table in self._tables)
+        self.checked = function(name, address_of("Py_NewRef"), NotImplemented)
+        self._trusted: Callable[..., Any] = self._first
+
+    @functools.cached_property
+    def _signature(self) -> Signature:
+        return catalogue.signature(self.name)
+
+    def _first(self, *args: Any) -> Any:
+        """Load what calls the kernel; call it."""
+        call = code.call()
+        new = [_table(self._signature, trusted) for trusted in (False, True)]
+        # One of the threads that come here at once.
+        self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
+        for_all, trusted = self._tables
+        self._trusted = function(self.name, call, trusted)
+        _change(self.checked, function(self.name, call, for_all))
+        return self._trusted(*args)
 
     def _load(self, number: int) -> None:
-        """Find the machine code for a dtype."""
+        """Find the machine code for a dtype, the first where there is one for all."""
+        dtype = REALS[number] if self._signature.is_real else None
         names = (self.name, *self._signature.needs)
-        addresses = [code.address(name, REALS[number]) for name in names]
+        addresses = [code.address(name, dtype) for name in names]
         first = words.CODE + number * (1 + words.MOST_NEEDS)
         for table in self._tables:
             # The kernel last: with its address the routine begins to call it.
@@ -149,7 +172,11 @@ class Routine:
 
 @functools.cache
 def routine(name: str) -> Routine:
-    """Return the functions of a kernel."""
+    """Return the functions of a kernel; that of an update rule is an `UpdateRoutine`."""
+    if catalogue.is_update(name):
+        from fastnn.kernels.machine.update_routine import UpdateRoutine
+
+        return UpdateRoutine(name)
     return Routine(name)
 
 
@@ -158,7 +185,7 @@ def _space() -> Any:
     return np.empty(SPACE, np.uint8)
 
 
-def _bits(value: float) -> int:
+def bits(value: float) -> int:
     """Return the bits of a float64, as an integer."""
     (bits,) = struct.unpack("q", struct.pack("d", value))
     return int(bits)
@@ -187,18 +214,37 @@ def _table(signature: Signature, trusted: bool) -> Any:
         values += _record(parameter, signature)
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
-        values += [_bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+        values += [bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
     return np.array(values, np.int64)
 
 
-def _function(name: str, table: Any) -> Any:
-    """Return a function of Python whose code is :func:`caller.call`, with this table."""
-    definition = _Definition(name.encode(), code.call(), _FASTCALL, None)
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype = ctypes.py_object
-    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    _definitions.append(definition)  # Python does not copy it
-    return make(ctypes.addressof(definition), table, None)
-
-
 _definitions: list[_Definition] = []
+_make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
+    ("PyCFunction_NewEx", ctypes.pythonapi)
+)
+
+
+def function(name: str, address: int, own: Any) -> Any:
+    """Return a function of Python whose machine code is at an address, with an object of its own.
+
+    That may be :func:`caller.call` with a table, or what returns its own object.
+    """
+    definition = _Definition(name.encode(), address, _FASTCALL, None)
+    _definitions.append(definition)  # Python does not copy it
+    return _make(ctypes.addressof(definition), own, None)
+
+
+def _change(function: Any, other: Any) -> None:
+    """Make of a function of Python what another is: the code, and the object of its own.
+
+    Whoever holds it calls the other from then on. Both words change in one step: no thread takes
+    the code of one with the object of the other.
+    """
+    _changed.append(other)  # it holds the references
+    old, new = (
+        (ctypes.c_int64 * 2).from_address(id(f) + layout.DEFINITION) for f in (function, other)
+    )
+    old[:] = new[:]
+
+
+_changed: list[Any] = []

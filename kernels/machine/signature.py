@@ -141,6 +141,20 @@ def parse(text: str) -> Signature:
     return Signature(parameters, tuple(lengths), tuple(needs.split()), terms)
 
 
+def in_table(signature: Signature) -> Signature:
+    """Return what the kernel of an update takes: a table in place of its arrays.
+
+    The table says where arrays lie, in a row those that belong to a parameter; an array of no
+    elements says of which dtype they are.
+    """
+    return parse(
+        " ".join(
+            ["table:int64[rows,columns]", "like[none]"]
+            + [f"{p.name}:{p.kind}" for p in signature.numbers]
+        )
+    )
+
+
 def shape_of(axes: tuple[str, ...], array: Any) -> tuple[int, ...]:
     """Return the shape of an array as a kernel knows it: what `REST` stands for is one axis."""
     if axes[-1] != REST:

@@ -45,3 +45,22 @@ MOST_PARAMETERS, MOST_LENGTHS = 24, 16
 # What a kernel is given at most: arrays, lengths and numbers, pieces, workspace,
 # addresses of parts.
 MOST_WORDS = MOST_PARAMETERS + MOST_LENGTHS + 3 + MOST_NEEDS
+
+# What updates need beside. True; types that are read as dicts are; those of keys, and of numbers in
+# arrays. Functions: how many a dict has, its next item; compare two keys; an integer of an object,
+# and whether it is one of 64 bits.
+TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE, TO_LONG = range(10)
+UPDATE_WORDS = TO_LONG + 1
+
+# What a routine of an update takes, where it is another than above: the address of the table for
+# updates; how many arrays a parameter has, itself included; how many settings; what an element
+# costs; whether it takes arrays, or dicts of them, or both. Then a record for each setting.
+UPDATES, KINDS, SETTINGS, COST, TAKES = range(1, 6)
+AN_ARRAY, DICTS = 1, 2
+
+# A record of a setting: what it is, and for a float the range; for an integer the range, and what
+# is added to it; for a choice objects, each with the value that it stands for.
+ANY_FLOAT, ANY_INT, IN_RANGE, COUNTED, FLAG, CHOICE = range(6)
+MOST_CHOICES = 2
+LOW, HIGH, ADDED, CHOICES = 1, 2, 3, 1
+SETTING = 1 + 2 * MOST_CHOICES

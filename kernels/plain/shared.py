@@ -1,6 +1,6 @@
 """Functions of Python that compiled code can call too.
 
-They are plain functions. When Numba comes it is told of all that there are, and from then on of
+They are plain functions. When Numba is loaded it is told of all that there are, and from then on of
 each new one.
 """
 

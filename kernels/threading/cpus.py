@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
-from typing import Any
 
-import numba
+from fastnn._utils.environment import variable
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
@@ -18,9 +18,20 @@ def available() -> int:
     That is Numba's number, which follows the CPU affinity or ``NUMBA_NUM_THREADS``, or what
     the quota of a container amounts to, where that is less.
     """
-    config: Any = numba.config  # a module that makes its attributes
-    threads = int(config.NUMBA_NUM_THREADS)
-    return max(1, math.ceil(min(threads, _quota(_CGROUPS, _OWN))))
+    return max(1, math.ceil(min(_threads(), _quota(_CGROUPS, _OWN))))
+
+
+def _threads() -> int:
+    """Return Numba's number of threads, without loading Numba."""
+    try:
+        asked = int(variable("NUMBA_NUM_THREADS") or 0)
+    except ValueError:  # Numba does without it too
+        asked = 0
+    if asked > 0:
+        return asked
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _quota(root: Path, own: Path) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=1)
@@ -14,3 +14,6 @@ def adagrad_(p, g, h, lr, eps, weight_decay):
         d = decayed(g[i], p[i], decay)
         h[i] += d * d
         p[i] -= rate * d / (np.sqrt(h[i]) + e)
+
+
+PARTS = steps("adagrad_")

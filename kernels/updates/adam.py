@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=2)
@@ -25,3 +25,6 @@ def adam_(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled, expl
         m[i] = old1 * m[i] + new1 * d
         v[i] = old2 * v[i] + new2 * d * d
         p[i] = p[i] * keep - rate * m[i] / (root * np.sqrt(v[i]) + e)
+
+
+PARTS = steps("adam_")

@@ -1,6 +1,6 @@
 """Adamax."""
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=2)
@@ -17,3 +17,6 @@ def adamax_(p, g, m, u, step, lr, beta1, beta2, eps, weight_decay):
         # Of a number and NaN, NaN.
         u[i] = before if before > size or before != before else size
         p[i] -= rate * m[i] / u[i]
+
+
+PARTS = steps("adamax_")

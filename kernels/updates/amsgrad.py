@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=3)
@@ -19,3 +19,6 @@ def amsgrad_(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay):
         # Of a number and NaN, NaN.
         v_max[i] = v_max[i] if v_max[i] > v[i] or v_max[i] != v_max[i] else v[i]
         p[i] -= rate * m[i] / (root * np.sqrt(v_max[i]) + e)
+
+
+PARTS = steps("amsgrad_")

@@ -1,6 +1,6 @@
 """Lion."""
 
-from fastnn.kernels.updates.rule import rule
+from fastnn.kernels.updates.rule import rule, steps
 
 
 @rule(states=1)
@@ -15,3 +15,6 @@ def lion_(p, g, m, lr, beta1, beta2, weight_decay):
         m[i] = old2 * m[i] + new2 * g[i]
         sign = real(1) if c > 0 else (real(-1) if c < 0 else c)  # 0 and NaN as they are
         p[i] = p[i] * keep - rate * sign
+
+
+PARTS = steps("lion_")

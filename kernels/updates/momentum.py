@@ -1,6 +1,6 @@
 """Momentum, and Nesterov's form of it."""
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=1)
@@ -22,3 +22,6 @@ def nesterov_(p, g, v, lr, momentum, weight_decay):
         pull = rate * decayed(g[i], p[i], decay)
         v[i] = mu * v[i] - pull
         p[i] += mu * v[i] - pull
+
+
+PARTS = steps("momentum_", "nesterov_")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @serial
@@ -28,3 +28,6 @@ def nadam_(
         m[i] = old1 * m[i] + new1 * d
         v[i] = old2 * v[i] + new2 * d * d
         p[i] -= (of_g * d + of_m * m[i]) / (root * np.sqrt(v[i]) + e)
+
+
+PARTS = steps("nadam_")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=1)
@@ -15,3 +15,6 @@ def rmsprop_(p, g, h, lr, decay_rate, eps, weight_decay):
         d = decayed(g[i], p[i], decay)
         h[i] = old * h[i] + new * d * d
         p[i] -= rate * d / (np.sqrt(h[i]) + e)
+
+
+PARTS = steps("rmsprop_")

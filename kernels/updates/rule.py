@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import DTypeLike
 
-from fastnn.kernels.codegen.compile import part, serial
-from fastnn.kernels.codegen.memory import pointer, typed, vector
+from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.memory import pointer, vector
+from fastnn.kernels.codegen.raw import number, word
 from fastnn.kernels.threading.driver import LINE, kernel
 from fastnn.kernels.updates import tables
 
-# The kernel takes a table of arrays (see :func:`tables.tabulate`), and so updates any number of
-# parameters. The names of its own begin with an underscore.
+# The kernel takes a table of arrays (see :mod:`tables`), and so updates any number of parameters.
+# The names of its own begin with an underscore.
 _KERNEL = """
 def {name}(table, like, {settings}, start, stop):
     for _row in range(len(table)):
@@ -35,10 +35,10 @@ def {name}(table, like, {settings}, start, stop):
 
 # A program gives the addresses of an array of addresses and of one of float64, the settings.
 _PART = """
-def {name}(arrays, size, settings):
+def step_of_{name}(arrays, size, settings):
     _like = _carray(_pointer(0), 0, _real)
-    _a, _s = _typed(arrays, {n_arrays}, _int64), _typed(settings, {n_settings}, _float64)
     _step({arrays}, {settings})
+    return 0
 """
 
 
@@ -70,33 +70,34 @@ def rule(states: int) -> Callable[[Callable[..., None]], Any]:
     return decorate
 
 
-@functools.cache
-def part_of(name: str, dtype: DTypeLike) -> Any:
-    """Return the function of a rule that programs call, for float32 or float64.
+def steps(*names: str) -> dict[str, Callable[[Any], Any]]:
+    """Return what makes the functions of rules that programs call, by their names."""
+    return {f"step_of_{name}": functools.partial(_part, name) for name in names}
+
+
+def _part(name: str, real: Any) -> Any:
+    """Return the function of a rule that programs call, for a type of numbers.
 
     Each has its own, so that no rule is compiled that nobody asks for.
     """
-    step, real = _STEPS[name], np.dtype(dtype)
+    step = _STEPS[name]
+    reads = [f"_number(settings + {8 * i})" for i in range(len(step.settings))]
     # Programs keep all numbers as float64; a power of an integer is another than one of a float.
     settings = (
-        f"_int64(_s[{i}])" if setting == "step" else f"_s[{i}]"
-        for i, setting in enumerate(step.settings)
+        f"_int64({read})" if setting == "step" else read
+        for setting, read in zip(step.settings, reads, strict=True)
     )
-    # Kept on disk, and known to the linker, under a name of its own.
-    own = f"{name}{real.itemsize * 8}"
     source = _PART.format(
-        name=own,
-        n_arrays=step.arrays,
-        n_settings=len(step.settings),
-        arrays=", ".join(f"_vector(_a[{i}], size, _like)" for i in range(step.arrays)),
+        name=name,
+        arrays=", ".join(
+            f"_vector(_word(arrays + {8 * i}), size, _like)" for i in range(step.arrays)
+        ),
         settings=", ".join(settings),
     )
-    function = _function(
-        own, source, _step=step.function, _real=real.type, _carray=numba.carray,
-        _pointer=pointer, _typed=typed, _vector=vector, _int64=np.int64, _float64=np.float64,
+    return _function(
+        f"step_of_{name}", source, _step=step.function, _real=real, _carray=numba.carray,
+        _pointer=pointer, _vector=vector, _word=word, _number=number, _int64=np.int64,
     )  # fmt: skip
-    function.__module__ = __name__
-    return part(function)
 
 
 def _function(name: str, source: str, **names: Any) -> Any:

@@ -1,6 +1,6 @@
 """Stochastic gradient descent."""
 
-from fastnn.kernels.updates.rule import decayed, rule
+from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
 @rule(states=0)
@@ -10,3 +10,6 @@ def sgd_(p, g, lr, weight_decay):
     rate, decay = real(lr), real(weight_decay)
     for i in range(p.size):
         p[i] -= rate * decayed(g[i], p[i], decay)
+
+
+PARTS = steps("sgd_")

@@ -301,7 +301,7 @@ def test_after_warmup_nothing_is_left_to_compile():
     assert "compiled 0 kernels in " in again.stdout
     assert f"found {len(files)} compiled before; they are in {cache.folder()}" in again.stdout
     count = sum(1 for dtype in _warmup.DTYPES for _ in _warmup.steps(dtype))
-    assert f"{count}/{count} calls, last " in again.stderr  # the progress bar
+    assert f"{count}/{count} kernels, last " in again.stderr  # the progress bar
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """The number of processors, where a container has a quota."""
 
 import math
+import os
+import subprocess
+import sys
 
-import numba
 import pytest
 
 from fastnn.kernels.threading import cpus
@@ -52,7 +54,7 @@ def test_system_without_control_groups(tmp_path):
 
 @pytest.mark.parametrize(("quota", "threads"), [(0.5, 1), (1.5, 2), (2, 2), (math.inf, 64)])
 def test_quota_bounds_the_threads(monkeypatch, quota, threads):
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 64)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "64")
     monkeypatch.setattr(cpus, "_quota", lambda root, own: quota)
     assert cpus.available() == threads
 
@@ -64,3 +66,18 @@ def test_lines_that_say_nothing(groups, text):
 
 def test_quota_without_a_period(groups):
     assert groups("0::/a\n", {"a/cpu.max": "100 0"}) == math.inf
+
+
+@pytest.mark.parametrize("text", ["", "3", " 5 ", "many"])
+def test_number_is_that_of_numba(text):
+    code = "import numba\nfrom fastnn.kernels.threading import cpus\n"
+    code += "print(numba.config.NUMBA_NUM_THREADS, cpus._threads())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"NUMBA_NUM_THREADS": text},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected, found = done.stdout.split()
+    assert found == expected

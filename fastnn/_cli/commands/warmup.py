@@ -16,7 +16,7 @@ from typing import Any
 from fastnn import config
 from fastnn._cli import warmup
 from fastnn._messages.bars import Progress
-from fastnn.kernels.codegen import cache
+from fastnn.kernels.machine import code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,9 @@ def run(parsed: argparse.Namespace) -> int:
     if config.get_backend() != "numba":
         print("nothing to compile: FASTNN_BACKEND=numpy or NUMBA_DISABLE_JIT=1 is set")
         return 1
+    if code.library() is not None:
+        print("nothing to compile: machine code for this processor came with fastnn")
+        return 0
     if parsed.dtype:  # one of the processes of the command without it
         for name, call in warmup.steps(parsed.dtype):
             call()
@@ -41,6 +44,8 @@ def run(parsed: argparse.Namespace) -> int:
     if failed:
         print(f"warmup: {failed}", file=sys.stderr)
         return 1
+    from fastnn.kernels.codegen import cache
+
     seconds, after = time.perf_counter() - start, _compiled()
     print(
         f"compiled {after - before} kernels in {seconds:.1f} s, found {before} compiled before; "
@@ -53,11 +58,11 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _compile_each(dtypes: Sequence[str]) -> str:
     """Compile for each dtype in a process of its own; return what has gone wrong."""
-    # Their kernels have little in common, and a process compiles on one CPU only.
+    # Their kernels have nothing in common, and a process compiles on one CPU only.
     command = [sys.executable, "-m", "fastnn", "warmup", "--dtype"]
     count = sum(1 for dtype in dtypes for _ in warmup.steps(dtype))
     quiet = dict(os.environ, FASTNN_QUIET="1")  # the bar says it all
-    with tempfile.TemporaryFile("w+") as errors, Progress(count, " calls") as bar:
+    with tempfile.TemporaryFile("w+") as errors, Progress(count, " kernels") as bar:
         children = [
             subprocess.Popen(
                 [*command, dtype], stdout=subprocess.PIPE, stderr=errors, text=True, env=quiet
@@ -87,4 +92,6 @@ def _follow(lines: Any, bar: Any) -> None:
 
 def _compiled() -> int:
     """Return how many compiled kernels are on disk."""
+    from fastnn.kernels.codegen import cache
+
     return len(cache.files())

@@ -16,7 +16,6 @@ RULE = Rule(
     "adagrad_",
     states=("h",),
     settings={"lr": POSITIVE, "eps": NOT_NEGATIVE, "weight_decay": NOT_NEGATIVE},
-    cost=4,
     sizes=("h",),
 )
 
@@ -52,7 +51,7 @@ def adagrad_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(RULE, (p, g, h), lr=lr, eps=eps, weight_decay=weight_decay)
+    update(RULE, p, g, h, lr, eps, weight_decay)
 
 
 class AdaGrad(Optimizer):

@@ -10,7 +10,7 @@ from fastnn._utils.types import Array
 from fastnn._utils.validation import BELOW_ONE, NOT_NEGATIVE, POSITIVE
 from fastnn.ops.updates.arrays import update
 from fastnn.ops.updates.optimizer import Optimizer, State
-from fastnn.ops.updates.rule import Rule, choice, count, flag
+from fastnn.ops.updates.rule import Choice, Rule, count, flag
 
 RULE = Rule(
     "adam_",
@@ -23,9 +23,8 @@ RULE = Rule(
         "eps": NOT_NEGATIVE,
         "weight_decay": NOT_NEGATIVE,
         "decoupled": flag,
-        "bias_correction": choice(folded=False, explicit=True),
+        "bias_correction": Choice(folded=False, explicit=True),
     },
-    cost=4,
     counters=("step",),
     sizes=("v",),
 )
@@ -85,10 +84,7 @@ def adam_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(
-        RULE, (p, g, m, v), step=step, lr=lr, beta1=beta1, beta2=beta2, eps=eps,
-        weight_decay=weight_decay, decoupled=decoupled, bias_correction=bias_correction,
-    )  # fmt: skip
+    update(RULE, p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled, bias_correction)
 
 
 class Adam(Optimizer):

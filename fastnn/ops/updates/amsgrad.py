@@ -23,7 +23,6 @@ RULE = Rule(
         "eps": NOT_NEGATIVE,
         "weight_decay": NOT_NEGATIVE,
     },
-    cost=4,
     counters=("step",),
     sizes=("v", "v_max"),
 )
@@ -76,10 +75,7 @@ def amsgrad_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(
-        RULE, (p, g, m, v, v_max), step=step, lr=lr, beta1=beta1, beta2=beta2, eps=eps,
-        weight_decay=weight_decay,
-    )  # fmt: skip
+    update(RULE, p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay)
 
 
 class AMSGrad(Optimizer):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
-from fastnn.kernels.updates import tables
+from fastnn.kernels.machine import layout
 from fastnn.ops._arrays import (
     F32,
     F64,
@@ -22,29 +22,29 @@ from fastnn.ops._arrays import (
     inputs,
     updated,
 )
-from fastnn.ops._dispatch import compiled, run_kernel, run_reference
+from fastnn.ops._dispatch import compiled, run_reference
 from fastnn.ops.updates.rule import Rule
 
 
-def update(rule: Rule, arrays: tuple[Any, ...], **settings: Any) -> None:
+def update(rule: Rule, *args: Any) -> None:
     """Update one parameter.
 
     Parameters
     ----------
     rule : Rule
-    arrays : tuple
-        Parameter, gradient and states.
-    **settings
-        The rule's.
+    *args
+        Parameter, gradient and states, then the rule's settings.
 
     Raises
     ------
     TypeError, ValueError
         If an array or a setting does not fit; nothing has been written then.
     """
-    checked = rule.checked([settings[name] for name in rule.settings])
-    if not _at_once(rule, arrays, len(arrays), checked):
-        _apply(rule, _check(("p", "g", *rule.states), *arrays), checked)
+    if rule.function.checked(*args) is not None:
+        kinds = 2 + len(rule.states)
+        arrays, settings = args[:kinds], rule.checked(args[kinds:])
+        if not _at_once(rule, arrays, settings):
+            _apply(rule, _check(("p", "g", *rule.states), *arrays), settings)
 
 
 def update_dicts(
@@ -71,10 +71,12 @@ def update_dicts(
         Whether it was done. If not, nothing has been written: an array is missing, or not as
         kernels take it.
     """
-    arrays: list[Any] = [*params.values()]
-    for others in (grads, *states.values()):
-        arrays += map(others.get, params)
-    return _at_once(rule, tuple(arrays), 2 + len(states), settings)
+    given = params, grads, *states.values()
+    if _at_once(rule, given, settings):
+        return True
+    # Compiled code reads dicts whose keys are in one order, and nothing else that is like one.
+    plain = (dict(zip(params, map(each.get, params), strict=True)) for each in given)
+    return _at_once(rule, (*plain,), settings)
 
 
 def update_each(
@@ -108,25 +110,21 @@ def update_each(
         _apply(rule, each, settings)
 
 
-def _at_once(rule: Rule, arrays: tuple[Any, ...], kinds: int, settings: tuple[Any, ...]) -> bool:
-    """Update all parameters by one call of the kernel, if the arrays are as it takes them.
+def _at_once(rule: Rule, given: tuple[Any, ...], settings: tuple[Any, ...]) -> bool:
+    """Update parameters by one call of the kernel, if arrays are as it takes them.
 
-    `arrays` and `kinds` are as in :func:`tables.tabulate`. Returns whether it was done.
+    `given` are parameter, gradient and states, or dicts of them. Returns whether it was done.
     """
-    if not arrays or not compiled():
+    if not compiled():
         return False
-    if (tabulated := tables.tabulate(arrays, kinds)) is None:
-        if not tables.is_readable():
-            _warn_once()
-        return False
-    table, like, total = tabulated
-    run_kernel(rule.name, rule.cost * total, (table, like, *settings))
-    return True
+    if unreadable():
+        _warn_once()
+    return rule.routine.update(*given, *settings)
 
 
 def unreadable() -> str:
     """Return why updates run on NumPy even where kernels are compiled; "" if they do not."""
-    if tables.is_readable():
+    if layout.is_known():
         return ""
     return f"NumPy {np.__version__} keeps arrays in memory in another way than fastnn reads them"
 
@@ -180,7 +178,7 @@ def _apply(rule: Rule, update: _Update, settings: tuple[Any, ...]) -> None:
             deliver(buffer, array)
     p, *state = update.buffers
     arrays = (p, update.g, *state)
-    if not _at_once(rule, arrays, len(arrays), settings):
+    if not _at_once(rule, arrays, settings):
         run_reference(rule.name, *arrays, *settings)
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         deliver(array, buffer)

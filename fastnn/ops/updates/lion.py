@@ -21,7 +21,6 @@ RULE = Rule(
         "beta2": BELOW_ONE,
         "weight_decay": NOT_NEGATIVE,
     },
-    cost=1,
 )
 
 
@@ -63,7 +62,7 @@ def lion_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(RULE, (p, g, m), lr=lr, beta1=beta1, beta2=beta2, weight_decay=weight_decay)
+    update(RULE, p, g, m, lr, beta1, beta2, weight_decay)
 
 
 class Lion(Optimizer):

@@ -17,7 +17,6 @@ MOMENTUM = Rule(
     "momentum_",
     states=("v",),
     settings={"lr": POSITIVE, "momentum": BELOW_ONE, "weight_decay": NOT_NEGATIVE},
-    cost=1,
 )
 NESTEROV = replace(MOMENTUM, name="nesterov_")
 
@@ -54,7 +53,7 @@ def momentum_(
         If shapes differ, an array to be written is read-only, of another dtype or shares
         memory with another, or a number is out of its range; nothing has been written then.
     """
-    update(MOMENTUM, (p, g, v), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    update(MOMENTUM, p, g, v, lr, momentum, weight_decay)
 
 
 def nesterov_(
@@ -90,7 +89,7 @@ def nesterov_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(NESTEROV, (p, g, v), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    update(NESTEROV, p, g, v, lr, momentum, weight_decay)
 
 
 class Momentum(Optimizer):

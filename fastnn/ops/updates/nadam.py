@@ -26,7 +26,6 @@ RULE = Rule(
         "momentum_decay": NOT_NEGATIVE,
         "weight_decay": NOT_NEGATIVE,
     },
-    cost=4,
     counters=("step", "mu_product"),
     sizes=("v",),
 )
@@ -83,10 +82,7 @@ def nadam_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(
-        RULE, (p, g, m, v), step=step, mu_product=mu_product, lr=lr, beta1=beta1, beta2=beta2,
-        eps=eps, momentum_decay=momentum_decay, weight_decay=weight_decay,
-    )  # fmt: skip
+    update(RULE, p, g, m, v, step, mu_product, lr, beta1, beta2, eps, momentum_decay, weight_decay)
 
 
 class NAdam(Optimizer):

@@ -119,6 +119,14 @@ class Optimizer:
         if owner is not None and owner is not self._belonging().owner:
             belong(self, owner)
         rule = self.rule
+        if rule.step.checked(params, grads, *rule.read(self)) is not None:
+            self._update(params, grads)
+        if rule.counters:
+            self._advance(1)
+
+    def _update(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
+        """Update what is not as compiled code takes it, or is worth several threads."""
+        rule = self.rule
         settings = rule.settings_of(self)
         states: dict[str, State] = {name: getattr(self, name) or {} for name in rule.states}
         if not update_dicts(rule, params, grads, states, settings):
@@ -126,8 +134,6 @@ class Optimizer:
             update_each(rule, params, grads, states, settings)
             for name, state in states.items():
                 setattr(self, name, state)
-        if rule.counters:
-            self._advance(1)
 
     def _belonging(self) -> Belonging:
         """Return whose parameters it updates."""

@@ -21,7 +21,6 @@ RULE = Rule(
         "eps": NOT_NEGATIVE,
         "weight_decay": NOT_NEGATIVE,
     },
-    cost=4,
     sizes=("h",),
 )
 
@@ -62,7 +61,7 @@ def rmsprop_(
     TypeError, ValueError
         As :func:`momentum_`.
     """
-    update(RULE, (p, g, h), lr=lr, decay_rate=decay_rate, eps=eps, weight_decay=weight_decay)
+    update(RULE, p, g, h, lr, decay_rate, eps, weight_decay)
 
 
 class RMSProp(Optimizer):

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from operator import attrgetter
 from typing import Any
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.validation import Range
+from fastnn.kernels.machine.update_routine import Check as Plain
+from fastnn.kernels.machine.update_routine import (
+    AN_ARRAY,
+    DICTS,
+    Counted,
+    Flag,
+    InRange,
+    OneOf,
+    UpdateRoutine,
+)
 
 # Returns a setting, given its name and value, as the kernel takes it; raises TypeError or
 # ValueError.
@@ -26,14 +37,15 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(**of: Any) -> Check:
-    """Return a check for one of some names; the kernel gets what is given for it here."""
-    names = tuple(of)
+class Choice:
+    """A check for one of some names; the kernel gets what is given for it here."""
 
-    def check(name: str, value: Any) -> Any:
-        return of[numbers.one_of(name, value, names)]
+    def __init__(self, **of: Any) -> None:
+        self.of = of
 
-    return check
+    def __call__(self, name: str, value: Any) -> Any:
+        """Return what is given for a name."""
+        return self.of[numbers.one_of(name, value, tuple(self.of))]
 
 
 @dataclass(frozen=True)
@@ -49,9 +61,7 @@ class Rule:
         zero before the first update.
     settings : mapping of str to Range or Check
         Its other arguments, in the kernel's order: numbers in a range, or what a check makes of
-        them (:func:`count`, :func:`flag`, :func:`choice`). One of them is ``"lr"``.
-    cost : int
-        Of an element, counted in elements of a cheap elementwise loop.
+        them (:func:`count`, :func:`flag`, :class:`Choice`). One of them is ``"lr"``.
     counters : tuple of str
         Those of the settings that go on from update to update by themselves, the first ones:
         ``"step"``, the number of the update, and others after it; see
@@ -65,7 +75,6 @@ class Rule:
     name: str
     states: tuple[str, ...]
     settings: Mapping[str, Range | Check]
-    cost: int
     counters: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     attributes: tuple[str, ...] = field(init=False, repr=False)
@@ -78,6 +87,27 @@ class Rule:
         attributes = tuple(name for name in self.settings if name != "step")
         object.__setattr__(self, "attributes", attributes)
         object.__setattr__(self, "_read", attrgetter(*attributes))
+
+    @cached_property
+    def routine(self) -> UpdateRoutine:
+        """The rule as machine code, which takes the settings as :meth:`checked` returns them."""
+        return UpdateRoutine(self.name)
+
+    @cached_property
+    def function(self) -> UpdateRoutine:
+        """The rule as machine code that checks settings as its function is given them."""
+        return UpdateRoutine(self.name, AN_ARRAY, [_plain(k, 0) for k in self.settings.values()])
+
+    @cached_property
+    def step(self) -> UpdateRoutine:
+        """The rule as machine code that takes and checks what :attr:`read` returns."""
+        return UpdateRoutine(self.name, DICTS, [_plain(k, 1) for k in self.settings.values()])
+
+    @cached_property
+    def read(self) -> Callable[[Any], tuple[Any, ...]]:
+        """What returns the states of an optimizer, then the settings of its last update."""
+        counted = ("iter",) if self.counters else ()
+        return attrgetter(*self.states, *counted, *self.attributes)
 
     def check(self, name: str, value: Any) -> Any:
         """Return one setting as the kernel takes it, checked."""
@@ -102,6 +132,15 @@ class Rule:
                 for value, (name, low, high, check) in zip(values, self._checks)  # noqa: B905 (strict takes time)
             ]
         )
+
+
+def _plain(kind: Range | Check, added: int) -> Plain:
+    """Return the check of a setting that needs no other if it is as usual."""
+    if isinstance(kind, Range):
+        return InRange(kind.low, kind.high)
+    if isinstance(kind, Choice):
+        return OneOf(kind.of)
+    return Counted(added) if kind is count else Flag()
 
 
 def _check(kind: Range | Check) -> tuple[float, float, Check]:

@@ -16,7 +16,6 @@ RULE = Rule(
     "sgd_",
     states=(),
     settings={"lr": POSITIVE, "weight_decay": NOT_NEGATIVE},
-    cost=1,
 )
 
 
@@ -51,7 +50,7 @@ def sgd_(
     >>> p
     array([0.5, 2.5])
     """
-    update(RULE, (p, g), lr=lr, weight_decay=weight_decay)
+    update(RULE, p, g, lr, weight_decay)
 
 
 class SGD(Optimizer):
