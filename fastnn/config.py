@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastnn._utils.environment import variable
-from fastnn.kernels.machine.routine import enable
+from fastnn.kernels.calls.routine import enable
 from fastnn.kernels.threading.threads import get_num_threads, set_num_threads
 
 __all__ = ["get_backend", "get_num_threads", "set_backend", "set_num_threads", "use_backend"]

@@ -18,7 +18,8 @@ def steps(dtype: str) -> Iterator[tuple[str, Callable[[], int]]]:
     What is the same for all comes with the first.
     """
     if dtype == DTYPES[0]:
-        yield "calls", code.call
+        for name in catalogue.CALLERS:
+            yield name.removeprefix("fastnn_"), partial(code.caller, name)
     for name in (*catalogue.kernels(), *catalogue.parts()):
         if catalogue.is_real(name):
             yield f"{name} {dtype}", partial(code.address, name, np.dtype(dtype))

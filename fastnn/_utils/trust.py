@@ -19,6 +19,19 @@ def is_ours(status: os.stat_result) -> bool:
     return status.st_uid in (0, os.getuid()) and not status.st_mode & _OTHERS
 
 
+def is_as_ours(status: os.stat_result, other: os.stat_result) -> bool:
+    """Say whether only who can have written what has status `other` can have written this.
+
+    Code that lies beside code that runs anyway need not be safer than that: an installer may be
+    another user, or give its group leave to write.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    writers = status.st_mode & _OTHERS
+    known = other.st_mode & (_OTHERS if status.st_gid == other.st_gid else stat.S_IWOTH)
+    return status.st_uid in (0, os.getuid(), other.st_uid) and not writers & ~known
+
+
 def distrust(folder: Path) -> str:
     """Return why another user may have put a folder, or what is in it, there; "" if nobody may.
 

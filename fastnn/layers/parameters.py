@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn._utils.types import Array
-from fastnn.kernels.machine.update_routine import read_as_dict
+from fastnn.kernels.calls.update_routine import read_as_dict
 from fastnn.layers.record import nearest_record, record_of
 from fastnn.ops.updates.owner import Owner
 

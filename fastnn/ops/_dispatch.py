@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn import config, reference
 from fastnn._messages import compiling as _compiling  # noqa: F401 - will listen to Numba
-from fastnn.kernels.machine.routine import routine
+from fastnn.kernels.calls.routine import routine
 
 
 def compiled() -> bool:

@@ -41,6 +41,11 @@ def images_shape(name: str, shape: Sequence[SupportsIndex]) -> tuple[int, int, i
     )
 
 
+def is_shape_of(images: Array, shape: Sequence[SupportsIndex]) -> bool:
+    """Say whether a shape that was given is plainly that of an array."""
+    return type(shape) is tuple and images.shape == shape and {*map(type, shape)} == {int}
+
+
 def places(
     name: str, shape: tuple[int, ...], height: int, width: int, stride: int, pad: int = 0
 ) -> tuple[int, int]:

@@ -14,45 +14,49 @@ from numpy.typing import ArrayLike
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
-from fastnn.ops._dispatch import run
+from fastnn.ops._dispatch import checked, run
 
-# Cost of an element against that of a cheap loop.
-_CHEAP, _EXP, _ERF = 1, 8, 16
+_relu, _relu_backward = checked("relu"), checked("relu_backward")
+_leaky_relu, _leaky_relu_backward = checked("leaky_relu"), checked("leaky_relu_backward")
+_elu, _elu_backward = checked("elu"), checked("elu_backward")
+_silu, _silu_backward = checked("silu"), checked("silu_backward")
+_softplus, _softplus_backward = checked("softplus"), checked("softplus_backward")
+_sigmoid, _sigmoid_backward = checked("sigmoid"), checked("sigmoid_backward")
+_tanh, _tanh_backward = checked("tanh"), checked("tanh_backward")
+_softmax = checked("softmax")
+# Of GELU by its form, as is how names of kernels go on.
+_gelu = {"none": checked("gelu"), "tanh": checked("gelu_tanh")}
+_gelu_backward = {"none": checked("gelu_backward"), "tanh": checked("gelu_tanh_backward")}
+_FORMS = {"none": "", "tanh": "_tanh"}
 
-_FORMS = {"none": "", "tanh": "_tanh"}  # of GELU, and how their kernels' names go on
 
-
-def _forward(name: str, work: int, x: ArrayLike, out: Array | None, *settings: float) -> Array:
+def _forward(name: str, x: ArrayLike, out: Array | None, *settings: float) -> Array:
     (x,) = inputs(x=x)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
-    run(name, work * x.size, x.reshape(-1), *settings, y.reshape(-1))
+    run(name, x.reshape(-1), *settings, y.reshape(-1))
     return deliver(out, y)
 
 
 def _backward(
-    name: str, work: int, dout: ArrayLike, y: ArrayLike, dx: Array | None, *settings: float
+    name: str, dout: ArrayLike, y: ArrayLike, dx: Array | None, *settings: float
 ) -> Array:
     """Call a backward pass that takes the output of the forward pass."""
     dout, y = inputs(dout=dout, y=y)
     expect_shape("dout", dout, y.shape, "like y")
-    return _gradient(name, work, dout, y, dx, *settings)
+    return _gradient(name, dout, y, dx, *settings)
 
 
-def _backward_from_input(
-    name: str, work: int, dout: ArrayLike, x: ArrayLike, dx: Array | None, *settings: float
-) -> Array:
+def _backward_from_input(name: str, dout: ArrayLike, x: ArrayLike, dx: Array | None) -> Array:
     """Call a backward pass that takes the input of the forward pass."""
     dout, x = inputs(dout=dout, x=x)
     expect_shape("dout", dout, x.shape, "like x")
-    return _gradient(name, work, dout, x, dx, *settings)
+    return _gradient(name, dout, x, dx)
 
 
-def _gradient(
-    name: str, work: int, dout: Array, kept: Array, dx: Array | None, *settings: float
-) -> Array:
+def _gradient(name: str, dout: Array, kept: Array, dx: Array | None, *settings: float) -> Array:
     apart = [a for a in (dout, kept) if a is not dx]
     result = output("dx", dx, kept.shape, kept.dtype, *apart)
-    run(name, work * kept.size, dout.reshape(-1), kept.reshape(-1), *settings, result.reshape(-1))
+    run(name, dout.reshape(-1), kept.reshape(-1), *settings, result.reshape(-1))
     return deliver(dx, result)
 
 
@@ -83,7 +87,8 @@ def relu(x: ArrayLike, out: Array | None = None) -> Array:
     >>> ops.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return _forward("relu", _CHEAP, x, out)
+    y = _relu(x, out)
+    return _forward("relu", x, out) if y is NotImplemented else y
 
 
 def relu_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Array:
@@ -108,7 +113,10 @@ def relu_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Arr
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("relu_backward", _CHEAP, dout, y, dx)
+    result = _relu_backward(dout, y, dx)
+    if result is NotImplemented:
+        return _backward("relu_backward", dout, y, dx)
+    return result
 
 
 def leaky_relu(
@@ -148,7 +156,8 @@ def leaky_relu(
     array([-0.01,  2.  ])
     """
     slope = numbers.not_negative("negative_slope", negative_slope)
-    return _forward("leaky_relu", _CHEAP, x, out, slope)
+    y = _leaky_relu(x, slope, out)
+    return _forward("leaky_relu", x, out, slope) if y is NotImplemented else y
 
 
 def leaky_relu_backward(
@@ -179,7 +188,10 @@ def leaky_relu_backward(
         `dx` does not fit.
     """
     slope = numbers.not_negative("negative_slope", negative_slope)
-    return _backward("leaky_relu_backward", _CHEAP, dout, y, dx, slope)
+    result = _leaky_relu_backward(dout, y, slope, dx)
+    if result is NotImplemented:
+        return _backward("leaky_relu_backward", dout, y, dx, slope)
+    return result
 
 
 def elu(x: ArrayLike, alpha: SupportsFloat = 1.0, out: Array | None = None) -> Array:
@@ -210,7 +222,8 @@ def elu(x: ArrayLike, alpha: SupportsFloat = 1.0, out: Array | None = None) -> A
     linear units (ELUs)", ICLR 2016.
     """
     alpha = numbers.not_negative("alpha", alpha)
-    return _forward("elu", _EXP, x, out, alpha)
+    y = _elu(x, alpha, out)
+    return _forward("elu", x, out, alpha) if y is NotImplemented else y
 
 
 def elu_backward(
@@ -241,7 +254,10 @@ def elu_backward(
         `dx` does not fit.
     """
     alpha = numbers.not_negative("alpha", alpha)
-    return _backward("elu_backward", _CHEAP, dout, y, dx, alpha)
+    result = _elu_backward(dout, y, alpha, dx)
+    if result is NotImplemented:
+        return _backward("elu_backward", dout, y, dx, alpha)
+    return result
 
 
 def gelu(x: ArrayLike, approximate: str = "none", out: Array | None = None) -> Array:
@@ -277,8 +293,9 @@ def gelu(x: ArrayLike, approximate: str = "none", out: Array | None = None) -> A
     ----------
     Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
     """
-    form = _FORMS[numbers.one_of("approximate", approximate, tuple(_FORMS))]
-    return _forward("gelu" + form, _EXP if form else _ERF, x, out)
+    form = numbers.one_of("approximate", approximate, tuple(_FORMS))
+    y = _gelu[form](x, out)
+    return _forward("gelu" + _FORMS[form], x, out) if y is NotImplemented else y
 
 
 def gelu_backward(
@@ -313,9 +330,11 @@ def gelu_backward(
     P'(x) = exp(-x^2 / 2) / sqrt(2 pi) for the exact form. The output does not tell the gradient:
     each value between -0.17 and 0 is that of two inputs.
     """
-    form = _FORMS[numbers.one_of("approximate", approximate, tuple(_FORMS))]
-    work = _EXP if form else _ERF
-    return _backward_from_input(f"gelu{form}_backward", work, dout, x, dx)
+    form = numbers.one_of("approximate", approximate, tuple(_FORMS))
+    result = _gelu_backward[form](dout, x, dx)
+    if result is NotImplemented:
+        return _backward_from_input(f"gelu{_FORMS[form]}_backward", dout, x, dx)
+    return result
 
 
 def silu(x: ArrayLike, out: Array | None = None) -> Array:
@@ -344,7 +363,8 @@ def silu(x: ArrayLike, out: Array | None = None) -> Array:
     approximation in reinforcement learning", Neural Networks 107, 2018; Ramachandran, Zoph and Le,
     "Searching for activation functions", arXiv:1710.05941, 2017.
     """
-    return _forward("silu", _EXP, x, out)
+    y = _silu(x, out)
+    return _forward("silu", x, out) if y is NotImplemented else y
 
 
 def silu_backward(dout: ArrayLike, x: ArrayLike, dx: Array | None = None) -> Array:
@@ -373,7 +393,10 @@ def silu_backward(dout: ArrayLike, x: ArrayLike, dx: Array | None = None) -> Arr
     -----
     The output does not tell the gradient: each value between -0.28 and 0 is that of two inputs.
     """
-    return _backward_from_input("silu_backward", _EXP, dout, x, dx)
+    result = _silu_backward(dout, x, dx)
+    if result is NotImplemented:
+        return _backward_from_input("silu_backward", dout, x, dx)
+    return result
 
 
 def softplus(x: ArrayLike, out: Array | None = None) -> Array:
@@ -406,7 +429,8 @@ def softplus(x: ArrayLike, out: Array | None = None) -> Array:
     Dugas, Bengio, Belisle, Nadeau and Garcia, "Incorporating second-order functional knowledge for
     better option pricing", NIPS 2000.
     """
-    return _forward("softplus", _ERF, x, out)
+    y = _softplus(x, out)
+    return _forward("softplus", x, out) if y is NotImplemented else y
 
 
 def softplus_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Array:
@@ -431,7 +455,10 @@ def softplus_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) ->
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("softplus_backward", _EXP, dout, y, dx)
+    result = _softplus_backward(dout, y, dx)
+    if result is NotImplemented:
+        return _backward("softplus_backward", dout, y, dx)
+    return result
 
 
 def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
@@ -454,7 +481,8 @@ def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
     TypeError, ValueError
         If `x` is not of real numbers or `out` does not fit.
     """
-    return _forward("sigmoid", _EXP, x, out)
+    y = _sigmoid(x, out)
+    return _forward("sigmoid", x, out) if y is NotImplemented else y
 
 
 def sigmoid_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Array:
@@ -479,7 +507,10 @@ def sigmoid_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> 
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("sigmoid_backward", _CHEAP, dout, y, dx)
+    result = _sigmoid_backward(dout, y, dx)
+    if result is NotImplemented:
+        return _backward("sigmoid_backward", dout, y, dx)
+    return result
 
 
 def tanh(x: ArrayLike, out: Array | None = None) -> Array:
@@ -502,7 +533,8 @@ def tanh(x: ArrayLike, out: Array | None = None) -> Array:
     TypeError, ValueError
         If `x` is not of real numbers or `out` does not fit.
     """
-    return _forward("tanh", _EXP, x, out)
+    y = _tanh(x, out)
+    return _forward("tanh", x, out) if y is NotImplemented else y
 
 
 def tanh_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Array:
@@ -527,7 +559,10 @@ def tanh_backward(dout: ArrayLike, y: ArrayLike, dx: Array | None = None) -> Arr
     TypeError, ValueError
         If shapes differ, an array is not of real numbers, or `dx` does not fit.
     """
-    return _backward("tanh_backward", _CHEAP, dout, y, dx)
+    result = _tanh_backward(dout, y, dx)
+    if result is NotImplemented:
+        return _backward("tanh_backward", dout, y, dx)
+    return result
 
 
 def softmax(x: ArrayLike, out: Array | None = None) -> Array:
@@ -551,10 +586,13 @@ def softmax(x: ArrayLike, out: Array | None = None) -> Array:
     TypeError, ValueError
         If `x` is not a matrix of real numbers with a column, or `out` does not fit.
     """
+    done = _softmax(x, out)
+    if done is not NotImplemented:
+        return done
     (x,) = inputs(x=x)
     expect_ndim("x", x, 2, "(N, C)")
     if x.shape[1] == 0:
         raise ValueError(f"x: expected at least one class, got shape {x.shape}")
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
-    run("softmax", _EXP * x.size, x, y)
+    run("softmax", x, y)
     return deliver(out, y)

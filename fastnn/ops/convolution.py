@@ -16,8 +16,10 @@ from fastnn.ops._arrays import (
     output,
     unless_left,
 )
-from fastnn.ops._dispatch import run
+from fastnn.ops._dispatch import checked, run
 from fastnn.ops._windows import expect_images, padding, places, size
+
+_convolution, _convolution_backward = checked("convolution"), checked("convolution_backward")
 
 
 def _output_shape(x: Array, W: Array, stride: int, pad: int) -> tuple[int, int, int, int]:
@@ -33,12 +35,6 @@ def _output_shape(x: Array, W: Array, stride: int, pad: int) -> tuple[int, int, 
         raise ValueError(f"W: expected at least one filter, channel and pixel, got {W.shape}")
     oh, ow = places("x", x.shape, W.shape[2], W.shape[3], stride, pad)
     return x.shape[0], W.shape[0], oh, ow
-
-
-def _work(shape: tuple[int, int, int, int], W: Array) -> int:
-    """Return the cost of a product: four multiplications take the time of a cheap element."""
-    n, _, oh, ow = shape
-    return int(n * oh * ow * W.size // 4)
 
 
 def convolution(
@@ -89,12 +85,16 @@ def convolution(
     array([[[[ 8.5, 12.5],
              [20.5, 24.5]]]])
     """
+    if out is not None:
+        done = _convolution(x, W, b, stride, pad, out)
+        if done is not NotImplemented:
+            return done
     x, W, b = inputs(x=x, W=W, b=b)
     stride, pad = size("stride", stride), padding("pad", pad)
     shape = _output_shape(x, W, stride, pad)
     expect_shape("b", b, W.shape[:1], "to match W of shape {}", W.shape)
     y = output("out", out, shape, x.dtype, x, W, b)
-    run("convolution", _work(shape, W), x, W, b, stride, pad, y)
+    run("convolution", x, W, b, stride, pad, y)
     return deliver(out, y)
 
 
@@ -140,6 +140,11 @@ def convolution_backward(
         If shapes do not fit together, an array is not of real numbers, a number is out of its
         range, or an output does not fit or shares memory with another.
     """
+    if dx is None or (input_gradient and dx is not False):
+        to_dx = dx if input_gradient else False
+        done = _convolution_backward(dout, x, W, stride, pad, to_dx, dW, db)
+        if done is not NotImplemented:
+            return done
     dout, x, W = inputs(dout=dout, x=x, W=W)
     stride, pad = size("stride", stride), padding("pad", pad)
     shape = _output_shape(x, W, stride, pad)
@@ -149,6 +154,6 @@ def convolution_backward(
     to_dW = output("dW", dW, W.shape, x.dtype, *read)
     to_db = output("db", db, W.shape[:1], x.dtype, *read)
     expect_apart({"dx": dx, "dW": dW, "db": db})
-    run("convolution_backward", _work(shape, W), dout, x, W, stride, pad, to_dx, to_dW, to_db)
+    run("convolution_backward", dout, x, W, stride, pad, to_dx, to_dW, to_db)
     first = None if to_dx is None else deliver(dx, to_dx)
     return first, deliver(dW, to_dW), deliver(db, to_db)

@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Mask
 from fastnn.ops._arrays import array_of, deliver, expect_apart, expect_shape, inputs, output
-from fastnn.ops._dispatch import run
+from fastnn.ops._dispatch import checked, run
 
-_GENERATOR = 6  # cost of a random element against that of a cheap loop
+_dropout, _dropout_backward = checked("dropout"), checked("dropout_backward")
+_dropout_inference = checked("dropout_inference")
+
 _MAX_UINT64 = 2**64 - 1
 
 
@@ -68,6 +70,10 @@ def dropout(
         If a number is out of its range, `x` is not of real numbers, or `out` or `mask` does
         not fit.
     """
+    if type(ratio) is float and 0 <= ratio < 1:
+        done = _dropout(x, ratio, seed, step, _train_scale(ratio, inverted), out, mask)
+        if done is not NotImplemented:
+            return done
     (x,) = inputs(x=x)
     ratio = numbers.below_one("ratio", ratio)
     seed = numbers.integer("seed", seed, 0, _MAX_UINT64)
@@ -76,8 +82,8 @@ def dropout(
     kept = output("mask", mask, x.shape, np.dtype(np.bool_), x)
     expect_apart({"out": out, "mask": mask})
     run(
-        "dropout", _GENERATOR * x.size, x.reshape(-1), ratio, np.uint64(seed), np.uint64(step),
-        _train_scale(ratio, inverted), y.reshape(-1), kept.reshape(-1),
+        "dropout", x.reshape(-1), ratio, seed, step, _train_scale(ratio, inverted),
+        y.reshape(-1), kept.reshape(-1),
     )  # fmt: skip
     return deliver(out, y), deliver(mask, kept)
 
@@ -114,6 +120,10 @@ def dropout_backward(
         If shapes differ, `mask` is not boolean, `ratio` is out of [0, 1), or `dx` does not
         fit.
     """
+    if type(ratio) is float and 0 <= ratio < 1:
+        done = _dropout_backward(dout, mask, _train_scale(ratio, inverted), dx)
+        if done is not NotImplemented:
+            return done
     (dout,) = inputs(dout=dout)
     ratio = numbers.below_one("ratio", ratio)
     kept = np.require(array_of("mask", mask), requirements=["C", "A", "W"])
@@ -122,7 +132,7 @@ def dropout_backward(
     expect_shape("mask", kept, dout.shape, "like dout")
     result = output("dx", dx, dout.shape, dout.dtype, *(() if dx is dout else (dout,)), kept)
     run(
-        "dropout_backward", dout.size, dout.reshape(-1), kept.reshape(-1),
+        "dropout_backward", dout.reshape(-1), kept.reshape(-1),
         _train_scale(ratio, inverted), result.reshape(-1),
     )  # fmt: skip
     return deliver(dx, result)
@@ -156,9 +166,13 @@ def dropout_inference(
     TypeError, ValueError
         If `ratio` is out of [0, 1), `x` is not of real numbers, or `out` does not fit.
     """
+    if type(ratio) is float and 0 <= ratio < 1:
+        y = _dropout_inference(x, 1.0 if inverted else 1 - ratio, out)
+        if y is not NotImplemented:
+            return y
     (x,) = inputs(x=x)
     ratio = numbers.below_one("ratio", ratio)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
     scale = 1.0 if inverted else 1 - ratio
-    run("dropout_inference", x.size, x.reshape(-1), scale, y.reshape(-1))
+    run("dropout_inference", x.reshape(-1), scale, y.reshape(-1))
     return deliver(out, y)

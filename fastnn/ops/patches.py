@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
 from fastnn.ops._arrays import deliver, expect_shape, inputs, output
-from fastnn.ops._dispatch import run
-from fastnn.ops._windows import expect_images, images_shape, padding, places, size
+from fastnn.ops._dispatch import checked, run
+from fastnn.ops._windows import expect_images, images_shape, is_shape_of, padding, places, size
+
+_im2col, _col2im = checked("im2col"), checked("col2im")
 
 
 def im2col(
@@ -60,6 +63,10 @@ def im2col(
            [3., 4., 6., 7.],
            [4., 5., 7., 8.]])
     """
+    if out is not None:
+        done = _im2col(x, filter_h, filter_w, stride, pad, out)
+        if done is not NotImplemented:
+            return done
     (x,) = inputs(x=x)
     expect_images("x", x)
     fh, fw = size("filter_h", filter_h), size("filter_w", filter_w)
@@ -68,7 +75,7 @@ def im2col(
     shape = (x.shape[0] * oh * ow, x.shape[1] * fh * fw)
     col = output("out", out, shape, x.dtype, x)
     if col.size:
-        run("im2col", col.size, x, fh, fw, stride, pad, col)
+        run("im2col", x, fh, fw, stride, pad, col)
     return deliver(out, col)
 
 
@@ -109,6 +116,10 @@ def col2im(
         If `col` is not of real numbers or of another shape than these images have patches, a
         number is out of its range, or `out` does not fit.
     """
+    if type(out) is np.ndarray and is_shape_of(out, input_shape):
+        done = _col2im(col, filter_h, filter_w, stride, pad, out)
+        if done is not NotImplemented:
+            return done
     (col,) = inputs(col=col)
     shape = images_shape("input_shape", input_shape)
     fh, fw = size("filter_h", filter_h), size("filter_w", filter_w)
@@ -118,5 +129,5 @@ def col2im(
     expect_shape("col", col, expected, "to match images of shape {}", shape)
     images = output("out", out, shape, col.dtype, col)
     if images.size:
-        run("col2im", col.size, col, fh, fw, stride, pad, images)
+        run("col2im", col, fh, fw, stride, pad, images)
     return deliver(out, images)

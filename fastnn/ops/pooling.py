@@ -10,12 +10,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn._utils.types import Array
 from fastnn.ops._arrays import array_of, deliver, expect_apart, expect_shape, inputs, output
-from fastnn.ops._dispatch import run
-from fastnn.ops._windows import expect_images, images_shape, places, window
+from fastnn.ops._dispatch import checked, run
+from fastnn.ops._windows import expect_images, images_shape, is_shape_of, places, window
 
 Places = NDArray[np.int32]
 
 _I32 = np.dtype(np.int32)
+
+_max_pool, _max_pool_backward = checked("max_pool"), checked("max_pool_backward")
+_max_pool_backward_shared = checked("max_pool_backward_shared")
+
+
+def _step(pool_h: SupportsIndex, pool_w: SupportsIndex, stride: SupportsIndex | None) -> Any:
+    """Return the stride of windows, not checked: None if it cannot be told from plain integers."""
+    if stride is None and type(pool_h) is int and type(pool_w) is int and pool_h == pool_w:
+        return pool_h
+    return stride
 
 
 def max_pool(
@@ -69,6 +79,10 @@ def max_pool(
     >>> argmax[0, 0, 0]
     array([3, 3], dtype=int32)
     """
+    if out is not None and argmax is not None:
+        done = _max_pool(x, pool_h, pool_w, _step(pool_h, pool_w, stride), out, argmax)
+        if done is not NotImplemented:
+            return done
     (x,) = inputs(x=x)
     expect_images("x", x)
     ph, pw, step = window(pool_h, pool_w, stride)
@@ -77,7 +91,7 @@ def max_pool(
     where = output("argmax", argmax, shape, _I32, x)
     expect_apart({"out": out, "argmax": argmax})
     if y.size:
-        run("max_pool", x.size, x, ph, pw, step, y, where)
+        run("max_pool", x, ph, pw, step, y, where)
     return deliver(out, y), deliver(argmax, where)
 
 
@@ -130,6 +144,11 @@ def max_pool_backward(
         If shapes do not fit together, an array is not of (whole) numbers, a place or a number
         is out of its range, or `dx` does not fit.
     """
+    if type(dx) is np.ndarray and is_shape_of(dx, input_shape):
+        step = _step(pool_h, pool_w, stride)
+        done = _max_pool_backward(dout, argmax, pool_h, pool_w, step, dx)
+        if done is not NotImplemented:
+            return done
     (dout,) = inputs(dout=dout)
     shape = images_shape("input_shape", input_shape)
     ph, pw, step = window(pool_h, pool_w, stride)
@@ -138,7 +157,7 @@ def max_pool_backward(
     where = _places(array_of("argmax", argmax), expected, ph * pw)
     result = output("dx", dx, shape, dout.dtype, dout, where)
     if result.size:
-        run("max_pool_backward", result.size, dout, where, ph, pw, step, result)
+        run("max_pool_backward", dout, where, ph, pw, step, result)
     return deliver(dx, result)
 
 
@@ -180,6 +199,10 @@ def max_pool_backward_shared(
         If shapes do not fit together, an array is not of real numbers, a number is out of its
         range, or `dx` does not fit.
     """
+    step = _step(pool_h, pool_w, stride)
+    done = _max_pool_backward_shared(dout, x, y, pool_h, pool_w, step, dx)
+    if done is not NotImplemented:
+        return done
     dout, x, y = inputs(dout=dout, x=x, y=y)
     expect_images("x", x)
     ph, pw, step = window(pool_h, pool_w, stride)
@@ -188,5 +211,5 @@ def max_pool_backward_shared(
     expect_shape("y", y, shape, "like dout")
     result = output("dx", dx, x.shape, x.dtype, dout, x, y)
     if result.size:
-        run("max_pool_backward_shared", x.size, dout, x, y, ph, pw, step, result)
+        run("max_pool_backward_shared", dout, x, y, ph, pw, step, result)
     return deliver(dx, result)

@@ -9,17 +9,19 @@ import numpy as np
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Labels
 from fastnn.ops._arrays import deliver, output
-from fastnn.ops._dispatch import run
+from fastnn.ops._dispatch import checked, run
+from fastnn.ops._memory import empty
 
 _I64 = np.dtype(np.int64)
-_DRAW = 8  # cost of a number against that of a cheap loop
 _MAX_UINT64 = 2**64 - 1
 
+_permutation, _choices = checked("permutation"), checked("choices")
 
-def _keys(seed: SupportsIndex, step: SupportsIndex) -> tuple[np.uint64, np.uint64]:
+
+def _keys(seed: SupportsIndex, step: SupportsIndex) -> tuple[int, int]:
     return (
-        np.uint64(numbers.integer("seed", seed, 0, _MAX_UINT64)),
-        np.uint64(numbers.integer("step", step, 0, _MAX_UINT64)),
+        numbers.integer("seed", seed, 0, _MAX_UINT64),
+        numbers.integer("step", step, 0, _MAX_UINT64),
     )
 
 
@@ -59,9 +61,15 @@ def permutation(
     [0, 1, 2, 3, 4]
     """
     n = numbers.integer("n", n, 0)
+    if out is None:
+        out = empty((n,), _I64)
+    if type(out) is np.ndarray and out.size == n:
+        done = _permutation(seed, step, out)
+        if done is not NotImplemented:
+            return done
     keys = _keys(seed, step)
     result = output("out", out, (n,), _I64)
-    run("permutation", n, *keys, result)
+    run("permutation", *keys, result)
     return deliver(out, result)
 
 
@@ -102,7 +110,13 @@ def choices(
     """
     n = numbers.integer("n", n, 1)
     size = numbers.integer("size", size, 0)
+    if out is None:
+        out = empty((size,), _I64)
+    if type(out) is np.ndarray and out.size == size:
+        done = _choices(n, seed, step, out)
+        if done is not NotImplemented:
+            return done
     keys = _keys(seed, step)
     result = output("out", out, (size,), _I64)
-    run("choices", _DRAW * size, n, *keys, result)
+    run("choices", n, *keys, result)
     return deliver(out, result)

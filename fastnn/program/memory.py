@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastnn.kernels.plain import memory
-from fastnn.kernels.threading.table import LINE
+from fastnn.kernels.plain.table import LINE
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

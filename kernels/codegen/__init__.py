@@ -1,11 +1,10 @@
 """How machine code is made: LLVM IR for what Numba has no words for, compiling, the cache on disk.
 
 `compile` has the options and the decorators that everything else is compiled by, `private` keeps
-machine code to its own functions, and `cache` keeps it on disk, under a digest of the `sources`;
+machine code to its own functions, and `cache` keeps it on disk, under a digest of all sources;
 `lock` has Ctrl-C and forks come where they do no harm to what is being compiled; `internals` is
 what they take of Numba beyond what it promises. `flow` emits functions, calls and
 loops, `simd` vectors of a chosen width, on which `elementary` has exp, log, tanh, erfc and maximum;
-`denormals` switches flush-to-zero; `memory` makes arrays of addresses and says how they are
-aligned; `atomics` has atomic operations, calls through an address, and what makes a compiled
+`denormals` switches flush-to-zero; `memory` makes arrays of addresses; `atomics` has atomic operations, calls through an address, and what makes a compiled
 function one that threads can call.
 """

@@ -33,7 +33,8 @@ from fastnn._utils import distribution
 from fastnn._utils.paths import kernels_dir
 from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
-from fastnn.kernels.codegen import internals, sources
+from fastnn.kernels.codegen import internals
+from fastnn.kernels.plain import sources
 from fastnn.kernels.plain.level import vector_bits
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
@@ -60,8 +61,7 @@ def _key() -> str:
     digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
     versions = {module.__name__: module.__version__ for module in (numba, llvmlite, np)}
     digest.update(f"{distribution.VERSION} {versions}\n".encode())
-    for name, content in sources.contents("fastnn.kernels"):
-        digest.update(f"{name} {len(content)}\n".encode() + content)
+    digest.update(sources.digest("fastnn.kernels").encode())
     return digest.hexdigest()[:24]
 
 

@@ -97,6 +97,12 @@ def _signature(compiled: Any) -> tuple[Any, ...]:
     return (numba.types.int64,) * count
 
 
+def compile_anew(compiled: Any) -> None:
+    """Compile a :func:`procedure`, whatever is on disk, and keep nothing there."""
+    compiled._cache.disable()
+    compiled.compile(_signature(compiled))
+
+
 def is_ready(compiled: Any) -> bool:
     """Say whether a :func:`part` was compiled before, by this process or another."""
     signature = _signature(compiled)

@@ -1,27 +1,21 @@
-"""Matrix products that kernels call by address, compiled once for a type of numbers.
-
-What is part of a kernel is compiled anew as part of each function around it, and of all that the
-product takes longest.
-"""
+"""The product of matrices whose rows are some step apart, as a part: compiled once for a type."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numba
-import numpy as np
-from numpy.typing import DTypeLike
 
-from fastnn.kernels.codegen.atomics import call
-from fastnn.kernels.codegen.compile import address, part, serial
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import address_of, matrix, pointer, vector
+from fastnn.kernels.codegen.raw import ask
 from fastnn.kernels.gemm.multiply import multiply
 from fastnn.kernels.gemm.sizes import TRANSPOSED_A, scratch_size
 
 
-def _make(real: Any) -> Any:
+def _product(real: Any) -> Any:
     def product(a, a_step, b, b_step, packed, c, c_step, m, k, n, flags, scratch):
+        """Compute a product of matrices whose rows are any step apart."""
         like = numba.carray(pointer(0), 0, real)
         rows, columns = (k, m) if flags & TRANSPOSED_A else (m, k)
         multiply(
@@ -30,19 +24,12 @@ def _make(real: Any) -> Any:
             matrix(c, m, c_step, like)[:, :n], flags, 0, m, 0, n,
             vector(scratch, scratch_size(m, k, n, like.itemsize), like),
         )  # fmt: skip
+        return 0
 
-    # Kept on disk under this name.
-    product.__name__ = product.__qualname__ = f"product_{np.dtype(real).itemsize * 8}"
-    return part(product)
-
-
-_PRODUCTS = {np.dtype(real): _make(real) for real in (np.float32, np.float64)}
+    return product
 
 
-@functools.cache
-def product_of(dtype: DTypeLike) -> int:
-    """Return the address that :func:`multiply_all` calls, compiled if need be."""
-    return address(_PRODUCTS[np.dtype(dtype)])
+PARTS = {"stepped_product": _product}
 
 
 @serial
@@ -59,4 +46,4 @@ def multiply_all(product, a, b, packed, c, flags, scratch):
         address_of(packed), address_of(c), c.strides[0] // size, m, k, n, flags,
         address_of(scratch),
     )  # fmt: skip
-    call(product, arguments)
+    ask(product, arguments)

@@ -10,6 +10,7 @@ import math
 from fastnn.kernels.codegen.compile import inlined, row_sum, serial
 from fastnn.kernels.codegen.elementary import erfc, exp, expm1, log1p, maximum
 from fastnn.kernels.codegen.elementary import tanh as _tanh
+from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import LINE, kernel
 
 __all__ = [
@@ -295,10 +296,17 @@ def exp_shifted(row, e):
 
 
 @kernel("x.shape[0]")
-def softmax(x, out, start, stop):
-    """Turn each row into probabilities."""
+def _softmax(x, out, start, stop):
     for i in range(start, stop):
         y = out[i]
         _, total = exp_shifted(x[i], y)
         for j in range(y.size):
             y[j] /= total
+
+
+@serial
+def softmax(x, out, chunks, _space):
+    """Turn each row into probabilities."""
+    if x.shape[1] == 0:
+        return REFUSED
+    return _softmax(x, out, chunks)

@@ -13,17 +13,24 @@ backward pass into slots, which are some of the images, and groups. All that dep
 alone, and so does the order of each sum.
 """
 
-import functools
-
 from fastnn.kernels.codegen.compile import inlined, serial, shared
-from fastnn.kernels.codegen.memory import CACHE_LINE, vector
-from fastnn.kernels.gemm import workspace
+from fastnn.kernels.codegen.memory import (
+    CACHE_LINE,
+    address_of,
+    claim,
+    cube,
+    is_absent,
+    matrix,
+    vector,
+)
 from fastnn.kernels.gemm.microkernel import ACCUMULATE
 from fastnn.kernels.gemm.multiply import TRANSPOSED_A, scratch_size
 from fastnn.kernels.gemm.packing import pack_a_columns, pack_transposed, packed_size, panels
-from fastnn.kernels.gemm.products import multiply_all, product_of
+from fastnn.kernels.gemm.products import multiply_all
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.columns import collect, deliver, move
+from fastnn.kernels.layers.places import fits
+from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import by_itemsize
 
@@ -138,9 +145,10 @@ def _memory(work, sizes, filters, thread):
     columns, results, packed, scratch, _, step = sizes
     mine = columns + results + packed + scratch
     own = work[thread * mine : (thread + 1) * mine]
+    begin, size = address_of(own), own.itemsize
     return (
-        own[:columns].reshape((columns // step, step)),
-        own[columns : columns + results].reshape((filters, step)),
+        matrix(begin, columns // step, step, own),
+        matrix(begin + columns * size, filters, step, own),
         own[columns + results : mine - scratch],
         own[mine - scratch :],
     )
@@ -150,8 +158,8 @@ def _memory(work, sizes, filters, thread):
 def _slots(work, sizes, filters, length, pieces):
     """Return the slots, which stand behind the memory of all threads: (slots, length, filters)."""
     columns, results, packed, scratch, of_slots, _ = sizes
-    begin = pieces * (columns + results + packed + scratch)
-    return work[begin : begin + of_slots].reshape((of_slots // (filters * length), length, filters))
+    begin = address_of(work) + pieces * (columns + results + packed + scratch) * work.itemsize
+    return cube(begin, of_slots // (filters * length), length, filters, work)
 
 
 @inlined
@@ -203,7 +211,7 @@ def _layer(x, W, v, y, dx, dW, down, stride, pad, work, product, form, steps, pi
     plan = x.shape, W.shape, (down, across), W.itemsize
     cut, sizes = _plan(*plan), _sizes(*plan, form)
     window = fh, fw, stride, pad, across
-    filters = W.reshape((f, deep))
+    filters = matrix(address_of(W), f, deep, W)
     parts = _slots(work, sizes, f, deep + 1, pieces)
     if steps & MULTIPLY:
         memory = _memory(work, sizes, f, start)
@@ -218,21 +226,25 @@ def _layer(x, W, v, y, dx, dW, down, stride, pad, work, product, form, steps, pi
             )
     if steps & SUM:
         first, last = f * start // pieces, f * stop // pieces
-        _add_slots(parts, dW.reshape((f, deep)), v, first, last)
+        _add_slots(parts, matrix(address_of(dW), f, deep, dW), v, first, last)
 
 
-@functools.lru_cache(1024)
-def _workspace_size(shape, filters, places, itemsize, form, pieces):
-    *mine, slots, _ = _sizes(shape, filters, places, itemsize, form)
-    return pieces * sum(mine) + slots
-
-
-def _call(x, W, v, y, dx, dW, stride, pad, form, chunks):
+@serial
+def _call(x, W, v, y, dx, dW, stride, pad, form, chunks, space, product):
+    """Do all steps, in one piece or in several; return how much workspace it would need, or 0."""
     n, f, down, across = y.shape
-    y = y.reshape(n, f, down * across)
-    size = _workspace_size(x.shape, W.shape, (down, across), W.itemsize, form, chunks)
-    work = workspace.take(size, W.dtype)
-    args = x, W, v, y, dx, dW, down, stride, pad, work, product_of(W.dtype), form
+    fit = fits(x.shape[2], W.shape[2], stride, pad, down) and W.size > 0
+    if not (fit and fits(x.shape[3], W.shape[3], stride, pad, across)):
+        return REFUSED
+    columns, results, packed, scratch, of_slots, _ = _sizes(
+        x.shape, W.shape, (down, across), W.itemsize, form
+    )
+    size = chunks * (columns + results + packed + scratch) + of_slots
+    begin, wanted = claim(space, size * W.itemsize)
+    if wanted > 0:
+        return wanted
+    work, rows = vector(begin, size, W), cube(address_of(y), n, f, down * across, y)
+    args = x, W, v, rows, dx, dW, down, stride, pad, work, product, form
     if not form & BACKWARD:
         _layer(*args, MULTIPLY, chunks, chunks)
     elif chunks == 1:
@@ -240,20 +252,20 @@ def _call(x, W, v, y, dx, dW, stride, pad, form, chunks):
     else:
         _layer(*args, MULTIPLY, chunks, chunks)
         _layer(*args, SUM, chunks, chunks)
-    workspace.give_back(work)
+    return 0
 
 
 # Where a call has no array of some kind, another of the same type stands in for it.
 
 
-def convolution(x, W, b, stride, pad, out, chunks):
+@serial
+def convolution(x, W, b, stride, pad, out, chunks, space, product):
     """out = patches of x times W^T, + b."""
-    _call(x, W, b, out, x, W, stride, pad, 0, chunks)
+    return _call(x, W, b, out, x, W, stride, pad, 0, chunks, space, product)
 
 
-def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks):
-    """Gradients of a convolution; dx may be None, and is then not computed."""
-    if dx is None:
-        _call(x, W, db, dout, x, dW, stride, pad, BACKWARD, chunks)
-    else:
-        _call(x, W, db, dout, dx, dW, stride, pad, BACKWARD | INPUT, chunks)
+@serial
+def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, product):
+    """Gradients of a convolution; dx may be absent, and is then not computed."""
+    form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
+    return _call(x, W, db, dout, dx, dW, stride, pad, form, chunks, space, product)

@@ -6,11 +6,15 @@ The mask depends on seed, step and position alone: not on dtype, threads or vect
 import numpy as np
 
 from fastnn.kernels.codegen.compile import inlined, serial
+from fastnn.kernels.codegen.memory import typed
+from fastnn.kernels.codegen.raw import WORD, stack
 from fastnn.kernels.random.philox import keep
 from fastnn.kernels.random.sizes import BLOCKS, WORDS
 from fastnn.kernels.threading.driver import LINE, kernel
 
 __all__ = ["dropout", "dropout_backward", "dropout_inference"]
+
+_LAST = -(-WORDS // WORD)  # of the stack, for the booleans that a block has more than a mask
 
 
 @serial
@@ -43,7 +47,7 @@ def drop_each(x, mask, scale, out):
 def dropout(x, ratio, seed, step, scale, out, mask, start, stop):
     """Zero each element with probability `ratio`, scale the others; mask says which are kept."""
     x, out, mask = x[start:stop], out[start:stop], mask[start:stop]
-    draw(mask, start, ratio, seed, step, np.empty(WORDS, np.bool_))
+    draw(mask, start, ratio, seed, step, typed(stack(_LAST), WORDS, np.bool_))
     drop_each(x, mask, scale, out)
 
 

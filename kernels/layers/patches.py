@@ -2,6 +2,8 @@
 
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.layers.blocks import add_block, copy_block
+from fastnn.kernels.layers.places import count, is_product
+from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
 
 __all__ = ["col2im", "im2col"]
@@ -69,18 +71,33 @@ def _col2im(col, places, filter_h, filter_w, stride, pad, out, start, stop):
                     )  # fmt: skip
 
 
-def _places(images, filter_h, filter_w, stride, pad):
-    h, w = images.shape[2:]
-    return (h + 2 * pad - filter_h) // stride + 1, (w + 2 * pad - filter_w) // stride + 1
+@serial
+def _places(images, col, filter_h, filter_w, stride, pad):
+    """Return how many places of a filter are below and beside each other, 0 if there are none.
+
+    Also if they are not those of the patches.
+    """
+    n, c, h, w = images.shape
+    oh, ow = count(h, filter_h, stride, pad), count(w, filter_w, stride, pad)
+    rows, columns = col.shape
+    if not (is_product(rows, n, oh, ow) and is_product(columns, c, filter_h, filter_w)):
+        return 0, 0
+    return oh, ow
 
 
-def im2col(x, filter_h, filter_w, stride, pad, out, chunks):
+@serial
+def im2col(x, filter_h, filter_w, stride, pad, out, chunks, _space):
     """out = a row (c, i, j) for each place (n, oh, ow) of a filter; zero in the padding."""
-    places = _places(x, filter_h, filter_w, stride, pad)
-    _im2col(x, places, filter_h, filter_w, stride, pad, out, chunks)
+    places = _places(x, out, filter_h, filter_w, stride, pad)
+    if min(places) == 0:
+        return REFUSED
+    return _im2col(x, places, filter_h, filter_w, stride, pad, out, chunks)
 
 
-def col2im(col, filter_h, filter_w, stride, pad, out, chunks):
+@serial
+def col2im(col, filter_h, filter_w, stride, pad, out, chunks, _space):
     """out = for each pixel the sum of its values in all patches."""
-    places = _places(out, filter_h, filter_w, stride, pad)
-    _col2im(col, places, filter_h, filter_w, stride, pad, out, chunks)
+    places = _places(out, col, filter_h, filter_w, stride, pad)
+    if min(places) == 0:
+        return REFUSED
+    return _col2im(col, places, filter_h, filter_w, stride, pad, out, chunks)

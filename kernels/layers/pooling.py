@@ -1,14 +1,38 @@
 """Max pooling of images, and two ways back."""
 
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.layers.largest import largest_of_windows
+from fastnn.kernels.layers.places import fits
+from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
 
 __all__ = ["max_pool", "max_pool_backward", "max_pool_backward_shared"]
 
 
+@serial
+def _stand(images, results, pool_h, pool_w, stride):
+    """Say whether windows of images stand where results have their places."""
+    return fits(images.shape[2], pool_h, stride, 0, results.shape[2]) and fits(
+        images.shape[3], pool_w, stride, 0, results.shape[3]
+    )
+
+
+@serial
+def _are_places(argmax, count):
+    """Say whether all are from 0 to the last place of a window."""
+    for n in range(argmax.shape[0]):
+        for c in range(argmax.shape[1]):
+            for p in range(argmax.shape[2]):
+                row, wrong = argmax[n, c, p], 0
+                for q in range(row.size):
+                    wrong |= (row[q] < 0) | (row[q] >= count)
+                if wrong != 0:
+                    return False
+    return True
+
+
 @kernel("x.shape[0] * x.shape[1]")
-def max_pool(x, pool_h, pool_w, stride, out, argmax, start, stop):
-    """Largest element of each window, and its place; NaN is the largest."""
+def _max_pool(x, pool_h, pool_w, stride, out, argmax, start, stop):
     c = x.shape[1]
     for unit in range(start, stop):
         plane, largest = x[unit // c, unit % c], out[unit // c, unit % c]
@@ -22,8 +46,7 @@ def max_pool(x, pool_h, pool_w, stride, out, argmax, start, stop):
 
 
 @kernel("dx.shape[0] * dx.shape[1]")
-def max_pool_backward(dout, argmax, pool_h, pool_w, stride, dx, start, stop):
-    """Add dout at the places of the largest elements."""
+def _max_pool_backward(dout, argmax, pool_w, stride, dx, start, stop):
     c = dx.shape[1]
     for unit in range(start, stop):
         plane, d = dx[unit // c, unit % c], dout[unit // c, unit % c]
@@ -36,8 +59,7 @@ def max_pool_backward(dout, argmax, pool_h, pool_w, stride, dx, start, stop):
 
 
 @kernel("dx.shape[0] * dx.shape[1]")
-def max_pool_backward_shared(dout, x, y, pool_h, pool_w, stride, dx, start, stop):
-    """Share dout among all elements that are equal to the largest."""
+def _max_pool_backward_shared(dout, x, y, pool_h, pool_w, stride, dx, start, stop):
     c = dx.shape[1]
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for unit in range(start, stop):
@@ -54,3 +76,27 @@ def max_pool_backward_shared(dout, x, y, pool_h, pool_w, stride, dx, start, stop
                 for i in range(p * stride, p * stride + pool_h):
                     for j in range(q * stride, q * stride + pool_w):
                         plane[i, j] += share if values[i, j] == largest[p, q] else nothing
+
+
+@serial
+def max_pool(x, pool_h, pool_w, stride, out, argmax, chunks, _space):
+    """Largest element of each window, and its place; NaN is the largest."""
+    if not _stand(x, out, pool_h, pool_w, stride):
+        return REFUSED
+    return _max_pool(x, pool_h, pool_w, stride, out, argmax, chunks)
+
+
+@serial
+def max_pool_backward(dout, argmax, pool_h, pool_w, stride, dx, chunks, _space):
+    """Add dout at the places of the largest elements."""
+    if not _stand(dx, dout, pool_h, pool_w, stride) or not _are_places(argmax, pool_h * pool_w):
+        return REFUSED
+    return _max_pool_backward(dout, argmax, pool_w, stride, dx, chunks)
+
+
+@serial
+def max_pool_backward_shared(dout, x, y, pool_h, pool_w, stride, dx, chunks, _space):
+    """Share dout among all elements that are equal to the largest."""
+    if not _stand(x, dout, pool_h, pool_w, stride):
+        return REFUSED
+    return _max_pool_backward_shared(dout, x, y, pool_h, pool_w, stride, dx, chunks)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from fastnn.kernels.machine.signature import Signature, in_table, parse
 
 # By module, the signatures of its kernels (see :mod:`fastnn.kernels.machine.signature`).
@@ -20,7 +24,74 @@ _KERNELS: dict[str, dict[str, str]] = {
         "relu": "x[*] -> out/x[*] | *",
         "relu_backward": "dout[*] y[*] -> dx/dout/y[*] | *",
         "sigmoid": "x[*] -> out/x[*] | 8 *",
+        "sigmoid_backward": "dout[*] y[*] -> dx/dout/y[*] | *",
+        "tanh": "x[*] -> out/x[*] | 8 *",
+        "tanh_backward": "dout[*] y[*] -> dx/dout/y[*] | *",
+        "leaky_relu": "x[*] negative_slope:float -> out/x[*] | *",
+        "leaky_relu_backward": "dout[*] y[*] negative_slope:float -> dx/dout/y[*] | *",
+        "elu": "x[*] alpha:float -> out/x[*] | 8 *",
+        "elu_backward": "dout[*] y[*] alpha:float -> dx/dout/y[*] | *",
+        "gelu": "x[*] -> out/x[*] | 16 *",
+        "gelu_backward": "dout[*] x[*] -> dx/dout/x[*] | 16 *",
+        "gelu_tanh": "x[*] -> out/x[*] | 8 *",
+        "gelu_tanh_backward": "dout[*] x[*] -> dx/dout/x[*] | 8 *",
+        "silu": "x[*] -> out/x[*] | 8 *",
+        "silu_backward": "dout[*] x[*] -> dx/dout/x[*] | 8 *",
+        "softplus": "x[*] -> out/x[*] | 16 *",
+        "softplus_backward": "dout[*] y[*] -> dx/dout/y[*] | 8 *",
+        "softmax": "x[n,c] -> out/x[n,c] | 8 n c",
     },
+    "layers.losses": {
+        "softmax_cross_entropy": "x[n,c] t:int64[n] -> loss:float64[1] dx[n,c] | 10 n c",
+        "softmax_cross_entropy_dense": (
+            "x[n,c] t[n,c] slack:float -> loss:float64[1] dx[n,c] | 10 n c"
+        ),
+        "mean_squared_error": "x[n,d] t[n,d] -> loss:float64[1] dx[n,d] | n d",
+    },
+    "layers.dropout": {
+        "dropout": (
+            "x[*] ratio:float seed:uint step:uint scale:float -> out/x[*] mask:bool[*] | 6 *"
+        ),
+        "dropout_backward": "dout[*] mask:bool[*] scale:float -> dx/dout[*] | *",
+        "dropout_inference": "x[*] scale:float -> out/x[*] | *",
+    },
+    "random.sampling": {
+        "choices": "n:int seed:uint step:uint -> out:int64[size] | 8 size",
+        "permutation": "seed:uint step:uint -> out:int64[n] | n",
+    },
+    "layers.pooling": {
+        "max_pool": (
+            "x[n,c,h,w] pool_h:int pool_w:int stride:int"
+            " -> out[n,c,p,q] argmax:int32[n,c,p,q] | n c h w"
+        ),
+        "max_pool_backward": (
+            "dout[n,c,p,q] argmax:int32[n,c,p,q] pool_h:int pool_w:int stride:int"
+            " -> dx[n,c,h,w] | n c h w"
+        ),
+        "max_pool_backward_shared": (
+            "dout[n,c,p,q] x[n,c,h,w] y[n,c,p,q] pool_h:int pool_w:int stride:int"
+            " -> dx[n,c,h,w] | n c h w"
+        ),
+    },
+    "layers.patches": {
+        "im2col": ("x[n,c,h,w] filter_h:int filter_w:int stride:int pad:int -> out[r,k] | r k"),
+        "col2im": ("col[r,k] filter_h:int filter_w:int stride:int pad:int -> out[n,c,h,w] | r k"),
+    },
+    "layers.convolution": {
+        "convolution": (
+            "x[n,c,h,w] W[f,c,i,j] b[f] stride:int pad:int -> out[n,f,p,q]"
+            " & stepped_product | n p q f c i j / 4"
+        ),
+        "convolution_backward": (
+            "dout[n,f,p,q] x[n,c,h,w] W[f,c,i,j] stride:int pad:int"
+            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product | n p q f c i j / 4"
+        ),
+    },
+}
+# By name, the modules of functions that Python calls, and that go from there to all kernels.
+CALLERS = {
+    "fastnn_call": "fastnn.kernels.calls.caller",
+    "fastnn_update": "fastnn.kernels.calls.update_caller",
 }
 # Those of update rules, for one parameter: a call updates as many as it is given.
 _UPDATES: dict[str, dict[str, str]] = {
@@ -96,6 +167,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     ),
     "program.dropout": ("step_of_dropout", "step_of_mask"),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
+    "gemm.products": ("stepped_product",),
 }
 # The same for parts that know no dtype.
 _PLAIN: dict[str, tuple[str, ...]] = {
@@ -164,3 +236,12 @@ def signature(name: str) -> Signature:
 def taken(name: str) -> Signature:
     """Return what the machine code of a kernel takes."""
     return in_table(signature(name)) if is_update(name) else signature(name)
+
+
+def symbol(name: str, dtype: np.dtype[Any] | None) -> str:
+    """Return the name of the machine code of a kernel or a part, in the whole process."""
+    if not is_real(name):
+        return f"fastnn_{name}"
+    if dtype is None:
+        raise ValueError(f"dtype: expected float32 or float64 for {name}, got None")
+    return f"fastnn_{name}_{8 * dtype.itemsize}"

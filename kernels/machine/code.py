@@ -1,33 +1,68 @@
-"""Where machine code comes from."""
+"""Where machine code comes from: made ahead and installed, or made here, with Numba."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
+from fastnn._utils.environment import variable
+from fastnn._utils.warnings import warn
+from fastnn.kernels.machine import ahead, catalogue
 from fastnn.kernels.tuning import COMMON
 
 MOST = 2 * COMMON.grain  # cost of a call up to which it is done at once
 
-
-def library() -> Any:
-    """Return the library of machine code made ahead, or None where Numba makes it."""
-    return None
+AHEAD, JIT = "ahead", "jit"
 
 
-def call() -> int:
-    """Return where :func:`caller.call` begins."""
+@functools.cache
+def library() -> ahead.Library | None:
+    """Return the library of machine code made ahead, or None where Numba makes it.
+
+    Raises
+    ------
+    ValueError
+        If ``FASTNN_MACHINE_CODE`` is neither "ahead" nor "jit".
+    RuntimeError
+        If it is "ahead", and there is none that fits. Unset, a warning says so once, if there is
+        one that does not.
+    """
+    asked = variable("FASTNN_MACHINE_CODE")
+    if asked not in (None, AHEAD, JIT):
+        raise ValueError(f"FASTNN_MACHINE_CODE: expected one of {AHEAD}, {JIT}, got {asked!r}")
+    if asked == JIT:
+        return None
+    try:
+        found = ahead.load()
+        reason = f"there is none in {ahead.FOLDER}; `python -m fastnn.build` makes it"
+    except ahead.Refused as error:
+        found, reason = None, str(error)
+        if asked is None:
+            warn(f"{reason}; so kernels are compiled here, by Numba", RuntimeWarning)
+    if found is None and asked == AHEAD:
+        raise RuntimeError(f"FASTNN_MACHINE_CODE: expected machine code made ahead: {reason}")
+    return found
+
+
+def source() -> str:
+    """Return where machine code comes from, in words."""
+    if found := library():
+        return f"made ahead for {found.level.name}, {found.path}"
+    from fastnn.kernels.codegen import cache
+
+    return f"compiled by Numba, kept in {cache.folder()}"
+
+
+@functools.cache
+def caller(name: str) -> int:
+    """Return where a function that Python calls begins: `catalogue.CALLERS` has their names."""
+    if found := library():
+        return found.address(name)
     from fastnn.kernels.machine import made
 
-    return made.call()
-
-
-def update_call() -> int:
-    """Return where what calls update rules begins."""
-    from fastnn.kernels.machine import made
-
-    return made.update_call()
+    return int(made.compiling.address(made.caller(name)))
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
@@ -45,6 +80,8 @@ def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
     KeyError
         If the catalogue has no such name.
     """
+    if found := library():
+        return found.address(catalogue.symbol(name, dtype))
     from fastnn.kernels.machine import made
 
     return made.address(name, dtype)
@@ -52,6 +89,8 @@ def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
 
 def is_ready(name: str, dtype: np.dtype[Any] | None = None) -> bool:
     """Say whether nothing is to be compiled for :func:`address`."""
+    if library():
+        return True
     from fastnn.kernels.machine import made
 
     return made.is_ready(name, dtype)

@@ -32,7 +32,9 @@ NATIVE = ord("=")
 READABLE, WRITABLE = 0x101, 0x501
 
 # dtypes of arrays that kernels take, by their number; the first two are those of real numbers.
-DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.uint64, np.bool_, np.uint8)))
+DTYPES = tuple(
+    map(np.dtype, (np.float32, np.float64, np.int64, np.uint64, np.int32, np.bool_, np.uint8))
+)
 
 
 def _at(value: object, offset: int, kind: Any = ctypes.c_int64) -> Any:

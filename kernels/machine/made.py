@@ -13,7 +13,7 @@ from fastnn.kernels.codegen import compile as compiling
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import pointer
 from fastnn.kernels.codegen.raw import number, word
-from fastnn.kernels.machine import caller, catalogue, update_caller
+from fastnn.kernels.machine import catalogue
 from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 
 # What takes the arguments out of the words (see :mod:`fastnn.kernels.machine`).
@@ -59,7 +59,7 @@ def _source(name: str, signature: Signature) -> str:
 def function(name: str, dtype: Any) -> Any:
     """Return the function of a kernel, to be compiled at need."""
     signature, module = catalogue.taken(name), catalogue.module(name)
-    own = f"fastnn_{name}_{dtype.itemsize * 8}" if signature.is_real else f"fastnn_{name}"
+    own = catalogue.symbol(name, dtype)
     names: dict[str, Any] = {
         "kernel": getattr(import_module(module), name),
         "word": word,
@@ -89,35 +89,29 @@ def part(name: str, dtype: Any) -> Any:
     themselves, where they know no dtype.
     """
     module = catalogue.module(name)
-    made, own = import_module(module).PARTS[name], f"fastnn_{name}"
+    made = import_module(module).PARTS[name]
     if catalogue.is_real(name):
-        made, own = made(numba.from_dtype(dtype)), f"{own}_{dtype.itemsize * 8}"
-    made.__name__ = made.__qualname__ = own
+        made = made(numba.from_dtype(dtype))
+    made.__name__ = made.__qualname__ = catalogue.symbol(name, dtype)
     made.__module__ = module
     return compiling.procedure(made)
 
 
-def _compiled(name: str, dtype: Any) -> Any:
+def compiled(name: str, dtype: Any) -> Any:
+    """Return the function of a kernel or a part, to be compiled at need."""
     return part(name, dtype) if catalogue.is_part(name) else function(name, dtype)
 
 
 def address(name: str, dtype: Any) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be."""
-    return int(compiling.address(_compiled(name, dtype)))
+    return int(compiling.address(compiled(name, dtype)))
 
 
 def is_ready(name: str, dtype: Any) -> bool:
     """Say whether it was compiled before, by this process or another."""
-    return bool(compiling.is_ready(_compiled(name, dtype)))
+    return bool(compiling.is_ready(compiled(name, dtype)))
 
 
-@functools.cache
-def call() -> int:
-    """Return where :func:`caller.call` begins, compiled if need be."""
-    return int(compiling.address(caller.FUNCTION))
-
-
-@functools.cache
-def update_call() -> int:
-    """Return where :func:`update_caller.fastnn_update` begins, compiled if need be."""
-    return int(compiling.address(update_caller.FUNCTION))
+def caller(name: str) -> Any:
+    """Return a function that Python calls, to be compiled at need."""
+    return import_module(catalogue.CALLERS[name]).FUNCTION

@@ -4,7 +4,8 @@ A signature lists the arguments in their order, those that are only written afte
 
     x[n,d] W[d,h] b[h] -> out[n,h] & product | n d h / 4
 
-Arrays have names for the lengths of their axes; what has one name has one length. `*` at the end
+Arrays have names for the lengths of their axes; what has one name has one length. A number is that
+length. `*` at the end
 stands for any number of axes, which are alike in all arrays that have it; a kernel knows their
 number of elements. Arrays are of one dtype, float32 or float64, unless one is named, as in
 `labels:int64[n]`. Numbers are `float`, `int` or `uint` (without a sign), as in `eps:float`. `~` in
@@ -23,6 +24,8 @@ import functools
 import math
 import re
 from typing import Any, NamedTuple
+
+from fastnn.kernels.machine import words
 
 REAL = "real"
 NUMBERS = ("float", "int", "uint")
@@ -138,7 +141,23 @@ def parse(text: str) -> Signature:
     terms = tuple(_term(term) for term in cost.split("+") if term.strip())
     if unknown := {name for _, names in terms for name in names} - {*lengths}:
         raise ValueError(f"signature: expected a cost in {[*lengths]}, got {sorted(unknown)}")
-    return Signature(parameters, tuple(lengths), tuple(needs.split()), terms)
+    signature = Signature(parameters, tuple(lengths), tuple(needs.split()), terms)
+    _expect_room(text, signature)
+    return signature
+
+
+def _expect_room(text: str, signature: Signature) -> None:
+    """Raise ValueError if a signature has more of something than machine code has room for."""
+    counts = {
+        "parameters": (len(signature.parameters), words.MOST_PARAMETERS),
+        "lengths": (len(signature.lengths), words.MOST_LENGTHS),
+        "parts": (len(signature.needs), words.MOST_NEEDS),
+        "axes": (max((len(p.axes or ()) for p in signature.parameters), default=0), words.MOST_AXES),
+        "factors": (max((len(f) for _, f in signature.cost), default=0), words.MOST_FACTORS),
+    }
+    for what, (count, most) in counts.items():
+        if count > most:
+            raise ValueError(f"signature: expected at most {most} {what}, got {count} in {text!r}")
 
 
 def in_table(signature: Signature) -> Signature:

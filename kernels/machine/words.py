@@ -11,19 +11,20 @@ from fastnn.kernels.machine.layout import DTYPES
 (
     ENABLED, NONE, FALSE, NOT_IMPLEMENTED, NDARRAY, FLOAT, INT, BOOL,
     # Functions: take and give back a reference; an integer of an object, and an object of one; a
-    # new array, a new tuple; give up the interpreter's lock, and take it.
-    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK,
+    # new array, a new tuple; give up the interpreter's lock, and take it; an integer of an object
+    # that says whether it is one of 64 bits.
+    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK, TO_LONG,
     # Workspace for whoever has the interpreter's lock: where, and how many bytes. The cost up to
     # which a call is done at once.
     SPACE, BYTES, MOST,
     FIRST_DTYPE,
-) = range(20)  # fmt: skip
+) = range(21)  # fmt: skip
 SHARED_WORDS = FIRST_DTYPE + len(DTYPES)
 
 # What a routine's kernel takes. The address of the table above; parameters, arrays, lengths, arrays
 # that are returned, terms of the cost; whether arrays need not be told apart; how many parts the
 # kernel calls; its address and theirs, for float32 and for float64; then a record for each
-# parameter, and one for each term.
+# parameter, one for each term, and of each length what it is, or UNKNOWN.
 SHARED, PARAMETERS, ARRAYS, LENGTHS, RETURNED, TERMS, TRUSTED, NEEDS, CODE = range(9)
 MOST_NEEDS = 3
 RECORDS = CODE + 2 * (1 + MOST_NEEDS)
@@ -33,24 +34,27 @@ RECORDS = CODE + 2 * (1 + MOST_NEEDS)
 KIND, FLAGS, MAY_BE, NAMED, AXES = range(5)
 MOST_AXES = 6
 RECORD = AXES + MOST_AXES
-IS_FLOAT, IS_INT, IS_REAL = -3, -2, -1  # kinds; else the number of a dtype
+IS_UINT, IS_FLOAT, IS_INT, IS_REAL = -4, -3, -2, -1  # kinds; else the number of a dtype
 WRITTEN, OPTIONAL, IS_RETURNED, HAS_REST = 1, 2, 4, 8
 
 # A term: a factor, and the numbers of the lengths that it is multiplied by, -1 behind the last.
-MOST_FACTORS = 5
+MOST_FACTORS = 8
 TERM = 1 + MOST_FACTORS
 
 MOST_PARAMETERS, MOST_LENGTHS = 24, 16
+UNKNOWN = -1  # a length that an array tells of
+
+# What a kernel returns, having done nothing, for arguments that are not such as it takes.
+REFUSED = -1
 
 # What a kernel is given at most: arrays, lengths and numbers, pieces, workspace,
 # addresses of parts.
 MOST_WORDS = MOST_PARAMETERS + MOST_LENGTHS + 3 + MOST_NEEDS
 
 # What updates need beside. True; types that are read as dicts are; those of keys, and of numbers in
-# arrays. Functions: how many a dict has, its next item; compare two keys; an integer of an object,
-# and whether it is one of 64 bits.
-TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE, TO_LONG = range(10)
-UPDATE_WORDS = TO_LONG + 1
+# arrays. Functions: how many a dict has, its next item; compare two keys.
+TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE = range(9)
+UPDATE_WORDS = COMPARE + 1
 
 # What a routine of an update takes, where it is another than above: the address of the table for
 # updates; how many arrays a parameter has, itself included; how many settings; what an element

@@ -7,6 +7,8 @@ relative to it.
 
 import numpy as np
 
+from fastnn.kernels.codegen.memory import typed
+from fastnn.kernels.codegen.raw import stack
 from fastnn.kernels.random.philox import below, draw
 from fastnn.kernels.random.sizes import BLOCKS, PAIRS
 from fastnn.kernels.threading.driver import LINE, kernel
@@ -17,7 +19,7 @@ __all__ = ["choices", "permutation"]
 @kernel("out.size", LINE)
 def choices(n, seed, step, out, start, stop):
     """Draw from range(n), with replacement."""
-    numbers = np.empty(PAIRS, np.uint64)
+    numbers = typed(stack(PAIRS), PAIRS, np.uint64)
     out = out[start:stop]
     block = np.uint64(start // 2)  # start is a multiple of LINE
     for first in range(0, out.size, PAIRS):
@@ -35,7 +37,7 @@ def permutation(seed, step, out, start, stop):
         return
     for i in range(out.size):
         out[i] = i
-    numbers = np.empty(PAIRS, np.uint64)
+    numbers = typed(stack(PAIRS), PAIRS, np.uint64)
     block = np.uint64(0)
     for first in range(0, out.size - 1, PAIRS):
         draw(block, step, seed, numbers.ctypes.data)

@@ -21,7 +21,7 @@ from typing import Any
 from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.threading import pool
-from fastnn.kernels.threading.table import LINE, MOST_CHUNKS
+from fastnn.kernels.plain.table import LINE, MOST_CHUNKS
 
 __all__ = ["LINE", "kernel"]
 

@@ -13,11 +13,13 @@ short time, and then return, to sleep until they are woken.
 from __future__ import annotations
 
 import llvmlite.binding as llvm
+import numpy as np
 
 from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, replace, store, symbol
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.threading.table import (
+from fastnn.kernels.codegen.raw import word
+from fastnn.kernels.plain.table import (
     AWAKE,
     DATA,
     DONE,
@@ -36,8 +38,16 @@ from fastnn.kernels.tuning import COMMON
 # others have its processor.
 PATIENCE, SPINS = COMMON.patience, COMMON.spins
 
-llvm.add_symbol("fastnn_pool", address())
-_table = symbol("fastnn_pool")
+# What machine code refers to: where it says where the table is, as a library cannot know that.
+_place = np.array([address()], np.int64)
+llvm.add_symbol("fastnn_pool", _place.ctypes.data)
+_symbol = symbol("fastnn_pool")
+
+
+@serial
+def _table():
+    """Return where the table begins."""
+    return word(_symbol())
 
 
 @serial

@@ -17,7 +17,7 @@ from typing import Any
 
 from fastnn._utils.environment import variable
 from fastnn.kernels.machine import native
-from fastnn.kernels.threading import table
+from fastnn.kernels.plain import table
 from fastnn.kernels.threading.cpus import available
 from fastnn.kernels.tuning import COMMON
 

@@ -1,6 +1,6 @@
 """Many arrays in one call: a table of where they lie, which a kernel cuts as one range.
 
-:mod:`fastnn.kernels.machine.update_caller` fills it.
+:mod:`fastnn.kernels.calls.update_caller` fills it.
 """
 
 from fastnn.kernels.codegen.compile import serial

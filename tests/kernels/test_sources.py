@@ -14,7 +14,8 @@ from processes import environment
 
 import fastnn
 import fastnn.kernels
-from fastnn.kernels.codegen import cache, sources
+from fastnn.kernels.codegen import cache
+from fastnn.kernels.plain import sources
 from fastnn.kernels.codegen.compile import entry
 
 FOLDER = """
@@ -110,10 +111,10 @@ def nothing_known(monkeypatch):
     """Let the package have neither files nor modules, as some loaders would."""
     monkeypatch.setattr(sources, "_files", lambda root: iter(()))
     monkeypatch.setattr(sources.pkgutil, "iter_modules", lambda path, prefix: iter(()))
-    for cached in (cache.folder, cache._key):
+    for cached in (cache.folder, cache._key, sources.digest):
         cached.cache_clear()
     yield
-    for cached in (cache.folder, cache._key):
+    for cached in (cache.folder, cache._key, sources.digest):
         cached.cache_clear()
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.validation import Range
-from fastnn.kernels.machine.update_routine import Check as Plain
-from fastnn.kernels.machine.update_routine import (
+from fastnn.kernels.calls.update_routine import (
     AN_ARRAY,
     DICTS,
     Counted,
@@ -21,6 +20,7 @@ from fastnn.kernels.machine.update_routine import (
     OneOf,
     UpdateRoutine,
 )
+from fastnn.kernels.calls.update_routine import Check as Plain
 
 # Returns a setting, given its name and value, as the kernel takes it; raises TypeError or
 # ValueError.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.kernels.calls import plain
 from fastnn.kernels.gemm import workspace
 from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
@@ -21,7 +22,9 @@ SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 _FASTCALL = 0x80  # METH_FASTCALL
 _EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
 
-_KINDS = {"float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_INT, "real": words.IS_REAL}
+_KINDS = {
+    "float": words.IS_FLOAT, "int": words.IS_INT, "uint": words.IS_UINT, "real": words.IS_REAL,
+}  # fmt: skip
 _KINDS |= {dtype.name: number for number, dtype in enumerate(layout.DTYPES)}
 
 
@@ -79,6 +82,7 @@ def shared() -> Any:
         words.NEW_TUPLE: address_of("PyTuple_New"),
         words.UNLOCK: address_of("PyEval_SaveThread"),
         words.LOCK: address_of("PyEval_RestoreThread"),
+        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
         words.MOST: bits(float(code.MOST)),
@@ -105,7 +109,7 @@ class Routine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.checked = function(name, address_of("Py_NewRef"), NotImplemented)
+        self.checked = _refusing(name)
         self._trusted: Callable[..., Any] = self._first
 
     @functools.cached_property
@@ -114,13 +118,16 @@ class Routine:
 
     def _first(self, *args: Any) -> Any:
         """Load what calls the kernel; call it."""
-        call = code.call()
         new = [_table(self._signature, trusted) for trusted in (False, True)]
         # One of the threads that come here at once.
         self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
         for_all, trusted = self._tables
-        self._trusted = function(self.name, call, trusted)
-        _change(self.checked, function(self.name, call, for_all))
+        if layout.is_known():
+            call = code.caller("fastnn_call")
+            self._trusted = function(self.name, call, trusted)
+            _change(self.checked, function(self.name, call, for_all))
+        else:
+            self._trusted = plain.trusted(self._signature, trusted, code.MOST)
         return self._trusted(*args)
 
     def _load(self, number: int) -> None:
@@ -172,11 +179,7 @@ class Routine:
 
 @functools.cache
 def routine(name: str) -> Routine:
-    """Return the functions of a kernel; that of an update rule is an `UpdateRoutine`."""
-    if catalogue.is_update(name):
-        from fastnn.kernels.machine.update_routine import UpdateRoutine
-
-        return UpdateRoutine(name)
+    """Return the functions of a kernel."""
     return Routine(name)
 
 
@@ -215,6 +218,7 @@ def _table(signature: Signature, trusted: bool) -> Any:
     for factor, names in signature.cost:
         numbers = [signature.lengths.index(name) for name in names]
         values += [bits(factor), *numbers, *[-1] * (words.MOST_FACTORS - len(numbers))]
+    values += [int(name) if name.isdigit() else words.UNKNOWN for name in signature.lengths]
     return np.array(values, np.int64)
 
 
@@ -232,6 +236,13 @@ def function(name: str, address: int, own: Any) -> Any:
     definition = _Definition(name.encode(), address, _FASTCALL, None)
     _definitions.append(definition)  # Python does not copy it
     return _make(ctypes.addressof(definition), own, None)
+
+
+def _refusing(name: str) -> Any:
+    """Return a function that refuses all arguments, and can be changed if that is possible here."""
+    if not layout.is_known():
+        return plain.refused
+    return function(name, address_of("Py_NewRef"), NotImplemented)
 
 
 def _change(function: Any, other: Any) -> None:

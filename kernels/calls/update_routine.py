@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from fastnn.kernels.calls.routine import REALS, Routine, address_of, bits, function, shared
 from fastnn.kernels.machine import catalogue, code, layout, words
-from fastnn.kernels.machine.routine import REALS, Routine, address_of, bits, function, shared
 from fastnn.kernels.machine.signature import Signature
 from fastnn.kernels.threading import threads
 
@@ -77,7 +77,6 @@ def _shared() -> Any:
         words.SIZE_OF: address_of("PyDict_Size"),
         words.NEXT: address_of("PyDict_Next"),
         words.COMPARE: address_of("PyUnicode_Compare"),
-        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
     }
     for index, value in values.items():
         table[index] = value
@@ -121,7 +120,9 @@ class UpdateRoutine(Routine):
         self._signature = catalogue.signature(name)
         self._tables = [_table(self._signature, takes, checks)]
         self.checked = self._trusted = (
-            function(name, code.update_call(), *self._tables) if layout.is_known() else _refused
+            function(name, code.caller("fastnn_update"), *self._tables)
+            if layout.is_known()
+            else _refused
         )
 
     def update(self, *args: Any) -> bool:
@@ -138,6 +139,12 @@ class UpdateRoutine(Routine):
                 break
             self._load(-1 - cost)
         return True
+
+
+@functools.cache
+def routine(name: str) -> UpdateRoutine:
+    """Return an update rule."""
+    return UpdateRoutine(name)
 
 
 def _table(signature: Signature, takes: int, checks: Sequence[Check] | None) -> Any:

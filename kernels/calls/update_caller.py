@@ -18,7 +18,6 @@ from fastnn.kernels.machine.words import (
     ANY_INT,
     BOOL,
     BYTES,
-    CHOICE,
     CHOICES,
     CODE,
     COMPARE,
@@ -95,7 +94,7 @@ def _take_integer(spec, record, obj, out):
     if word(obj + layout.TYPE) != _item(_item(spec, SHARED), INT):
         return False
     overflow = stack(1)
-    value = ask(_item(_item(spec, UPDATES), TO_LONG), (obj, overflow))
+    value = ask(_item(_item(spec, SHARED), TO_LONG), (obj, overflow))
     put(out, value + _item(record, ADDED))
     return half(overflow) == 0 and _item(record, LOW) <= value < _item(record, HIGH)
 

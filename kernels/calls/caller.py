@@ -30,6 +30,7 @@ from fastnn.kernels.machine.words import (
     IS_INT,
     IS_REAL,
     IS_RETURNED,
+    IS_UINT,
     KEEP,
     KIND,
     LENGTHS,
@@ -57,12 +58,14 @@ from fastnn.kernels.machine.words import (
     TERM,
     TERMS,
     TO_INT,
+    TO_LONG,
     TRUSTED,
+    UNKNOWN,
     UNLOCK,
     WRITTEN,
 )
 
-_UNKNOWN = -1  # a length that no array has told of
+_MOST_COST = 2.0**62  # that an integer can hold
 
 
 @serial
@@ -101,7 +104,7 @@ def _lengths_fit(obj, record, lengths, rest):
         return False
     for j in range(named):
         index, length = _item(record, AXES + j), _item(shape, j)
-        if _item(lengths, index) == _UNKNOWN:
+        if _item(lengths, index) == UNKNOWN:
             _set(lengths, index, length)
         elif _item(lengths, index) != length:
             return False
@@ -153,7 +156,7 @@ def _bytes(record, lengths, itemsize):
 @serial
 def _itemsize(dtype):
     """Return the bytes of a number, by the number of its dtype."""
-    return 4 if dtype == 0 else (8 if dtype < 4 else 1)
+    return 4 if dtype in (0, 4) else (8 if dtype < 4 else 1)
 
 
 @serial
@@ -192,7 +195,7 @@ def _cost(spec, lengths):
             product *= _item(lengths, _item(terms, TERM * i + j))
             j += 1
         total += product
-    return total
+    return min(total, _MOST_COST)
 
 
 @serial
@@ -271,7 +274,7 @@ def fastnn_call(own, args, nargs):
     for workspace: then the interpreter's lock is given up during the call.
 
     Returns the results that the signature has, or NotImplemented if arguments are not all as it
-    says, or the call is not one to be done at once. A trusted routine, whose arguments have been
+    says, the kernel refuses them, or the call is not one to be done at once. A trusted routine, whose arguments have been
     checked, returns None when it is done. Else it returns an integer, and has done nothing: the
     cost of a call that is not to be done at once; or, where it has been given workspace, how many
     bytes it needs; or below 0, if it has no kernel: -1 for float32, -2 for float64.
@@ -286,8 +289,9 @@ def fastnn_call(own, args, nargs):
         return _new(shared, refused)
     table, lengths = stack(MOST_WORDS), stack(MOST_LENGTHS)
     made, rest = stack(MOST_PARAMETERS), stack(2)
+    known = spec + 8 * (RECORDS + RECORD * count + TERM * _item(spec, TERMS))
     for i in range(n_lengths):
-        _set(lengths, i, _UNKNOWN)
+        _set(lengths, i, _item(known, i))
     _set(rest, 0, -1)
     array, numbers, real = 0, n_arrays + n_lengths, -1
     for i in range(count):
@@ -298,11 +302,17 @@ def fastnn_call(own, args, nargs):
                 return _new(shared, refused)
             _set(table, numbers, word(obj + layout.VALUE))
             numbers += 1
-        elif kind == IS_INT:
-            of = word(obj + layout.TYPE)
+        elif kind in (IS_INT, IS_UINT):
+            of, far = word(obj + layout.TYPE), stack(1)
             if of not in (_item(shared, INT), _item(shared, BOOL)):
                 return _new(shared, refused)
-            _set(table, numbers, ask(_item(shared, TO_INT), (obj,)))
+            if trusted:
+                value = ask(_item(shared, TO_INT), (obj,))
+            else:
+                value = ask(_item(shared, TO_LONG), (obj, far))
+                if half(far) != 0 or (kind == IS_UINT and value < 0):
+                    return _new(shared, refused)
+            _set(table, numbers, value)
             numbers += 1
         else:
             _set(table, array, 0)
@@ -316,7 +326,7 @@ def fastnn_call(own, args, nargs):
                 _set(table, array, word(obj + layout.DATA))
             array += 1
     for i in range(n_lengths):
-        if _item(lengths, i) == _UNKNOWN:
+        if _item(lengths, i) == UNKNOWN:
             return _new(shared, refused)
         _set(table, n_arrays + i, _item(lengths, i))
     cost = _cost(spec, lengths)
@@ -354,8 +364,8 @@ def fastnn_call(own, args, nargs):
         ask(_item(shared, LOCK), (state,))
     if wanted != 0:
         _drop(shared, made, n_arrays)
-        if trusted:
-            return ask(_item(shared, FROM_INT), (wanted,))
+        if trusted and wanted > 0:
+            return ask(_item(shared, FROM_INT), (int(cost) if at_once else wanted,))
         return _new(shared, refused)
     if trusted:
         return _new(shared, _item(shared, NONE))

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module, util
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+
+@functools.cache
+def digest(package: str) -> str:
+    """Return a digest of the name and the content of each module of a package.
+
+    Raises
+    ------
+    LookupError
+        As :func:`contents`.
+    """
+    whole = hashlib.sha256()
+    for name, content in contents(package):
+        whole.update(f"{name} {len(content)}\n".encode() + content)
+    return whole.hexdigest()
 
 
 def contents(package: str) -> Iterator[tuple[str, bytes]]:

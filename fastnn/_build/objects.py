@@ -1,0 +1,81 @@
+"""Compile all kernels for one level of processors, into files of objects.
+
+This is the program of a process of its own, as what Numba compiles for is settled when it is
+imported: :func:`environment` has the variables for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastnn.kernels.machine import ahead, catalogue, layout
+from fastnn.kernels.machine.level import LEVELS, Level
+
+
+def environment(level: Level) -> dict[str, str]:
+    """Return the variables of a process that compiles for a level."""
+    others = {k: v for k, v in os.environ.items() if not k.startswith(("FASTNN_", "NUMBA_"))}
+    return others | {
+        "FASTNN_MACHINE_CODE": "jit",
+        "FASTNN_QUIET": "1",
+        "FASTNN_VECTOR_BITS": str(level.bits),
+        "NUMBA_CPU_NAME": level.cpu,
+        "NUMBA_CPU_FEATURES": level.features,  # or those of this machine are added
+        "NUMBA_DISABLE_INTEL_SVML": "1",  # no such library goes with ours
+    }
+
+
+def wanted(names: Sequence[str] = ()) -> list[tuple[str, Any]]:
+    """Return what to compile: names of the catalogue, each with its dtype or None.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Kernels, which come with the parts that they call; all there are if empty.
+    """
+    chosen = [*catalogue.kernels(), *catalogue.parts()]
+    if names:
+        needs = [need for name in names for need in catalogue.signature(name).needs]
+        chosen = [name for name in chosen if name in (*names, *needs)]
+    dtypes = layout.DTYPES[:2]
+    return [(n, dtype) for n in chosen for dtype in (dtypes if catalogue.is_real(n) else (None,))]
+
+
+def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """Write an object for each symbol of a level's library, and yield its name."""
+    import llvmlite.binding as llvm
+
+    from fastnn.kernels.codegen import private
+    from fastnn.kernels.codegen.compile import compile_anew
+    from fastnn.kernels.machine import made
+
+    target = llvm.Target.from_default_triple().create_target_machine(
+        cpu=level.cpu, features=level.features, opt=3, reloc="pic", codemodel="default"
+    )
+
+    def emit(symbol: str, module: Any) -> None:
+        (folder / f"{symbol}.o").write_bytes(target.emit_object(module))
+
+    emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
+    private.listeners.append(emit)
+    for name, dtype in wanted(names):
+        compile_anew(made.compiled(name, dtype))
+        yield catalogue.symbol(name, dtype)
+    for name in catalogue.CALLERS:
+        compile_anew(made.caller(name))
+        yield name
+
+
+def main(level: str, folder: str, *names: str) -> None:
+    """Compile for a level, by its name; print a line for each symbol."""
+    (chosen,) = (each for each in LEVELS if each.name == level)
+    for symbol in compile_for(chosen, Path(folder), names):
+        print(symbol, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
