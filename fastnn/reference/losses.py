@@ -23,9 +23,7 @@ def softmax_cross_entropy(x: Array, t: Labels, loss: Array, dx: Array) -> None:
     dx /= len(x)
 
 
-def softmax_cross_entropy_dense(
-    x: Array, t: Array, slack: float, loss: Array, dx: Array
-) -> None:
+def softmax_cross_entropy_dense(x: Array, t: Array, slack: float, loss: Array, dx: Array) -> None:
     """loss = the mean of sum(-t log softmax(x)), 0 log 0 = 0; dx = (softmax(x) sum(t) - t) / N.
 
     The sums of t were found to be 1 before, whatever `slack` is.

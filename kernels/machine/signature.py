@@ -152,7 +152,10 @@ def _expect_room(text: str, signature: Signature) -> None:
         "parameters": (len(signature.parameters), words.MOST_PARAMETERS),
         "lengths": (len(signature.lengths), words.MOST_LENGTHS),
         "parts": (len(signature.needs), words.MOST_NEEDS),
-        "axes": (max((len(p.axes or ()) for p in signature.parameters), default=0), words.MOST_AXES),
+        "axes": (
+            max((len(p.axes or ()) for p in signature.parameters), default=0),
+            words.MOST_AXES,
+        ),
         "factors": (max((len(f) for _, f in signature.cost), default=0), words.MOST_FACTORS),
     }
     for what, (count, most) in counts.items():

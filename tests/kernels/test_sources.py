@@ -15,8 +15,8 @@ from processes import environment
 import fastnn
 import fastnn.kernels
 from fastnn.kernels.codegen import cache
-from fastnn.kernels.plain import sources
 from fastnn.kernels.codegen.compile import entry
+from fastnn.kernels.plain import sources
 
 FOLDER = """
 import fastnn
