@@ -63,6 +63,11 @@ def enable(wanted: bool) -> None:
     _shared[words.ENABLED] = wanted
 
 
+def is_enabled() -> bool:
+    """Say whether the checked functions of routines call kernels."""
+    return bool(_shared[words.ENABLED])
+
+
 @functools.cache
 def shared() -> Any:
     """Return the table that all routines share."""

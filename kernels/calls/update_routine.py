@@ -8,7 +8,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastnn.kernels.calls.routine import REALS, Routine, address_of, bits, function, shared
+from fastnn.kernels.calls.routine import (
+    REALS,
+    Routine,
+    address_of,
+    bits,
+    function,
+    is_enabled,
+    shared,
+)
 from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import Signature
 from fastnn.kernels.threading import threads
@@ -91,10 +99,6 @@ def read_as_dict(kind: _Dict) -> _Dict:
     return kind
 
 
-def _refused(*args: Any) -> Any:
-    return NotImplemented
-
-
 class UpdateRoutine(Routine):
     """An update rule, for Python.
 
@@ -117,13 +121,19 @@ class UpdateRoutine(Routine):
         self, name: str, takes: int = ANYTHING, checks: Sequence[Check] | None = None
     ) -> None:
         self.name = name
-        self._signature = catalogue.signature(name)
-        self._tables = [_table(self._signature, takes, checks)]
-        self.checked = self._trusted = (
-            function(name, code.caller("fastnn_update"), *self._tables)
-            if layout.is_known()
-            else _refused
-        )
+        self._takes, self._checks = takes, checks
+        self.checked = self._trusted = self._first
+
+    def _first(self, *args: Any) -> Any:
+        """Load what calls the rule, if that is wanted; call it."""
+        if not layout.is_known() or (self._checks is not None and not is_enabled()):
+            return NotImplemented
+        new = [_table(self._signature, self._takes, self._checks)]
+        # One of the threads that come here at once.
+        self._tables = self.__dict__.setdefault("_tables", new)
+        call = function(self.name, code.caller("fastnn_update"), *self._tables)
+        self.checked = self._trusted = call
+        return call(*args)
 
     def update(self, *args: Any) -> bool:
         """Update parameters, on as many threads as that is worth; return whether it was done.
