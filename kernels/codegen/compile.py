@@ -106,9 +106,10 @@ def compile_anew(compiled: Any) -> None:
 def is_ready(compiled: Any) -> bool:
     """Say whether a :func:`part` was compiled before, by this process or another."""
     signature = _signature(compiled)
-    return signature in compiled.overloads or compiled._cache.has(
-        signature, compiled.targetctx.codegen()
-    )
+    if signature in compiled.overloads:
+        return True
+    kept = getattr(compiled._cache, "has", None)  # others than this package's are not kept
+    return kept is not None and bool(kept(signature, compiled.targetctx.codegen()))
 
 
 @functools.cache  # Numba takes locks and timers to say what it has compiled

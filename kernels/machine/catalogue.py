@@ -187,6 +187,7 @@ _SIGNATURES = {
 }
 _OF_UPDATES = frozenset(name for own in _UPDATES.values() for name in own)
 _REAL_PARTS = dict.fromkeys(name for own in _PARTS.values() for name in own)
+_ADDED: set[str] = set()
 _PLAIN_PARTS = dict.fromkeys(name for own in _PLAIN.values() for name in own)
 
 
@@ -201,20 +202,28 @@ def parts() -> tuple[str, ...]:
 
 
 def add_parts(module: str, *names: str) -> None:
-    """Make parts for float32 and float64 known that are in another module, by its whole name."""
+    """Make parts for float32 and float64 known that are in another module, by its whole name.
+
+    Numba compiles them, wherever other machine code comes from.
+    """
     _MODULES.update(dict.fromkeys(names, module))
-    _REAL_PARTS.update(dict.fromkeys(names))
+    _ADDED.update(names)
+
+
+def is_added(name: str) -> bool:
+    """Say whether a name is that of a part from elsewhere, as :func:`add_parts` takes them."""
+    return name in _ADDED
 
 
 def is_part(name: str) -> bool:
     """Say whether a name is that of a part."""
-    return name in _REAL_PARTS or name in _PLAIN_PARTS
+    return name in _REAL_PARTS or name in _PLAIN_PARTS or name in _ADDED
 
 
 def is_real(name: str) -> bool:
     """Say whether there is machine code of that name for each of float32 and float64."""
     if is_part(name):
-        return name in _REAL_PARTS
+        return name not in _PLAIN_PARTS
     return signature(name).is_real
 
 

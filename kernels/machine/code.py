@@ -86,7 +86,8 @@ def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
     KeyError
         If the catalogue has no such name.
     """
-    if found := library():
+    found = library()
+    if found and not catalogue.is_added(name):
         return found.address(catalogue.symbol(name, dtype))
     from fastnn.kernels.machine import made
 
@@ -95,7 +96,7 @@ def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
 
 def is_ready(name: str, dtype: np.dtype[Any] | None = None) -> bool:
     """Say whether nothing is to be compiled for :func:`address`."""
-    if library():
+    if library() and not catalogue.is_added(name):
         return True
     from fastnn.kernels.machine import made
 

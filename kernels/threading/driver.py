@@ -20,8 +20,8 @@ from typing import Any
 
 from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.threading import pool
 from fastnn.kernels.plain.table import LINE, MOST_CHUNKS
+from fastnn.kernels.threading import pool
 
 __all__ = ["LINE", "kernel"]
 
