@@ -11,6 +11,9 @@ from fastnn.kernels.codegen.compile import intrinsic, serial
 
 CACHE_LINE = 64  # bytes
 
+# What a kernel returns in place of bytes that it wants, where sizes are none that it works with.
+REFUSED = 1 << 62
+
 
 def aligned(buffer: NDArray[np.uint8], size: int, boundary: int = CACHE_LINE) -> NDArray[np.uint8]:
     """Return a view of so many bytes of a buffer, which begins at a multiple of `boundary`.
@@ -65,6 +68,12 @@ def cube(address, blocks, rows, columns, like):
 def typed(address, size, dtype):
     """Return the numbers at an address as an array of another type."""
     return numba.carray(pointer(address), size, dtype)
+
+
+@serial
+def doubles(address, rows, columns):
+    """Return the rows at an address as an array of float64."""
+    return numba.carray(pointer(address), (rows, columns), np.float64)
 
 
 @serial
