@@ -52,6 +52,12 @@ def typed(address, size, dtype):
 
 
 @serial
+def doubles(address, rows, columns):
+    """Return the rows at an address as an array of float64."""
+    return numba.carray(pointer(address), (rows, columns), np.float64)
+
+
+@serial
 def is_absent(array):
     """Say whether a kernel's optional array was not given."""
     return array.ctypes.data == 0
