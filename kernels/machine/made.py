@@ -115,3 +115,8 @@ def is_ready(name: str, dtype: Any) -> bool:
 def caller(name: str) -> Any:
     """Return a function that Python calls, to be compiled at need."""
     return import_module(catalogue.CALLERS[name]).FUNCTION
+
+
+def address_of_caller(name: str) -> int:
+    """Return where a function that Python calls begins, compiled if need be."""
+    return int(compiling.address(caller(name)))
