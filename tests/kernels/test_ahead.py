@@ -270,7 +270,9 @@ print(hashlib.sha256(test_ahead.call(address, test_ahead.numbers())).hexdigest()
 
 @can_build
 @pytest.mark.slow
-@pytest.mark.parametrize("level", [each for each in LEVELS if of_level.is_reached(each)], ids=str)
+@pytest.mark.parametrize(
+    "level", [each for each in LEVELS if of_level.is_reached(each)], ids=lambda each: each.name
+)
 def test_bits_are_those_of_a_process_that_compiles_for_the_level(level, small, tmp_path):
     folder = small
     if level != HERE:
