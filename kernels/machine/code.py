@@ -68,7 +68,7 @@ def caller(name: str) -> int:
         return found.address(name)
     from fastnn.kernels.machine import made
 
-    return int(made.compiling.address(made.caller(name)))
+    return made.caller_address(name)
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
