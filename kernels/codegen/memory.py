@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 from numba import types
 
 from fastnn.kernels.codegen.compile import intrinsic, serial

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn._utils.environment import variable
 from fastnn._utils.warnings import warn
-from fastnn.kernels.machine import ahead, catalogue
+from fastnn.kernels.machine import catalogue
 from fastnn.kernels.tuning import COMMON
+
+if TYPE_CHECKING:
+    from fastnn.kernels.machine.ahead import Library
 
 MOST = 2 * COMMON.grain  # cost of a call up to which it is done at once
 
@@ -26,7 +29,7 @@ def asked() -> str | None:
 
 
 @functools.cache
-def library() -> ahead.Library | None:
+def library() -> Library | None:
     """Return the library of machine code made ahead, or None where Numba makes it.
 
     Raises
@@ -40,6 +43,8 @@ def library() -> ahead.Library | None:
     wanted = asked()
     if wanted == JIT:
         return None
+    from fastnn.kernels.machine import ahead
+
     try:
         found = ahead.load(ahead.FOLDER)
         reason = f"there is none in {ahead.FOLDER}; `python -m fastnn.build` makes it"
@@ -68,7 +73,7 @@ def caller(name: str) -> int:
         return found.address(name)
     from fastnn.kernels.machine import made
 
-    return made.address_of_caller(name)
+    return made.caller_address(name)
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:

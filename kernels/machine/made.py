@@ -20,7 +20,8 @@ from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 _FUNCTION = """
 def {name}(words):
     mode = flush_denormals()
-    wanted = kernel({arguments}, word(words + {pieces}), (word(words + {space}), word(words + {bytes})){needs})
+    space = word(words + {space}), word(words + {bytes})
+    wanted = kernel({arguments}, word(words + {pieces}), space{needs})
     restore_denormals(mode)
     return wanted
 """
@@ -117,6 +118,6 @@ def caller(name: str) -> Any:
     return import_module(catalogue.CALLERS[name]).FUNCTION
 
 
-def address_of_caller(name: str) -> int:
+def caller_address(name: str) -> int:
     """Return where a function that Python calls begins, compiled if need be."""
     return int(compiling.address(caller(name)))
