@@ -8,9 +8,9 @@ alone). Kernels trust their input: :mod:`fastnn.ops` checks it.
 From bottom to top: `codegen` makes machine code, `tuning` has all numbers that decide how fast it
 is, `threading` cuts and shares work, `gemm` multiplies matrices and `random` draws numbers;
 `layers` and `updates` are what networks consist of, and `program` puts them together to whole
-trainings. `machine` is where the machine code of all of them is, made ahead or just now, and `calls`
-how Python calls it. `plain` is what needs no Numba. `limits` has loops at the limits of the machine,
-to compare with.
+trainings. `machine` is where the machine code of all of them is, made ahead or just now, and
+`calls` how Python calls it. `plain` is what needs no Numba. `limits` has loops at the limits of the
+machine, to compare with.
 """
 
 from __future__ import annotations

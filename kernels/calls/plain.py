@@ -32,7 +32,8 @@ def trusted(signature: Signature, table: Any, most: float) -> Callable[..., Any]
     count = len(signature.parameters)
 
     def call(*args: Any) -> Any:
-        arrays, numbers, lengths, real = [], [], {}, 0
+        arrays, numbers, real = [], [], 0
+        lengths: dict[str, int] = {}
         for parameter, arg in zip(signature.parameters, args, strict=False):
             if parameter.axes is None:
                 numbers.append(_number(arg))

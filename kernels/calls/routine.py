@@ -14,6 +14,7 @@ from fastnn.kernels.calls import plain
 from fastnn.kernels.gemm import workspace
 from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
+from fastnn.kernels.plain.numpy_c import numpy_c
 from fastnn.kernels.threading import threads
 
 REALS = layout.DTYPES[:2]
@@ -46,11 +47,9 @@ def address_of(name: str) -> int:
 
 def _new_array() -> int:
     """Return where PyArray_Empty begins."""
-    from numpy._core import _multiarray_umath as numpy_c  # NumPy 1 has no such module
-
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    table = get(numpy_c._ARRAY_API, None)
+    table = get(numpy_c()._ARRAY_API, None)
     return int(ctypes.c_void_p.from_address(table + 8 * _EMPTY).value or 0)
 
 
@@ -263,7 +262,7 @@ def _change(function: Any, other: Any) -> None:
     old, new = (
         (ctypes.c_int64 * 2).from_address(id(f) + layout.DEFINITION) for f in (function, other)
     )
-    old[:] = new[:]
+    old[:] = [*new]
 
 
 _changed: list[Any] = []

@@ -11,7 +11,6 @@ import numba.extending
 
 from fastnn.kernels.codegen import cache, internals, lock, private
 from fastnn.kernels.plain.arrival import arrive
-from fastnn.kernels.plain.shared import shared as shared
 from fastnn.kernels.plain.shared import tell
 
 # The default error model tests each divisor for zero, and a branch keeps a loop scalar. Of the
@@ -106,9 +105,10 @@ def compile_anew(compiled: Any) -> None:
 def is_ready(compiled: Any) -> bool:
     """Say whether a :func:`part` was compiled before, by this process or another."""
     signature = _signature(compiled)
-    return signature in compiled.overloads or compiled._cache.has(
-        signature, compiled.targetctx.codegen()
-    )
+    if signature in compiled.overloads:
+        return True
+    kept = getattr(compiled._cache, "has", None)  # others than this package's are not kept
+    return kept is not None and bool(kept(signature, compiled.targetctx.codegen()))
 
 
 @functools.cache  # Numba takes locks and timers to say what it has compiled

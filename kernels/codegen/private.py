@@ -31,8 +31,8 @@ _optimize: Any = find("numba.core.codegen", "CPUCodeLibrary._optimize_final_modu
 
 # What machine code may refer to: the C library, and the table of the pool.
 _KNOWN = re.compile(
-    r"llvm\..*|mem(set|cpy|move)|pow|exp|log|tanh|erf|log1p|expm1|sqrtf?|sched_yield|SwitchToThread|"
-    r"clock_gettime|GetSystemTimePreciseAsFileTime|fastnn_.*"
+    r"llvm\..*|mem(set|cpy|move)|pow|sqrtf?|exp|log|tanh|erf|log1p|expm1|sched_yield|"
+    r"SwitchToThread|clock_gettime|GetSystemTimePreciseAsFileTime|fastnn_.*"
 )
 
 # The function that others call, around the one that Numba makes, which returns through an address

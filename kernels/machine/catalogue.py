@@ -87,6 +87,40 @@ _KERNELS: dict[str, dict[str, str]] = {
             " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product | n p q f c i j / 4"
         ),
     },
+    "layers.batchnorm": {
+        "batchnorm": (
+            "x[n,d] gamma[d] beta[d] ~running_mean[d] ~running_var[d] momentum:float eps:float "
+            "low:float -> y[n,d] mean[d] rstd[d] | 4 n d"
+        ),
+        "batchnorm_inference": (
+            "x[n,d] gamma[d] beta[d] running_mean[d] running_var[d] eps:float low:float -> y[n,d] "
+            "| n d"
+        ),
+        "batchnorm_backward": (
+            "dout[n,d] x[n,d] gamma[d] mean[d] rstd[d] y?[n,d] -> dx[n,d] dgamma[d] dbeta[d] "
+            "| 4 n d"
+        ),
+    },
+    "layers.batchnorm_nchw": {
+        "batchnorm_nchw": (
+            "x[n,c,*] gamma[c] beta[c] ~running_mean[c] ~running_var[c] momentum:float eps:float "
+            "low:float -> y[n,c,*] mean[c] rstd[c] | 4 n c *"
+        ),
+        "batchnorm_nchw_inference": (
+            "x[n,c,*] gamma[c] beta[c] running_mean[c] running_var[c] eps:float low:float -> "
+            "y[n,c,*] | n c *"
+        ),
+        "batchnorm_nchw_backward": (
+            "dout[n,c,*] x[n,c,*] gamma[c] mean[c] rstd[c] y?[n,c,*] -> dx[n,c,*] dgamma[c] "
+            "dbeta[c] | 4 n c *"
+        ),
+    },
+    "layers.layernorm": {
+        "layernorm": "x[n,d] gamma[d] beta[d] eps:float -> y[n,d] mean[n] rstd[n] | 4 n d",
+        "layernorm_backward": (
+            "dout[n,d] x[n,d] gamma[d] mean[n] rstd[n] -> dx[n,d] dgamma[d] dbeta[d] | 4 n d"
+        ),
+    },
 }
 # By name, the modules of functions that Python calls, and that go from there to all kernels.
 CALLERS = {
@@ -187,6 +221,7 @@ _SIGNATURES = {
 }
 _OF_UPDATES = frozenset(name for own in _UPDATES.values() for name in own)
 _REAL_PARTS = dict.fromkeys(name for own in _PARTS.values() for name in own)
+_ADDED: set[str] = set()
 _PLAIN_PARTS = dict.fromkeys(name for own in _PLAIN.values() for name in own)
 
 
@@ -201,20 +236,28 @@ def parts() -> tuple[str, ...]:
 
 
 def add_parts(module: str, *names: str) -> None:
-    """Make parts for float32 and float64 known that are in another module, by its whole name."""
+    """Make parts for float32 and float64 known that are in another module, by its whole name.
+
+    Numba compiles them, wherever other machine code comes from.
+    """
     _MODULES.update(dict.fromkeys(names, module))
-    _REAL_PARTS.update(dict.fromkeys(names))
+    _ADDED.update(names)
+
+
+def is_added(name: str) -> bool:
+    """Say whether a name is that of a part from elsewhere, as :func:`add_parts` takes them."""
+    return name in _ADDED
 
 
 def is_part(name: str) -> bool:
     """Say whether a name is that of a part."""
-    return name in _REAL_PARTS or name in _PLAIN_PARTS
+    return name in _REAL_PARTS or name in _PLAIN_PARTS or name in _ADDED
 
 
 def is_real(name: str) -> bool:
     """Say whether there is machine code of that name for each of float32 and float64."""
     if is_part(name):
-        return name in _REAL_PARTS
+        return name not in _PLAIN_PARTS
     return signature(name).is_real
 
 

@@ -62,9 +62,9 @@ UPDATE_WORDS = COMPARE + 1
 UPDATES, KINDS, SETTINGS, COST, TAKES = range(1, 6)
 AN_ARRAY, DICTS = 1, 2
 
-# A record of a setting: what it is, and for a float the lowest and what is above the highest; for an
-# integer the lowest and the highest, and what is added to it; for a choice objects, each with the
-# value that it stands for.
+# A record of a setting: what it is, and for a float the lowest and what is above the highest; for
+# an integer the lowest and the highest, and what is added to it; for a choice objects, each with
+# the value that it stands for.
 ANY_FLOAT, ANY_INT, IN_RANGE, COUNTED, FLAG, CHOICE = range(6)
 MOST_CHOICES = 2
 LOW, HIGH, ADDED, CHOICES = 1, 2, 3, 1

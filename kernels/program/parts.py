@@ -88,7 +88,8 @@ def run(
         All of them contiguous.
     """
     steps, count = settings.shape
+    address_of = native.address_of
     native.function("run", 8)(
-        program.ctypes.data, segments.ctypes.data, len(segments), settings.ctypes.data, count,
-        steps, losses.ctypes.data, hits.ctypes.data,
+        program.ctypes.data, segments.ctypes.data, len(segments), address_of(settings), count,
+        steps, address_of(losses), address_of(hits),
     )  # fmt: skip

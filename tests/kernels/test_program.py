@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastnn import MultiLayerNetExtend, optimizers
-from fastnn.kernels.program.run import FIRST
+from fastnn.kernels.tuning import COMMON
 from fastnn.program import Program
 from fastnn.program import inference as _inference
 from fastnn.program import memory as _memory
@@ -76,7 +76,7 @@ def guarded_programs(guarded, side, number):
 
     def shared(program, *args):
         """Share steps from the first one on."""
-        program["taken"], program["alone"] = FIRST, 1 << 60
+        program["taken"], program["alone"] = COMMON.alone_first, 1 << 60
         kernel(program, *args)
 
     tables_module.run = shared

@@ -181,7 +181,8 @@ START = """
 import atexit, os, sys, threading, time
 import numpy as np
 from fastnn import ops
-from fastnn.kernels.threading import pool, threads
+from fastnn.kernels.plain import table
+from fastnn.kernels.threading import threads
 
 threads._available = 4
 threads.set_num_threads(3)
@@ -206,10 +207,10 @@ for _ in range(10):
     child = os.fork()
     if child == 0:
         assert threads._helpers == []
-        ticket = pool._aligned[pool.TICKET // 8]
+        ticket = table.words[table.TICKET // 8]
         check(10)
         assert len(threads._helpers) == 2
-        assert pool._aligned[pool.TICKET // 8] > ticket, "no call was shared"
+        assert table.words[table.TICKET // 8] > ticket, "no call was shared"
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert status == 0
@@ -220,11 +221,11 @@ for thread in others: thread.join()
 # A helper that compiled for itself would leave the compiler's lock taken in a forked child.
 PREPARED = """
 import threading
-from fastnn.kernels.threading import pool
+from fastnn.kernels.machine import native
 start, compiled = threading.Thread.start, []
 
 def take_note(self):
-    compiled.append(len(pool.serve.signatures))
+    compiled.append(native.function.cache_info().currsize)
     start(self)
 
 threading.Thread.start = take_note

@@ -239,12 +239,16 @@ def batch(draw, images):
     return {"x": draw.values(*shape)} | features
 
 
+def bound(draw):
+    return 0.0 if draw.rng.random() < 0.5 else -np.inf
+
+
 def batchnorm(draw, images):
     args = batch(draw, images)
     if draw.rng.random() < 0.3:
         args["x"][:] = args["x"][:1]  # constant features
     running = {"running_mean": draw.values(draw.d), "running_var": draw.positive(draw.d)}
-    settings_ = {"momentum": draw.number(0, 1), "eps": draw.number(1e-3, 1e-1)}
+    settings_ = {"momentum": draw.number(0, 1), "eps": draw.number(1e-3, 1e-1), "low": bound(draw)}
     results = {
         "y": draw.empty(*args["x"].shape),
         "mean": draw.empty(draw.d),
@@ -279,7 +283,8 @@ def batchnorm_size(args, exact):
 def batchnorm_inference(draw, images):
     args = batch(draw, images)
     running = {"running_mean": draw.values(draw.d), "running_var": draw.positive(draw.d)}
-    return args | running | {"eps": draw.number(1e-3, 1e-1), "y": draw.empty(*args["x"].shape)}
+    settings_ = {"eps": draw.number(1e-3, 1e-1), "low": bound(draw)}
+    return args | running | settings_ | {"y": draw.empty(*args["x"].shape)}
 
 
 def inference_size(args, exact):
@@ -289,7 +294,7 @@ def inference_size(args, exact):
     return {"y": size * slope.reshape(shape) + np.abs(args["beta"]).reshape(shape)}
 
 
-def batchnorm_backward(draw, images, relu):
+def batchnorm_backward(draw, images):
     args = batch(draw, images)
     del args["beta"]
     saved = {"mean": draw.values(draw.d), "rstd": draw.positive(draw.d)}
@@ -299,8 +304,8 @@ def batchnorm_backward(draw, images, relu):
         "dgamma": draw.empty(draw.d),
         "dbeta": draw.empty(draw.d),
     }
-    output = {"y": np.maximum(draw.values(*shape), 0)} if relu else {}
-    return {"dout": draw.values(*shape)} | args | saved | output | results
+    y = None if draw.rng.random() < 0.5 else np.maximum(draw.values(*shape), 0)
+    return {"dout": draw.values(*shape)} | args | saved | {"y": y} | results
 
 
 def backward_size(args, exact):
@@ -728,26 +733,25 @@ CASES = {
     "lion_": update(["m"], lion_size, lr=RATE, beta1=SHARE, beta2=SHARE, weight_decay=DECAY),
 }
 for _suffix, _images in (("", False), ("_nchw", True)):
-    for _relu in ("", "_relu"):
-        CASES |= {
-            f"batchnorm{_suffix}{_relu}": Case(
-                lambda draw, images=_images: batchnorm(draw, images),
-                ("y", "mean", "rstd", "running_mean", "running_var"),
-                batchnorm_size,
-                lambda a: 16 + a["x"].size // max(1, a["x"].shape[1]),
-            ),
-            f"batchnorm{_suffix}{_relu}_inference": Case(
-                lambda draw, images=_images: batchnorm_inference(draw, images),
-                ("y",),
-                inference_size,
-            ),
-            f"batchnorm{_suffix}{_relu}_backward": Case(
-                lambda draw, images=_images, relu=_relu: batchnorm_backward(draw, images, relu),
-                ("dx", "dgamma", "dbeta"),
-                backward_size,
-                lambda a: 16 + a["x"].size // max(1, a["x"].shape[1]),
-            ),
-        }
+    CASES |= {
+        f"batchnorm{_suffix}": Case(
+            lambda draw, images=_images: batchnorm(draw, images),
+            ("y", "mean", "rstd", "running_mean", "running_var"),
+            batchnorm_size,
+            lambda a: 16 + a["x"].size // max(1, a["x"].shape[1]),
+        ),
+        f"batchnorm{_suffix}_inference": Case(
+            lambda draw, images=_images: batchnorm_inference(draw, images),
+            ("y",),
+            inference_size,
+        ),
+        f"batchnorm{_suffix}_backward": Case(
+            lambda draw, images=_images: batchnorm_backward(draw, images),
+            ("dx", "dgamma", "dbeta"),
+            backward_size,
+            lambda a: 16 + a["x"].size // max(1, a["x"].shape[1]),
+        ),
+    }
 
 
 def copied(args, dtype=None):

@@ -1,8 +1,10 @@
 """``import fastnn``: submodules and names that load at first use."""
 
+import os
 import pathlib
 import pickle
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -27,10 +29,11 @@ NAMES = {
 }
 
 
-def run(code):
+def run(code, *arguments, **variables):
     """Run code in a process of its own, in which warnings are errors; return what it printed."""
-    command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    env = os.environ | variables
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -105,3 +108,58 @@ def test_a_clone_beside_an_ordinary_install(tmp_path):
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(clone / "kernels") in done.stdout and str(clone / "fastnn" / "ops") in done.stdout
+
+
+# What `make lint` holds of Numba stands there.
+CONTRACT = re.search(
+    r'name = "Numba is imported only where it compiles".*?source_modules = \[(.*?)\]',
+    (pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text(),
+    re.DOTALL,
+)
+WITHOUT_NUMBA = """
+import importlib, pkgutil, sys
+
+class Refuses:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            raise AssertionError(f"{name} is imported")
+
+sys.meta_path.insert(0, Refuses())
+import fastnn
+"""
+EVERYTHING = """
+def load(name):
+    module = importlib.import_module(name)
+    for found in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{name}."):
+        if found.name not in ("fastnn._bench.peers.with_compile", "fastnn._cli.__main__"):
+            load(found.name)
+
+for name in sys.argv[1:]:
+    load(name)
+"""
+NUMPY = """
+import numpy as np
+from fastnn import config, MultiLayerNet, ops
+assert config.get_backend() == "numpy"
+x, t = np.random.default_rng(0).random((20, 4)), np.arange(20) % 3
+ops.affine(x, np.ones((4, 3)), np.zeros(3))
+net = MultiLayerNet(4, [5], 3, seed=0)
+net.fit(x, t, 2, 10, verbose=False)
+net.accuracy(x, t)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_but_what_compiles_loads_numba():
+    names = re.findall(r'"([\w.]+)"', CONTRACT[1])
+    assert {f"fastnn.{name}" for name in SUBMODULES} - {"fastnn.build", "fastnn.kernels"} <= {
+        *names
+    }
+    names.remove("fastnn.__main__")
+    run(WITHOUT_NUMBA + EVERYTHING, *names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["FASTNN_BACKEND=numpy", "NUMBA_DISABLE_JIT=1"])
+def test_numpy_needs_no_numba(variable):
+    run(WITHOUT_NUMBA + NUMPY, **dict([variable.split("=")]))

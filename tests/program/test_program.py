@@ -11,12 +11,11 @@ from states import of_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
 from fastnn import layers as layers_module
-from fastnn.kernels.codegen.compile import address
-from fastnn.kernels.program import parts as _parts
+from fastnn.kernels.machine import catalogue, code
+from fastnn.kernels.program import kinds, parts
 from fastnn.kernels.program import tables as program_tables
-from fastnn.kernels.program.parts import _PARTS, addresses
+from fastnn.kernels.program.parts import addresses
 from fastnn.kernels.program.step import Step
-from fastnn.kernels.updates.rule import part_of
 from fastnn.layers import BatchNormalization, Dropout
 from fastnn.layers import record as _record
 from fastnn.layers.record import record_of
@@ -377,33 +376,6 @@ def test_layers_that_users_put_together():
     expect_close(*both("tanh norm dropout", "momentum", make_net=build, of_layers=with_norm))
 
 
-def test_functions_of_each_type_have_symbols_of_their_own():
-    """Two of one name, kept on disk by two processes, would be taken for each other."""
-    found = list(_PARTS.values())
-    for kind in ("relu", "sigmoid", "tanh", "tanh norm dropout"):
-        x, t = data()
-        plan = Program(network(kind), optimizer(), x, t, BATCH, StepSettings())._plan(True)
-        found += [planned.step.parts for planned in plan.steps() if planned.step.parts]
-    found = list({id(parts): parts for parts in found}.values())
-    rules = {kind.rule.name for kind in optimizers.OPTIMIZERS.values()}
-    found += [{dtype: part_of(rule, dtype) for dtype in found[0]} for rule in rules]
-    for parts in found:
-        assert [str(dtype) for dtype in parts] == ["float32", "float64"]
-        for part in parts.values():
-            address(part)
-    names = [
-        result.fndesc.llvm_cfunc_wrapper_name
-        for parts in found
-        for part in parts.values()
-        for result in part.overloads.values()
-    ]
-    # Three of the program, six of batch normalisation, two of dropout, and of the activations the
-    # gradient of ReLU, which is part of affine layers otherwise, and both of the others.
-    assert len(names) == 2 * (3 + 6 + 2 + 5 + len(rules))
-    # The name as the linker sees it, without the number of the compilation in its process.
-    assert len({re.sub(r"B\d*v\d+", "", name) for name in names}) == len(names)
-
-
 def test_each_rule_has_a_function_of_its_own():
     """Programs call it by its address, so none runs another's, or one that is not known."""
     rules = {kind.rule.name for kind in optimizers.OPTIMIZERS.values()}
@@ -415,16 +387,42 @@ def test_each_rule_has_a_function_of_its_own():
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
 def test_no_rule_is_compiled_but_the_one_that_is_asked_for(name, monkeypatch):
-    asked = []
+    asked, find = [], code.address
 
-    def note(rule, dtype):
-        asked.append((rule, dtype))
-        return part_of(rule, dtype)
+    def note(part, dtype=None):
+        asked.append((part, dtype))
+        return find(part, dtype)
 
-    monkeypatch.setattr(_parts, "part_of", note)
-    monkeypatch.setattr(_tables, "addresses", _parts.addresses.__wrapped__)
+    monkeypatch.setattr(code, "address", note)
+    monkeypatch.setattr(_tables, "addresses", parts.addresses.__wrapped__)
     both(name=name, steps=1)
-    assert set(asked) == {(optimizers.OPTIMIZERS[name].rule.name, np.dtype(np.float64))}
+    rules = {parts.part_of(kind.rule.name) for kind in optimizers.OPTIMIZERS.values()}
+    own = parts.part_of(optimizers.OPTIMIZERS[name].rule.name)
+    assert {each for each in asked if each[0] in rules} == {(own, np.dtype(np.float64))}
+
+
+def test_every_kind_of_step_that_has_a_part_is_in_the_catalogue():
+    steps = [value for value in vars(kinds).values() if isinstance(value, Step)]
+    steps += [step for value in vars(kinds).values() if isinstance(value, tuple) for step in value]
+    named = {step.part for step in steps if step.part}
+    listed = {name for name in catalogue.parts() if name.startswith("step_of_")}
+    rules = {parts.part_of(kind.rule.name) for kind in optimizers.OPTIMIZERS.values()}
+    assert named | rules == listed and not named & rules
+
+
+@pytest.mark.parametrize("kind", ["float32", "int32", "every other"])
+@pytest.mark.parametrize("which", ["losses", "correct"])
+def test_results_are_written_where_they_fit_alone(which, kind):
+    """Compiled code knows where they begin, and nothing else of them."""
+    (x, t), net = data(), network()
+    program = Program(net, optimizer(), x, t, BATCH, StepSettings())
+    given = {"losses": np.zeros(2), "correct": np.zeros(2, np.int64)}
+    wrong = given[which].repeat(2)[::2] if kind == "every other" else given[which].astype(kind)
+    before = {key: p.copy() for key, p in net.params.items()}
+    with pytest.raises(ValueError, match="losses, correct: expected 2 of each, float64 and int64"):
+        program.run(rows(2), BATCH, rates(2), *(given | {which: wrong}).values())
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(p, before[key])
 
 
 UNKNOWN = [-1, program_tables.SQUARED_ERROR + 1, 1 << 40]

@@ -6,6 +6,8 @@ import pytest
 from routes import StepSettings, by_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
+from fastnn.kernels.machine import catalogue
+from fastnn.kernels.program import kinds, making
 from fastnn.layers import Affine, Dropout, Relu, Sigmoid
 from fastnn.layers import record as _record
 from fastnn.layers.activations import Elementwise
@@ -68,8 +70,12 @@ class Bent:
         return np.where(self.y > 0, dout, dout * dout.dtype.type(0.25))
 
 
-CURVE = Elementwise("curve", curve_each, curve_gradient, setting="bend", from_input=True)
-BENT = Elementwise("bent", bent_each, bent_gradient)
+PARTS = making.activation("curve", curve_each, curve_gradient, setting=True)
+PARTS |= making.activation("bent", bent_each, bent_gradient)
+catalogue.add_parts(__name__, *PARTS)
+
+CURVE = Elementwise(kinds.activation("curve", "curve"), setting="bend", from_input=True)
+BENT = Elementwise(kinds.activation("bent", "bent"))
 RECORDS = [
     Record(
         Curve, "curve", settings=("bend",), left=("x",), forward=CURVE.forward,

@@ -18,8 +18,8 @@ from routes import StepSettings
 from states import expect_same
 
 from fastnn import MultiLayerNetExtend, get_num_threads, ops, optimizers, set_num_threads
-from fastnn.kernels.program.run import FIRST
 from fastnn.kernels.threading import threads
+from fastnn.kernels.tuning import COMMON
 from fastnn.layers import Dropout
 from fastnn.program import Program
 from fastnn.program import memory as _workspace
@@ -42,7 +42,7 @@ def crowd(monkeypatch):
     run = tables_module.run
 
     def shared(program, *args):
-        program["taken"], program["alone"] = FIRST, 1 << 60
+        program["taken"], program["alone"] = COMMON.alone_first, 1 << 60
         run(program, *args)
 
     monkeypatch.setattr(tables_module, "run", shared)

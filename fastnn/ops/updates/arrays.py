@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
-from fastnn.kernels.machine import layout
 from fastnn.kernels.calls.update_routine import UpdateRoutine
+from fastnn.kernels.machine import layout
 from fastnn.ops._arrays import (
     F32,
     F64,
