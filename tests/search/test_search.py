@@ -15,6 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fastnn import MultiLayerNet, optimizers
+from fastnn._utils import interrupts
 from fastnn.search import (
     BorderWarning,
     Choice,
@@ -417,6 +418,24 @@ def test_a_process_that_is_killed_leaves_no_file_but_the_lock(tmp_path, monkeypa
         search(train, RANGES, trials=1, storage=path, verbose=False)
     monkeypatch.setattr(os, "unlink", unlink)
     assert {file.name for file in tmp_path.iterdir()} == {"trials.log", "trials.log.lock"}
+
+
+def test_ctrl_c_between_a_trial_and_its_note_loses_no_trial(tmp_path, monkeypatch):
+    path = tmp_path / "trials.log"
+    held = interrupts.held
+    calls = []
+
+    def interrupted():
+        calls.append(None)
+        if len(calls) == 4:  # the second trial was asked for, and has been trained
+            raise KeyboardInterrupt
+        return held()
+
+    monkeypatch.setattr(interrupts, "held", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(trials=3, storage=path)
+    monkeypatch.setattr(interrupts, "held", held)
+    assert draws(run(trials=3, storage=path)) == draws(run(trials=3))
 
 
 @pytest.mark.parametrize("left", [-10, 30, 5])
