@@ -504,6 +504,9 @@ SETTINGS, KEPT = ("user_attr", "settings"), ("user_attr", "fastnn_trial")
     ("op_code", "path", "value", "text"),
     [
         (0, ("directions",), [7], r"is damaged in line 1: remove .*\(ValueError"),
+        (0, ("directions",), [], r"search 'search' is damaged: directions: expected MAXIMIZE"),
+        (0, ("directions",), [1], r"search 'search' is damaged: directions: expected MAXIMIZE"),
+        (0, ("directions",), [2, 2], r"search 'search' is damaged: directions: expected MAXIMIZE"),
         (0, ("study_name",), ..., r"is damaged in line 1: remove .*\(KeyError: 'study_name'"),
         (0, ("study_name",), 1, r"is damaged in line 1: remove .*study_name: expected"),
         (1, ("op_code",), 99, r"is damaged in line \d+: remove .*\(AssertionError"),
