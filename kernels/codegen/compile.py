@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import numba
@@ -52,12 +54,24 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Callable[..., Any], numba.extending.intrinsic(function))
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave garbage alone: to look through all that Numba has takes a sixth of its time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 def _kept(dispatcher: Any) -> Any:
     """Keep on disk what is compiled, and let Ctrl-C through while it is; return the dispatcher."""
     compile_: Any = getattr(dispatcher, "compile", None)  # None under NUMBA_DISABLE_JIT
 
     def interruptible(signature: Any) -> Any:
-        with lock.compiling():
+        with lock.compiling(), _uncollected():
             return compile_(signature)
 
     if compile_ is not None:
