@@ -59,7 +59,7 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
     """Write an object for each symbol of a level's library, and yield its name."""
     import llvmlite.binding as llvm
 
-    from fastnn.kernels.codegen import private
+    from fastnn.kernels.codegen import libraries
     from fastnn.kernels.codegen.compile import compile_anew
     from fastnn.kernels.machine import made
 
@@ -75,7 +75,7 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
         raise _Emitted
 
     emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
-    private.listeners.append(emit_alone)
+    libraries.listeners.append(emit_alone)
     for name, dtype in wanted(names):
         with contextlib.suppress(_Emitted):
             is_caller = name in catalogue.CALLERS

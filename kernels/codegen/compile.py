@@ -22,9 +22,11 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"
 # A row sum vectorises only if it may be taken in any order; nothing else is done in these.
 SUM_OPTIONS = {**OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}}
 
-# The machine code of a serial function is part of that of its callers: it needs no entry
-# points for Python and C, which take a third of the time to compile.
+# The machine code of these functions is part of that of their callers, which Python does not call.
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+# A loop over a function with branches vectorises only if these were simplified before.
+ALONE = {**OPTIONS, **_INNER, **private.ALONE}
 
 # Numba's own types know neither all options nor how compiled code calls what they decorate.
 _njit: Any = numba.njit
@@ -43,7 +45,7 @@ def inlined(function: _Function) -> _Function:
 
 def row_sum(function: _Function) -> _Function:
     """Compile a function that adds up a row, in any order."""
-    return cast(_Function, _njit(function, **_INNER, **SUM_OPTIONS))
+    return cast(_Function, _njit(function, **ALONE | SUM_OPTIONS))
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,30 +81,15 @@ def _kept(dispatcher: Any) -> Any:
     return cache.enable(dispatcher)
 
 
-def entry(function: Any, *, nogil: bool = True) -> Any:
-    """Compile a function that Python calls, and keep its machine code on disk."""
-    options = {**OPTIONS, "nogil": nogil, "no_cfunc_wrapper": True}
-    return _kept(_njit(function, **private.PIPELINE, **options))
-
-
-def part(function: Any) -> Any:
-    """Compile a function of integers that other compiled code calls by its :func:`address`.
-
-    Its machine code is its own, where that of a serial function is optimised anew as part of
-    each caller's. It is kept on disk.
-    """
-    options = {**OPTIONS, "no_cpython_wrapper": True}
-    return _kept(_njit(function, **private.PIPELINE, **options))
-
-
 def procedure(function: Any) -> Any:
     """Compile a function of integers that returns one, for everybody who has its :func:`address`.
 
     It is a function of C under its own name, which is to be its own in the whole process. It is
     kept on disk.
     """
-    options = {**OPTIONS, **_INNER}
-    return _kept(_njit(function, **private.PLAIN, **options))
+    options = {**OPTIONS, **_INNER, **private.KERNEL}
+    options["no_cfunc_wrapper"] = private.IS_KNOWN  # else Numba's is the function of C
+    return _kept(_njit(function, **options))
 
 
 def _signature(compiled: Any) -> tuple[Any, ...]:
@@ -117,7 +104,7 @@ def compile_anew(compiled: Any) -> None:
 
 
 def is_ready(compiled: Any) -> bool:
-    """Say whether a :func:`part` was compiled before, by this process or another."""
+    """Say whether a :func:`procedure` was compiled before, by this process or another."""
     signature = _signature(compiled)
     if signature in compiled.overloads:
         return True
@@ -127,7 +114,7 @@ def is_ready(compiled: Any) -> bool:
 
 @functools.cache  # Numba takes locks and timers to say what it has compiled
 def address(compiled: Any) -> int:
-    """Return where the machine code of a :func:`part` begins."""
+    """Return where the machine code of a :func:`procedure` begins."""
     signature = _signature(compiled)
     compiled.compile(signature)
     result = compiled.overloads[signature]
@@ -137,5 +124,5 @@ def address(compiled: Any) -> int:
 
 
 internals.warn_of_lost()
-tell(numba.extending.register_jitable)
+tell(numba.extending.register_jitable(**_INNER))
 arrive()

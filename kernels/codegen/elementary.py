@@ -24,10 +24,10 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from fastnn.kernels.codegen.compile import OPTIONS
+from fastnn.kernels.codegen.compile import ALONE
 
 # A call keeps the loop around it scalar, and LLVM inlines nothing so long as erfc by itself.
-_FORCED: dict[str, Any] = {**OPTIONS, "forceinline": True}
+_FORCED: dict[str, Any] = {**ALONE, "forceinline": True}
 
 
 class _Erfc(NamedTuple):
@@ -116,17 +116,17 @@ def _exponentials(f: _Format) -> dict[str, Callable[[Any], Any]]:
     zero, one, two = real(0), real(1), real(2)
     series = tuple(real(1 / math.factorial(k)) for k in range(f.terms, 1, -1))
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def power_of_two(n):
         return integer((n + bias) << mantissa).view(real)
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def nearest(x):
         """Return n, as a number and as an integer, for which x - n ln 2 is smallest."""
         shifted = x * inverse_ln2 + shifter
         return shifted - shifter, integer(real(shifted).view(integer) - shifter_bits)
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def less_one(r):
         """Return e^r - 1, for |r| <= ln(2)/2."""
         tail = series[0]
@@ -134,29 +134,29 @@ def _exponentials(f: _Format) -> dict[str, Callable[[Any], Any]]:
             tail = tail * r + c
         return (tail * r) * r + r
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def reduce(x):
         """Return n and e^r - 1, where x = n ln 2 + r."""
         whole, n = nearest(x)
         return n, less_one((x - whole * ln2_high) - whole * ln2_low)
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def scaled(y, n):
         """Return y 2^n; 2^n itself may be out of range where that is not."""
         half = integer(n >> 1)
         return (y * power_of_two(half)) * power_of_two(integer(n - half))
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def clamped(x):
         x = lowest if x < lowest else x
         return highest if x > highest else x
 
-    @numba.njit(**OPTIONS)
+    @numba.njit(**ALONE)
     def exp(x):
         n, e = reduce(clamped(x))
         return scaled(e + one, n)
 
-    @numba.njit(**OPTIONS)
+    @numba.njit(**ALONE)
     def expm1(x):
         n, e = reduce(clamped(x))
         half = integer(n >> 1)
@@ -165,7 +165,7 @@ def _exponentials(f: _Format) -> dict[str, Callable[[Any], Any]]:
         y = e * power_of_two(half) + (power_of_two(half) - power_of_two(integer(-other)))
         return y * power_of_two(other)
 
-    @numba.njit(**OPTIONS)
+    @numba.njit(**ALONE)
     def tanh(x):
         size = -x if x < zero else x
         size = saturated if size > saturated else size
@@ -216,7 +216,7 @@ def _logarithms(f: _Format) -> dict[str, Callable[[Any], Any]]:
     root = integer(real(math.sqrt(0.5)).view(integer))
     odd = tuple(real(2 / (2 * i + 1)) for i in range(f.log_terms, 0, -1))
 
-    @numba.njit(**OPTIONS)
+    @numba.njit(**ALONE)
     def log(x):
         bits = real(x).view(integer)
         k = integer((bits - root) >> mantissa)
@@ -236,7 +236,7 @@ def _logarithms(f: _Format) -> dict[str, Callable[[Any], Any]]:
         y = -infinity if x < tiny else y  # zero, and what counts as zero
         return y if x >= zero else nan
 
-    @numba.njit(**OPTIONS)
+    @numba.njit(**ALONE)
     def log1p(x):
         w = one + x
         # The rounding of w, which is all that is left of a small x.
@@ -252,12 +252,12 @@ def _maxima(f: _Format) -> dict[str, Callable[[Any], Any]]:
     real, integer = f.real, f.integer
     top, others = integer(8 * np.dtype(integer).itemsize - 1), np.iinfo(integer).max
 
-    @register_jitable(**OPTIONS)
+    @register_jitable(**ALONE)
     def flip(bits):
         """Turn the bits of a number into an integer of the same order, or back."""
         return integer(bits ^ integer((bits >> top) & others))
 
-    @numba.njit(**OPTIONS)
+    @numba.njit(**ALONE)
     def maximum(row):
         largest = flip(real(row[0]).view(integer))
         for j in range(1, row.size):

@@ -36,6 +36,23 @@ def find(module: str, name: str, lost: str) -> Any:
     return found
 
 
+def find_set(module: str, name: str, attributes: tuple[str, ...], lost: str) -> bool:
+    """Say whether a class sets attributes where it makes an object, which it need not have itself.
+
+    Parameters
+    ----------
+    module, name : str
+    attributes : tuple of str
+    lost : str
+        What does not happen without them, as part of a sentence.
+    """
+    there = find(module, f"{name}.__init__.__code__.co_names", lost)
+    missing = () if there is None else tuple(set(attributes).difference(there))
+    if missing:
+        _lost.setdefault(lost, f"no {module}.{name}.{min(missing)}")
+    return there is not None and not missing
+
+
 def versions() -> str:
     """Return the versions that are in use, in words."""
     return f"numba {numba.__version__} with llvmlite {llvmlite.__version__}"

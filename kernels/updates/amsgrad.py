@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
@@ -14,8 +15,8 @@ def amsgrad_(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay):
     rate, root = real(lr / (1 - beta1**step)), real(1 / np.sqrt(1 - beta2**step))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] = old1 * m[i] + new1 * d
-        v[i] = old2 * v[i] + new2 * d * d
+        m[i] = multiply_add(new1, d, old1 * m[i])
+        v[i] = multiply_add(new2 * d, d, old2 * v[i])
         # Of a number and NaN, NaN.
         v_max[i] = v_max[i] if v_max[i] > v[i] or v_max[i] != v_max[i] else v[i]
         p[i] -= rate * m[i] / (root * np.sqrt(v_max[i]) + e)

@@ -1,9 +1,11 @@
-"""Kernels call no functions but their own: see :mod:`fastnn.kernels.codegen.private`."""
+"""Kernels call no functions but their own: see :mod:`fastnn.kernels.codegen.libraries`."""
 
 import numba
+import numpy as np
 import pytest
+from procedures import call, procedure_of
 
-from fastnn.kernels.codegen.compile import OPTIONS, entry, part, serial
+from fastnn.kernels.codegen.compile import ALONE, OPTIONS, row_sum, serial
 
 
 @serial
@@ -35,16 +37,88 @@ def left_visible(compiled):
     return [f.name for f in functions if not f.is_declaration and f.linkage.name == "linkonce_odr"]
 
 
-@pytest.mark.parametrize("make", [entry, part])
-def test_inner_functions_are_the_kernels_own(make):
-    signature = (numba.int64, numba.int64)
-    plain, kernel = numba.njit(outer, **OPTIONS), make(outer)
+def test_inner_functions_are_the_kernels_own():
+    plain, kernel = numba.njit(outer, **OPTIONS), procedure_of(outer)
     for each in (plain, kernel):
-        each.compile(signature)
+        each.compile((numba.int64, numba.int64))
     assert any("inner" in name for name in left_visible(plain))  # what it is about
     assert left_visible(kernel) == []
 
 
 def test_it_still_computes_what_it_says():
     expected = sum(inner.py_func(*arguments) for arguments in ((3, 10), (4, 20), (7, 30)))
-    assert entry(outer)(3, 4) == expected
+    assert call(procedure_of(outer), 3, 4) == expected
+
+
+def machine_code(dispatcher):
+    """Return the number of functions that have machine code of their own."""
+    engine = numba.core.registry.cpu_target.target_context.codegen()._engine
+    names = [result.fndesc.llvm_func_name for result in dispatcher.overloads.values()]
+    return sum(engine.is_symbol_defined(name) for name in names)
+
+
+def test_functions_inside_have_no_machine_code_of_their_own():
+    @serial
+    def inside(x):
+        return 3 * x
+
+    def kernel(x):
+        return inside(x) + inside(x + 1)
+
+    assert call(procedure_of(kernel), 5) == 33
+    assert len(inside.overloads) == 1 and machine_code(inside) == 0
+
+
+@pytest.mark.parametrize("options", [OPTIONS, ALONE], ids=["of a user", "optimised alone"])
+def test_functions_first_compiled_inside_a_kernel_can_be_called_from_elsewhere(options):
+    @numba.njit(**options)
+    def twice(x):
+        return 2 * x
+
+    @serial
+    def more(x):
+        return twice(x) + 1
+
+    def kernel(x):
+        return more(x)
+
+    @numba.njit
+    def other(x):
+        return more(x) + twice(x)
+
+    assert call(procedure_of(kernel), 5) == 11
+    assert other(5) == 21
+    if options is OPTIONS:
+        assert twice(5) == 10 and twice(0.5) == 1.0
+
+
+def test_functions_compiled_before_a_kernel_can_be_called_in_it():
+    @numba.njit
+    def size(x):
+        return np.abs(x)
+
+    def kernel(x):
+        return size(x) + size(1 - x)
+
+    assert size(-3) == 3
+    assert call(procedure_of(kernel), 5) == 9
+
+
+def test_row_sums_are_of_one_form():
+    """Whatever is around them: they are optimised alone."""
+
+    @row_sum
+    def total(x):
+        s = 0.0
+        for i in range(x.size):
+            s += x[i]
+        return s
+
+    @numba.njit(**OPTIONS)
+    def elsewhere(x):
+        return total(x)
+
+    assert elsewhere(np.ones(1000)) == 1000
+    (result,) = total.overloads.values()
+    text = str(result.library._final_module)
+    assert "fadd" in text and "x double>" in text  # a vector of partial sums, before any caller

@@ -8,14 +8,14 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
+from procedures import call
 from processes import environment
 
 import fastnn
 import fastnn.kernels
 from fastnn.kernels.codegen import cache
-from fastnn.kernels.codegen.compile import entry
+from fastnn.kernels.codegen.compile import procedure
 from fastnn.kernels.plain import sources
 
 FOLDER = """
@@ -124,10 +124,9 @@ def test_a_digest_of_nothing_is_no_key():
         return 2 * x
 
     twice.__module__ = "fastnn.kernels.of_a_test"
-    compiled = entry(twice)
+    compiled = procedure(twice)
     with pytest.warns(RuntimeWarning, match="not kept on disk.*no modules") as caught:
-        assert compiled(np.float64(4)) == 8
-        assert compiled(4) == 8
+        assert call(compiled, 4) == 8
     assert len(caught) == 1
     assert cache.folder() is None and not cache.keeps() and cache.files() == []
 
