@@ -17,7 +17,9 @@ from fastnn.kernels.codegen import c_function
 from fastnn.kernels.codegen.c_function import functions
 from fastnn.kernels.codegen.internals import find, find_set
 
-LOST = "kernels take longer to compile, and their last bits depend on what was called before"
+LOST = (
+    "kernels take longer to compile, and the last bits of results depend on what was called before"
+)
 
 _CODEGEN = "numba.core.codegen"
 _METHODS = (

@@ -26,20 +26,20 @@ from fastnn.kernels.threading.driver import kernel
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
-GRADIENTS, INPUT_GRADIENT = 16, 32  # of the form of a call, beside RELU
 PREPARE, MULTIPLY = 1, 2  # steps
 
 
 @shared
-def _sizes(n, d, h, itemsize, form):
-    """Return the sizes of the workspace's parts: W packed, dz, dz packed."""
-    if form & GRADIENTS:
-        W = 0
-        if form & INPUT_GRADIENT and not is_few(n, h, itemsize):
-            W = packed_size(h, d, itemsize)
-        dz = n * h if form & RELU else 0
-        return W, dz, packed_size(n, h, itemsize) if packs_b(d, n, h, itemsize) else 0
-    return packed_size(d, h, itemsize) if packs_b(n, d, h, itemsize) else 0, 0, 0
+def _packed_size(n, d, h, itemsize):
+    """Return the size of W packed, or 0 where it is not."""
+    return packed_size(d, h, itemsize) if packs_b(n, d, h, itemsize) else 0
+
+
+@shared
+def _sizes(n, d, h, itemsize, masks, packs):
+    """Return the sizes of the workspace's parts in a backward pass: W packed, dz, dz packed."""
+    W = packed_size(h, d, itemsize) if packs else 0
+    return W, n * h if masks else 0, _packed_size(d, n, h, itemsize)
 
 
 # Rows whose sum is added to the total at once: the total goes to memory and back each time.
@@ -73,104 +73,124 @@ def _mask(dout, y, dz, left, right):
 
 
 @kernel("pieces")
-def _layer(x, W, v, y, dout, dx, dW, space, form, steps, product, pieces, start, stop):
-    """Do steps of a layer's forward or backward pass; v is the bias, or its gradient.
+def _forward(x, W, b, y, space, relu, steps, product, pieces, start, stop):
+    """Do steps of a forward pass.
 
     `space` is where the workspace begins, and how many elements each piece has of it to itself.
     """
-    n, h = y.shape
-    d = W.shape[0]
-    relu, backward, input_gradient = form & RELU, form & GRADIENTS, form & INPUT_GRADIENT
-    W_size, dz_size, dz_packed_size = _sizes(n, d, h, W.itemsize, form)
-    work = vector(space[0], W_size + dz_size + dz_packed_size, W)
-    W_packed = work[:W_size]
-    dz = matrix(address_of(work) + W_size * W.itemsize, n, h, W) if dz_size > 0 else dout
-    dz_packed = work[W_size + dz_size :]
+    n, d, h = x.shape[0], x.shape[1], W.shape[1]
+    size = _packed_size(n, d, h, W.itemsize)
+    packed = vector(space[0], size, W)
+    if steps & PREPARE and size > 0:
+        first, last = panels(W, h) * start // pieces, panels(W, h) * stop // pieces
+        pack_panels(W, packed, 0, d, first, last)
+    if steps & MULTIPLY:
+        scratch = space[0] + (size + start * space[1]) * W.itemsize
+        top, bottom, left, right = cut(y, start, stop, pieces)
+        multiply(
+            product, x, W, address_of(packed), address_of(b), y, relu, top, bottom, left, right,
+            scratch,
+        )  # fmt: skip
+
+
+@kernel("pieces")
+def _backward(dout, x, W, y, dx, dW, db, space, masks, wanted, steps, product, pieces, start, stop):
+    """Do steps of a backward pass: with ReLU if it masks, and dx if it is wanted.
+
+    `space` is as in :func:`_forward`.
+    """
+    n, h = dout.shape
+    d, size = W.shape[0], W.itemsize
+    by_rows = wanted and is_few(n, h, size)
+    W_size, dz_size, dz_packed_size = _sizes(n, d, h, size, masks, wanted and not by_rows)
+    W_packed = vector(space[0], W_size, W)
+    dz = matrix(space[0] + W_size * size, n, h, W) if dz_size > 0 else dout
+    dz_packed = vector(space[0] + (W_size + dz_size) * size, dz_packed_size, W)
     if steps & PREPARE:
         first, last = panels(W, h) * start // pieces, panels(W, h) * stop // pieces
-        if backward:
-            left, right = first * tile_columns(W), min(h, last * tile_columns(W))
-            if relu:
-                _mask(dout, y, dz, left, right)
-            v[left:right] = 0
-            add_columns(dz, v[left:right], left)
-            if W_size > 0:
-                of_W = panels(W, d)
-                pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)
-        if dz_packed_size > 0 or (W_size > 0 and not backward):
-            b, packed = (dz, dz_packed) if backward else (W, W_packed)
-            pack_panels(b, packed, 0, b.shape[0], first, last)
+        left, right = first * tile_columns(W), min(h, last * tile_columns(W))
+        if masks:
+            _mask(dout, y, dz, left, right)
+        db[left:right] = 0
+        add_columns(dz, db[left:right], left)
+        if W_size > 0:
+            of_W = panels(W, d)
+            pack_transposed(W, W_packed, of_W * start // pieces, of_W * stop // pieces)
+        if dz_packed_size > 0:
+            pack_panels(dz, dz_packed, 0, n, first, last)
     if steps & MULTIPLY:
-        by_rows = input_gradient and is_few(n, h, W.itemsize)
-        scratch = space[0] + (work.size + start * space[1]) * W.itemsize
-        for number in range(2 if input_gradient and not by_rows else 1):
-            a, b, packed, bias, c, flags = x, W, W_packed, address_of(v), y, relu
-            if backward:
-                bias = 0
-                if number == 0:
-                    b, packed, c, flags = dz, dz_packed, dW, TRANSPOSED_A
-                else:
-                    a, c, flags = dz, dx, 0
+        scratch = space[0] + (W_size + dz_size + dz_packed_size + start * space[1]) * size
+        for number in range(2 if wanted and not by_rows else 1):
+            a, b, packed, c, flags = x, dz, dz_packed, dW, TRANSPOSED_A
+            if number == 1:
+                a, b, packed, c, flags = dz, W, W_packed, dx, 0
             top, bottom, left, right = cut(c, start, stop, pieces)
             multiply(
-                product, a, b, address_of(packed), bias, c, flags, top, bottom, left, right, scratch
+                product, a, b, address_of(packed), 0, c, flags, top, bottom, left, right, scratch
             )
         if by_rows:
             multiply_rows(dz, W, dx, start, stop, pieces)
 
 
 @serial
-def _scratch(n, d, h, itemsize, form):
-    """Return how many elements each piece packs its blocks into."""
-    if not form & GRADIENTS:
-        return scratch_size(n, d, h, itemsize)
-    size = scratch_size(d, n, h, itemsize)
-    return max(size, scratch_size(n, h, d, itemsize)) if form & INPUT_GRADIENT else size
-
-
-@serial
-def _call(x, W, v, y, dout, dx, dW, form, chunks, space, product):
+def _take_forward(x, W, b, out, relu, chunks, space, product):
     """Do both steps, in one piece or in several; return how much workspace it would need, or 0."""
     n, d, h, itemsize = x.shape[0], x.shape[1], W.shape[1], W.itemsize
-    W_size, dz_size, dz_packed_size = _sizes(n, d, h, itemsize, form)
-    shared, own = W_size + dz_size + dz_packed_size, _scratch(n, d, h, itemsize, form)
-    begin, wanted = claim(space, (shared + chunks * own) * itemsize)
+    size, own = _packed_size(n, d, h, itemsize), scratch_size(n, d, h, itemsize)
+    begin, wanted = claim(space, (size + chunks * own) * itemsize)
     if wanted > 0:
         return wanted
     place = begin, own
     if chunks == 1:
-        _layer(x, W, v, y, dout, dx, dW, place, form, PREPARE | MULTIPLY, product, 1, 1)
+        _forward(x, W, b, out, place, relu, PREPARE | MULTIPLY, product, 1, 1)
     else:
-        if shared or form & GRADIENTS:
-            _layer(x, W, v, y, dout, dx, dW, place, form, PREPARE, product, chunks, chunks)
-        _layer(x, W, v, y, dout, dx, dW, place, form, MULTIPLY, product, chunks, chunks)
+        if size > 0:
+            _forward(x, W, b, out, place, relu, PREPARE, product, chunks, chunks)
+        _forward(x, W, b, out, place, relu, MULTIPLY, product, chunks, chunks)
     return 0
 
 
-# Where a call has no array of some kind, another of the same type stands in for it.
+@serial
+def _take_backward(dout, x, W, y, dx, dW, db, masks, chunks, space, product):
+    """Do both steps, as :func:`_take_forward`."""
+    n, d, h, itemsize = x.shape[0], x.shape[1], W.shape[1], W.itemsize
+    has_dx = 0 if is_absent(dx) else 1
+    sizes = _sizes(n, d, h, itemsize, masks, has_dx and not is_few(n, h, itemsize))
+    own = scratch_size(d, n, h, itemsize)
+    if has_dx:
+        own = max(own, scratch_size(n, h, d, itemsize))
+    begin, wanted = claim(space, (sizes[0] + sizes[1] + sizes[2] + chunks * own) * itemsize)
+    if wanted > 0:
+        return wanted
+    args = dout, x, W, y, dx, dW, db, (begin, own), masks, has_dx
+    if chunks == 1:
+        _backward(*args, PREPARE | MULTIPLY, product, 1, 1)
+    else:
+        _backward(*args, PREPARE, product, chunks, chunks)
+        _backward(*args, MULTIPLY, product, chunks, chunks)
+    return 0
 
 
 @serial
 def affine(x, W, b, out, chunks, space, product):
     """out = x W + b."""
-    return _call(x, W, b, out, out, x, W, 0, chunks, space, product)
+    return _take_forward(x, W, b, out, 0, chunks, space, product)
 
 
 @serial
 def affine_relu(x, W, b, out, chunks, space, product):
     """out = max(x W + b, 0)."""
-    return _call(x, W, b, out, out, x, W, RELU, chunks, space, product)
+    return _take_forward(x, W, b, out, RELU, chunks, space, product)
 
 
 @serial
 def affine_backward(dout, x, W, dx, dW, db, chunks, space, product):
     """Gradients of x W + b; dx may be absent, and is then not computed."""
-    form = GRADIENTS if is_absent(dx) else GRADIENTS | INPUT_GRADIENT
-    return _call(x, W, db, dout, dout, dx, dW, form, chunks, space, product)
+    y = dout  # is not read
+    return _take_backward(dout, x, W, y, dx, dW, db, 0, chunks, space, product)
 
 
 @serial
 def affine_relu_backward(dout, x, W, y, dx, dW, db, chunks, space, product):
     """Gradients of max(x W + b, 0) from its output y; dx may be absent, and is then left out."""
-    form = RELU | GRADIENTS if is_absent(dx) else RELU | GRADIENTS | INPUT_GRADIENT
-    return _call(x, W, db, y, dout, dx, dW, form, chunks, space, product)
+    return _take_backward(dout, x, W, y, dx, dW, db, RELU, chunks, space, product)

@@ -22,6 +22,15 @@ LACKING = {
         "import numba.core.compiler\ndel numba.core.compiler_machinery.LoweringPass",
         "the last bits of results depend on what was called before",
     ),
+    "libraries": (
+        "import numba.core.codegen as c\ndel c.JITCodeLibrary",
+        "kernels take longer to compile, and the last bits",
+    ),
+    "libraries of another kind": (
+        "import numba.core.codegen as c\nmake = c.CodeLibrary.__init__\n"
+        "c.CodeLibrary.__init__ = lambda *args: make(*args)",
+        "no numba.core.codegen.CodeLibrary._codegen",
+    ),
     "locks": (
         "from numba.core import compiler_lock as c\n"
         "lock = c.global_compiler_lock\nlock._renamed = lock._lock\n"
