@@ -15,7 +15,6 @@ alone, and so does the order of each sum.
 
 from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import (
-    CACHE_LINE,
     address_of,
     claim,
     cube,
@@ -23,10 +22,10 @@ from fastnn.kernels.codegen.memory import (
     matrix,
     vector,
 )
-from fastnn.kernels.gemm.microkernel import ACCUMULATE
 from fastnn.kernels.gemm.packing import pack_transposed
 from fastnn.kernels.gemm.products import multiply_all
 from fastnn.kernels.gemm.sizes import (
+    ACCUMULATE,
     TRANSPOSED_A,
     pack_a_columns,
     packed_size,
@@ -37,6 +36,7 @@ from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.columns import collect, deliver, move
 from fastnn.kernels.layers.places import fits
 from fastnn.kernels.machine.words import REFUSED
+from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import by_itemsize
