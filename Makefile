@@ -1,5 +1,6 @@
-# `make demo`, `make check`, `make test`, `make dashboard`; `make gallery` draws the pictures of the
-# examples anew. Each sets up all it needs in $(VENV).
+# `make demo`, `make check`, `make test`, `make dashboard`; `make wheel` builds a wheel with machine
+# code for all processors of this kind, and tries it in an empty environment; `make gallery` draws
+# the pictures of the examples anew. Each sets up all it needs in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
@@ -22,7 +23,7 @@ ATTACK ?= --full
 BASE ?= main
 PERF_CHECK ?=
 
-.PHONY: demo gallery dashboard perf-check check test attack lint clean
+.PHONY: demo gallery dashboard perf-check check test attack lint wheel clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -57,6 +58,12 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+wheel: $(VENV)/dev.stamp
+	$(BIN)/python -m fastnn.build --into build/libraries
+	rm -rf build/wheel
+	FASTNN_LIBRARIES=$(abspath build/libraries) $(BIN)/python -m build --wheel --outdir build/wheel
+	$(BIN)/python tests/packaging/try_wheel.py build/wheel/*.whl
+
 dashboard: $(VENV)/asv.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \
 		--commits $(COMMITS) --port $(PORT) $(DASHBOARD)
@@ -70,4 +77,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .editable fastnn/kernels demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .editable fastnn/kernels build demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

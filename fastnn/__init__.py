@@ -19,6 +19,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
 - :mod:`fastnn.config`: kernels or reference; number of threads.
+- :mod:`fastnn.build`: makes machine code ahead of time, for wheels.
 
 Submodules are loaded at first use: ``import fastnn`` is enough for ``fastnn.datasets``.
 """
@@ -34,6 +35,7 @@ from fastnn._utils import distribution as _distribution
 
 if TYPE_CHECKING:
     from fastnn import (
+        build,
         callbacks,
         config,
         datasets,
@@ -72,6 +74,7 @@ __all__ = [
     "Network",
     "Trainer",
     "TwoLayerNet",
+    "build",
     "callbacks",
     "config",
     "datasets",

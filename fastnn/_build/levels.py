@@ -13,12 +13,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import llvmlite.binding as llvm
-import numba
-
 from fastnn._build import linking, objects
 from fastnn._utils import distribution
-from fastnn.kernels.machine import ahead, catalogue
+from fastnn.kernels.machine import ahead
 from fastnn.kernels.machine.level import Level, system
 from fastnn.kernels.plain import sources
 from fastnn.kernels.threading import cpus
@@ -28,7 +25,7 @@ Say = Callable[[str], None]
 
 def _compile(level: Level, folder: Path, names: Sequence[str], say: Say) -> None:
     """Compile for a level, in a process of its own."""
-    count = len(objects.wanted(names)) + len(catalogue.CALLERS)
+    count = len(objects.wanted(names))
     command = [sys.executable, "-m", "fastnn._build.objects", level.name, str(folder), *names]
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(
@@ -81,14 +78,19 @@ def build(
     BuildError
         If there is no C compiler here, or something fails.
     """
+    import llvmlite.binding as llvm
+    import numba
+
     for variable, name in (("CC", "cc"), ("OBJDUMP", "objdump")):  # before anything is compiled
         linking.tool(variable, name)
-    digest = sources.digest("fastnn.kernels")
+    digest = sources.digest(ahead.PACKAGE)
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary)
         with ThreadPoolExecutor(min(cpus.available(), len(levels))) as threads:
             waiting = [threads.submit(_make, each, made, names, say) for each in levels]
             results = [each.result() for each in waiting]
+        if sources.digest(ahead.PACKAGE) != digest:
+            raise linking.BuildError("the sources were edited while they were compiled")
         versions = [version for _, referred in results for version in referred.values()]
         manifest = {
             "fastnn": distribution.VERSION,

@@ -49,12 +49,12 @@ def tool(variable: str, name: str) -> list[str]:
     return command
 
 
-def _run(command: Sequence[str | Path]) -> str:
+def _run(command: Sequence[str]) -> str:
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
     )
     if done.returncode:
-        raise BuildError(f"{shlex.join(map(str, command[:1]))} failed: {done.stderr.strip()}")
+        raise BuildError(f"{command[0]} failed: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -68,9 +68,9 @@ def link(folder: Path, library: Path) -> None:
     """
     visible = folder / "visible.txt"
     visible.write_text(_VISIBLE)
-    objects = sorted(folder.glob("*.o"))
-    named = ["-o", library, f"-Wl,--version-script={visible}", *objects, "-lm"]
-    _run([*tool("CC", "cc"), *_OPTIONS, *named])
+    named = ["-o", str(library), f"-Wl,--version-script={visible}"]
+    objects = map(str, sorted(folder.glob("*.o")))
+    _run([*tool("CC", "cc"), *_OPTIONS, *named, *objects, "-lm"])
 
 
 def undefined(library: Path) -> dict[str, str]:
@@ -81,7 +81,7 @@ def undefined(library: Path) -> dict[str, str]:
     BuildError
         If it refers to others than the C library's.
     """
-    table = _run([*tool("OBJDUMP", "objdump"), "-T", library])
+    table = _run([*tool("OBJDUMP", "objdump"), "-T", str(library)])
     found = {name: version for version, name in _UNDEFINED.findall(table)}
     if unknown := sorted(name for name in found if not _KNOWN.fullmatch(name)):
         raise BuildError(f"{library.name} refers to {', '.join(unknown)}")

@@ -6,14 +6,19 @@ imported: :func:`environment` has the variables for it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fastnn.kernels.machine import ahead, catalogue, layout
 from fastnn.kernels.machine.level import LEVELS, Level
+
+
+class _Emitted(Exception):
+    """Ends what Numba does for a function: it would make the same machine code to be run here."""
 
 
 def environment(level: Level) -> dict[str, str]:
@@ -30,19 +35,24 @@ def environment(level: Level) -> dict[str, str]:
 
 
 def wanted(names: Sequence[str] = ()) -> list[tuple[str, Any]]:
-    """Return what to compile: names of the catalogue, each with its dtype or None.
+    """Return what to compile: names, each with its dtype or None.
 
     Parameters
     ----------
     names : sequence of str
-        Kernels, which come with the parts that they call; all there are if empty.
+        Of the catalogue, whose kernels come with the parts that they call, and its callers; all
+        there are if empty.
     """
     chosen = [*catalogue.kernels(), *catalogue.parts()]
+    callers = tuple(catalogue.CALLERS)
     if names:
-        needs = [need for name in names for need in catalogue.signature(name).needs]
+        kernels = set(names).intersection(catalogue.kernels())
+        needs = [need for name in kernels for need in catalogue.signature(name).needs]
         chosen = [name for name in chosen if name in (*names, *needs)]
+        callers = tuple(name for name in catalogue.CALLERS if name in names)
     dtypes = layout.DTYPES[:2]
-    return [(n, dtype) for n in chosen for dtype in (dtypes if catalogue.is_real(n) else (None,))]
+    own = [(n, dtype) for n in chosen for dtype in (dtypes if catalogue.is_real(n) else (None,))]
+    return [*own, *((name, None) for name in callers)]
 
 
 def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[str]:
@@ -60,14 +70,18 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
     def emit(symbol: str, module: Any) -> None:
         (folder / f"{symbol}.o").write_bytes(target.emit_object(module))
 
+    def emit_alone(symbol: str, module: Any) -> NoReturn:
+        emit(symbol, module)
+        raise _Emitted
+
     emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
-    private.listeners.append(emit)
+    private.listeners.append(emit_alone)
     for name, dtype in wanted(names):
-        compile_anew(made.compiled(name, dtype))
-        yield catalogue.symbol(name, dtype)
-    for name in catalogue.CALLERS:
-        compile_anew(made.caller(name))
-        yield name
+        with contextlib.suppress(_Emitted):
+            is_caller = name in catalogue.CALLERS
+            compile_anew(made.caller(name) if is_caller else made.compiled(name, dtype))
+            raise RuntimeError(f"{name} was compiled, and nothing was told of it")
+        yield name if is_caller else catalogue.symbol(name, dtype)
 
 
 def main(level: str, folder: str, *names: str) -> None:

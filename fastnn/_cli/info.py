@@ -88,6 +88,7 @@ def info() -> dict[str, Any]:
             "count": os.cpu_count(),
         },
         "vector_bits": level.vector_bits(),
+        "machine_code": code.source(),
         "threads": {"current": threads.get_num_threads(), "available": cpus.available()},
         "backend": config.get_backend(),
         "optimizers": {
@@ -123,6 +124,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "CPU": f"{cpu['name']}, {cpu['count']} logical",
         "features": " ".join(cpu["features"]),
         "vector width": f"{facts['vector_bits']} bits",
+        "machine code": facts["machine_code"],
         "threads": f"{running['current']} of {running['available']}",
         "backend": facts["backend"],
         "optimizers": updated["backend"] + (updated["reason"] and f": {updated['reason']}"),

@@ -10,9 +10,8 @@ import io
 import json
 import math
 import os
-import zipfile
 from collections.abc import Collection, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
@@ -20,6 +19,9 @@ from numpy.lib import format as npy
 from fastnn._utils import interrupts, schema
 from fastnn._utils.files import Path_, replacing
 from fastnn._utils.types import Array
+
+if TYPE_CHECKING:
+    import zipfile
 
 File = Path_ | BinaryIO
 Groups = Mapping[str, Mapping[str, Array]]
@@ -132,6 +134,8 @@ def _read(stream: BinaryIO, source: str, what: str, only: Collection[str] | None
 def _facts_and_arrays(
     stream: BinaryIO, only: Collection[str] | None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
+    import zipfile
+
     size = stream.seek(0, os.SEEK_END)
     with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fastnn._utils.validation import brief
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:
     import fcntl
@@ -30,6 +31,8 @@ def path_of(name: str, value: Path_) -> Path:
     """Return a path; raise TypeError for what is none: `open` takes a number for an open file."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name}: expected a str or a path, got {brief(value)}")
+    from pathlib import Path
+
     return Path(value)
 
 
@@ -71,7 +74,7 @@ def replacing(path: Path_) -> Iterator[BinaryIO]:
 def _new_part(path: Path) -> tuple[BinaryIO, Path]:
     """Return a new file beside that at a path, open and locked, and where it is."""
     while True:
-        part = path.with_name(f"{path.name}.fastnn-{uuid.uuid4().hex}.part")
+        part = path.with_name(f"{path.name}.fastnn-{os.urandom(16).hex()}.part")
         _written.add(str(part))
         try:
             # open() gives it the permissions of any new file; those of tempfile would shut out a

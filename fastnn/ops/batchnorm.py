@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import SupportsFloat
+import math
+from collections.abc import Callable
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +19,17 @@ from fastnn.ops._arrays import (
     output,
     updated,
 )
-from fastnn.ops._dispatch import run
+from fastnn.ops._dispatch import checked, run
+
+
+def _at_once(suffix: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return checked("batchnorm" + suffix), checked("batchnorm_nchw" + suffix)
+
+
+_forward_at_once, _inference_at_once = _at_once(""), _at_once("_inference")
+_backward_at_once = _at_once("_backward")
+
+_UNBOUND = -math.inf  # below results; ReLU's are bound by 0
 
 
 def _expect_axes(x: Array) -> None:
@@ -47,8 +59,12 @@ def _kernel(x: Array, suffix: str) -> str:
     return ("batchnorm" if x.ndim == 2 else "batchnorm_nchw") + suffix
 
 
+def _for(x: ArrayLike, kernels: tuple[Callable[..., Any], Callable[..., Any]]) -> Any:
+    return kernels[type(x) is np.ndarray and x.ndim != 2]
+
+
 def _forward(
-    suffix: str,
+    low: float,
     x: ArrayLike,
     gamma: ArrayLike,
     beta: ArrayLike,
@@ -58,6 +74,17 @@ def _forward(
     eps: SupportsFloat,
     out: Array | None,
 ) -> tuple[Array, Array, Array]:
+    if (
+        type(momentum) is float
+        and 0 <= momentum <= 1
+        and type(eps) is float
+        and 0 <= eps < math.inf
+    ):
+        done = _for(x, _forward_at_once)(
+            x, gamma, beta, running_mean, running_var, momentum, eps, low, out, None, None
+        )
+        if done is not NotImplemented:
+            return done  # type: ignore[no-any-return]
     x, gamma, beta = inputs(x=x, gamma=gamma, beta=beta)
     _expect_batch(x)
     _expect_features(x, gamma=gamma, beta=beta)
@@ -73,8 +100,8 @@ def _forward(
     )
     mean, rstd = np.empty(features, x.dtype), np.empty(features, x.dtype)
     run(
-        _kernel(x, suffix), 4 * x.size, _planes(x), gamma, beta, to_mean, to_var, momentum, eps,
-        _planes(y), mean, rstd,
+        _kernel(x, ""), _planes(x), gamma, beta, to_mean, to_var, momentum, eps, low, _planes(y),
+        mean, rstd,
     )  # fmt: skip
     deliver(running_mean, to_mean)
     deliver(running_var, to_var)
@@ -82,7 +109,7 @@ def _forward(
 
 
 def _inference(
-    suffix: str,
+    low: float,
     x: ArrayLike,
     gamma: ArrayLike,
     beta: ArrayLike,
@@ -91,6 +118,10 @@ def _inference(
     eps: SupportsFloat,
     out: Array | None,
 ) -> Array:
+    if type(eps) is float and 0 <= eps < math.inf:
+        done = _for(x, _inference_at_once)(x, gamma, beta, running_mean, running_var, eps, low, out)
+        if done is not NotImplemented:
+            return done  # type: ignore[no-any-return]
     x, gamma, beta, mean, var = inputs(
         x=x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var
     )
@@ -99,12 +130,11 @@ def _inference(
     eps = numbers.not_negative("eps", eps)
     y = output("out", out, x.shape, x.dtype, x, gamma, beta, mean, var)
     if x.size:
-        run(_kernel(x, suffix), x.size, _planes(x), gamma, beta, mean, var, eps, _planes(y))
+        run(_kernel(x, "_inference"), _planes(x), gamma, beta, mean, var, eps, low, _planes(y))
     return deliver(out, y)
 
 
 def _backward(
-    suffix: str,
     dout: Array,
     x: Array,
     features: dict[str, Array],
@@ -124,10 +154,9 @@ def _backward(
     to_dgamma = output("dgamma", dgamma, x.shape[1:2], x.dtype, *read)
     to_dbeta = output("dbeta", dbeta, x.shape[1:2], x.dtype, *read)
     expect_apart({"dx": dx, "dgamma": dgamma, "dbeta": dbeta})
-    masks = () if y is None else (_planes(y),)
     run(
-        _kernel(x, suffix), 4 * x.size, _planes(dout), _planes(x), *features.values(), *masks,
-        _planes(to_dx), to_dgamma, to_dbeta,
+        _kernel(x, "_backward"), _planes(dout), _planes(x), *features.values(),
+        None if y is None else _planes(y), _planes(to_dx), to_dgamma, to_dbeta,
     )  # fmt: skip
     return deliver(dx, to_dx), deliver(dgamma, to_dgamma), deliver(dbeta, to_dbeta)
 
@@ -179,7 +208,7 @@ def batchnorm(
         If the batch is empty, shapes do not fit together, a number is out of its range, an
         array is not of real numbers, or an array to be written is read-only.
     """
-    return _forward("", x, gamma, beta, running_mean, running_var, momentum, eps, out)
+    return _forward(_UNBOUND, x, gamma, beta, running_mean, running_var, momentum, eps, out)
 
 
 def batchnorm_inference(
@@ -217,7 +246,7 @@ def batchnorm_inference(
         If shapes do not fit together, `eps` is out of its range, an array is not of real
         numbers, or `out` does not fit.
     """
-    return _inference("_inference", x, gamma, beta, running_mean, running_var, eps, out)
+    return _inference(_UNBOUND, x, gamma, beta, running_mean, running_var, eps, out)
 
 
 def batchnorm_backward(
@@ -255,9 +284,12 @@ def batchnorm_backward(
         If the batch is empty, shapes do not fit together, an array is not of real numbers,
         or an output does not fit or shares memory with another.
     """
+    done = _for(x, _backward_at_once)(dout, x, gamma, mean, rstd, False, dx, dgamma, dbeta)
+    if done is not NotImplemented:
+        return done  # type: ignore[no-any-return]
     dout, x, gamma, mean, rstd = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd)
     features = {"gamma": gamma, "mean": mean, "rstd": rstd}
-    return _backward("_backward", dout, x, features, None, dx, dgamma, dbeta)
+    return _backward(dout, x, features, None, dx, dgamma, dbeta)
 
 
 def batchnorm_relu(
@@ -300,7 +332,7 @@ def batchnorm_relu(
     array([[0.],
            [1.]])
     """
-    return _forward("_relu", x, gamma, beta, running_mean, running_var, momentum, eps, out)
+    return _forward(0.0, x, gamma, beta, running_mean, running_var, momentum, eps, out)
 
 
 def batchnorm_relu_inference(
@@ -330,7 +362,7 @@ def batchnorm_relu_inference(
     TypeError, ValueError
         As :func:`batchnorm_inference`.
     """
-    return _inference("_relu_inference", x, gamma, beta, running_mean, running_var, eps, out)
+    return _inference(0.0, x, gamma, beta, running_mean, running_var, eps, out)
 
 
 def batchnorm_relu_backward(
@@ -364,6 +396,10 @@ def batchnorm_relu_backward(
     TypeError, ValueError
         As :func:`batchnorm_backward`.
     """
+    if y is not False:  # which would say that there is none
+        done = _for(x, _backward_at_once)(dout, x, gamma, mean, rstd, y, dx, dgamma, dbeta)
+        if done is not NotImplemented:
+            return done  # type: ignore[no-any-return]
     dout, x, gamma, mean, rstd, y = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd, y=y)
     features = {"gamma": gamma, "mean": mean, "rstd": rstd}
-    return _backward("_relu_backward", dout, x, features, y, dx, dgamma, dbeta)
+    return _backward(dout, x, features, y, dx, dgamma, dbeta)

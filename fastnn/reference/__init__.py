@@ -30,17 +30,11 @@ from fastnn.reference.batchnorm import (
     batchnorm,
     batchnorm_backward,
     batchnorm_inference,
-    batchnorm_relu,
-    batchnorm_relu_backward,
-    batchnorm_relu_inference,
 )
 from fastnn.reference.batchnorm_nchw import (
     batchnorm_nchw,
     batchnorm_nchw_backward,
     batchnorm_nchw_inference,
-    batchnorm_nchw_relu,
-    batchnorm_nchw_relu_backward,
-    batchnorm_nchw_relu_inference,
 )
 from fastnn.reference.convolution import convolution, convolution_backward
 from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
@@ -81,12 +75,6 @@ __all__ = [
     "batchnorm_nchw",
     "batchnorm_nchw_backward",
     "batchnorm_nchw_inference",
-    "batchnorm_nchw_relu",
-    "batchnorm_nchw_relu_backward",
-    "batchnorm_nchw_relu_inference",
-    "batchnorm_relu",
-    "batchnorm_relu_backward",
-    "batchnorm_relu_inference",
     "choices",
     "col2im",
     "convolution",

@@ -10,14 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, cast
 
-from fastnn.reference.batchnorm import (
-    batchnorm,
-    batchnorm_backward,
-    batchnorm_inference,
-    batchnorm_relu,
-    batchnorm_relu_backward,
-    batchnorm_relu_inference,
-)
+from fastnn.reference.batchnorm import batchnorm, batchnorm_backward, batchnorm_inference
 
 _P = ParamSpec("_P")
 
@@ -46,6 +39,3 @@ def _of_images(function: Callable[_P, None], written: str) -> Callable[_P, None]
 batchnorm_nchw = _of_images(batchnorm, "y")
 batchnorm_nchw_inference = _of_images(batchnorm_inference, "y")
 batchnorm_nchw_backward = _of_images(batchnorm_backward, "dx")
-batchnorm_nchw_relu = _of_images(batchnorm_relu, "y")
-batchnorm_nchw_relu_inference = _of_images(batchnorm_relu_inference, "y")
-batchnorm_nchw_relu_backward = _of_images(batchnorm_relu_backward, "dx")

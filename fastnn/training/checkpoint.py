@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +20,9 @@ from fastnn.training.checkpoint_name import CheckpointName
 from fastnn.training.history import History
 from fastnn.training.recorded import expect_recorded
 from fastnn.training.schedules import build, describe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WHAT = "checkpoint"
 _APART = "averages", "optimizer", "owner", "schedule"  # in a history, but kept apart from it here

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastnn._utils.files import Path_, file_at, path_of
 from fastnn.training.history import History
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What braces may be around, and what formats are tried on.
 _RECORDED = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
@@ -34,6 +35,8 @@ class CheckpointName:
         self._parts = [(self._path.name, "")]  # text, and the name after it
         if not {*self._path.name} & {*"{}"}:
             return
+        from string import Formatter
+
         try:
             parsed = list(Formatter().parse(self._path.name))
             for _, name, form, conversion in parsed:

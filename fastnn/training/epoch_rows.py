@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastnn.training.history import History
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class EpochRows:

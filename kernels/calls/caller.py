@@ -13,6 +13,7 @@ from fastnn.kernels.codegen.raw import ask, half, number, put, stack, word
 from fastnn.kernels.machine import layout
 from fastnn.kernels.machine.words import (
     ARRAYS,
+    AS_LONG,
     AXES,
     BOOL,
     BYTES,
@@ -58,7 +59,6 @@ from fastnn.kernels.machine.words import (
     TERM,
     TERMS,
     TO_INT,
-    TO_LONG,
     TRUSTED,
     UNKNOWN,
     UNLOCK,
@@ -270,14 +270,16 @@ def _results(spec, args, made):
 def fastnn_call(own, args, nargs):
     """Call a kernel with objects of Python: arrays and numbers, as its signature has them.
 
-    Behind these there may be two more, into how many pieces to cut the work, and an array of bytes
-    for workspace: then the interpreter's lock is given up during the call.
+    Those of a trusted routine, which have been checked, may have two more behind them, into how
+    many pieces to cut the work, and an array of bytes for workspace: then the interpreter's lock is
+    given up during the call.
 
     Returns the results that the signature has, or NotImplemented if arguments are not all as it
-    says, the kernel refuses them, or the call is not one to be done at once. A trusted routine, whose arguments have been
-    checked, returns None when it is done. Else it returns an integer, and has done nothing: the
-    cost of a call that is not to be done at once; or, where it has been given workspace, how many
-    bytes it needs; or below 0, if it has no kernel: -1 for float32, -2 for float64.
+    says, the kernel refuses them, or the call is not one to be done at once. A trusted routine,
+    whose arguments have been checked, returns None when it is done. Else it returns an integer, and
+    has done nothing: the cost of a call that is not to be done at once; or, where it has been given
+    workspace, how many bytes it needs; or below 0, if it has no kernel: -1 for float32, -2 for
+    float64.
     """
     spec = word(own + layout.DATA)
     shared, count = _item(spec, SHARED), _item(spec, PARAMETERS)
@@ -285,7 +287,7 @@ def fastnn_call(own, args, nargs):
     refused = _item(shared, NOT_IMPLEMENTED)
     at_once = nargs == count
     wanted_now = trusted or _item(shared, ENABLED) != 0
-    if not wanted_now or not (at_once or nargs == count + 2):
+    if not wanted_now or not (at_once or (trusted and nargs == count + 2)):
         return _new(shared, refused)
     table, lengths = stack(MOST_WORDS), stack(MOST_LENGTHS)
     made, rest = stack(MOST_PARAMETERS), stack(2)
@@ -309,7 +311,7 @@ def fastnn_call(own, args, nargs):
             if trusted:
                 value = ask(_item(shared, TO_INT), (obj,))
             else:
-                value = ask(_item(shared, TO_LONG), (obj, far))
+                value = ask(_item(shared, AS_LONG), (obj, far))
                 if half(far) != 0 or (kind == IS_UINT and value < 0):
                     return _new(shared, refused)
             _set(table, numbers, value)

@@ -31,8 +31,9 @@ def trusted(signature: Signature, table: Any, most: float) -> Callable[..., Any]
     """
     count = len(signature.parameters)
 
-    def call(*args: Any) -> int | None:
-        arrays, numbers, lengths, real = [], [], {}, 0
+    def call(*args: Any) -> Any:
+        arrays, numbers, real = [], [], 0
+        lengths: dict[str, int] = {}
         for parameter, arg in zip(signature.parameters, args, strict=False):
             if parameter.axes is None:
                 numbers.append(_number(arg))
@@ -58,6 +59,8 @@ def trusted(signature: Signature, table: Any, most: float) -> Callable[..., Any]
         values = [*arrays, *(lengths[name] for name in signature.lengths), *numbers, *rest]
         given = np.array(values, np.int64)
         wanted = _KERNEL(int(table[code]))(given.ctypes.data)
+        if wanted < 0:
+            return NotImplemented
         if wanted and len(args) == count:
             return call(*args, 1, np.empty(wanted, np.uint8))
         return wanted or None

@@ -14,6 +14,7 @@ from fastnn.kernels.calls import plain
 from fastnn.kernels.gemm import workspace
 from fastnn.kernels.machine import catalogue, code, layout, words
 from fastnn.kernels.machine.signature import REST, Parameter, Signature
+from fastnn.kernels.plain.numpy_c import numpy_c
 from fastnn.kernels.threading import threads
 
 REALS = layout.DTYPES[:2]
@@ -46,11 +47,9 @@ def address_of(name: str) -> int:
 
 def _new_array() -> int:
     """Return where PyArray_Empty begins."""
-    from numpy._core import _multiarray_umath as numpy_c  # NumPy 1 has no such module
-
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    table = get(numpy_c._ARRAY_API, None)
+    table = get(numpy_c()._ARRAY_API, None)
     return int(ctypes.c_void_p.from_address(table + 8 * _EMPTY).value or 0)
 
 
@@ -61,11 +60,6 @@ _shared[words.ENABLED] = 1
 def enable(wanted: bool) -> None:
     """Let the checked functions of routines call kernels, or have them refuse all calls."""
     _shared[words.ENABLED] = wanted
-
-
-def is_enabled() -> bool:
-    """Say whether the checked functions of routines call kernels."""
-    return bool(_shared[words.ENABLED])
 
 
 @functools.cache
@@ -87,7 +81,7 @@ def shared() -> Any:
         words.NEW_TUPLE: address_of("PyTuple_New"),
         words.UNLOCK: address_of("PyEval_SaveThread"),
         words.LOCK: address_of("PyEval_RestoreThread"),
-        words.TO_LONG: address_of("PyLong_AsLongLongAndOverflow"),
+        words.AS_LONG: address_of("PyLong_AsLongLongAndOverflow"),
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
         words.MOST: bits(float(code.MOST)),
@@ -112,6 +106,8 @@ class Routine:
         worth several threads, or nothing is loaded yet.
     """
 
+    _caller = "fastnn_call"
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.checked = _refusing(name)
@@ -123,17 +119,23 @@ class Routine:
 
     def _first(self, *args: Any) -> Any:
         """Load what calls the kernel; call it."""
-        new = [_table(self._signature, trusted) for trusted in (False, True)]
         # One of the threads that come here at once.
-        self._tables: list[Any] = self.__dict__.setdefault("_tables", new)
-        for_all, trusted = self._tables
+        self._tables: list[Any] = self.__dict__.setdefault("_tables", self._new_tables())
         if layout.is_known():
-            call = code.caller("fastnn_call")
-            self._trusted = function(self.name, call, trusted)
-            _change(self.checked, function(self.name, call, for_all))
+            call = code.caller(self._caller)
+            self._trusted = function(self.name, call, self._tables[-1])
+            _change(self.checked, function(self.name, call, self._tables[0]))
         else:
-            self._trusted = plain.trusted(self._signature, trusted, code.MOST)
+            self._trusted = self._plain_call()
         return self._trusted(*args)
+
+    def _new_tables(self) -> list[Any]:
+        """Return tables for checked and for trusted calls."""
+        return [_table(self._signature, trusted) for trusted in (False, True)]
+
+    def _plain_call(self) -> Callable[..., Any]:
+        """Return what calls the kernel where machine code cannot look into arrays."""
+        return plain.trusted(self._signature, self._tables[-1], code.MOST)
 
     def _load(self, number: int) -> None:
         """Find the machine code for a dtype, the first where there is one for all."""
@@ -260,7 +262,7 @@ def _change(function: Any, other: Any) -> None:
     old, new = (
         (ctypes.c_int64 * 2).from_address(id(f) + layout.DEFINITION) for f in (function, other)
     )
-    old[:] = new[:]
+    old[:] = [*new]
 
 
 _changed: list[Any] = []

@@ -16,6 +16,7 @@ from fastnn.kernels.machine.words import (
     AN_ARRAY,
     ANY_FLOAT,
     ANY_INT,
+    AS_LONG,
     BOOL,
     BYTES,
     CHOICES,
@@ -58,7 +59,6 @@ from fastnn.kernels.machine.words import (
     STR,
     TAKES,
     TO_INT,
-    TO_LONG,
     TRUE,
     TRUSTED,
     UNLOCK,
@@ -94,16 +94,16 @@ def _take_integer(spec, record, obj, out):
     if word(obj + layout.TYPE) != _item(_item(spec, SHARED), INT):
         return False
     overflow = stack(1)
-    value = ask(_item(_item(spec, SHARED), TO_LONG), (obj, overflow))
+    value = ask(_item(_item(spec, SHARED), AS_LONG), (obj, overflow))
     put(out, value + _item(record, ADDED))
-    return half(overflow) == 0 and _item(record, LOW) <= value < _item(record, HIGH)
+    return half(overflow) == 0 and _item(record, LOW) <= value <= _item(record, HIGH)
 
 
 @serial
 def _take_setting(spec, record, obj, out):
     """Write a setting to an address; say whether it is as its record says."""
     shared, kind, of = _item(spec, SHARED), _item(record, KIND), word(obj + layout.TYPE)
-    if kind == ANY_FLOAT or kind == IN_RANGE:
+    if kind in (ANY_FLOAT, IN_RANGE):
         if of != _item(shared, FLOAT):
             return False
         put(out, word(obj + layout.VALUE))
@@ -216,7 +216,7 @@ def _are_apart(intervals, count):
             _set(intervals, 2 * i, start)
             _set(intervals, 2 * i + 1, end)
         gap //= 2
-    for i in range(1, count):
+    for i in range(1, count):  # noqa: SIM110 (Numba has no generators in all)
         if _item(intervals, 2 * i) < _item(intervals, 2 * i - 1):
             return False
     return True
@@ -262,7 +262,7 @@ def _fill(spec, rows, objects, table, intervals, found):
 
 
 def fastnn_update(own, args, nargs):
-    """Update parameters with arrays, or dicts of arrays, and numbers, as a rule's signature has them.
+    """Update parameters with arrays, or dicts of arrays, and numbers, as a signature has them.
 
     Behind these there may be two more, as those of :func:`caller.fastnn_call`.
 

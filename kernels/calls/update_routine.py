@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastnn.kernels.calls.routine import (
-    REALS,
-    Routine,
-    address_of,
-    bits,
-    function,
-    is_enabled,
-    shared,
-)
-from fastnn.kernels.machine import catalogue, code, layout, words
+from fastnn.kernels.calls import plain
+from fastnn.kernels.calls.routine import REALS, Routine, address_of, bits, shared
+from fastnn.kernels.machine import words
 from fastnn.kernels.machine.signature import Signature
 from fastnn.kernels.threading import threads
 
@@ -113,27 +106,23 @@ class UpdateRoutine(Routine):
     ----------
     checked : callable
         Takes arrays, or dicts of arrays that have the keys of the first in the same order, and
-        settings, and returns None when it has updated the parameters; else it has done nothing, and there is more
-        to be done, as in :meth:`update`.
+        settings, and returns None when it has updated the parameters; else it has done nothing, and
+        :meth:`update` may do it.
     """
+
+    _caller = "fastnn_update"
 
     def __init__(
         self, name: str, takes: int = ANYTHING, checks: Sequence[Check] | None = None
     ) -> None:
-        self.name = name
+        super().__init__(name)
         self._takes, self._checks = takes, checks
-        self.checked = self._trusted = self._first
 
-    def _first(self, *args: Any) -> Any:
-        """Load what calls the rule, if that is wanted; call it."""
-        if not layout.is_known() or (self._checks is not None and not is_enabled()):
-            return NotImplemented
-        new = [_table(self._signature, self._takes, self._checks)]
-        # One of the threads that come here at once.
-        self._tables = self.__dict__.setdefault("_tables", new)
-        call = function(self.name, code.caller("fastnn_update"), *self._tables)
-        self.checked = self._trusted = call
-        return call(*args)
+    def _new_tables(self) -> list[Any]:
+        return [_table(self._signature, self._takes, self._checks)]
+
+    def _plain_call(self) -> Callable[..., Any]:
+        return plain.refused
 
     def update(self, *args: Any) -> bool:
         """Update parameters, on as many threads as that is worth; return whether it was done.
@@ -141,7 +130,7 @@ class UpdateRoutine(Routine):
         If not, nothing has been written: arrays or settings are not plainly what they are to be, or
         two arrays share memory.
         """
-        while (cost := self.checked(*args)) is not None:
+        while (cost := self._trusted(*args)) is not None:
             if cost is NotImplemented:
                 return False
             if cost >= 0:
@@ -153,7 +142,7 @@ class UpdateRoutine(Routine):
 
 @functools.cache
 def routine(name: str) -> UpdateRoutine:
-    """Return an update rule."""
+    """Return an update rule that takes what has been checked."""
     return UpdateRoutine(name)
 
 

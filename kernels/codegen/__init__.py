@@ -3,8 +3,9 @@
 `compile` has the options and the decorators that everything else is compiled by, `private` keeps
 machine code to its own functions, and `cache` keeps it on disk, under a digest of all sources;
 `lock` has Ctrl-C and forks come where they do no harm to what is being compiled; `internals` is
-what they take of Numba beyond what it promises. `flow` emits functions, calls and
-loops, `simd` vectors of a chosen width, on which `elementary` has exp, log, tanh, erfc and maximum;
-`denormals` switches flush-to-zero; `memory` makes arrays of addresses; `atomics` has atomic operations, calls through an address, and what makes a compiled
-function one that threads can call.
+what they take of Numba beyond what it promises. `flow` emits functions, calls and loops, `simd`
+vectors of a chosen width, on which `elementary` has exp, log, tanh, erfc and maximum; `denormals`
+switches flush-to-zero; `raw` reads words at addresses, and `memory` makes arrays of them; `atomics`
+has atomic operations, calls through an address, and what makes a compiled function one that threads
+can call.
 """

@@ -11,7 +11,6 @@ import numba.extending
 
 from fastnn.kernels.codegen import cache, internals, lock, private
 from fastnn.kernels.plain.arrival import arrive
-from fastnn.kernels.plain.shared import shared as shared
 from fastnn.kernels.plain.shared import tell
 
 # The default error model tests each divisor for zero, and a branch keeps a loop scalar. Of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 from numba import types
 
 from fastnn.kernels.codegen.compile import intrinsic, serial
@@ -49,6 +50,12 @@ def cube(address, blocks, rows, columns, like):
 def typed(address, size, dtype):
     """Return the numbers at an address as an array of another type."""
     return numba.carray(pointer(address), size, dtype)
+
+
+@serial
+def doubles(address, rows, columns):
+    """Return the rows at an address as an array of float64."""
+    return numba.carray(pointer(address), (rows, columns), np.float64)
 
 
 @serial

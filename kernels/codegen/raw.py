@@ -89,7 +89,7 @@ def ask(typingctx, function, args):
 
 @intrinsic
 def stack(typingctx, words):
-    """Return the address of so many words, a constant, that are there until the function returns."""
+    """Return the address of so many words, a constant, that last until the function returns."""
     if not isinstance(words, types.IntegerLiteral):
         return None
 

@@ -11,7 +11,6 @@ from llvmlite import ir
 from numba import types
 
 from fastnn.kernels.codegen.flow import I32, I64, declare
-from fastnn.kernels.plain.level import vector_bits as vector_bits
 
 
 class Vectors:

@@ -27,7 +27,6 @@ from fastnn.kernels.gemm.sizes import (
     may_skip,
     packs_a,
     panels,
-    scratch_size,  # noqa: F401
     tile_columns,
 )
 from fastnn.kernels.gemm.zeros import list_groups, listed

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.gemm.microkernel import transpose
-from fastnn.kernels.gemm.sizes import (
-    ROWS,
-    VECTORS,
-    tile_columns,
-)
+from fastnn.kernels.gemm.sizes import ROWS, VECTORS, tile_columns
 
 
 @serial

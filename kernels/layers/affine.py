@@ -171,6 +171,6 @@ def affine_backward(dout, x, W, dx, dW, db, chunks, space, product):
 
 @serial
 def affine_relu_backward(dout, x, W, y, dx, dW, db, chunks, space, product):
-    """Gradients of max(x W + b, 0) from its output y; dx may be absent, and is not computed then."""
+    """Gradients of max(x W + b, 0) from its output y; dx may be absent, and is then left out."""
     form = RELU | GRADIENTS if is_absent(dx) else RELU | GRADIENTS | INPUT_GRADIENT
     return _call(x, W, db, y, dout, dx, dW, form, chunks, space, product)

@@ -17,6 +17,7 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.flow import I64
+from fastnn.kernels.plain.level import vector_bits
 from fastnn.kernels.tuning import COMMON
 
 # Rows of a step; what is left over goes row by row.
@@ -33,7 +34,7 @@ class Step:
 
     def __init__(self, builder: ir.IRBuilder, real: Any, rows: int, widest: int = 512) -> None:
         self.b = builder
-        self.v = simd.Vectors(builder, real, min(simd.vector_bits(), widest) // real.bitwidth)
+        self.v = simd.Vectors(builder, real, min(vector_bits(), widest) // real.bitwidth)
         self.w = simd.Vectors(builder, types.float64, self.v.lanes)
         self.rows = rows
         self._column: Any = None

@@ -15,12 +15,13 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.flow import I64
+from fastnn.kernels.plain.level import vector_bits
 
 
 def _function(module: ir.Module, real: Any, add: bool) -> ir.Function:
     def emit(b: ir.IRBuilder, args: Sequence[ir.Value]) -> None:
         source, source_step, target, target_step, rows, columns = args
-        widest = simd.vector_bits() // real.bitwidth
+        widest = vector_bits() // real.bitwidth
 
         def move(at: list[ir.Value], lanes: int) -> list[ir.Value]:
             v = simd.Vectors(b, real, lanes)

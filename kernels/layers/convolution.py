@@ -13,9 +13,8 @@ backward pass into slots, which are some of the images, and groups. All that dep
 alone, and so does the order of each sum.
 """
 
-from fastnn.kernels.codegen.compile import inlined, serial, shared
+from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import (
-    CACHE_LINE,
     address_of,
     claim,
     cube,
@@ -23,14 +22,22 @@ from fastnn.kernels.codegen.memory import (
     matrix,
     vector,
 )
-from fastnn.kernels.gemm.microkernel import ACCUMULATE
-from fastnn.kernels.gemm.multiply import TRANSPOSED_A, scratch_size
-from fastnn.kernels.gemm.packing import pack_a_columns, pack_transposed, packed_size, panels
+from fastnn.kernels.gemm.packing import pack_transposed
 from fastnn.kernels.gemm.products import multiply_all
+from fastnn.kernels.gemm.sizes import (
+    ACCUMULATE,
+    TRANSPOSED_A,
+    pack_a_columns,
+    packed_size,
+    panels,
+    scratch_size,
+)
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.columns import collect, deliver, move
 from fastnn.kernels.layers.places import fits
 from fastnn.kernels.machine.words import REFUSED
+from fastnn.kernels.plain.memory import CACHE_LINE
+from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import by_itemsize
 
@@ -201,71 +208,95 @@ def _backward_units(
                 )  # fmt: skip
 
 
-# All calls go through one compiled function: it takes some seconds to compile.
+@inlined
+def _plan_of(x, W, y, form):
+    """Return how to cut, and the workspace's parts; y has the places."""
+    plan = x.shape, W.shape, (y.shape[2], y.shape[3]), W.itemsize
+    return _plan(*plan), _sizes(*plan, form)
+
+
+@inlined
+def _on_rows(images):
+    """Return images with their places side by side: (N, F, OH OW)."""
+    n, f, down, across = images.shape
+    return cube(address_of(images), n, f, down * across, images)
+
+
+@inlined
+def _on_columns(W):
+    """Return filters, or their gradients, as rows: (F, C FH FW)."""
+    f, c, fh, fw = W.shape
+    return matrix(address_of(W), f, c * fh * fw, W)
+
+
 @kernel("pieces")
-def _layer(x, W, v, y, dx, dW, down, stride, pad, work, product, form, steps, pieces, start, stop):
-    """Do steps of a call: v is the bias or its gradient, y out or dout, down rows of places."""
-    c = x.shape[1]
-    f, _, fh, fw = W.shape
-    across, deep = y.shape[2] // down, c * fh * fw
-    plan = x.shape, W.shape, (down, across), W.itemsize
-    cut, sizes = _plan(*plan), _sizes(*plan, form)
-    window = fh, fw, stride, pad, across
-    filters = matrix(address_of(W), f, deep, W)
-    parts = _slots(work, sizes, f, deep + 1, pieces)
+def _forward_layer(x, W, b, out, stride, pad, begin, product, pieces, start, stop):
+    cut, sizes = _plan_of(x, W, out, 0)
+    work = vector(begin, _elements(sizes, pieces), W)
+    window = W.shape[2], W.shape[3], stride, pad, out.shape[3]
+    _forward_units(
+        x, _on_columns(W), b, _on_rows(out), out.shape[2], window,
+        _memory(work, sizes, W.shape[0], start), product, cut, start, stop, pieces,
+    )  # fmt: skip
+
+
+@kernel("pieces")
+def _backward_layer(
+    dout, x, W, stride, pad, dx, dW, db, begin, product, form, steps, pieces, start, stop
+):
+    """Do steps of a backward pass."""
+    cut, sizes = _plan_of(x, W, dout, form)
+    work = vector(begin, _elements(sizes, pieces), W)
+    f, c, fh, fw = W.shape
+    parts = _slots(work, sizes, f, c * fh * fw + 1, pieces)
     if steps & MULTIPLY:
-        memory = _memory(work, sizes, f, start)
-        if form & BACKWARD:
-            _backward_units(
-                x, filters, y, dx, parts, down, window, memory, product, form, cut,
-                start, stop, pieces,
-            )  # fmt: skip
-        else:
-            _forward_units(
-                x, filters, v, y, down, window, memory, product, cut, start, stop, pieces
-            )
+        _backward_units(
+            x, _on_columns(W), _on_rows(dout), dx, parts, dout.shape[2],
+            (fh, fw, stride, pad, dout.shape[3]), _memory(work, sizes, f, start), product, form,
+            cut, start, stop, pieces,
+        )  # fmt: skip
     if steps & SUM:
-        first, last = f * start // pieces, f * stop // pieces
-        _add_slots(parts, matrix(address_of(dW), f, deep, dW), v, first, last)
+        _add_slots(parts, _on_columns(dW), db, f * start // pieces, f * stop // pieces)
+
+
+@inlined
+def _elements(sizes, pieces):
+    """Return how many elements of workspace there should be."""
+    columns, results, packed, scratch, of_slots, _ = sizes
+    return pieces * (columns + results + packed + scratch) + of_slots
 
 
 @serial
-def _call(x, W, v, y, dx, dW, stride, pad, form, chunks, space, product):
-    """Do all steps, in one piece or in several; return how much workspace it would need, or 0."""
-    n, f, down, across = y.shape
-    fit = fits(x.shape[2], W.shape[2], stride, pad, down) and W.size > 0
-    if not (fit and fits(x.shape[3], W.shape[3], stride, pad, across)):
-        return REFUSED
-    columns, results, packed, scratch, of_slots, _ = _sizes(
-        x.shape, W.shape, (down, across), W.itemsize, form
-    )
-    size = chunks * (columns + results + packed + scratch) + of_slots
-    begin, wanted = claim(space, size * W.itemsize)
-    if wanted > 0:
-        return wanted
-    work, rows = vector(begin, size, W), cube(address_of(y), n, f, down * across, y)
-    args = x, W, v, rows, dx, dW, down, stride, pad, work, product, form
-    if not form & BACKWARD:
-        _layer(*args, MULTIPLY, chunks, chunks)
-    elif chunks == 1:
-        _layer(*args, MULTIPLY | SUM, 1, 1)
-    else:
-        _layer(*args, MULTIPLY, chunks, chunks)
-        _layer(*args, SUM, chunks, chunks)
-    return 0
-
-
-# Where a call has no array of some kind, another of the same type stands in for it.
+def _fit(x, W, y, stride, pad):
+    """Say whether filters have the places in images that an output has."""
+    down = fits(x.shape[2], W.shape[2], stride, pad, y.shape[2])
+    return down and fits(x.shape[3], W.shape[3], stride, pad, y.shape[3]) and W.size > 0
 
 
 @serial
 def convolution(x, W, b, stride, pad, out, chunks, space, product):
     """out = patches of x times W^T, + b."""
-    return _call(x, W, b, out, x, W, stride, pad, 0, chunks, space, product)
+    if not _fit(x, W, out, stride, pad):
+        return REFUSED
+    _, sizes = _plan_of(x, W, out, 0)
+    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    if wanted > 0:
+        return wanted
+    return _forward_layer(x, W, b, out, stride, pad, begin, product, chunks, chunks)
 
 
 @serial
 def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, product):
     """Gradients of a convolution; dx may be absent, and is then not computed."""
+    if not _fit(x, W, dout, stride, pad):
+        return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
-    return _call(x, W, db, dout, dx, dW, stride, pad, form, chunks, space, product)
+    _, sizes = _plan_of(x, W, dout, form)
+    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    if wanted > 0:
+        return wanted
+    args = dout, x, W, stride, pad, dx, dW, db, begin, product, form
+    if chunks == 1:
+        return _backward_layer(*args, MULTIPLY | SUM, 1, 1)
+    _backward_layer(*args, MULTIPLY, chunks, chunks)
+    return _backward_layer(*args, SUM, chunks, chunks)

@@ -11,8 +11,9 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.flow import I32, I64
+from fastnn.kernels.plain.level import vector_bits
 
-BITS = simd.vector_bits()
+BITS = vector_bits()
 
 Load = Callable[[simd.Vectors, ir.Value, ir.Value, ir.Value], ir.Value]
 

@@ -7,7 +7,9 @@ number of a row, and what rounding takes from a mean is made up for.
 import numpy as np
 
 from fastnn.kernels.codegen.compile import row_sum, serial
+from fastnn.kernels.codegen.memory import claim, doubles, matrix, vector
 from fastnn.kernels.layers.moments import COLUMNS, origin
+from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import COMMON
 
@@ -47,10 +49,18 @@ def _normalise_row(x, gamma, beta, eps, y):
 
 
 @kernel("x.shape[0]")
-def layernorm(x, gamma, beta, eps, y, mean, rstd, start, stop):
-    """Normalise each row by its own mean and variance."""
+def _normalise(x, gamma, beta, eps, y, mean, rstd, start, stop):
     for i in range(start, stop):
         mean[i], rstd[i] = _normalise_row(x[i], gamma, beta, eps, y[i])
+
+
+@serial
+def layernorm(x, gamma, beta, eps, y, mean, rstd, chunks, space):
+    """Normalise each row by its own mean and variance."""
+    if x.shape[1] == 0:
+        return REFUSED
+    _normalise(x, gamma, beta, eps, y, mean, rstd, chunks)
+    return 0
 
 
 @row_sum
@@ -80,10 +90,18 @@ def _input_gradient(dout, x, gamma, mean, rstd, dx, rest, start, stop):
             out[j] = scale * ((d[j] * gamma[j] - shift) - (row[j] - centre) * scale * along)
 
 
+@serial
+def _column_bytes(itemsize):
+    """Return the memory that a column has for two sums, in float64 and in the numbers' type."""
+    return 2 * (8 + itemsize)
+
+
 @kernel("x.shape[1]", COLUMNS)
-def _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, start, stop):
+def _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, space, start, stop):
     n, width = x.shape[0], stop - start
-    sums, part = np.zeros((2, width)), np.empty((2, width), x.dtype)
+    address = space + start * _column_bytes(x.itemsize)
+    sums, part = doubles(address, 2, width), matrix(address + 2 * 8 * width, 2, width, x)
+    sums[:] = 0
     along, total = part[0], part[1]
     for low in range(0, n, ROWS):
         part[:] = 0
@@ -96,12 +114,21 @@ def _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, start, stop):
         for j in range(width):
             sums[0, j] += along[j]
             sums[1, j] += total[j]
-    dgamma[start:stop] = sums[0]
-    dbeta[start:stop] = sums[1]
+    for j in range(width):
+        dgamma[start + j], dbeta[start + j] = sums[0, j], sums[1, j]
 
 
-def layernorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, chunks):
+@serial
+def layernorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta, chunks, space):
     """Gradients through the rows' mean and variance."""
-    rest = np.empty_like(mean)  # of the mean of xhat, what rounding of the mean has left
+    n, d = x.shape
+    if d == 0:
+        return REFUSED
+    columns = d * _column_bytes(x.itemsize)
+    begin, wanted = claim(space, columns + n * x.itemsize)
+    if wanted > 0:
+        return wanted
+    rest = vector(begin + columns, n, x)  # of the mean of xhat, what rounding of the mean has left
     _input_gradient(dout, x, gamma, mean, rstd, dx, rest, chunks)
-    _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, chunks)
+    _parameter_gradients(dout, x, mean, rstd, rest, dgamma, dbeta, begin, chunks)
+    return 0

@@ -7,18 +7,30 @@ deviations. A float32 mean is rounded by much where it is large against the devi
 takes from it is made up for.
 
 Sums of a part are rows (3, D): in the forward pass pivot, total, and squares; in the backward pass
-those of dout, of dout xhat, and of xhat.
+those of dout, of dout xhat, and of xhat. Memory for sums is given by its address.
 """
 
 import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.memory import doubles, matrix
 from fastnn.kernels.layers import batchnorm_steps as steps
 from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.threading.driver import kernel
 
 # Columns per cut of a kernel that sums over rows: a cache line of the smaller type.
 COLUMNS = CACHE_LINE // np.dtype(np.float32).itemsize
+SUMS = 3 * np.dtype(np.float64).itemsize  # bytes of a column's sums
+
+
+@serial
+def own_memory(space, start, width, rows, like):
+    """Return sums of some columns, and so many rows of numbers, in the columns' own memory.
+
+    A column has `SUMS` bytes, and its numbers.
+    """
+    address = space + start * (SUMS + rows * like.itemsize)
+    return doubles(address, 3, width), matrix(address + width * SUMS, rows, width, like)
 
 
 @serial
@@ -28,13 +40,21 @@ def origin(value):
 
 
 @serial
+def _copy_columns(source, first, target):
+    """Write the columns of sums from `first` on; Numba's own way may raise, and calls Python."""
+    for row in range(3):
+        for j in range(target.shape[1]):
+            target[row, j] = source[row, first + j]
+
+
+@serial
 def join_moments(partial, first, block, n, sums):
     """Join the sums of parts of so many samples, n in all, as differences from the first pivot.
 
     `sums` are those of columns from `first` on.
     """
     last = first + sums.shape[1]
-    sums[:] = partial[0, :, first:last]
+    _copy_columns(partial[0], first, sums)
     pivot, total, squares = sums[0], sums[1], sums[2]
     for i in range(1, partial.shape[0]):
         count = np.float64(min(block, n - i * block))
@@ -50,7 +70,7 @@ def join_moments(partial, first, block, n, sums):
 def join_gradients(partial, first, sums):
     """Add up the sums of parts, for columns from `first` on."""
     last = first + sums.shape[1]
-    sums[:] = partial[0, :, first:last]
+    _copy_columns(partial[0], first, sums)
     for i in range(1, partial.shape[0]):
         for row in range(3):
             total, added = sums[row], partial[i, row, first:last]
@@ -84,11 +104,11 @@ def finish_gradients(n, sums, gamma, rstd, dgamma, dbeta, slope, along, shift):
 @kernel("mean.size", COLUMNS)
 def finish_blocks(
     partial, block, n, gamma, beta, running_mean, running_var, momentum, eps, mean, rstd, slope,
-    shift, start, stop,
+    shift, space, start, stop,
 ):  # fmt: skip
-    """Do as :func:`finish` with the sums of blocks of samples."""
+    """Do as :func:`finish` with the sums of blocks of samples; `space` is for sums of all."""
     own = slice(start, stop)
-    sums = np.empty((3, stop - start))
+    sums = doubles(space + start * SUMS, 3, stop - start)
     join_moments(partial, start, block, n, sums)
     finish(
         n, sums, gamma[own], beta[own], running_mean[own], running_var[own], momentum, eps,
@@ -98,11 +118,11 @@ def finish_blocks(
 
 @kernel("rstd.size", COLUMNS)
 def finish_gradient_blocks(
-    partial, n, gamma, rstd, dgamma, dbeta, slope, along, shift, start, stop
+    partial, n, gamma, rstd, dgamma, dbeta, slope, along, shift, space, start, stop
 ):
-    """Do as :func:`finish_gradients` with the sums of blocks of samples."""
+    """Do as :func:`finish_gradients` with the sums of blocks; `space` is for sums of all."""
     own = slice(start, stop)
-    sums = np.empty((3, stop - start))
+    sums = doubles(space + start * SUMS, 3, stop - start)
     join_gradients(partial, start, sums)
     finish_gradients(
         n, sums, gamma[own], rstd[own], dgamma[own], dbeta[own], slope[own], along[own],

@@ -19,7 +19,9 @@ from fastnn._utils.trust import is_as_ours
 from fastnn.kernels.machine import level
 from fastnn.kernels.machine.level import Level
 from fastnn.kernels.plain import sources, table
+from fastnn.kernels.plain.level import vector_bits
 
+PACKAGE = "fastnn.kernels"
 FOLDER = Path(__file__).parents[1] / "libraries"
 MANIFEST = "manifest.json"
 POOL = "fastnn_pool"  # a word in each library: where the table is that threads share work by
@@ -96,16 +98,14 @@ def _unlike(manifest: dict[str, Any]) -> str:
         return f"it was made for {manifest['system']}, and this is {level.system()}"
     if manifest["fastnn"] != distribution.VERSION:
         return f"it was made of version {manifest['fastnn']}, and this is {distribution.VERSION}"
-    try:
-        if manifest["sources"] != sources.digest("fastnn.kernels"):
-            return "it was made of other sources than those of fastnn.kernels"
-    except LookupError as error:
-        return f"it cannot be told of which sources it was made: {error}"
+    # In a frozen program there are none to be edited: what it was made with is of one version.
+    if sources.has_files(PACKAGE) and manifest["sources"] != sources.digest(PACKAGE):
+        return f"it was made of other sources than those of {PACKAGE}"
     return ""
 
 
-def load(folder: Path = FOLDER) -> Library | None:
-    """Return the library for this processor, or None where there is no manifest of any.
+def load(folder: Path) -> Library | None:
+    """Return the library in a folder for this processor, or None where there is no manifest.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def load(folder: Path = FOLDER) -> Library | None:
         there = ", ".join(digests)
         raise Refused(
             f"{folder} has machine code made ahead for {there}, and none for "
-            f"{level.vector_bits()}-bit vectors on this processor"
+            f"{vector_bits()}-bit vectors on this processor"
         )
     path = folder / f"{fitting.name}.so"
     try:

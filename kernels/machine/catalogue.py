@@ -87,6 +87,40 @@ _KERNELS: dict[str, dict[str, str]] = {
             " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product | n p q f c i j / 4"
         ),
     },
+    "layers.batchnorm": {
+        "batchnorm": (
+            "x[n,d] gamma[d] beta[d] ~running_mean[d] ~running_var[d] momentum:float eps:float "
+            "low:float -> y[n,d] mean[d] rstd[d] | 4 n d"
+        ),
+        "batchnorm_inference": (
+            "x[n,d] gamma[d] beta[d] running_mean[d] running_var[d] eps:float low:float -> y[n,d] "
+            "| n d"
+        ),
+        "batchnorm_backward": (
+            "dout[n,d] x[n,d] gamma[d] mean[d] rstd[d] y?[n,d] -> dx[n,d] dgamma[d] dbeta[d] "
+            "| 4 n d"
+        ),
+    },
+    "layers.batchnorm_nchw": {
+        "batchnorm_nchw": (
+            "x[n,c,*] gamma[c] beta[c] ~running_mean[c] ~running_var[c] momentum:float eps:float "
+            "low:float -> y[n,c,*] mean[c] rstd[c] | 4 n c *"
+        ),
+        "batchnorm_nchw_inference": (
+            "x[n,c,*] gamma[c] beta[c] running_mean[c] running_var[c] eps:float low:float -> "
+            "y[n,c,*] | n c *"
+        ),
+        "batchnorm_nchw_backward": (
+            "dout[n,c,*] x[n,c,*] gamma[c] mean[c] rstd[c] y?[n,c,*] -> dx[n,c,*] dgamma[c] "
+            "dbeta[c] | 4 n c *"
+        ),
+    },
+    "layers.layernorm": {
+        "layernorm": "x[n,d] gamma[d] beta[d] eps:float -> y[n,d] mean[n] rstd[n] | 4 n d",
+        "layernorm_backward": (
+            "dout[n,d] x[n,d] gamma[d] mean[n] rstd[n] -> dx[n,d] dgamma[d] dbeta[d] | 4 n d"
+        ),
+    },
 }
 # By name, the modules of functions that Python calls, and that go from there to all kernels.
 CALLERS = {

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn._utils.environment import variable
 from fastnn._utils.warnings import warn
-from fastnn.kernels.machine import ahead, catalogue
+from fastnn.kernels.machine import catalogue
 from fastnn.kernels.tuning import COMMON
+
+if TYPE_CHECKING:
+    from fastnn.kernels.machine.ahead import Library
 
 MOST = 2 * COMMON.grain  # cost of a call up to which it is done at once
 
 AHEAD, JIT = "ahead", "jit"
 
 
+def asked() -> str | None:
+    """Return what ``FASTNN_MACHINE_CODE`` asks for: machine code made ahead, or here; or None."""
+    said = variable("FASTNN_MACHINE_CODE")
+    if said not in (None, AHEAD, JIT):
+        raise ValueError(f"FASTNN_MACHINE_CODE: expected one of {AHEAD}, {JIT}, got {said!r}")
+    return said
+
+
 @functools.cache
-def library() -> ahead.Library | None:
+def library() -> Library | None:
     """Return the library of machine code made ahead, or None where Numba makes it.
 
     Raises
@@ -29,19 +40,19 @@ def library() -> ahead.Library | None:
         If it is "ahead", and there is none that fits. Unset, a warning says so once, if there is
         one that does not.
     """
-    asked = variable("FASTNN_MACHINE_CODE")
-    if asked not in (None, AHEAD, JIT):
-        raise ValueError(f"FASTNN_MACHINE_CODE: expected one of {AHEAD}, {JIT}, got {asked!r}")
-    if asked == JIT:
+    wanted = asked()
+    if wanted == JIT:
         return None
+    from fastnn.kernels.machine import ahead
+
     try:
-        found = ahead.load()
+        found = ahead.load(ahead.FOLDER)
         reason = f"there is none in {ahead.FOLDER}; `python -m fastnn.build` makes it"
     except ahead.Refused as error:
         found, reason = None, str(error)
-        if asked is None:
+        if wanted is None:
             warn(f"{reason}; so kernels are compiled here, by Numba", RuntimeWarning)
-    if found is None and asked == AHEAD:
+    if found is None and wanted == AHEAD:
         raise RuntimeError(f"FASTNN_MACHINE_CODE: expected machine code made ahead: {reason}")
     return found
 
@@ -62,7 +73,7 @@ def caller(name: str) -> int:
         return found.address(name)
     from fastnn.kernels.machine import made
 
-    return int(made.compiling.address(made.caller(name)))
+    return made.caller_address(name)
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:

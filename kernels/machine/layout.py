@@ -17,8 +17,8 @@ import numpy as np
 WORD = 8
 
 # Of any object, in bytes: its type. Of an array: where its numbers are, how many axes, where their
-# lengths are, its dtype, its flags. Of a float: its value. Of a tuple: how many items, and the first.
-# Of a function of C: what it is, and behind that the object of its own.
+# lengths are, its dtype, its flags. Of a float: its value. Of a tuple: how many items, and the
+# first. Of a function of C: what it is, and behind that the object of its own.
 TYPE = 8
 DATA, AXES, SHAPE, DTYPE, FLAGS = 16, 24, 32, 56, 64
 VALUE = 16

@@ -20,7 +20,8 @@ from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 _FUNCTION = """
 def {name}(words):
     mode = flush_denormals()
-    wanted = kernel({arguments}, word(words + {pieces}), (word(words + {space}), word(words + {bytes})){needs})
+    space = word(words + {space}), word(words + {bytes})
+    wanted = kernel({arguments}, word(words + {pieces}), space{needs})
     restore_denormals(mode)
     return wanted
 """
@@ -115,3 +116,8 @@ def is_ready(name: str, dtype: Any) -> bool:
 def caller(name: str) -> Any:
     """Return a function that Python calls, to be compiled at need."""
     return import_module(catalogue.CALLERS[name]).FUNCTION
+
+
+def caller_address(name: str) -> int:
+    """Return where a function that Python calls begins, compiled if need be."""
+    return int(compiling.address(caller(name)))

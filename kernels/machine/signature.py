@@ -5,14 +5,15 @@ A signature lists the arguments in their order, those that are only written afte
     x[n,d] W[d,h] b[h] -> out[n,h] & product | n d h / 4
 
 Arrays have names for the lengths of their axes; what has one name has one length. A number is that
-length. `*` at the end
-stands for any number of axes, which are alike in all arrays that have it; a kernel knows their
-number of elements. Arrays are of one dtype, float32 or float64, unless one is named, as in
-`labels:int64[n]`. Numbers are `float`, `int` or `uint` (without a sign), as in `eps:float`. `~` in
-front of a name: it is read and written. `?` behind a name: it may be None. A stroke and another
-name behind it, as in `out/x[*]`: it may be that array, where no other two may share memory.
+length. `*` at the end stands for any number of axes, which are alike in all arrays that have it; a
+kernel knows their number of elements. Arrays are of one dtype, float32 or float64, unless one is
+named, as in `labels:int64[n]`. Numbers are `float`, `int` or `uint` (without a sign), as in
+`eps:float`. `~` in front of a name: it is read and written. `?` behind a name: it may be None. A
+stroke and another name behind it, as in `out/x[*]`: it may be that array, where no other two may
+share memory.
 
-What follows `&` are parts that the kernel calls: functions of integers, whose addresses it is given.
+What follows `&` are parts that the kernel calls: functions of integers, at addresses that it is
+given.
 
 What follows the bar is the cost of a call, counted in elements of a cheap elementwise loop: a sum
 of products of lengths and numbers.
@@ -25,11 +26,13 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from fastnn.kernels.machine import words
+from fastnn.kernels.machine import layout, words
 
 REAL = "real"
 NUMBERS = ("float", "int", "uint")
 REST = "*"
+
+_ARRAYS = (REAL, *(dtype.name for dtype in layout.DTYPES))
 
 _PARAMETER = re.compile(r"(~?)(\w+)((?:/\w+)*)(\??)(?::(\w+))?(?:\[([\w,*]*)\])?")
 
@@ -101,10 +104,14 @@ def _parameter(text: str, returned: bool) -> Parameter:
     if match is None:
         raise ValueError(f"signature: expected a parameter such as x[n,d], got {text!r}")
     updated, name, may_be, optional, kind, axes = match.groups()
+    kind = kind or REAL
+    names = None if axes is None else tuple(axes.split(","))
+    if kind not in (NUMBERS if names is None else _ARRAYS) or "" in (names or ()):
+        raise ValueError(f"signature: expected a number, or an array with axes, got {text!r}")
     return Parameter(
         name,
-        kind or REAL,
-        None if axes is None else tuple(axes.split(",")),
+        kind,
+        names,
         returned or bool(updated),
         returned,
         bool(optional),
@@ -161,6 +168,10 @@ def _expect_room(text: str, signature: Signature) -> None:
     for what, (count, most) in counts.items():
         if count > most:
             raise ValueError(f"signature: expected at most {most} {what}, got {count} in {text!r}")
+    arrays = {p.name for p in signature.arrays}
+    for parameter in signature.parameters:
+        if not arrays.issuperset(parameter.may_be) or REST in (parameter.axes or ())[:-1]:
+            raise ValueError(f"signature: expected names of arrays, and {REST} last, got {text!r}")
 
 
 def in_table(signature: Signature) -> Signature:

@@ -13,7 +13,7 @@ from fastnn.kernels.machine.layout import DTYPES
     # Functions: take and give back a reference; an integer of an object, and an object of one; a
     # new array, a new tuple; give up the interpreter's lock, and take it; an integer of an object
     # that says whether it is one of 64 bits.
-    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK, TO_LONG,
+    KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK, AS_LONG,
     # Workspace for whoever has the interpreter's lock: where, and how many bytes. The cost up to
     # which a call is done at once.
     SPACE, BYTES, MOST,
@@ -62,8 +62,9 @@ UPDATE_WORDS = COMPARE + 1
 UPDATES, KINDS, SETTINGS, COST, TAKES = range(1, 6)
 AN_ARRAY, DICTS = 1, 2
 
-# A record of a setting: what it is, and for a float the range; for an integer the range, and what
-# is added to it; for a choice objects, each with the value that it stands for.
+# A record of a setting: what it is, and for a float the lowest and what is above the highest; for
+# an integer the lowest and the highest, and what is added to it; for a choice objects, each with
+# the value that it stands for.
 ANY_FLOAT, ANY_INT, IN_RANGE, COUNTED, FLAG, CHOICE = range(6)
 MOST_CHOICES = 2
 LOW, HIGH, ADDED, CHOICES = 1, 2, 3, 1

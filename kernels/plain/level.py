@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from fastnn._utils.environment import variable
+from fastnn.kernels.plain.numpy_c import numpy_c
 
 WIDTHS = (512, 256, 128)
 
@@ -16,11 +17,7 @@ def features() -> frozenset[str]:
     NumPy has asked the processor and the system. What ``NPY_DISABLE_CPU_FEATURES`` names is not
     among them.
     """
-    try:
-        from numpy._core import _multiarray_umath as numpy_c
-    except ImportError:  # NumPy 1
-        from numpy.core import _multiarray_umath as numpy_c
-    known: dict[str, bool] = getattr(numpy_c, "__cpu_features__", {})
+    known: dict[str, bool] = getattr(numpy_c(), "__cpu_features__", {})
     return frozenset(name for name, has in known.items() if has)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import pkgutil
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from types import CodeType, ModuleType
 from typing import Any
 
 
-@functools.cache
 def digest(package: str) -> str:
     """Return a digest of the name and the content of each module of a package.
 
@@ -45,6 +43,12 @@ def contents(package: str) -> Iterator[tuple[str, bytes]]:
         raise LookupError(f"{package} has no files, and no modules that its loader tells of")
     for name in names:
         yield name, _content(name)
+
+
+def has_files(package: str) -> bool:
+    """Say whether a package consists of files of source, which somebody may edit."""
+    roots = import_module(package).__path__
+    return any(True for root in roots for _ in _files(Path(root)))
 
 
 def _files(root: Path) -> Iterator[tuple[str, Path]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 from fastnn._utils.environment import variable
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN = Path("/proc/self/cgroup")
+_CGROUPS = "/sys/fs/cgroup"
+_OWN = "/proc/self/cgroup"
 
 
 def available() -> int:
@@ -34,10 +33,10 @@ def _threads() -> int:
     return os.cpu_count() or 1
 
 
-def _quota(root: Path, own: Path) -> float:
+def _quota(root: str, own: str) -> float:
     """Return the CPUs that the control groups of this process grant, or infinity."""
     try:
-        lines = own.read_text(errors="replace").splitlines()
+        lines = _read(own).splitlines()
     except OSError:  # not Linux
         return math.inf
     least = math.inf
@@ -46,33 +45,39 @@ def _quota(root: Path, own: Path) -> float:
         if controllers == "":
             least = min(least, *(_limit(g) for g in _upwards(root, path)))
         elif "cpu" in controllers.split(","):
-            least = min(least, *(_old_limit(g) for g in _upwards(root / "cpu", path)))
+            old = os.path.join(root, "cpu")
+            least = min(least, *(_old_limit(g) for g in _upwards(old, path)))
     return least
 
 
-def _upwards(root: Path, path: str) -> list[Path]:
+def _upwards(root: str, path: str) -> list[str]:
     """Return a group's folder and those of the groups around it.
 
     Inside a container the path may be one that only the host knows: the folders that are not
     there say nothing, and the last one is the container's own.
     """
-    group = root / path.strip("/")
-    return [group, *(g for g in group.parents if g.is_relative_to(root))]
+    names = [name for name in path.split("/") if name]
+    return [os.path.join(root, *names[:i]) for i in range(len(names), -1, -1)]
 
 
-def _limit(group: Path) -> float:
+def _read(*path: str) -> str:
+    with open(os.path.join(*path), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def _limit(group: str) -> float:
     """Read "quota period" in microseconds; the quota may be "max"."""
     try:
-        quota, period = (group / "cpu.max").read_text().split()
+        quota, period = _read(group, "cpu.max").split()
         return math.inf if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf
 
 
-def _old_limit(group: Path) -> float:
+def _old_limit(group: str) -> float:
     """Read the two files of control groups version 1; the quota may be -1."""
     try:
-        quota = int((group / "cpu.cfs_quota_us").read_text())
-        return quota / int((group / "cpu.cfs_period_us").read_text()) if quota > 0 else math.inf
+        quota = int(_read(group, "cpu.cfs_quota_us"))
+        return quota / int(_read(group, "cpu.cfs_period_us")) if quota > 0 else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf

@@ -22,8 +22,12 @@ from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.plain.table import LINE, MOST_CHUNKS
 from fastnn.kernels.threading import pool
+from fastnn.kernels.tuning import COMMON
 
 __all__ = ["LINE", "kernel"]
+
+# Work of a chunk, in elements of a cheap elementwise loop.
+GRAIN = COMMON.grain
 
 # The names of its own begin with an underscore, which no kernel's argument does.
 _DRIVER = """
@@ -34,6 +38,12 @@ def {name}({args}, chunks, _space=None):
     _share(_function, _data, chunks, _everyone)
     return 0
 """
+
+
+@serial
+def worth(chunks, work):
+    """Return how many of a call's chunks a pass of it is worth that is only so much work."""
+    return min(chunks, 1 + work // GRAIN)
 
 
 def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:

@@ -78,11 +78,6 @@ def chunks(work: int) -> int:
     return min(_num_threads, work // GRAIN)
 
 
-def worth(pieces: int, work: int) -> int:
-    """Return how many of a call's pieces a part of it is worth that is only so much work."""
-    return min(pieces, 1 + work // GRAIN)
-
-
 _starting = threading.Lock()
 _helpers: list[threading.Thread] = []
 _sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its index

@@ -46,3 +46,25 @@ def test_infinite_deviation_reaches_the_gradient_as_infinity(shape, dtype):
     _, dgamma, dbeta = ops.batchnorm_backward(dout, x, gamma, mean, rstd)
     np.testing.assert_array_equal(dgamma, np.inf)
     np.testing.assert_array_equal(dbeta, x.size // 2)
+
+
+# A shape of each kernel, then one of the same kernel without a number.
+@pytest.mark.parametrize("shapes", [((4, 3), (0, 3)), ((4, 3, 2, 2), (4, 3, 0, 2))])
+def test_kernels_that_are_there_refuse_a_batch_without_numbers(shapes):
+    one, mean, var = np.ones(3), np.zeros(3), np.ones(3)
+    ops.batchnorm(np.ones(shapes[0]), one, one, mean, var)
+    ops.batchnorm_backward(np.ones(shapes[0]), np.ones(shapes[0]), one, one, one)
+    x, kept = np.ones(shapes[1]), (mean.copy(), var.copy())
+    with pytest.raises(ValueError, match="x: expected at least one sample and feature"):
+        ops.batchnorm(x, one, one, mean, var)
+    with pytest.raises(ValueError, match="x: expected at least one sample and feature"):
+        ops.batchnorm_backward(x, x, one, one, one)
+    np.testing.assert_array_equal((mean, var), kept)
+    assert ops.batchnorm_inference(x, one, one, mean, var).shape == shapes[1]
+
+
+def test_false_is_no_output_of_relu():
+    x, one = np.ones((4, 3)), np.ones(3)
+    ops.batchnorm_relu_backward(x, x, one, one, one, x)
+    with pytest.raises(ValueError, match=r"y: expected shape \(4, 3\) like x"):
+        ops.batchnorm_relu_backward(x, x, one, one, one, False)

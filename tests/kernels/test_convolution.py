@@ -1,5 +1,6 @@
 """Convolution in strips, groups and slots: where they begin and end, what memory is touched."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from fastnn import kernels, ops, reference
 
-convolution = sys.modules["fastnn.kernels.layers.convolution"]
+convolution = importlib.import_module("fastnn.kernels.layers.convolution")
 
 # Images, filters, stride, padding, and what is cut: groups of channels, images in a strip, strips
 # of an image, slots.

@@ -21,3 +21,13 @@ def test_large_mean(dtype, d):
     roundings = 16 + d / 8
     np.testing.assert_allclose(rstd, expected, rtol=roundings * eps)
     np.testing.assert_allclose(y, exact * expected[:, None], rtol=0, atol=8 * roundings * eps)
+
+
+def test_kernels_that_are_there_refuse_rows_without_numbers():
+    x, none, one = np.ones((3, 2)), np.ones((3, 0)), np.ones(3)
+    ops.layernorm(x, x[0], x[0])
+    ops.layernorm_backward(x, x, x[0], one, one)
+    with pytest.raises(ValueError, match="x: expected at least one feature"):
+        ops.layernorm(none, none[0], none[0])
+    with pytest.raises(ValueError, match="x: expected at least one feature"):
+        ops.layernorm_backward(none, none, none[0], one, one)

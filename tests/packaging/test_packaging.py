@@ -49,7 +49,7 @@ def wheel(clone, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     pip("wheel", clone, "--wheel-dir", folder)
     assert sorted(clone.rglob("*")) == before, "building leaves files behind"
-    (path,) = folder.glob("*.whl")
+    (path,) = folder.glob("*-py3-none-any.whl")
     return path
 
 
@@ -75,6 +75,21 @@ def test_wheel_of_the_source_distribution_is_the_same(clone, wheel, tmp_path):
         assert not [name for name in archive.getnames() if "build" in name.split("/")]
     pip("wheel", path, "--wheel-dir", tmp_path)
     assert contents(*tmp_path.glob("*.whl")) == contents(wheel)
+
+
+def test_a_wheel_with_machine_code_is_for_one_platform(clone, tmp_path, monkeypatch):
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    manifest = {"wheel": "manylinux_2_17_x86_64", "libraries": {"x86-64-v3": "0"}}
+    (libraries / "manifest.json").write_text(json.dumps(manifest))
+    (libraries / "x86-64-v3.so").write_bytes(b"machine code")
+    monkeypatch.setenv("FASTNN_LIBRARIES", str(libraries))
+    pip("wheel", clone, "--wheel-dir", tmp_path)
+    (path,) = tmp_path.glob("*.whl")
+    assert path.name.endswith("-py3-none-manylinux_2_17_x86_64.whl")
+    names = {name for name in contents(path) if not name.endswith((".py", ".typed", ".npz"))}
+    folder = "fastnn/kernels/libraries"
+    assert names == {f"{folder}/manifest.json", f"{folder}/x86-64-v3.so"}
 
 
 WORK = """

@@ -2,8 +2,10 @@
 
 import os
 
+KEPT = ("FASTNN_MACHINE_CODE", "FASTNN_VECTOR_BITS")
+
 
 def environment(**variables):
-    """Return the variables of this process, of fastnn's the vector width alone, and others."""
-    kept = {k: v for k, v in os.environ.items() if k[:7] != "FASTNN_" or k == "FASTNN_VECTOR_BITS"}
+    """Return the variables of this process, of fastnn's those of the machine code, and others."""
+    kept = {k: v for k, v in os.environ.items() if k[:7] != "FASTNN_" or k in KEPT}
     return kept | {k: str(v) for k, v in variables.items()}

@@ -179,7 +179,7 @@ def test_a_handler_of_the_program_that_cannot_write_ends_nothing(error, monkeypa
             raise error
 
     monkeypatch.delenv("FASTNN_QUIET")
-    monkeypatch.setattr(_log.LOGGER, "handlers", [Handler()])
+    monkeypatch.setattr(_logger.LOGGER, "handlers", [Handler()])
     _log.say("compiling")
 
 

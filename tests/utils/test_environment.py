@@ -21,6 +21,9 @@ VARIABLES = {
     "FASTNN_DATA_DIR": (
         "datasets.mnist_source()", None, "/not/there", "expected a folder with the four MNIST files"
     ),
+    "FASTNN_MACHINE_CODE": (
+        "kernels.machine.code.asked()", "jit", "fast", "expected one of ahead, jit, got 'fast'"
+    ),
     "FASTNN_NUM_THREADS": (
         "config.get_num_threads()", "1", "many", "expected an integer of at least 1, got 'many'"
     ),

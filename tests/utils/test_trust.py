@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastnn._utils import trust
-from fastnn._utils.trust import distrust, is_ours
+from fastnn._utils.trust import distrust, is_as_ours, is_ours
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
 
@@ -124,3 +124,25 @@ def test_what_cannot_be_looked_at(folder):
         with pytest.raises(PermissionError):
             distrust(folder / "kernels")
         folder.chmod(0o755)
+
+
+def status(mode, user, group=7):
+    return os.stat_result((mode, 0, 0, 1, user, group, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "of_file, of_module, expected",
+    [
+        ((0o644, 0), (0o644, 0), True),
+        ((0o644, OTHER), (0o644, OTHER), True),  # as another user has installed both
+        ((0o644, 0), (0o644, OTHER), True),
+        ((0o644, OTHER), (0o644, 0), False),
+        ((0o664, 0), (0o664, 0), True),
+        ((0o664, 0), (0o644, 0), False),
+        ((0o664, 0, 8), (0o664, 0, 7), False),  # another group
+        ((0o666, 0), (0o664, 0), False),
+        ((0o666, 0, 8), (0o666, 0, 7), False),
+    ],
+)
+def test_what_lies_beside_code_is_no_more_open_than_that(of_file, of_module, expected):
+    assert is_as_ours(status(*of_file), status(*of_module)) is expected

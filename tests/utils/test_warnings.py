@@ -17,10 +17,9 @@ from fastnn.dropin.dlfs.multi_layer_net import MultiLayerNet as BookNet
 from fastnn.dropin.dlfs.trainer import Trainer as BookTrainer
 from fastnn.ensembles import distill
 from fastnn.kernels.codegen import cache
-from fastnn.kernels.updates import tables
-from fastnn.ops.updates import arrays as updates
 from fastnn.search import Log, Stage, coarse_to_fine, search
 from fastnn.training import runner
+from tests.support.unknown import unknown_layout
 
 N, D, C = 40, 4, 3
 X = np.random.default_rng(0).normal(size=(N, D))
@@ -123,11 +122,9 @@ def test_of_a_border(place):
 
 
 @pytest.fixture
-def unreadable(monkeypatch):
-    monkeypatch.setattr(tables, "_REALS", {})
-    updates._warn_once.cache_clear()
-    yield "optimizers run on NumPy"
-    updates._warn_once.cache_clear()
+def unreadable():
+    with unknown_layout():
+        yield "optimizers run on NumPy"
 
 
 def update():

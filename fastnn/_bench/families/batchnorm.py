@@ -38,8 +38,8 @@ def _expected(*inputs: Any) -> Arrays:
     flat_x, flat_dout = x.reshape(planes), dout.reshape(planes)
     y, dx = np.empty_like(flat_x), np.empty_like(flat_x)
     mean, rstd, running_mean, running_var, dgamma, dbeta = np.zeros((6, gamma.size))
-    forward(flat_x, gamma, beta, running_mean, running_var, 0.9, EPS, y, mean, rstd)
-    backward(flat_dout, flat_x, gamma, mean, rstd, dx, dgamma, dbeta)
+    forward(flat_x, gamma, beta, running_mean, running_var, 0.9, EPS, -np.inf, y, mean, rstd)
+    backward(flat_dout, flat_x, gamma, mean, rstd, None, dx, dgamma, dbeta)
     return [y.reshape(x.shape), dx.reshape(x.shape), dgamma, dbeta]
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
+from fastnn.kernels.calls.update_routine import UpdateRoutine
 from fastnn.kernels.machine import layout
 from fastnn.ops._arrays import (
     F32,
@@ -40,10 +41,10 @@ def update(rule: Rule, *args: Any) -> None:
     TypeError, ValueError
         If an array or a setting does not fit; nothing has been written then.
     """
-    if rule.function.checked(*args) is not None:
+    if rule.function.checked(*args) is not None and not at_once(rule.function, *args):
         kinds = 2 + len(rule.states)
         arrays, settings = args[:kinds], rule.checked(args[kinds:])
-        if not _at_once(rule, arrays, settings):
+        if not at_once(rule.of_arrays, *arrays, *settings):
             _apply(rule, _check(("p", "g", *rule.states), *arrays), settings)
 
 
@@ -72,11 +73,11 @@ def update_dicts(
         kernels take it.
     """
     given = params, grads, *states.values()
-    if _at_once(rule, given, settings):
+    if at_once(rule.of_dicts, *given, *settings):
         return True
     # Compiled code reads dicts whose keys are in one order, and nothing else that is like one.
     plain = (dict(zip(params, map(each.get, params), strict=True)) for each in given)
-    return _at_once(rule, (*plain,), settings)
+    return at_once(rule.of_dicts, *plain, *settings)
 
 
 def update_each(
@@ -110,16 +111,17 @@ def update_each(
         _apply(rule, each, settings)
 
 
-def _at_once(rule: Rule, given: tuple[Any, ...], settings: tuple[Any, ...]) -> bool:
-    """Update parameters by one call of the kernel, if arrays are as it takes them.
+def at_once(routine: UpdateRoutine, *args: Any) -> bool:
+    """Update parameters by one call of compiled code, if it takes the arguments as they are.
 
-    `given` are parameter, gradient and states, or dicts of them. Returns whether it was done.
+    Returns whether it was done.
     """
     if not compiled():
         return False
     if unreadable():
         _warn_once()
-    return rule.routine.update(*given, *settings)
+        return False
+    return routine.update(*args)
 
 
 def unreadable() -> str:
@@ -178,7 +180,7 @@ def _apply(rule: Rule, update: _Update, settings: tuple[Any, ...]) -> None:
             deliver(buffer, array)
     p, *state = update.buffers
     arrays = (p, update.g, *state)
-    if not _at_once(rule, arrays, settings):
+    if not at_once(rule.of_arrays, *arrays, *settings):
         run_reference(rule.name, *arrays, *settings)
     for array, buffer in zip(update.arrays, update.buffers, strict=True):
         deliver(array, buffer)

@@ -12,7 +12,7 @@ from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array
 from fastnn._utils.validation import Range
 from fastnn.ops._arrays import own
-from fastnn.ops.updates.arrays import update_dicts, update_each
+from fastnn.ops.updates.arrays import at_once, update_dicts, update_each
 from fastnn.ops.updates.owner import Belonging, belong
 from fastnn.ops.updates.rule import Rule
 
@@ -119,13 +119,14 @@ class Optimizer:
         if owner is not None and owner is not self._belonging().owner:
             belong(self, owner)
         rule = self.rule
-        if rule.step.checked(params, grads, *rule.read(self)) is not None:
+        args = params, grads, *rule.read(self)
+        if rule.step.checked(*args) is not None and not at_once(rule.step, *args):
             self._update(params, grads)
         if rule.counters:
             self._advance(1)
 
     def _update(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Update what is not as compiled code takes it, or is worth several threads."""
+        """Update what is not as compiled code takes it."""
         rule = self.rule
         settings = rule.settings_of(self)
         states: dict[str, State] = {name: getattr(self, name) or {} for name in rule.states}

@@ -89,9 +89,14 @@ class Rule:
         object.__setattr__(self, "_read", attrgetter(*attributes))
 
     @cached_property
-    def routine(self) -> UpdateRoutine:
-        """The rule as machine code, which takes the settings as :meth:`checked` returns them."""
-        return UpdateRoutine(self.name)
+    def of_arrays(self) -> UpdateRoutine:
+        """The rule as machine code, which takes settings as :meth:`checked` returns them."""
+        return UpdateRoutine(self.name, AN_ARRAY)
+
+    @cached_property
+    def of_dicts(self) -> UpdateRoutine:
+        """The same for dicts of arrays."""
+        return UpdateRoutine(self.name, DICTS)
 
     @cached_property
     def function(self) -> UpdateRoutine:
