@@ -22,7 +22,9 @@ _OPTIONS = (
 )  # fmt: skip
 
 # What libraries may refer to: of the C library, and of its functions of numbers.
-_KNOWN = re.compile(r"mem(set|cpy|move)|sched_yield|(pow|exp|log|tanh|erf|log1p|expm1)f?")
+_KNOWN = re.compile(
+    r"mem(set|cpy|move)|sched_yield|clock_gettime|sqrtf?|pow|exp|log|tanh|erf|log1p|expm1"
+)
 _UNDEFINED = re.compile(r"\*UND\*\s+\S+\s+(?:\(?GLIBC_([\d.]+)\)?\s+)?(\S+)$", re.M)
 
 _OLDEST = (2, 17)  # glibc of the oldest systems that wheels are for

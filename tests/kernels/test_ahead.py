@@ -75,7 +75,7 @@ def test_a_library_refers_to_the_c_library_alone(small):
     ).stdout.splitlines()
     refers = {line.split()[-1].partition("@")[0] for line in table if " U " in line}
     has = {line.split()[-1] for line in table if " U " not in line}
-    assert refers <= {"memset", "memcpy", "memmove"}
+    assert refers <= {"memset", "memcpy", "memmove", "sched_yield"}
     assert has == {
         ahead.POOL, "fastnn_call", "fastnn_relu_32", "fastnn_relu_64", NAME, "fastnn_sigmoid_64",
     }  # fmt: skip
@@ -244,6 +244,26 @@ def test_calls_need_no_numba_and_leave_nothing(installed):
     assert sorted(installed.rglob("*")) == before
 
 
+SAY = """
+import sys
+from fastnn._cli.commands import main
+assert main(["info"]) == main(["warmup"]) == 0
+assert not {"numba", "llvmlite"} & {*sys.modules}
+"""
+
+
+@can_build
+@pytest.mark.slow
+def test_the_command_line_says_where_machine_code_comes_from(installed):
+    done = run(installed, SAY)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    *facts, warmed = done.stdout.splitlines()
+    path = installed / "fastnn" / "kernels" / "libraries" / f"{HERE.name}.so"
+    (source,) = (line for line in facts if line.startswith("machine code "))
+    assert source.split(None, 2)[2] == f"made ahead for {HERE.name}, {path}"
+    assert warmed.startswith("nothing to compile: machine code for this processor came with")
+
+
 @can_build
 @pytest.mark.slow
 def test_edited_sources_are_compiled(installed):
@@ -270,7 +290,9 @@ print(hashlib.sha256(test_ahead.call(address, test_ahead.numbers())).hexdigest()
 
 @can_build
 @pytest.mark.slow
-@pytest.mark.parametrize("level", [each for each in LEVELS if of_level.is_reached(each)], ids=str)
+@pytest.mark.parametrize(
+    "level", [each for each in LEVELS if of_level.is_reached(each)], ids=lambda each: each.name
+)
 def test_bits_are_those_of_a_process_that_compiles_for_the_level(level, small, tmp_path):
     folder = small
     if level != HERE:
