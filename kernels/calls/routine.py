@@ -90,6 +90,7 @@ def shared() -> Any:
         _shared[index] = value
     for index, dtype in enumerate(layout.DTYPES):
         _shared[words.FIRST_DTYPE + index] = id(dtype)
+        _shared[words.FIRST_SCALAR + index] = id(dtype.type)
     return _shared
 
 

@@ -19,7 +19,8 @@ from fastnn.kernels.machine.layout import DTYPES
     SPACE, BYTES, MOST,
     FIRST_DTYPE,
 ) = range(21)  # fmt: skip
-SHARED_WORDS = FIRST_DTYPE + len(DTYPES)
+FIRST_SCALAR = FIRST_DTYPE + len(DTYPES)  # the types of their numbers
+SHARED_WORDS = FIRST_SCALAR + len(DTYPES)
 
 # What a routine's kernel takes. The address of the table above; parameters, arrays, lengths, arrays
 # that are returned, terms of the cost; whether arrays need not be told apart; how many parts the
@@ -51,9 +52,9 @@ REFUSED = -1
 # addresses of parts.
 MOST_WORDS = MOST_PARAMETERS + MOST_LENGTHS + 3 + MOST_NEEDS
 
-# What updates need beside. True; types that are read as dicts are; those of keys, and of numbers in
-# arrays. Functions: how many a dict has, its next item; compare two keys.
-TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE = range(9)
+# What updates need beside. True; types that are read as dicts are; that of keys. Functions: how
+# many a dict has, its next item; compare two keys.
+TRUE, DICT, OTHER_DICT, STR, SIZE_OF, NEXT, COMPARE = range(7)
 UPDATE_WORDS = COMPARE + 1
 
 # What a routine of an update takes, where it is another than above: the address of the table for

@@ -1,8 +1,11 @@
 """How Python reaches machine code: signatures, what the caller refuses, what a routine does."""
 
+import copy
+
 import numpy as np
 import pytest
 
+from fastnn import kernels
 from fastnn.kernels.calls import routine
 from fastnn.kernels.calls.routine import Routine
 from fastnn.kernels.gemm import workspace
@@ -224,3 +227,13 @@ def test_tables_have_room():
             table = routine._table(found, True)
             records = words.RECORD * len(found.parameters) + words.TERM * len(found.cost)
             assert table.size == words.RECORDS + records + len(found.lengths)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_a_copy_of_a_dtype_is_as_good_as_the_dtype(name):
+    """As arrays have that come out of a deep copy of an object with a dtype."""
+    other = copy.deepcopy(np.dtype(name))
+    assert other is not np.dtype(name)
+    x, y = np.array([-1.0, 2.0], other), np.empty(2, name)
+    kernels.relu(x, y, 1)
+    np.testing.assert_array_equal(y, [0, 2])
