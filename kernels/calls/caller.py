@@ -20,7 +20,6 @@ from fastnn.kernels.machine.words import (
     CODE,
     DROP,
     ENABLED,
-    FALSE,
     FIRST_DTYPE,
     FIRST_SCALAR,
     FLAGS,
@@ -36,6 +35,7 @@ from fastnn.kernels.machine.words import (
     KEEP,
     KIND,
     LENGTHS,
+    LEFT_OUT,
     LOCK,
     MAY_BE,
     MOST,
@@ -268,7 +268,7 @@ def _results(spec, args, made):
             result = _item(made, array)
             if result == 0:
                 given = _item(args, i)
-                absent = given == _item(shared, FALSE)
+                absent = given == _item(shared, LEFT_OUT)
                 result = _new(shared, _item(shared, NONE) if absent else given)
             if count == 1:
                 return result
@@ -329,7 +329,7 @@ def fastnn_call(own, args, nargs):
             numbers += 1
         else:
             _set(table, array, 0)
-            left_out = obj == _item(shared, NONE if trusted else FALSE) and flags & OPTIONAL
+            left_out = obj == _item(shared, NONE if trusted else LEFT_OUT) and flags & OPTIONAL
             to_make = obj == _item(shared, NONE) and flags & IS_RETURNED and not trusted
             if not left_out and not to_make:
                 found = _array_fits(shared, obj, record, real)

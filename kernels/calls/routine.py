@@ -20,6 +20,8 @@ from fastnn.kernels.threading import threads
 REALS = layout.DTYPES[:2]
 SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 
+LEFT_OUT = object()  # stands for an optional argument that there is not, in a checked call
+
 _FASTCALL = 0x80  # METH_FASTCALL
 _EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
 
@@ -67,7 +69,7 @@ def shared() -> Any:
     """Return the table that all routines share."""
     values = {
         words.NONE: id(None),
-        words.FALSE: id(False),
+        words.LEFT_OUT: id(LEFT_OUT),
         words.NOT_IMPLEMENTED: id(NotImplemented),
         words.NDARRAY: id(np.ndarray),
         words.FLOAT: id(float),
@@ -101,7 +103,7 @@ class Routine:
     ----------
     name : str
     checked : callable
-        Takes the kernel's arguments, None for results to be made and False for optional ones that
+        Takes the kernel's arguments, None for results to be made and LEFT_OUT for optional ones that
         are not wanted, and returns the results; or returns NotImplemented, and has done nothing:
         where arguments are not plainly what the signature says, or share memory, or the work may be
         worth several threads, or nothing is loaded yet.

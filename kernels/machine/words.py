@@ -6,10 +6,10 @@ so that machine code refers to neither by name. A table for each routine says wh
 
 from fastnn.kernels.machine.layout import DTYPES
 
-# What all routines need. Whether kernels are wanted at all; None, False and NotImplemented; the
-# types of arrays, floats, integers and truth values.
+# What all routines need. Whether kernels are wanted at all; None, NotImplemented, and what
+# stands for an argument that there is not; the types of arrays, floats, integers and truth values.
 (
-    ENABLED, NONE, FALSE, NOT_IMPLEMENTED, NDARRAY, FLOAT, INT, BOOL,
+    ENABLED, NONE, LEFT_OUT, NOT_IMPLEMENTED, NDARRAY, FLOAT, INT, BOOL,
     # Functions: take and give back a reference; an integer of an object, and an object of one; a
     # new array, a new tuple; give up the interpreter's lock, and take it; an integer of an object
     # that says whether it is one of 64 bits.

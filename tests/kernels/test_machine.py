@@ -95,7 +95,7 @@ def test_what_the_caller_refuses():
     affine_ = routine.routine("affine").checked
     assert affine_(*affine()) is not NotImplemented
     refused = [
-        (), affine()[:3], affine(x=None), affine(x=False), affine(b=1.0), affine(b="b"),
+        (), affine()[:3], affine(x=None), affine(x=False), affine(x=routine.LEFT_OUT), affine(b=1.0), affine(b="b"),
         affine(x=X.astype("d")), affine(x=X.astype("i4")), affine(b=np.ones((5, 1), "f")),
         affine(W=np.ones((5, 4), "f").T), affine(x=X[:, :3]), affine(out=X), affine(out=False),
         affine(out=np.zeros((3, 6), "f")),
@@ -136,10 +136,10 @@ def test_results_that_are_made_or_not_wanted():
         assert got.tobytes() == expected.tobytes()
         assert got.shape == expected.shape
         assert got.flags.owndata
-    left = backward.checked(dout, x, W, False, dW, None)
+    left = backward.checked(dout, x, W, routine.LEFT_OUT, dW, None)
     assert left[0] is None
     assert left[1] is dW
-    assert backward.checked(dout, x, W, dx, False, None) is NotImplemented
+    assert backward.checked(dout, x, W, dx, routine.LEFT_OUT, None) is NotImplemented
 
 
 @known
