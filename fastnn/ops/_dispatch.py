@@ -22,9 +22,9 @@ def checked(name: str) -> Callable[..., Any]:
     """Return what calls the kernel called `name` at once, if its arguments are as it takes them.
 
     It takes the kernel's arguments, None for a result that it is to make, LEFT_OUT for one that is
-    not wanted, and returns the results; or NotImplemented, and has done nothing: where the arguments
-    are to be converted or refused, where the work may be worth several threads, or where calls do
-    not go to the kernels.
+    not wanted, and returns the results; or NotImplemented, and has done nothing: where the
+    arguments are to be converted or refused, where the work may be worth several threads, or where
+    calls do not go to the kernels.
     """
     return routine(name).checked
 

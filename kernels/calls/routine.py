@@ -103,10 +103,10 @@ class Routine:
     ----------
     name : str
     checked : callable
-        Takes the kernel's arguments, None for results to be made and LEFT_OUT for optional ones that
-        are not wanted, and returns the results; or returns NotImplemented, and has done nothing:
-        where arguments are not plainly what the signature says, or share memory, or the work may be
-        worth several threads, or nothing is loaded yet.
+        Takes the kernel's arguments, None for results to be made and LEFT_OUT for optional ones
+        that are not wanted, and returns the results; or returns NotImplemented, and has done
+        nothing: where arguments are not plainly what the signature says, or share memory, or the
+        work may be worth several threads, or nothing is loaded yet.
     """
 
     _caller = "fastnn_call"

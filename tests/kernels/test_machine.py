@@ -95,7 +95,8 @@ def test_what_the_caller_refuses():
     affine_ = routine.routine("affine").checked
     assert affine_(*affine()) is not NotImplemented
     refused = [
-        (), affine()[:3], affine(x=None), affine(x=False), affine(x=routine.LEFT_OUT), affine(b=1.0), affine(b="b"),
+        (), affine()[:3], affine(x=None), affine(x=False), affine(b=1.0), affine(b="b"),
+        affine(x=routine.LEFT_OUT),
         affine(x=X.astype("d")), affine(x=X.astype("i4")), affine(b=np.ones((5, 1), "f")),
         affine(W=np.ones((5, 4), "f").T), affine(x=X[:, :3]), affine(out=X), affine(out=False),
         affine(out=np.zeros((3, 6), "f")),
