@@ -162,7 +162,7 @@ class Routine:
     def __call__(self, *args: Any) -> None:
         """Call the kernel; the last argument is into how many pieces to cut the work."""
         space = workspace.take(0, layout.DTYPES[-1])
-        while wanted := self._trusted(*args, space):
+        while (wanted := self._trusted(*args, space)) is not None:
             if wanted is NotImplemented:
                 args = (*self._plain(args[:-1]), args[-1])
             elif wanted < 0:
