@@ -12,6 +12,7 @@ from . import (
     activations,
     affine,
     batchnorm,
+    calls,
     convolution,
     dropin,
     ensembles,
@@ -97,6 +98,7 @@ _AXES = [
         *("bytes", lambda optimizer, size: _UPDATE[optimizer] * size),
     ),
     ("optimizers", optimizers.update_network, [optimizers.OPTIMIZERS]),
+    ("calls", calls.call, [calls.FUNCTIONS]),
     ("orders", orders.order, [orders.METHODS, orders.SIZES]),
     ("training", training.step, [training.OPTIMIZERS, training.NORMALIZATIONS]),
     ("training", training.epoch, [training.OPTIMIZERS, training.NORMALIZATIONS], "flops", _epoch),
@@ -107,7 +109,8 @@ _AXES = [
 ]
 
 
-_DTYPES = {orders.order: [""], dropin.step: ["float64"]}  # integers; as in the book
+# Integers; as in the book; the same checks for any.
+_DTYPES = {orders.order: [""], dropin.step: ["float64"], calls.call: ["float32"]}
 
 
 def _cases():

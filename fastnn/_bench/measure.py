@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -79,14 +81,21 @@ def prepare(case: Case, libraries: Libraries, settings: Settings) -> Calls:
     return calls
 
 
-def timed(settings: Settings, calls: dict[str, Call]) -> Times:
-    """Time the calls, without Python's collector of garbage."""
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Keep Python's collector of garbage out of what is timed meanwhile."""
     gc.collect()
     gc.disable()
     try:
-        return settings.times(calls)
+        yield
     finally:
         gc.enable()
+
+
+def timed(settings: Settings, calls: dict[str, Call]) -> Times:
+    """Time the calls."""
+    with without_collector():
+        return settings.times(calls)
 
 
 def result(

@@ -76,7 +76,11 @@ def results(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def measure(
-    families: list[str], dtype: str, threads: list[int], quick: bool
+    families: list[str],
+    dtype: str,
+    threads: list[int],
+    quick: bool,
+    rounds: int | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Measure all that is asked for, behind a progress bar.
 
@@ -96,6 +100,7 @@ def measure(
             dtype,
             n,
             quick,
+            rounds,
         )
         for n in threads
     ]

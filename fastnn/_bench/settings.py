@@ -11,12 +11,13 @@ from fastnn._bench.timing import Call, Times, take_turns
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure, and for how long."""
+    """What to measure, and for how long; how often processes are started, if it is asked for."""
 
     families: list[str]
     dtype: str
     threads: int
     quick: bool
+    rounds: int | None = None
 
     def to_json(self) -> str:
         """Return the settings as the worker takes them."""

@@ -197,7 +197,7 @@ def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool
     done = study.done()
     with Progress(max(trials, done), " trials", verbose, done=done) as progress:
         while done < trials:
-            trial = None
+            trial, told = None, False
             try:
                 with interrupts.held():
                     trial = study.ask(min_epochs)
@@ -205,13 +205,14 @@ def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool
                     # A trial that diverges is a result like others.
                     warnings.simplefilter("ignore", DivergenceWarning)
                     value = study.value(trial, train(trial))
+                with interrupts.held():
+                    told = True
+                    study.tell(trial, value)
             except BaseException:
-                if trial is not None:
+                if trial is not None and not told:
                     with interrupts.held():
                         study.give_back(trial)
                 raise
-            with interrupts.held():
-                study.tell(trial, value)
             before, done = done, study.done()
             progress.advance(done - before, partial(_best, study))
 

@@ -83,6 +83,10 @@ class Study:
         self._source = f"storage: {file_of(storage)}: search {name!r}"
         with _reading(self._source):
             self._settings = _SEARCH("settings", written)
+            expected = "MAXIMIZE" if self._settings["maximize"] else "MINIMIZE"
+            # With none, or several, no trial would ever count as done.
+            if [found.name for found in self._study.directions] != [expected]:
+                raise ValueError(f"directions: expected {expected} alone")
         # By Optuna's number: what has been looked at, as there may be thousands.
         self._finished: dict[int, FinishedTrial] = {}
         for key, value in (settings or {}).items():

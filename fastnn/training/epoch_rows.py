@@ -51,11 +51,14 @@ class EpochRows:
 
     def _epoch_of(self, line: bytes) -> int:
         """Return the epoch that a row is of, 0 if it is not whole."""
-        values = line.decode(errors="replace").split(",")
+        row = line.removesuffix(b"\n").removesuffix(b"\r").decode(errors="replace")
+        values = row.split(",")
+        whole = line.endswith(b"\n") and len(values) == len(self._names)
+        if not whole or any(map(str.isspace, row)):  # which numbers may have around them, to Python
+            return 0
         try:
             [float(value) for value in values]
-            whole = line.endswith(b"\n") and len(values) == len(self._names)
-            return int(values[0]) if whole else 0
+            return int(values[0])
         except ValueError:
             return 0
 

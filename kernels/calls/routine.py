@@ -258,7 +258,8 @@ def _change(function: Any, other: Any) -> None:
     Whoever holds it calls the other from then on. Both words change in one step: no thread takes
     the code of one with the object of the other.
     """
-    _changed.append(other)  # it holds the references
+    _changed.append(other)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(other.__self__))  # of which both are owners then
     old, new = (
         (ctypes.c_int64 * 2).from_address(id(f) + layout.DEFINITION) for f in (function, other)
     )

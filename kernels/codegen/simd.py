@@ -146,6 +146,16 @@ class Vectors:
         """Return a b + c: fused where the machine can, else two operations."""
         return self._call(f"llvm.fmuladd.{self._suffix}", self.type, a, b, c)
 
+    def ones(self) -> ir.Value:
+        """Return ones that the compiler takes for any number, so that it keeps products by them.
+
+        p 1 + q has the bits of p + q, and takes other units of the machine: a loop that is full of
+        sums has both kinds busy by it.
+        """
+        same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
+        one = self.builder.call(same, [I64(1)])
+        return self.splat(self.builder.uitofp(one, self.scalar))
+
     def root(self, value: ir.Value) -> ir.Value:
         """Return the square root."""
         return self._call(f"llvm.sqrt.{self._suffix}", self.type, value)

@@ -32,6 +32,7 @@ class _Sums:
         self.s, self.masked = step, masked
         self.addresses, self.steps = arrays[::2], arrays[1::2]
         self.mean, self.rstd = step.v.splat(mean), step.v.splat(rstd)
+        self.ones = step.v.ones()
 
     def _add(self, totals: list[ir.Value], places: list[ir.Value], masks: list[Any]) -> None:
         """Add the sums over some vectors, from these places of dout, x and y on."""
@@ -44,7 +45,9 @@ class _Sums:
             # Behind the last pixel nothing is added: 0 times an infinite rstd would be NaN.
             xhat = s.b.fmul(s.b.fsub(v.load(x, mask), self.mean), self.rstd)
             xhats.append(xhat if mask is None else s.b.select(mask, xhat, v.zero))
-        added = s.gradient_sums(ds, xhats)
+        # Sums alone would take most of the time: numbers are in the caches, and there are 14 for
+        # 8 products.
+        added = s.gradient_sums(ds, xhats, self.ones)
         totals[:] = [s.b.fadd(p, q) for p, q in zip(totals, added, strict=True)]
 
     def _add_sets(self, totals: list[Any], places: list[Any], count: ir.Value) -> None:

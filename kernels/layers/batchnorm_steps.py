@@ -83,19 +83,24 @@ class Step:
         """Return the addresses of the rows."""
         return [self.b.add(first, self.b.mul(step, I64(i))) for i in range(self.rows)]
 
-    def sum(self, values: list[ir.Value]) -> ir.Value:
-        """Return the sum, taken in pairs."""
+    def sum(self, values: list[ir.Value], ones: ir.Value | None = None) -> ir.Value:
+        """Return the sum, taken in pairs; with :meth:`simd.Vectors.ones`, by products."""
         while len(values) > 1:
             pairs = zip(values[::2], values[1::2], strict=True)
-            values = [self.b.fadd(p, q) for p, q in pairs]
+            if ones is None:
+                values = [self.b.fadd(p, q) for p, q in pairs]
+            else:
+                values = [self.v.multiply_add(p, ones, q) for p, q in pairs]
         return values[0]
 
-    def gradient_sums(self, ds: list[ir.Value], xhats: list[ir.Value]) -> list[ir.Value]:
-        """Return the sums of d, of d xhat and of xhat, taken in pairs."""
+    def gradient_sums(
+        self, ds: list[ir.Value], xhats: list[ir.Value], ones: ir.Value | None = None
+    ) -> list[ir.Value]:
+        """Return the sums of d, of d xhat and of xhat, in pairs; given ones, d by products."""
         products = [self.b.fmul(d, xhat) for d, xhat in zip(ds[::2], xhats[::2], strict=True)]
         for i in range(1, len(ds), 2):
             products[i // 2] = self.v.multiply_add(ds[i], xhats[i], products[i // 2])
-        return [self.sum(values) for values in (ds, products, xhats)]
+        return [self.sum(ds, ones), self.sum(products), self.sum(xhats)]
 
     def finite(self, value: ir.Value) -> ir.Value:
         """Return a value of `w`, or 0 where it is infinite or NaN."""

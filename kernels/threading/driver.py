@@ -41,7 +41,7 @@ def {name}({args}, chunks, _space=None):
 
 
 @serial
-def worth(chunks, work):
+def worth(chunks: int, work: int) -> int:
     """Return how many of a call's chunks a pass of it is worth that is only so much work."""
     return min(chunks, 1 + work // GRAIN)
 

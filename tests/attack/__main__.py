@@ -14,21 +14,24 @@ def main(argv: list[str] | None = None) -> int:
     """Run what the arguments ask for; return 1 where a promise did not hold."""
     asked = _arguments(argv)
     path, known = asked.jsonl, running.attacks()
-    if unknown := sorted({*asked.names, *asked.again} - {*known}):
+    if unknown := sorted({*asked.names, *asked.again, *asked.mended} - {*known}):
         raise SystemExit(f"no attack {', '.join(unknown)}: there are {', '.join(known)}")
     here = running.Sitting.now(asked.again)
     if asked.resume:
         run, done = running.read(path)
-        if (now := machine.code()) != run.code:
-            raise SystemExit(f"{path}: a run of the code {run.code}; here it is {now}")
-        if others := sorted({*asked.names, *asked.again} - {*run.names}):
+        if others := sorted({*asked.names, *asked.again, *asked.mended} - {*run.names}):
             raise SystemExit(f"{path}: a run without {', '.join(others)}")
-        done = [part for part in done if part.name not in asked.again]
+        if asked.mended:
+            run.mend(asked.mended, done, machine.code())
+        elif (now := machine.code()) != run.code:
+            raise SystemExit(f"{path}: a run of the code {run.code}; here it is {now}")
+        done = [part for part in done if part.name not in (*asked.again, *asked.mended)]
         run.sittings.append(here)
     else:
         amount = None if asked.full or asked.minutes else asked.amount
         names = asked.names or list(known)
-        run = running.Run(names, asked.seed, amount, asked.minutes, machine.code(), [here])
+        code = machine.code()
+        run = running.Run(names, asked.seed, amount, asked.minutes, code, [here], {}, [])
         done = []
     if path:
         path.write_text("".join(f"{each.line()}\n" for each in (run, *done)))  # no line is cut
@@ -77,11 +80,19 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="with --continue: an attack of which all is made anew, as it was wrong itself",
     )
+    parser.add_argument(
+        "--mended",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --continue: an attack of which all is made anew, as what it found was mended; "
+        "the code is another then, and the page says which attacks were made before",
+    )
     asked = parser.parse_args(argv)
     if asked.resume and not asked.jsonl:
         parser.error("--continue needs --jsonl")
-    if asked.again and not asked.resume:
-        parser.error("--again needs --continue")
+    if (asked.again or asked.mended) and not asked.resume:
+        parser.error("--again and --mended need --continue")
     return asked
 
 

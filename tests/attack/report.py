@@ -29,7 +29,7 @@ def page(run: Run, parts: list[Outcome]) -> str:
         *_undone(run, found),
         "## Defects found",
         "",
-        *_defects(found),
+        *_defects(run, found),
         "",
         "## The run",
         "",
@@ -57,7 +57,11 @@ def _sittings(run: Run) -> list[str]:
     return [
         f"On {', '.join(days)}, {_asked(run)}, seed {run.seed}. The code of `fastnn/` and "
         f"`kernels/` has the digest {run.code}, at {', '.join(commits)}."
-        + (f" Made anew after the attack was mended: {', '.join(again)}." if again else ""),
+        + (f" Made anew after the attack was mended: {', '.join(again)}." if again else "")
+        + "".join(
+            f" Made before that, with the digest {code}: {', '.join(names)}."
+            for code, names in _earlier(run).items()
+        ),
         "",
         *_table(
             ["machine", *("" for _ in machines)],
@@ -66,9 +70,22 @@ def _sittings(run: Run) -> list[str]:
     ]
 
 
-def _defects(found: list[Outcome]) -> list[str]:
-    broken = [outcome for outcome in found if outcome.failures]
-    lines = [f"- {o.name}: {' '.join(text.split())}" for o in broken for text in o.failures]
+def _earlier(run: Run) -> dict[str, list[str]]:
+    """Return the attacks that were made with other code, by its digest."""
+    codes: dict[str, list[str]] = {}
+    for name, code in run.earlier.items():
+        codes.setdefault(code, []).append(name)
+    return codes
+
+
+def _defects(run: Run, found: list[Outcome]) -> list[str]:
+    broken = [f"{outcome.name}: {text}" for outcome in found for text in outcome.failures]
+    lines = [f"- {' '.join(text.split())}" for text in broken]
+    if run.mended:
+        lines += ["", "Found and mended; the attack was made anew after that:", ""] if lines else [
+            "None is left. These were found and mended; the attack was made anew after that:", ""
+        ]  # fmt: skip
+        lines += [f"- {' '.join(text.split())}" for text in run.mended]
     return lines or ["None in this run."]
 
 

@@ -2,7 +2,8 @@
 
 The file of a run has a line for the run (code, seed, amounts; each sitting: when, where, commit)
 and one for each part of an attack. A run that was stopped is continued from it, on other days and
-at other commits too, as long as the code that is attacked is the same.
+at other commits too, as long as the code that is attacked is the same, or what an attack has found
+was mended and that attack is made anew.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tests.attack import machine
-from tests.attack.outcome import Outcome
+from tests.attack.outcome import Outcome, joined
 
 HERE = Path(__file__).parent
 
@@ -62,6 +63,19 @@ class Run:
     minutes: float | None  # for all attacks together, in place of an amount
     code: str
     sittings: list[Sitting]
+    earlier: dict[str, str]  # the code of attacks that were made before others' finds were mended
+    mended: list[str]  # what was found and mended, each after the name of its attack
+
+    def mend(self, names: list[str], done: list[Outcome], code: str) -> None:
+        """Go on with the code in which what these attacks have found was mended."""
+        begun = {part.name for part in done}
+        if self.code != code:
+            self.earlier = {name: self.earlier.get(name, self.code) for name in begun}
+            self.code = code
+        for name in names:
+            self.earlier.pop(name, None)
+        found = joined(part for part in done if part.name in names)
+        self.mended += [f"{each.name}: {failure}" for each in found for failure in each.failures]
 
     def line(self) -> str:
         """Return it as a line of JSON."""

@@ -143,6 +143,29 @@ def test_an_attack_that_was_wrong_is_made_again(fake, tmp_path):
     assert "attack was mended: fake" in page.read_text()
 
 
+def test_an_attack_goes_on_with_the_code_that_was_mended(monkeypatch, tmp_path):
+    modules = {name: Fake(faulty=True) for name in ("one", "two")}
+    finds = {"one": ("a fault",), "two": ()}
+    for name, module in modules.items():
+        module.__name__ = f"tests.attack.{name}"
+        module.attack = lambda amount, seed, name=name: outcome(name, finds[name], calls=amount)
+    monkeypatch.setattr(running, "attacks", lambda: modules)
+    path, page = tmp_path / "run.jsonl", tmp_path / "page.md"
+    assert __main__.main(["--full", "--jsonl", str(path)]) == 1
+    before, finds["one"] = machine.code(), ()
+    monkeypatch.setattr(machine, "code", lambda: "the code of today")
+    command = ["--continue", "--jsonl", str(path), "--report", str(page), "--mended", "one"]
+    assert __main__.main(command) == 0
+    text = page.read_text()
+    assert "has the digest the code of today" in text
+    assert f"Made before that, with the digest {before}: two." in text
+    assert "None is left" in text
+    assert "- one: a fault" in text
+    assert __main__.main(command[:-2]) == 0  # goes on with the code of today
+    with pytest.raises(SystemExit):
+        __main__.main(["--mended", "one"])
+
+
 def test_minutes(fake):
     module = fake(faulty=False)
     assert __main__.main(["--minutes", "0.0001"]) == 0

@@ -89,6 +89,7 @@ def test_what_needs_no_library_loads_none(argument):
         ["bench", "--threads", "0"],
         ["bench", "--threads", "1", "many"],
         ["bench", "--threads", "1000000"],
+        ["bench", "--rounds", "0"],
     ],
 )
 def test_bad_arguments(arguments):

@@ -15,6 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fastnn import MultiLayerNet, optimizers
+from fastnn._utils import interrupts
 from fastnn.search import (
     BorderWarning,
     Choice,
@@ -419,6 +420,24 @@ def test_a_process_that_is_killed_leaves_no_file_but_the_lock(tmp_path, monkeypa
     assert {file.name for file in tmp_path.iterdir()} == {"trials.log", "trials.log.lock"}
 
 
+def test_ctrl_c_between_a_trial_and_its_note_loses_no_trial(tmp_path, monkeypatch):
+    path = tmp_path / "trials.log"
+    held = interrupts.held
+    calls = []
+
+    def interrupted():
+        calls.append(None)
+        if len(calls) == 4:  # the second trial was asked for, and has been trained
+            raise KeyboardInterrupt
+        return held()
+
+    monkeypatch.setattr(interrupts, "held", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(trials=3, storage=path)
+    monkeypatch.setattr(interrupts, "held", held)
+    assert draws(run(trials=3, storage=path)) == draws(run(trials=3))
+
+
 @pytest.mark.parametrize("left", [-10, 30, 5])
 def test_a_file_that_was_cut_off_goes_on(left, tmp_path):
     """As a full disk, or a loss of power, leaves it."""
@@ -485,6 +504,9 @@ SETTINGS, KEPT = ("user_attr", "settings"), ("user_attr", "fastnn_trial")
     ("op_code", "path", "value", "text"),
     [
         (0, ("directions",), [7], r"is damaged in line 1: remove .*\(ValueError"),
+        (0, ("directions",), [], r"search 'search' is damaged: directions: expected MAXIMIZE"),
+        (0, ("directions",), [1], r"search 'search' is damaged: directions: expected MAXIMIZE"),
+        (0, ("directions",), [2, 2], r"search 'search' is damaged: directions: expected MAXIMIZE"),
         (0, ("study_name",), ..., r"is damaged in line 1: remove .*\(KeyError: 'study_name'"),
         (0, ("study_name",), 1, r"is damaged in line 1: remove .*study_name: expected"),
         (1, ("op_code",), 99, r"is damaged in line \d+: remove .*\(AssertionError"),

@@ -595,7 +595,8 @@ def test_csv_that_is_damaged(tmp_path):
     for rows in (
         [], [three], [one, three], [two, one], [one, two[:9], three], [one, two[:9] + b"\n", three],
         [one, two, two, three], [one, bytes(40), three], [one, b"\xff" + two, three],
-        [one, two.replace(b"2,", b"two,", 1), three],
+        [one, two.replace(b"2,", b"two,", 1), three], [one, two.replace(b"\r", b"\x0c"), three],
+        [one, two.replace(b",", b", ", 1), three], [one, two.replace(b"\r", b"\r\r"), three],
     ):  # fmt: skip
         path.write_bytes(b"".join([head, *rows]))
         fit(net, 3, callbacks=[CSVLogger(path)], resume=history)

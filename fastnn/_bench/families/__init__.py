@@ -11,9 +11,11 @@ from fastnn._bench.families import (
     batchnorm,
     busy,
     convolution,
+    formulas,
     growth,
     memory,
     optimizers,
+    overhead,
     simplechains,
     startup,
     throughput,
@@ -31,10 +33,13 @@ FAMILIES = {
     "growth": growth,
     "memory": memory,
     "accuracy": accuracy,
+    "overhead": overhead,
+    "formulas": formulas,
     "startup": startup,
 }
 
 # Families under one name.
 GROUPS = {
     "training": ["throughput", "simplechains", "busy", "growth", "memory", "accuracy"],
+    "calls": ["overhead", "formulas"],
 }

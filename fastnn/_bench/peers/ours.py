@@ -11,7 +11,6 @@ import numpy as np
 
 from fastnn import ops, optimizers
 from fastnn._bench.case import Variant
-from fastnn._bench.peers.process import starting
 from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem, results_of
 from fastnn._bench.training.with_fastnn import Training
@@ -139,17 +138,3 @@ def training(problem: Problem, backend: str = "numba") -> list[Variant]:
         return []
 
     return [Variant("fit", run, results_of(trained, losses))]
-
-
-STEP = """
-import numpy as np
-from fastnn import MultiLayerNet, optimizers
-net = MultiLayerNet(784, [100] * 4, 10, dtype="{dtype}", seed=0)
-x, t = np.zeros((128, 784), "{dtype}"), np.zeros(128, np.int64)
-optimizers.Adam().update(net.params, net.gradient(x, t))
-"""
-
-
-def startup(dtype: str) -> list[Variant]:
-    """Return a process with the first step."""
-    return starting("MultiLayerNet, Adam", STEP.format(dtype=dtype))

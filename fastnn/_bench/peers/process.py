@@ -1,4 +1,4 @@
-"""Processes of one library: for the time that it takes to start, to train, and for its memory."""
+"""Processes of one library: for the time that it takes to train, and for its memory."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fastnn._bench
-from fastnn._bench.case import Variant
 from fastnn._bench.training.spec import Spec
 
 # The module in fastnn._bench.training, and the variables, of each library.
@@ -28,16 +26,6 @@ TRAININGS: dict[str, tuple[str, dict[str, str]]] = {
 
 # Finds the package "training" after all others, and does not import fastnn.
 START = "import sys; sys.path.append({folder!r}); from training.process import main; main({job!r})"
-
-
-def starting(api: str, script: str, **variables: str) -> list[Variant]:
-    """Return a variant that runs the script in a new process."""
-    return [Variant(api, partial(_run, script, variables))]
-
-
-def _run(script: str, variables: dict[str, str]) -> list[Any]:
-    subprocess.run([sys.executable, "-c", script], env=os.environ | variables, check=True)
-    return []
 
 
 def prepare(folder: str, spec: Spec, **data: Any) -> None:

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 
 from fastnn._bench.case import Variant
-from fastnn._bench.peers.process import starting
 from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem, in_epochs, results_of
 from fastnn._bench.training.spec import NotMeasuredError
@@ -294,35 +293,3 @@ def _training(problem: Problem, optimizer: str) -> Variant:
         return []
 
     return Variant(api, run, results_of(trained, losses))
-
-
-STEP = """
-import jax
-import jax.numpy as jnp
-jax.config.update("jax_enable_x64", {x64})
-sizes = [784, 100, 100, 100, 100, 10]
-keys = jax.random.split(jax.random.key(0), 5)
-params = [(jax.random.normal(k, (d, h), "{dtype}") * (2 / d) ** 0.5, jnp.zeros(h, "{dtype}"))
-          for k, d, h in zip(keys, sizes, sizes[1:])]
-def loss(params, x, t):
-    for W, b in params[:-1]:
-        x = jnp.maximum(x @ W + b, 0)
-    W, b = params[-1]
-    return -jnp.take_along_axis(jax.nn.log_softmax(x @ W + b), t[:, None], axis=1).mean()
-@jax.jit
-def step(params, m, v, x, t):
-    g = jax.grad(loss)(params, x, t)
-    tree = jax.tree.map
-    m = tree(lambda m, g: m + 0.1 * (g - m), m, g)
-    v = tree(lambda v, g: v + 0.001 * (g * g - v), v, g)
-    return tree(lambda p, m, v: p - 1e-3 * m / (jnp.sqrt(v) + 1e-7), params, m, v), m, v
-zeros = jax.tree.map(jnp.zeros_like, params)
-x, t = jnp.zeros((128, 784), "{dtype}"), jnp.zeros(128, jnp.int32)
-jax.block_until_ready(step(params, zeros, zeros, x, t))
-"""
-
-
-def startup(dtype: str) -> list[Variant]:
-    """Return a process with the first step."""
-    script = STEP.format(dtype=dtype, x64=dtype == "float64")
-    return starting("jit, Adam by hand", script)

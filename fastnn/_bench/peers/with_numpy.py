@@ -11,7 +11,6 @@ import numpy as np
 
 from fastnn._bench.case import Variant
 from fastnn._bench.peers import ours
-from fastnn._bench.peers.process import starting
 from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem
 
@@ -322,9 +321,3 @@ def softmax_cross_entropy(x: Any, t: Any) -> list[Variant]:
 def training(problem: Problem) -> list[Variant]:
     """Return training by ``fit`` on the NumPy reference."""
     return [v._replace(api="fit, backend numpy") for v in ours.training(problem, "numpy")]
-
-
-def startup(dtype: str) -> list[Variant]:
-    """Return a process with the first step, on the NumPy reference."""
-    script = ours.STEP.format(dtype=dtype)
-    return starting("FASTNN_BACKEND=numpy", script, FASTNN_BACKEND="numpy")

@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional
 
 from fastnn._bench.case import Variant
-from fastnn._bench.peers.process import starting
 from fastnn._bench.problems import EPS, Update
 from fastnn._bench.training.problem import Problem, in_epochs
 from fastnn._bench.training.with_torch import Training
@@ -223,23 +222,3 @@ def training(problem: Problem, kind: Any = Training, api: str = "eager, fused") 
         trained = kind(problem.spec, problem.spec.initial(), problem.x.copy(), problem.t.copy())
     variant = in_epochs(api, trained, problem)
     return [variant._replace(run=outside(variant.run))]
-
-
-STEP = """
-import torch
-from torch import nn
-torch.set_num_threads({threads})
-sizes = [784, 100, 100, 100, 100]
-parts = [m for d, h in zip(sizes, sizes[1:]) for m in (nn.Linear(d, h), nn.ReLU())]
-net = nn.Sequential(*parts, nn.Linear(100, 10)).to(torch.{dtype})
-optimizer = torch.optim.Adam(net.parameters(), fused=True)
-x, t = torch.zeros(128, 784, dtype=torch.{dtype}), torch.zeros(128, dtype=torch.int64)
-nn.functional.cross_entropy(net(x), t).backward()
-optimizer.step()
-"""
-
-
-def startup(dtype: str) -> list[Variant]:
-    """Return a process with the first step."""
-    script = STEP.format(dtype=dtype, threads=torch.get_num_threads())
-    return starting("Sequential, Adam(fused=True)", script)

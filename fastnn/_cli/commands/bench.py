@@ -15,20 +15,25 @@ from fastnn._cli import info
 from fastnn._utils import distribution as _distribution
 from fastnn.kernels.threading import cpus
 
+# Each takes longer than all of the short list.
+ONLY_ASKED_FOR = ("startup", *GROUPS["calls"])
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a short list, in about a minute, without the family 'startup'",
+        help="a short list, in about a minute, without the families "
+        + ", ".join(f"'{name}'" for name in ONLY_ASKED_FOR)
+        + " unless they are asked for; of 'startup' without what compiles",
     )
     parser.add_argument(
         "--family",
         action="append",
         choices=[*FAMILIES, *GROUPS],
-        help="measure this family only; may be given several times; 'training' is all of "
-        + ", ".join(GROUPS["training"]),
+        help="measure this family only; may be given several times; "
+        + "; ".join(f"'{name}' is all of {', '.join(GROUPS[name])}" for name in GROUPS),
     )
     parser.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s"
@@ -39,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_threads,
         metavar="N",
         help="numbers of threads to measure with, or 'all' (default: 1 all)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_rounds,
+        metavar="N",
+        help="how often the family 'startup' starts each process (default: 10, 3 where kernels are "
+        "compiled, 1 where all are)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write all results to this file, or with - print them"
@@ -61,11 +73,16 @@ def _threads(text: str) -> int:
     return int(text)
 
 
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, got {text!r}")
+    return int(text)
+
+
 def run(parsed: argparse.Namespace) -> int:
     """Measure, and print or write the results; return the exit code."""
     threads = sorted(set(parsed.threads or (1, cpus.available())))
-    # To start processes takes longer than all of the short list.
-    asked = parsed.family or [f for f in FAMILIES if f != "startup" or not parsed.quick]
+    asked = parsed.family or [f for f in FAMILIES if f not in ONLY_ASKED_FOR or not parsed.quick]
     # Each once, in the order in which they are listed.
     named = {name for family in asked for name in GROUPS.get(family, [family])}
     families = [family for family in FAMILIES if family in named]
@@ -83,7 +100,9 @@ def run(parsed: argparse.Namespace) -> int:
         except OSError as error:
             print(f"bench: {option}: {error}", file=sys.stderr)
             return 2
-    results, errors = measurement.measure(families, parsed.dtype, threads, parsed.quick)
+    results, errors = measurement.measure(
+        families, parsed.dtype, threads, parsed.quick, parsed.rounds
+    )
     errors += table.wrong(results)
     if parsed.plot and any(r["family"] == "growth" and "seconds" in r for r in results):
         plot.draw(results, parsed.plot)

@@ -1,0 +1,1 @@
+"""Calls of every function of :mod:`fastnn.ops`: their arguments, and the same in plain NumPy."""
