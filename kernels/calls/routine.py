@@ -162,7 +162,7 @@ class Routine:
     def __call__(self, *args: Any) -> None:
         """Call the kernel; the last argument is into how many pieces to cut the work."""
         space = workspace.take(0, layout.DTYPES[-1])
-        while wanted := self._trusted(*args, space):
+        while (wanted := self._trusted(*args, space)) is not None:
             if wanted is NotImplemented:
                 args = (*self._plain(args[:-1]), args[-1])
             elif wanted < 0:
@@ -172,16 +172,28 @@ class Routine:
         workspace.give_back(space)
 
     def _plain(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return arguments with numbers of Python; raise TypeError if that changes nothing."""
-        kinds = {"float": float, "int": int, "uint": int}
+        """Return arguments as machine code knows them; raise TypeError if that changes nothing."""
         parameters = self._signature.parameters
-        plain = tuple(
-            kinds[p.kind](arg) if p.kind in kinds else arg
-            for p, arg in zip(parameters, args, strict=True)
-        )
+        plain = tuple(map(_known, parameters, args))
         if all(a is b for a, b in zip(plain, args, strict=True)):
             raise TypeError(f"{self.name}: expected what its signature says, got {args}")
         return plain
+
+
+_NUMBERS: dict[str, Any] = {"float": float, "int": int, "uint": int}
+
+
+def _known(parameter: Parameter, arg: Any) -> Any:
+    """Return a number of Python, or an array with the one object of its dtype.
+
+    Copies of a dtype, as pickle and copy.deepcopy make them, are equal to it, and others.
+    """
+    if parameter.kind in _NUMBERS:
+        return _NUMBERS[parameter.kind](arg)
+    if not isinstance(arg, np.ndarray):
+        return arg
+    dtype = next((known for known in layout.DTYPES if known == arg.dtype), arg.dtype)
+    return arg if arg.dtype is dtype and type(arg) is np.ndarray else arg.view(dtype, np.ndarray)
 
 
 @functools.cache
