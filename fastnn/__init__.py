@@ -75,6 +75,7 @@ __all__ = [
     "Trainer",
     "TwoLayerNet",
     "build",
+    "build",
     "callbacks",
     "config",
     "datasets",

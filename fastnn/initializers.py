@@ -26,7 +26,7 @@ functions here or your own, and ``examples/initial_values.py`` shows what comes 
 from __future__ import annotations
 
 import math
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -36,7 +36,7 @@ from fastnn._utils.types import Array
 
 __all__ = ["glorot_normal", "glorot_uniform", "he", "normal", "xavier", "zeros"]
 
-Rng = np.random.Generator | int | None
+Rng: TypeAlias = "np.random.Generator | int | None"  # NumPy loads these at first use
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -104,7 +104,7 @@ def inputs(**named: ArrayLike) -> tuple[Array, ...]:
             if type(value) is not np.ndarray or value.dtype is not dtype or not value.flags.carray:
                 break
         else:
-            return values  # type: ignore[no-any-return]
+            return values
     arrays = [real(name, value) for name, value in named.items()]
     fractions = [a.dtype for a in arrays if a.dtype.kind == "f"]
     wide = not fractions or np.result_type(*fractions).itemsize > 4

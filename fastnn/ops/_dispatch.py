@@ -9,6 +9,7 @@ import numpy as np
 
 from fastnn import config, reference
 from fastnn._messages import compiling as _compiling  # noqa: F401 - will listen to Numba
+from fastnn.kernels.calls.routine import LEFT_OUT as LEFT_OUT
 from fastnn.kernels.calls.routine import routine
 
 
@@ -20,10 +21,10 @@ def compiled() -> bool:
 def checked(name: str) -> Callable[..., Any]:
     """Return what calls the kernel called `name` at once, if its arguments are as it takes them.
 
-    It takes the kernel's arguments, None for a result that it is to make, False for one that is not
-    wanted, and returns the results; or NotImplemented, and has done nothing: where the arguments
-    are to be converted or refused, where the work may be worth several threads, or where calls do
-    not go to the kernels.
+    It takes the kernel's arguments, None for a result that it is to make, LEFT_OUT for one that is
+    not wanted, and returns the results; or NotImplemented, and has done nothing: where the
+    arguments are to be converted or refused, where the work may be worth several threads, or where
+    calls do not go to the kernels.
     """
     return routine(name).checked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
@@ -64,6 +64,20 @@ def places(
             f"got shape {shape}"
         )
     return h // stride + 1, w // stride + 1
+
+
+def plain_places(
+    shape: tuple[int, ...], height: Any, width: Any, stride: Any
+) -> tuple[int, int] | None:
+    """Return what :func:`places` does where it is told in plain numbers, or None.
+
+    Nothing is refused: a kernel looks at the numbers, too.
+    """
+    if type(height) is type(width) is type(stride) is int and stride > 0:
+        h, w = shape[2] - height, shape[3] - width
+        if h >= 0 and w >= 0 and height > 0 and width > 0:
+            return h // stride + 1, w // stride + 1
+    return None
 
 
 def window(

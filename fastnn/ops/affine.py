@@ -14,7 +14,7 @@ from fastnn.ops._arrays import (
     output,
     unless_left,
 )
-from fastnn.ops._dispatch import checked, run
+from fastnn.ops._dispatch import LEFT_OUT, checked, run
 
 _affine, _affine_relu = checked("affine"), checked("affine_relu")
 _affine_backward = checked("affine_backward")
@@ -170,7 +170,7 @@ def affine_backward(
         not fit or shares memory with another.
     """
     if input_gradient or dx is None:
-        done = _affine_backward(dout, x, W, dx if input_gradient else False, dW, db)
+        done = _affine_backward(dout, x, W, dx if input_gradient else LEFT_OUT, dW, db)
         if done is not NotImplemented:
             return done
     dout, x, W = inputs(dout=dout, x=x, W=W)
@@ -219,7 +219,7 @@ def affine_relu_backward(
         not fit or shares memory with another.
     """
     if input_gradient or dx is None:
-        done = _affine_relu_backward(dout, x, W, y, dx if input_gradient else False, dW, db)
+        done = _affine_relu_backward(dout, x, W, y, dx if input_gradient else LEFT_OUT, dW, db)
         if done is not NotImplemented:
             return done
     dout, x, W, y = inputs(dout=dout, x=x, W=W, y=y)

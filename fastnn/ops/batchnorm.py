@@ -19,7 +19,7 @@ from fastnn.ops._arrays import (
     output,
     updated,
 )
-from fastnn.ops._dispatch import checked, run
+from fastnn.ops._dispatch import LEFT_OUT, checked, run
 
 
 def _at_once(suffix: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -84,7 +84,7 @@ def _forward(
             x, gamma, beta, running_mean, running_var, momentum, eps, low, out, None, None
         )
         if done is not NotImplemented:
-            return done  # type: ignore[no-any-return]
+            return done
     x, gamma, beta = inputs(x=x, gamma=gamma, beta=beta)
     _expect_batch(x)
     _expect_features(x, gamma=gamma, beta=beta)
@@ -121,7 +121,7 @@ def _inference(
     if type(eps) is float and 0 <= eps < math.inf:
         done = _for(x, _inference_at_once)(x, gamma, beta, running_mean, running_var, eps, low, out)
         if done is not NotImplemented:
-            return done  # type: ignore[no-any-return]
+            return done
     x, gamma, beta, mean, var = inputs(
         x=x, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var
     )
@@ -284,9 +284,9 @@ def batchnorm_backward(
         If the batch is empty, shapes do not fit together, an array is not of real numbers,
         or an output does not fit or shares memory with another.
     """
-    done = _for(x, _backward_at_once)(dout, x, gamma, mean, rstd, False, dx, dgamma, dbeta)
+    done = _for(x, _backward_at_once)(dout, x, gamma, mean, rstd, LEFT_OUT, dx, dgamma, dbeta)
     if done is not NotImplemented:
-        return done  # type: ignore[no-any-return]
+        return done
     dout, x, gamma, mean, rstd = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd)
     features = {"gamma": gamma, "mean": mean, "rstd": rstd}
     return _backward(dout, x, features, None, dx, dgamma, dbeta)
@@ -396,10 +396,9 @@ def batchnorm_relu_backward(
     TypeError, ValueError
         As :func:`batchnorm_backward`.
     """
-    if y is not False:  # which would say that there is none
-        done = _for(x, _backward_at_once)(dout, x, gamma, mean, rstd, y, dx, dgamma, dbeta)
-        if done is not NotImplemented:
-            return done  # type: ignore[no-any-return]
+    done = _for(x, _backward_at_once)(dout, x, gamma, mean, rstd, y, dx, dgamma, dbeta)
+    if done is not NotImplemented:
+        return done
     dout, x, gamma, mean, rstd, y = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd, y=y)
     features = {"gamma": gamma, "mean": mean, "rstd": rstd}
     return _backward(dout, x, features, y, dx, dgamma, dbeta)

@@ -16,7 +16,7 @@ from fastnn.ops._arrays import (
     output,
     unless_left,
 )
-from fastnn.ops._dispatch import checked, run
+from fastnn.ops._dispatch import LEFT_OUT, checked, run
 from fastnn.ops._windows import expect_images, padding, places, size
 
 _convolution, _convolution_backward = checked("convolution"), checked("convolution_backward")
@@ -140,8 +140,8 @@ def convolution_backward(
         If shapes do not fit together, an array is not of real numbers, a number is out of its
         range, or an output does not fit or shares memory with another.
     """
-    if dx is None or (input_gradient and dx is not False):
-        to_dx = dx if input_gradient else False
+    if input_gradient or dx is None:
+        to_dx = dx if input_gradient else LEFT_OUT
         done = _convolution_backward(dout, x, W, stride, pad, to_dx, dW, db)
         if done is not NotImplemented:
             return done

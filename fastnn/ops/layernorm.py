@@ -82,7 +82,7 @@ def layernorm(
     if type(eps) is float and 0 <= eps < math.inf:
         done = _layernorm(x, gamma, beta, eps, out, None, None)
         if done is not NotImplemented:
-            return done  # type: ignore[no-any-return]
+            return done
     x, gamma, beta = inputs(x=x, gamma=gamma, beta=beta)
     _expect_rows(x)
     _expect_features(x, gamma=gamma, beta=beta)
@@ -132,7 +132,7 @@ def layernorm_backward(
     """
     done = _layernorm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta)
     if done is not NotImplemented:
-        return done  # type: ignore[no-any-return]
+        return done
     dout, x, gamma, mean, rstd = inputs(dout=dout, x=x, gamma=gamma, mean=mean, rstd=rstd)
     _expect_rows(x)
     expect_shape("dout", dout, x.shape, "like x")

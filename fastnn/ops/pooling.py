@@ -9,13 +9,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn._utils.types import Array
+from fastnn.kernels.tuning import COMMON
 from fastnn.ops._arrays import array_of, deliver, expect_apart, expect_shape, inputs, output
 from fastnn.ops._dispatch import checked, run
-from fastnn.ops._windows import expect_images, images_shape, is_shape_of, places, window
+from fastnn.ops._memory import empty
+from fastnn.ops._windows import (
+    expect_images,
+    images_shape,
+    is_shape_of,
+    places,
+    plain_places,
+    window,
+)
 
 Places = NDArray[np.int32]
 
 _I32 = np.dtype(np.int32)
+
+_FEW = 2 * COMMON.grain  # elements from which on a call may be worth several threads
 
 _max_pool, _max_pool_backward = checked("max_pool"), checked("max_pool_backward")
 _max_pool_backward_shared = checked("max_pool_backward_shared")
@@ -26,6 +37,17 @@ def _step(pool_h: SupportsIndex, pool_w: SupportsIndex, stride: SupportsIndex | 
     if stride is None and type(pool_h) is int and type(pool_w) is int and pool_h == pool_w:
         return pool_h
     return stride
+
+
+def _results(x: Any, pool_h: Any, pool_w: Any, stride: Any) -> tuple[Array, Places] | None:
+    """Return results of images so few that a call may be done at once, or None."""
+    if type(x) is not np.ndarray or x.ndim != 4 or x.size > _FEW:
+        return None
+    found = plain_places(x.shape, pool_h, pool_w, stride)
+    if found is None:
+        return None
+    shape = (*x.shape[:2], *found)
+    return empty(shape, x.dtype), empty(shape, _I32)
 
 
 def max_pool(
@@ -79,8 +101,11 @@ def max_pool(
     >>> argmax[0, 0, 0]
     array([3, 3], dtype=int32)
     """
-    if out is not None and argmax is not None:
-        done = _max_pool(x, pool_h, pool_w, _step(pool_h, pool_w, stride), out, argmax)
+    step = _step(pool_h, pool_w, stride)
+    given = (out, argmax) if out is not None or argmax is not None else None
+    results = given or _results(x, pool_h, pool_w, step)
+    if results is not None:
+        done = _max_pool(x, pool_h, pool_w, step, *results)
         if done is not NotImplemented:
             return done
     (x,) = inputs(x=x)

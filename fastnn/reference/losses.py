@@ -8,7 +8,8 @@ from fastnn._utils.types import Array, Labels
 
 
 def _mean(losses: Array) -> float:
-    return np.add.reduce(losses, dtype=np.promote_types(losses.dtype, np.float64)) / losses.size
+    total: float = np.add.reduce(losses, dtype=np.promote_types(losses.dtype, np.float64))
+    return total / losses.size
 
 
 def softmax_cross_entropy(x: Array, t: Labels, loss: Array, dx: Array) -> None:

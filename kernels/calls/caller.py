@@ -20,8 +20,8 @@ from fastnn.kernels.machine.words import (
     CODE,
     DROP,
     ENABLED,
-    FALSE,
     FIRST_DTYPE,
+    FIRST_SCALAR,
     FLAGS,
     FLOAT,
     FROM_INT,
@@ -34,6 +34,7 @@ from fastnn.kernels.machine.words import (
     IS_UINT,
     KEEP,
     KIND,
+    LEFT_OUT,
     LENGTHS,
     LOCK,
     MAY_BE,
@@ -127,6 +128,16 @@ def _lengths_fit(obj, record, lengths, rest):
 
 
 @serial
+def is_dtype(shared, dtype, index):
+    """Say whether an object is equal to the dtype of a number; copies of dtypes are others."""
+    if dtype == _item(shared, FIRST_DTYPE + index):
+        return True
+    order = half(dtype + layout.ORDER // 4 * 4) >> 8 * (layout.ORDER % 4) & 0xFF
+    native = order in (layout.NATIVE, layout.NO_ORDER)
+    return native and word(dtype + layout.SCALAR) == _item(shared, FIRST_SCALAR + index)
+
+
+@serial
 def _array_fits(shared, obj, record, real):
     """Return the number of a real array's dtype, `real` of others, or -2 if it does not fit."""
     flags = layout.WRITABLE if _item(record, FLAGS) & WRITTEN else layout.READABLE
@@ -137,9 +148,9 @@ def _array_fits(shared, obj, record, real):
         return -2
     dtype, kind = word(obj + layout.DTYPE), _item(record, KIND)
     if kind >= 0:
-        return real if dtype == _item(shared, FIRST_DTYPE + kind) else -2
+        return real if is_dtype(shared, dtype, kind) else -2
     for i in range(2):
-        if dtype == _item(shared, FIRST_DTYPE + i):
+        if is_dtype(shared, dtype, i):
             return i if real in (-1, i) else -2
     return -2
 
@@ -257,7 +268,7 @@ def _results(spec, args, made):
             result = _item(made, array)
             if result == 0:
                 given = _item(args, i)
-                absent = given == _item(shared, FALSE)
+                absent = given == _item(shared, LEFT_OUT)
                 result = _new(shared, _item(shared, NONE) if absent else given)
             if count == 1:
                 return result
@@ -318,7 +329,7 @@ def fastnn_call(own, args, nargs):
             numbers += 1
         else:
             _set(table, array, 0)
-            left_out = obj == _item(shared, NONE if trusted else FALSE) and flags & OPTIONAL
+            left_out = obj == _item(shared, NONE if trusted else LEFT_OUT) and flags & OPTIONAL
             to_make = obj == _item(shared, NONE) and flags & IS_RETURNED and not trusted
             if not left_out and not to_make:
                 found = _array_fits(shared, obj, record, real)

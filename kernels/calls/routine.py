@@ -20,6 +20,8 @@ from fastnn.kernels.threading import threads
 REALS = layout.DTYPES[:2]
 SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 
+LEFT_OUT = object()  # stands for an optional argument that there is not, in a checked call
+
 _FASTCALL = 0x80  # METH_FASTCALL
 _EMPTY = 184  # the place of PyArray_Empty in NumPy's table of functions
 
@@ -67,7 +69,7 @@ def shared() -> Any:
     """Return the table that all routines share."""
     values = {
         words.NONE: id(None),
-        words.FALSE: id(False),
+        words.LEFT_OUT: id(LEFT_OUT),
         words.NOT_IMPLEMENTED: id(NotImplemented),
         words.NDARRAY: id(np.ndarray),
         words.FLOAT: id(float),
@@ -90,6 +92,7 @@ def shared() -> Any:
         _shared[index] = value
     for index, dtype in enumerate(layout.DTYPES):
         _shared[words.FIRST_DTYPE + index] = id(dtype)
+        _shared[words.FIRST_SCALAR + index] = id(dtype.type)
     return _shared
 
 
@@ -100,10 +103,10 @@ class Routine:
     ----------
     name : str
     checked : callable
-        Takes the kernel's arguments, None for results to be made and False for optional ones that
-        are not wanted, and returns the results; or returns NotImplemented, and has done nothing:
-        where arguments are not plainly what the signature says, or share memory, or the work may be
-        worth several threads, or nothing is loaded yet.
+        Takes the kernel's arguments, None for results to be made and LEFT_OUT for optional ones
+        that are not wanted, and returns the results; or returns NotImplemented, and has done
+        nothing: where arguments are not plainly what the signature says, or share memory, or the
+        work may be worth several threads, or nothing is loaded yet.
     """
 
     _caller = "fastnn_call"
@@ -162,7 +165,7 @@ class Routine:
     def __call__(self, *args: Any) -> None:
         """Call the kernel; the last argument is into how many pieces to cut the work."""
         space = workspace.take(0, layout.DTYPES[-1])
-        while wanted := self._trusted(*args, space):
+        while (wanted := self._trusted(*args, space)) is not None:
             if wanted is NotImplemented:
                 args = (*self._plain(args[:-1]), args[-1])
             elif wanted < 0:
@@ -172,16 +175,28 @@ class Routine:
         workspace.give_back(space)
 
     def _plain(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return arguments with numbers of Python; raise TypeError if that changes nothing."""
-        kinds = {"float": float, "int": int, "uint": int}
+        """Return arguments as machine code knows them; raise TypeError if that changes nothing."""
         parameters = self._signature.parameters
-        plain = tuple(
-            kinds[p.kind](arg) if p.kind in kinds else arg
-            for p, arg in zip(parameters, args, strict=True)
-        )
+        plain = tuple(map(_known, parameters, args))
         if all(a is b for a, b in zip(plain, args, strict=True)):
             raise TypeError(f"{self.name}: expected what its signature says, got {args}")
         return plain
+
+
+_NUMBERS: dict[str, Any] = {"float": float, "int": int, "uint": int}
+
+
+def _known(parameter: Parameter, arg: Any) -> Any:
+    """Return a number of Python, or an array with the one object of its dtype.
+
+    Copies of a dtype, as pickle and copy.deepcopy make them, are equal to it, and others.
+    """
+    if parameter.kind in _NUMBERS:
+        return _NUMBERS[parameter.kind](arg)
+    if not isinstance(arg, np.ndarray):
+        return arg
+    dtype = next((known for known in layout.DTYPES if known == arg.dtype), arg.dtype)
+    return arg if arg.dtype is dtype and type(arg) is np.ndarray else arg.view(dtype, np.ndarray)
 
 
 @functools.cache

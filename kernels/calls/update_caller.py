@@ -8,6 +8,7 @@ to the kernel, which cuts it as one range.
 
 from __future__ import annotations
 
+from fastnn.kernels.calls.caller import is_dtype
 from fastnn.kernels.codegen.compile import procedure, serial
 from fastnn.kernels.codegen.raw import ask, half, number, put, stack, word
 from fastnn.kernels.machine import layout
@@ -28,8 +29,6 @@ from fastnn.kernels.machine.words import (
     DICTS,
     DROP,
     ENABLED,
-    FIRST_DTYPE,
-    FIRST_SCALAR,
     FLAG,
     FLOAT,
     FROM_INT,
@@ -169,16 +168,11 @@ def _read(updates, obj, rows, first, keys, values):
 
 
 @serial
-def _real_of(spec, dtype):
+def _real_of(shared, dtype):
     """Return 0 for float32, 1 for float64, -1 for other dtypes."""
-    shared, updates = _item(spec, SHARED), _item(spec, UPDATES)
     for i in range(2):
-        if dtype == _item(shared, FIRST_DTYPE + i):
+        if is_dtype(shared, dtype, i):
             return i
-    order = half(dtype + layout.ORDER // 4 * 4) >> 8 * (layout.ORDER % 4) & 0xFF
-    for i in range(2):
-        if word(dtype + layout.SCALAR) == _item(updates, FIRST_SCALAR + i):
-            return i if order == layout.NATIVE else -1
     return -1
 
 
@@ -228,7 +222,7 @@ def _fill(spec, rows, objects, table, intervals, found):
 
     `found` gets the number of their dtype, and that of elements to update.
     """
-    kinds, ndarray = _item(spec, KINDS), _item(_item(spec, SHARED), NDARRAY)
+    shared, kinds = _item(spec, SHARED), _item(spec, KINDS)
     real, total, begin, count = -1, 0, 0, 0
     for row in range(rows):
         first, record = _item(objects, row), table + 8 * row * (ADDRESSES + kinds)
@@ -236,9 +230,12 @@ def _fill(spec, rows, objects, table, intervals, found):
         for kind in range(kinds):
             obj = _item(objects, kind * rows + row)
             flags = layout.READABLE if kind == 1 else layout.WRITABLE
-            if word(obj + layout.TYPE) != ndarray or half(obj + layout.FLAGS) & flags != flags:
+            if (
+                word(obj + layout.TYPE) != _item(shared, NDARRAY)
+                or half(obj + layout.FLAGS) & flags != flags
+            ):
                 return False
-            its = _real_of(spec, word(obj + layout.DTYPE))
+            its = _real_of(shared, word(obj + layout.DTYPE))
             if its < 0 or (real >= 0 and its != real):
                 return False
             real = its

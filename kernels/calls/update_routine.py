@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fastnn.kernels.calls import plain
-from fastnn.kernels.calls.routine import REALS, Routine, address_of, bits, shared
+from fastnn.kernels.calls.routine import Routine, address_of, bits, shared
 from fastnn.kernels.machine import words
 from fastnn.kernels.machine.signature import Signature
 from fastnn.kernels.threading import threads
@@ -81,8 +81,6 @@ def _shared() -> Any:
     }
     for index, value in values.items():
         table[index] = value
-    for index, dtype in enumerate(REALS):
-        table[words.FIRST_SCALAR + index] = id(dtype.type)
     return table
 
 

@@ -26,7 +26,7 @@ COUNT, ITEMS = 16, 24
 DEFINITION = 16
 # Of a dtype, which another object may be equal to: the type of its numbers, and the order of bytes.
 SCALAR, ORDER = 16, 26
-NATIVE = ord("=")
+NATIVE, NO_ORDER = ord("="), ord("|")
 
 # Flags: C-contiguous and aligned; and may be written.
 READABLE, WRITABLE = 0x101, 0x501

@@ -6,10 +6,10 @@ so that machine code refers to neither by name. A table for each routine says wh
 
 from fastnn.kernels.machine.layout import DTYPES
 
-# What all routines need. Whether kernels are wanted at all; None, False and NotImplemented; the
-# types of arrays, floats, integers and truth values.
+# What all routines need. Whether kernels are wanted at all; None, NotImplemented, and what
+# stands for an argument that there is not; the types of arrays, floats, integers and truth values.
 (
-    ENABLED, NONE, FALSE, NOT_IMPLEMENTED, NDARRAY, FLOAT, INT, BOOL,
+    ENABLED, NONE, LEFT_OUT, NOT_IMPLEMENTED, NDARRAY, FLOAT, INT, BOOL,
     # Functions: take and give back a reference; an integer of an object, and an object of one; a
     # new array, a new tuple; give up the interpreter's lock, and take it; an integer of an object
     # that says whether it is one of 64 bits.
@@ -19,7 +19,8 @@ from fastnn.kernels.machine.layout import DTYPES
     SPACE, BYTES, MOST,
     FIRST_DTYPE,
 ) = range(21)  # fmt: skip
-SHARED_WORDS = FIRST_DTYPE + len(DTYPES)
+FIRST_SCALAR = FIRST_DTYPE + len(DTYPES)  # the types of their numbers
+SHARED_WORDS = FIRST_SCALAR + len(DTYPES)
 
 # What a routine's kernel takes. The address of the table above; parameters, arrays, lengths, arrays
 # that are returned, terms of the cost; whether arrays need not be told apart; how many parts the
@@ -51,9 +52,9 @@ REFUSED = -1
 # addresses of parts.
 MOST_WORDS = MOST_PARAMETERS + MOST_LENGTHS + 3 + MOST_NEEDS
 
-# What updates need beside. True; types that are read as dicts are; those of keys, and of numbers in
-# arrays. Functions: how many a dict has, its next item; compare two keys.
-TRUE, DICT, OTHER_DICT, STR, FIRST_SCALAR, _, SIZE_OF, NEXT, COMPARE = range(9)
+# What updates need beside. True; types that are read as dicts are; that of keys. Functions: how
+# many a dict has, its next item; compare two keys.
+TRUE, DICT, OTHER_DICT, STR, SIZE_OF, NEXT, COMPARE = range(7)
 UPDATE_WORDS = COMPARE + 1
 
 # What a routine of an update takes, where it is another than above: the address of the table for

@@ -60,7 +60,7 @@ def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
     def decorate(function: Callable[..., None]) -> Any:
         args = list(inspect.signature(function).parameters)[:-2]
         source = _DRIVER.format(name=function.__name__, args=", ".join(args), size=size, unit=unit)
-        names = {
+        names: dict[str, Any] = {
             "_body": serial(function),
             "_job": atomics.job,
             "_share": pool.share,

@@ -1,8 +1,11 @@
 """How Python reaches machine code: signatures, what the caller refuses, what a routine does."""
 
+import copy
+
 import numpy as np
 import pytest
 
+from fastnn import kernels
 from fastnn.kernels.calls import routine
 from fastnn.kernels.calls.routine import Routine
 from fastnn.kernels.gemm import workspace
@@ -93,6 +96,7 @@ def test_what_the_caller_refuses():
     assert affine_(*affine()) is not NotImplemented
     refused = [
         (), affine()[:3], affine(x=None), affine(x=False), affine(b=1.0), affine(b="b"),
+        affine(x=routine.LEFT_OUT),
         affine(x=X.astype("d")), affine(x=X.astype("i4")), affine(b=np.ones((5, 1), "f")),
         affine(W=np.ones((5, 4), "f").T), affine(x=X[:, :3]), affine(out=X), affine(out=False),
         affine(out=np.zeros((3, 6), "f")),
@@ -133,10 +137,10 @@ def test_results_that_are_made_or_not_wanted():
         assert got.tobytes() == expected.tobytes()
         assert got.shape == expected.shape
         assert got.flags.owndata
-    left = backward.checked(dout, x, W, False, dW, None)
+    left = backward.checked(dout, x, W, routine.LEFT_OUT, dW, None)
     assert left[0] is None
     assert left[1] is dW
-    assert backward.checked(dout, x, W, dx, False, None) is NotImplemented
+    assert backward.checked(dout, x, W, dx, routine.LEFT_OUT, None) is NotImplemented
 
 
 @known
@@ -224,3 +228,13 @@ def test_tables_have_room():
             table = routine._table(found, True)
             records = words.RECORD * len(found.parameters) + words.TERM * len(found.cost)
             assert table.size == words.RECORDS + records + len(found.lengths)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_a_copy_of_a_dtype_is_as_good_as_the_dtype(name):
+    """As arrays have that come out of a deep copy of an object with a dtype."""
+    other = copy.deepcopy(np.dtype(name))
+    assert other is not np.dtype(name)
+    x, y = np.array([-1.0, 2.0], other), np.empty(2, name)
+    kernels.relu(x, y, 1)
+    np.testing.assert_array_equal(y, [0, 2])

@@ -18,6 +18,7 @@ from fastnn import MultiLayerNet, Trainer
 from fastnn._messages import bars
 from fastnn._messages.bars import Progress
 from fastnn._utils import log as _log
+from fastnn._utils import logger as _logger
 from fastnn.optimizers import SGD
 
 
@@ -227,7 +228,7 @@ def test_a_bar_in_a_terminal(terminal, capsys):
 
 def test_what_is_said_does_not_tear_a_bar(terminal, capsys, monkeypatch):
     monkeypatch.delenv("FASTNN_QUIET")
-    monkeypatch.setattr(_log, "_others", lambda level: False)  # pytest has handlers
+    monkeypatch.setattr(_logger, "_others", lambda level: False)  # pytest has handlers
     with Progress(10, " steps"):
         _log.say("compiling")
     assert "fastnn: compiling" in capsys.readouterr().err.replace("\r", "\n").split("\n")
