@@ -10,7 +10,8 @@ import numba
 import numpy as np
 
 from fastnn.kernels.codegen.atomics import call
-from fastnn.kernels.codegen.compile import inlined, row_sum, serial
+from fastnn.kernels.codegen.compile import row_sum, serial
+from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.packing import pack_panels, pack_transposed
 from fastnn.kernels.gemm.sizes import TRANSPOSED_A, panels, tile_columns
@@ -109,10 +110,10 @@ def _shrink(g, factor):
 def _follow(average, p, decay):
     old, new = p.dtype.type(decay), p.dtype.type(1 - decay)
     for i in range(p.size):
-        average[i] = old * average[i] + new * p[i]
+        average[i] = multiply_add(old, average[i], new * p[i])
 
 
-@inlined
+@serial
 def _pack(u, like):
     """Pack the rows of W, and the columns that they are of its transpose, for products."""
     W = matrix(u.W, u.d, u.h, like)

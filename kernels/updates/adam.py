@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.codegen.fused import multiply_add
-from fastnn.kernels.updates.rule import decayed, rule, steps
+from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
 @rule(states=2)
@@ -23,8 +22,8 @@ def adam_(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled, expl
     decay = real(0) if decoupled else real(weight_decay)
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] = multiply_add(new1, d, old1 * m[i])
-        v[i] = multiply_add(new2 * d, d, old2 * v[i])
+        m[i] = moved(m[i], old1, d, new1, decay)
+        v[i] = moved(v[i], old2, d, new2 * d, decay)
         p[i] = p[i] * keep - rate * m[i] / (root * np.sqrt(v[i]) + e)
 
 

@@ -1,7 +1,6 @@
 """Adamax."""
 
-from fastnn.kernels.codegen.fused import multiply_add
-from fastnn.kernels.updates.rule import decayed, rule, steps
+from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
 @rule(states=2)
@@ -13,7 +12,7 @@ def adamax_(p, g, m, u, step, lr, beta1, beta2, eps, weight_decay):
     rate = real(lr / (1 - beta1**step))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] = multiply_add(new1, d, old1 * m[i])
+        m[i] = moved(m[i], old1, d, new1, decay)
         before, size = old2 * u[i], abs(d) + e
         # Of a number and NaN, NaN.
         u[i] = before if before > size or before != before else size

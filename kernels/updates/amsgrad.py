@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.codegen.fused import multiply_add
-from fastnn.kernels.updates.rule import decayed, rule, steps
+from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
 @rule(states=3)
@@ -15,8 +14,8 @@ def amsgrad_(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay):
     rate, root = real(lr / (1 - beta1**step)), real(1 / np.sqrt(1 - beta2**step))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] = multiply_add(new1, d, old1 * m[i])
-        v[i] = multiply_add(new2 * d, d, old2 * v[i])
+        m[i] = moved(m[i], old1, d, new1, decay)
+        v[i] = moved(v[i], old2, d, new2 * d, decay)
         # Of a number and NaN, NaN.
         v_max[i] = v_max[i] if v_max[i] > v[i] or v_max[i] != v_max[i] else v[i]
         p[i] -= rate * m[i] / (root * np.sqrt(v_max[i]) + e)

@@ -1,5 +1,6 @@
 """Lion."""
 
+from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.updates.rule import rule, steps
 
 
@@ -11,10 +12,10 @@ def lion_(p, g, m, lr, beta1, beta2, weight_decay):
     old2, new2 = real(beta2), real(1 - beta2)
     rate, keep = real(lr), real(1 - lr * weight_decay)
     for i in range(p.size):
-        c = old1 * m[i] + new1 * g[i]
-        m[i] = old2 * m[i] + new2 * g[i]
+        c = multiply_add(old1, m[i], new1 * g[i])
+        m[i] = multiply_add(old2, m[i], new2 * g[i])
         sign = real(1) if c > 0 else (real(-1) if c < 0 else c)  # 0 and NaN as they are
-        p[i] = p[i] * keep - rate * sign
+        p[i] = multiply_add(keep, p[i], -rate * sign)
 
 
 PARTS = steps("lion_")

@@ -1,5 +1,6 @@
 """Momentum, and Nesterov's form of it."""
 
+from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
@@ -9,7 +10,7 @@ def momentum_(p, g, v, lr, momentum, weight_decay):
     real = p.dtype.type
     rate, mu, decay = real(lr), real(momentum), real(weight_decay)
     for i in range(p.size):
-        v[i] = mu * v[i] - rate * decayed(g[i], p[i], decay)
+        v[i] = multiply_add(mu, v[i], -rate * decayed(g[i], p[i], decay))
         p[i] += v[i]
 
 
@@ -20,8 +21,8 @@ def nesterov_(p, g, v, lr, momentum, weight_decay):
     rate, mu, decay = real(lr), real(momentum), real(weight_decay)
     for i in range(p.size):
         pull = rate * decayed(g[i], p[i], decay)
-        v[i] = mu * v[i] - pull
-        p[i] += mu * v[i] - pull
+        v[i] = multiply_add(mu, v[i], -pull)
+        p[i] += multiply_add(mu, v[i], -pull)
 
 
 PARTS = steps("momentum_", "nesterov_")

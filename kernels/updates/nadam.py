@@ -4,7 +4,7 @@ import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.fused import multiply_add
-from fastnn.kernels.updates.rule import decayed, rule, steps
+from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
 @serial
@@ -26,9 +26,9 @@ def nadam_(
     of_g, of_m = real(lr * (1 - now) / (1 - product)), real(lr * ahead / (1 - product * ahead))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        m[i] = multiply_add(new1, d, old1 * m[i])
-        v[i] = multiply_add(new2 * d, d, old2 * v[i])
-        p[i] -= multiply_add(of_m, m[i], of_g * d) / (root * np.sqrt(v[i]) + e)
+        m[i] = moved(m[i], old1, d, new1, decay)
+        v[i] = moved(v[i], old2, d, new2 * d, decay)
+        p[i] -= multiply_add(of_g, d, of_m * m[i]) / (root * np.sqrt(v[i]) + e)
 
 
 PARTS = steps("nadam_")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.updates.rule import decayed, rule, steps
 
 
@@ -13,7 +14,7 @@ def rmsprop_(p, g, h, lr, decay_rate, eps, weight_decay):
     old, new = real(decay_rate), real(1 - decay_rate)
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
-        h[i] = old * h[i] + new * d * d
+        h[i] = multiply_add(old, h[i], new * d * d)
         p[i] -= rate * d / (np.sqrt(h[i]) + e)
 
 

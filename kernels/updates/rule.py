@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.codegen.memory import pointer, vector
 from fastnn.kernels.codegen.raw import number, word
 from fastnn.kernels.threading.driver import LINE, kernel
@@ -111,3 +112,16 @@ def decayed(g, p, weight_decay):
     # The test keeps an infinite parameter from turning 0 * inf into NaN; it does not
     # depend on the element and leaves the loop.
     return g + weight_decay * p if weight_decay != 0 else g
+
+
+@serial
+def moved(average, old, d, new, weight_decay):
+    """Return old average + new d, a moving average of Adam and those like it.
+
+    With a penalty the product with the average is not rounded, else the other: LLVM chose so once,
+    and trainings keep their bits.
+    """
+    # The test leaves the loop, as that of `decayed`.
+    if weight_decay != 0:
+        return multiply_add(old, average, new * d)
+    return multiply_add(new, d, old * average)
