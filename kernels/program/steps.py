@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from fastnn.kernels.codegen.atomics import call
-from fastnn.kernels.codegen.compile import inlined, serial
+from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.packing import pack_panels
@@ -66,7 +66,7 @@ def rows(p, data, steps, like, worker):
             piece = begin + claim(p, stream)
 
 
-@inlined
+@serial
 def _step(p, data, s, index, first, count, slot, fresh, worker, like):
     """Take a step for `count` rows, the first of which is sample `first` of the batch."""
     size, own, kind = like.itemsize, worker * p.block, s.kind
@@ -89,7 +89,7 @@ def _step(p, data, s, index, first, count, slot, fresh, worker, like):
         refuse(p, UNKNOWN_STEP, kind)
 
 
-@inlined
+@serial
 def _product(p, s, source, target, other, count, slot, fresh, worker, like):
     size = like.itemsize
     scratch = p.scratch + worker * p.scratch_size * size
@@ -161,7 +161,7 @@ def _scale(row, scale, out):
         out[j] = real(row[j]) * factor
 
 
-@inlined
+@serial
 def _evaluate(p, s, source, target, first, count, like):
     """Write the gradient of the loss, sums of losses over units and how many rows are right."""
     classes, size, n = s.d, like.itemsize, like.dtype.type(p.n)

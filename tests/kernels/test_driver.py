@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 from fastnn import kernels
-from fastnn.kernels.codegen.compile import entry
+from fastnn.kernels.codegen.compile import OPTIONS
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.threading.driver import LINE, kernel
 
@@ -43,24 +44,24 @@ def shadow_all(out, step, start, stop):
 # Drivers are called by compiled code.
 
 
-@entry
+@numba.njit(**OPTIONS)
 def count(out, chunks):
     count_all(out, chunks)
 
 
-@entry
+@numba.njit(**OPTIONS)
 def mark(out, chunks):
     mark_all(out, chunks)
 
 
-@entry
+@numba.njit(**OPTIONS)
 def halve(x, out, chunks):
     mode = flush_denormals()  # as what takes the arguments of each kernel does
     halve_all(x, out, chunks)
     restore_denormals(mode)
 
 
-@entry
+@numba.njit(**OPTIONS)
 def shadow(out, step, chunks):
     shadow_all(out, step, chunks)
 
