@@ -1,6 +1,6 @@
 """Patches of images, one a row, and their way back."""
 
-from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.compile import alone, serial
 from fastnn.kernels.layers.blocks import add_block, copy_block
 from fastnn.kernels.layers.places import count, is_product
 from fastnn.kernels.machine.words import REFUSED
@@ -16,7 +16,7 @@ def _inside(at, filter_size, size):
     return first, max(min(filter_size, size - at), first)
 
 
-@kernel("x.shape[0] * places[0]")
+@kernel("x.shape[0] * places[0]", body=alone)
 def _im2col(x, places, filter_h, filter_w, stride, pad, out, start, stop):
     """Write the rows of some rows of places."""
     _, c, h, w = x.shape

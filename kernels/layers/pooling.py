@@ -1,6 +1,6 @@
 """Max pooling of images, and two ways back."""
 
-from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.compile import alone, serial
 from fastnn.kernels.layers.largest import largest_of_windows
 from fastnn.kernels.layers.places import fits
 from fastnn.kernels.machine.words import REFUSED
@@ -45,7 +45,7 @@ def _max_pool(x, pool_h, pool_w, stride, out, argmax, start, stop):
             )  # fmt: skip
 
 
-@kernel("dx.shape[0] * dx.shape[1]")
+@kernel("dx.shape[0] * dx.shape[1]", body=alone)
 def _max_pool_backward(dout, argmax, pool_w, stride, dx, start, stop):
     c = dx.shape[1]
     for unit in range(start, stop):

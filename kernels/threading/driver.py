@@ -46,7 +46,9 @@ def worth(chunks: int, work: int) -> int:
     return min(chunks, 1 + work // GRAIN)
 
 
-def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
+def kernel(
+    size: str, unit: int = 1, body: Callable[[Any], Any] = serial
+) -> Callable[[Callable[..., None]], Any]:
     """Make a kernel of a serial function whose last arguments are ``start, stop``.
 
     Parameters
@@ -55,13 +57,15 @@ def kernel(size: str, unit: int = 1) -> Callable[[Callable[..., None]], Any]:
         The length of the range to cut, as an expression of the function's arguments.
     unit : int
         Chunks begin at multiples of this.
+    body : function
+        How the serial function is compiled, `serial` or `alone`.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
         args = list(inspect.signature(function).parameters)[:-2]
         source = _DRIVER.format(name=function.__name__, args=", ".join(args), size=size, unit=unit)
         names: dict[str, Any] = {
-            "_body": serial(function),
+            "_body": body(function),
             "_job": atomics.job,
             "_share": pool.share,
             "_everyone": MOST_CHUNKS,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.compile import alone, serial
 from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.codegen.memory import pointer, vector
 from fastnn.kernels.codegen.raw import number, word
@@ -66,7 +66,7 @@ def rule(states: int) -> Callable[[Callable[..., None]], Any]:
         )
         loop = _function(name, source, _step=_STEPS[name].function, _part=tables.part)
         loop.__module__, loop.__doc__ = function.__module__, function.__doc__
-        return kernel(tables.RANGE, LINE)(loop)
+        return kernel(tables.RANGE, LINE, alone)(loop)
 
     return decorate
 
