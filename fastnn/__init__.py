@@ -75,7 +75,6 @@ __all__ = [
     "Trainer",
     "TwoLayerNet",
     "build",
-    "build",
     "callbacks",
     "config",
     "datasets",

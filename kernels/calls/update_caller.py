@@ -63,7 +63,7 @@ from fastnn.kernels.machine.words import (
     UNLOCK,
     UPDATES,
 )
-from fastnn.kernels.threading.driver import LINE
+from fastnn.kernels.plain.table import LINE
 from fastnn.kernels.updates.tables import ADDRESSES, BEGIN, SIZE
 
 _CINT = 0xFFFFFFFF  # what C returns as an int

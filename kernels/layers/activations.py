@@ -11,7 +11,8 @@ from fastnn.kernels.codegen.compile import inlined, row_sum, serial
 from fastnn.kernels.codegen.elementary import erfc, exp, expm1, log1p, maximum
 from fastnn.kernels.codegen.elementary import tanh as _tanh
 from fastnn.kernels.machine.words import REFUSED
-from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.plain.table import LINE
+from fastnn.kernels.threading.driver import kernel
 
 __all__ = [
     "elu",

@@ -8,9 +8,10 @@ import numpy as np
 from fastnn.kernels.codegen.compile import inlined, serial
 from fastnn.kernels.codegen.memory import typed
 from fastnn.kernels.codegen.raw import WORD, stack
+from fastnn.kernels.plain.table import LINE
 from fastnn.kernels.random.philox import keep
 from fastnn.kernels.random.sizes import BLOCKS, WORDS
-from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.threading.driver import kernel
 
 __all__ = ["dropout", "dropout_backward", "dropout_inference"]
 

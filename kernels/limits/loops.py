@@ -14,7 +14,8 @@ from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.memory import pointer, vector
 from fastnn.kernels.limits import REGISTERS
 from fastnn.kernels.plain.level import vector_bits
-from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.plain.table import LINE
+from fastnn.kernels.threading.driver import kernel
 
 
 @intrinsic

@@ -9,9 +9,10 @@ import numpy as np
 
 from fastnn.kernels.codegen.memory import typed
 from fastnn.kernels.codegen.raw import stack
+from fastnn.kernels.plain.table import LINE
 from fastnn.kernels.random.philox import below, draw
 from fastnn.kernels.random.sizes import BLOCKS, PAIRS
-from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.threading.driver import kernel
 
 __all__ = ["choices", "permutation"]
 

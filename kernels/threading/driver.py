@@ -20,11 +20,9 @@ from typing import Any
 
 from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.plain.table import LINE, MOST_CHUNKS
+from fastnn.kernels.plain.table import MOST_CHUNKS
 from fastnn.kernels.threading import pool
 from fastnn.kernels.tuning import COMMON
-
-__all__ = ["LINE", "kernel"]
 
 # Work of a chunk, in elements of a cheap elementwise loop.
 GRAIN = COMMON.grain

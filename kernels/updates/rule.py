@@ -23,7 +23,8 @@ from fastnn.kernels.codegen.compile import alone, serial
 from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.codegen.memory import pointer, vector
 from fastnn.kernels.codegen.raw import number, word
-from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.plain.table import LINE
+from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.updates import tables
 
 # The kernel takes a table of arrays (see :mod:`tables`), and so updates any number of parameters.

@@ -15,7 +15,7 @@ import fastnn
 from fastnn._cli import info as _info
 from fastnn._cli import warmup as _warmup
 from fastnn.kernels.codegen import cache
-from fastnn.kernels.updates import tables
+from fastnn.kernels.machine import layout
 
 
 def run(*arguments, **variables):
@@ -121,7 +121,7 @@ def test_info(tmp_path):
 
 
 def test_info_says_that_arrays_cannot_be_read(monkeypatch):
-    monkeypatch.setattr(tables, "_REALS", {})
+    monkeypatch.setattr(layout, "is_known", lambda: False)
     facts = _info.info()
     reason = f"NumPy {np.__version__} keeps arrays in memory in another way than fastnn reads them"
     assert facts["backend"] == "numba"

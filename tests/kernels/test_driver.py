@@ -10,7 +10,8 @@ import pytest
 from fastnn import kernels
 from fastnn.kernels.codegen.compile import OPTIONS
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.threading.driver import LINE, kernel
+from fastnn.kernels.plain.table import LINE
+from fastnn.kernels.threading.driver import kernel
 
 SOURCES = sorted(Path(kernels.__file__).parent.rglob("*.py"))
 

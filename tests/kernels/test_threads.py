@@ -11,6 +11,7 @@ import pytest
 
 from fastnn import config, get_num_threads, ops, set_num_threads
 from fastnn.kernels.codegen import atomics
+from fastnn.kernels.codegen.compile import entry
 from fastnn.kernels.threading import threads
 from fastnn.kernels.threading.driver import kernel
 
@@ -349,7 +350,7 @@ def test_worker_processes(kind):
 
 
 @kernel("met.size")
-def meet(met, start, stop):
+def meet_all(met, start, stop):
     """Each chunk waits for a while until another one is under way too."""
     for i in range(start, stop):
         met[i] = 1
@@ -358,6 +359,11 @@ def meet(met, start, stop):
             if atomics.load(met.ctypes.data + 8 * (1 - i)) != 0:
                 met[i] = 2
                 break
+
+
+@entry  # drivers are called by compiled code
+def meet(met, chunks):
+    meet_all(met, chunks)
 
 
 def test_helpers_take_part(monkeypatch):
@@ -421,12 +427,14 @@ def test_backend_is_restored_after_an_error():
 
 
 def test_each_backend_runs_its_own_code(monkeypatch):
-    from fastnn import kernels, reference
+    from fastnn import reference
+    from fastnn.kernels.calls.routine import Routine, routine
 
     called = []
-    monkeypatch.setattr(kernels, "relu", lambda *args: called.append("numba"))
+    monkeypatch.setattr(Routine, "run", lambda self, *args: called.append("numba"))
     monkeypatch.setattr(reference, "relu", lambda *args: called.append("numpy"))
+    assert isinstance(routine("relu"), Routine)
     for backend in ("numba", "numpy"):
         with config.use_backend(backend):
-            ops.relu(np.ones(3))
+            ops.relu([1.0, 2.0])  # a list is no array: not at once
     assert called == ["numba", "numpy"]

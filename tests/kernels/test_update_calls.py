@@ -14,7 +14,7 @@ from fastnn import kernels, ops, optimizers, reference
 from fastnn._utils.validation import Range
 from fastnn.kernels.calls.update_routine import UpdateRoutine, routine
 from fastnn.kernels.machine import catalogue, layout, words
-from fastnn.kernels.threading.driver import LINE
+from fastnn.kernels.plain.table import LINE
 from fastnn.layers.parameters import Params
 
 # Each rule with settings, and its number of arrays to a parameter.

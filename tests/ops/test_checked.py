@@ -503,7 +503,7 @@ def test_labels_places_and_probabilities_out_of_range(name, number):
 
 
 def emptied(a, axis):
-    return np.empty([0 if i == axis else n for i, n in enumerate(a.shape)], a.dtype)
+    return np.zeros([0 if i == axis else n for i, n in enumerate(a.shape)], a.dtype)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -1,14 +1,11 @@
 """Any layout, real dtype and writability of the arrays gives the results of plain arrays."""
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnn import config, kernels, ops
-from fastnn.kernels.codegen import cache
+from fastnn import config, ops
 from fastnn.optimizers import OPTIMIZERS
 
 N, D, H = 6, 5, 4
@@ -463,34 +460,6 @@ def test_any_view(shape, order, steps, dtype):
     base = (10 * rng.standard_normal([3 * n + 1 for n in shape])).astype(dtype)
     view = base[tuple(slice(None, None, step) for step in steps[: len(shape)])].transpose(order)
     np.testing.assert_array_equal(ops.relu(view), np.maximum(view, 0))
-
-
-def compiled_signatures():
-    """Return the signatures of each kernel that is kept on disk, by name."""
-    found = {}
-    for home in [name for name in sys.modules if name.startswith("fastnn.kernels.")]:
-        for name, value in vars(sys.modules[home]).items():
-            if isinstance(getattr(value, "_cache", None), cache._KernelCache):
-                found[f"{home}.{name}"] = value.signatures
-    return found
-
-
-def test_each_kernel_is_compiled_once_for_each_precision():
-    """However arrays lie, and whatever kind of number a setting is."""
-    for dtype in ("float32", "float64"):
-        for layout in [np.copy, *LAYOUTS]:
-            for function, shapes in READ.values():
-                function([layout(a) for a in taken(shapes, dtype)])
-        for layout in [np.copy, *IN_PLACE]:
-            for name, count in STATES.items():
-                update(name, *(layout(np.ones((N, D), dtype)) for _ in range(2 + count)))
-        for number in (int, np.float32, np.float64):
-            for name, count in STATES.items():
-                update(name, *(np.ones(N, dtype) for _ in range(2 + count)), lr=number(1))
-    compiled = compiled_signatures()
-    assert len(compiled) > len(kernels.__all__) / 2
-    more = {name: signatures for name, signatures in compiled.items() if len(signatures) > 2}
-    assert not more
 
 
 class TwoFaced:

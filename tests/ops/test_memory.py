@@ -15,6 +15,7 @@ from processes import environment
 
 import fastnn
 from fastnn import ops
+from fastnn.kernels.plain import table
 from fastnn.kernels.threading import threads
 from fastnn.ops import _memory
 from fastnn.ops._memory import LARGE, Buffers
@@ -175,7 +176,7 @@ def test_there_is_no_lock_that_a_signal_handler_could_wait_for():
 
 
 def test_threads_wanted_while_others_are(monkeypatch):
-    keep, calls = threads.pool.keep_awake, []
+    keep, calls = table.keep_awake, []
 
     def interrupted(count):
         calls.append(count)
@@ -184,7 +185,7 @@ def test_threads_wanted_while_others_are(monkeypatch):
                 pass
         keep(count)
 
-    monkeypatch.setattr(threads.pool, "keep_awake", interrupted)
+    monkeypatch.setattr(table, "keep_awake", interrupted)
 
     def want():
         with threads.awake(1):

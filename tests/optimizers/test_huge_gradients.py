@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fastnn import ops
+from fastnn import kernels, ops
 from fastnn.config import use_backend
-from fastnn.kernels.updates.rule import _STEPS
+from fastnn.kernels.machine import catalogue
 from fastnn.optimizers import OPTIMIZERS, Adam, AMSGrad, NAdam, RMSProp
 
 torch = pytest.importorskip("torch")
@@ -19,8 +19,9 @@ def states_of(optimizer):
 
 
 def test_all_rules_are_here():
-    assert {kind.rule.name for kind in KINDS} == set(_STEPS)
-    assert set(_STEPS) == {name for name in ops.__all__ if name.endswith("_")}
+    rules = {name for name in kernels.__all__ if catalogue.is_update(name)}
+    assert {kind.rule.name for kind in KINDS} == rules
+    assert rules == {name for name in ops.__all__ if name.endswith("_")}
 
 
 @pytest.mark.parametrize("backend", ["numba", "numpy"])

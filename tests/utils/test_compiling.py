@@ -312,17 +312,17 @@ def test_the_program_is_compiled_before_its_first_step():
 def test_ctrl_c_comes_between_the_parts_of_the_program(monkeypatch):
     compiled = []
 
-    def address(part):
+    def address(*part):
         compiled.append(part)
         signal.raise_signal(signal.SIGINT)
         compiled.append("whole")
 
-    monkeypatch.setattr(program, "missing", lambda *kind: [1, 2])
-    monkeypatch.setattr(program, "address", address)
+    monkeypatch.setattr(program, "missing", lambda *kind: [("one", None), ("two", None)])
+    monkeypatch.setattr(program.code, "address", address)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
             MultiLayerNet(4, [5], 3).fit(np.ones((8, 4)), np.zeros(8, int), verbose=False)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert compiled == [1, "whole"]
+    assert compiled == [("one", None), "whole"]
