@@ -3,8 +3,8 @@
 Numba makes machine code of each function that a kernel calls, and of those that these call: it
 optimises them, emits them, and then optimises and emits copies in all of their callers. Nothing
 runs but the kernel's own copies. So here the functions inside a kernel are kept as they were
-lowered, each is linked into the kernel once, and all is optimised together: that takes a third of
-the time.
+lowered, each is linked into the kernel once, and all is optimised together, which takes less than
+half the time.
 """
 
 from __future__ import annotations
