@@ -62,7 +62,10 @@ def twins_called():
 
 
 # Variants of a function that has a case, whose loops are the same or less.
-VARIANTS = {"batchnorm_relu_inference", "dropout_inference", "max_pool_backward_shared"}
+VARIANTS = {
+    "batchnorm_relu", "batchnorm_relu_backward", "batchnorm_relu_inference", "dropout_inference",
+    "max_pool_backward_shared",
+}  # fmt: skip
 
 
 @pytest.mark.slow
