@@ -6,12 +6,13 @@ import subprocess
 import sys
 
 import joblib
+import numba
 import numpy as np
 import pytest
 
 from fastnn import config, get_num_threads, ops, set_num_threads
 from fastnn.kernels.codegen import atomics
-from fastnn.kernels.codegen.compile import entry
+from fastnn.kernels.codegen.compile import OPTIONS
 from fastnn.kernels.threading import threads
 from fastnn.kernels.threading.driver import kernel
 
@@ -361,7 +362,7 @@ def meet_all(met, start, stop):
                 break
 
 
-@entry  # drivers are called by compiled code
+@numba.njit(**OPTIONS)  # drivers are called by compiled code
 def meet(met, chunks):
     meet_all(met, chunks)
 
