@@ -360,6 +360,7 @@ OTHERS = {
     "fastnn/_cli/commands/__init__.py:main": "gives a closed pipe up for the null device",
     "fastnn/_cli/commands/bench.py:run": "a report of what is on the screen",
     "fastnn/_cli/commands/warmup.py:_compile_each": "a temporary file without a name",
+    "fastnn/_build": "a developer's libraries, whose manifest comes last and has their digests",
     "fastnn/_bench": "temporary folders, and pictures that the user asks for",
     "fastnn/datasets/make_subset.py": "the tool that made the subset in the package",
     "fastnn/diagnostics/_picture.py:_repr_png_": "a picture in memory",
