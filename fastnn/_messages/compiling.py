@@ -112,7 +112,8 @@ class _Speaker:
         self._begin = time.perf_counter()
         if self._begin - self._ended > PAUSE:
             self._first = self._begin
-        name = f"{module.removeprefix('fastnn.kernels.')}.{kernel.__name__.strip('_')}"
+        own = kernel.__name__.removeprefix("fastnn_").strip("_")
+        name = f"{module.removeprefix('fastnn.kernels.')}.{own}"
         if _local.what:
             name = f"{_local.what}, part {_local.done + 1} of {_local.parts} ({name})"
         self._over = over = threading.Event()
