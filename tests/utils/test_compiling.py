@@ -1,5 +1,6 @@
 """What is said while kernels are compiled, and the time that is not counted then."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -258,6 +259,9 @@ def test_nothing_is_said_when_the_process_ends(lines, monkeypatch):
 
 
 def test_the_clock_stands_while_this_thread_compiles(now):
+    importlib.import_module(
+        "fastnn.kernels.machine.made"
+    )  # with it Numba comes, and is listened to
     start = compiling.clock()
     now.time += 1.0
     with global_compiler_lock, global_compiler_lock:  # as functions inside a kernel do
