@@ -240,7 +240,9 @@ def same_bits(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> str:
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    return np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a), np.signbit(b))
+    numbers = ~np.isnan(a)  # whose sign depends on where arrays lie: that chooses a loop
+    same_signs = np.array_equal(np.signbit(a[numbers]), np.signbit(b[numbers]))
+    return np.array_equal(a, b, equal_nan=True) and same_signs
 
 
 # Good calls -----------------------------------------------------------------------------------
