@@ -70,26 +70,28 @@ _MOST_COST = 2.0**62  # that an integer can hold
 
 
 @serial
-def _item(table, index):
+def item(table, index):
+    """Return a word of a table."""
     return word(table + 8 * index)
 
 
 @serial
-def _set(table, index, value):
+def set_item(table, index, value):
+    """Write a word of a table."""
     put(table + 8 * index, value)
 
 
 @serial
-def _new(shared, obj):
+def kept(shared, obj):
     """Return an object with one reference more."""
-    ask(_item(shared, KEEP), (obj,))
+    ask(item(shared, KEEP), (obj,))
     return obj
 
 
 @serial
 def _dtype_of(shared, record, real):
     """Return the number of a parameter's dtype; `real` is that of the call."""
-    kind = _item(record, KIND)
+    kind = item(record, KIND)
     return real if kind == IS_REAL else kind
 
 
@@ -99,30 +101,30 @@ def _lengths_fit(obj, record, lengths, rest):
 
     `rest` has how many axes `*` stands for, and the address of their lengths.
     """
-    axes, shape, named = half(obj + layout.AXES), word(obj + layout.SHAPE), _item(record, NAMED)
-    has_rest = _item(record, FLAGS) & HAS_REST != 0
+    axes, shape, named = half(obj + layout.AXES), word(obj + layout.SHAPE), item(record, NAMED)
+    has_rest = item(record, FLAGS) & HAS_REST != 0
     if axes < named or (axes > named and not has_rest):
         return False
     for j in range(named):
-        index, length = _item(record, AXES + j), _item(shape, j)
-        if _item(lengths, index) == UNKNOWN:
-            _set(lengths, index, length)
-        elif _item(lengths, index) != length:
+        index, length = item(record, AXES + j), item(shape, j)
+        if item(lengths, index) == UNKNOWN:
+            set_item(lengths, index, length)
+        elif item(lengths, index) != length:
             return False
     if has_rest:
-        index, own = _item(record, AXES + named), shape + 8 * named
-        if _item(rest, 0) < 0:
-            _set(rest, 0, axes - named)
-            _set(rest, 1, own)
+        index, own = item(record, AXES + named), shape + 8 * named
+        if item(rest, 0) < 0:
+            set_item(rest, 0, axes - named)
+            set_item(rest, 1, own)
             size = 1
             for j in range(axes - named):
-                size *= _item(own, j)
-            _set(lengths, index, size)
+                size *= item(own, j)
+            set_item(lengths, index, size)
         else:
-            if _item(rest, 0) != axes - named:
+            if item(rest, 0) != axes - named:
                 return False
             for j in range(axes - named):
-                if _item(own, j) != _item(_item(rest, 1), j):
+                if item(own, j) != item(item(rest, 1), j):
                     return False
     return True
 
@@ -130,23 +132,23 @@ def _lengths_fit(obj, record, lengths, rest):
 @serial
 def is_dtype(shared, dtype, index):
     """Say whether an object is equal to the dtype of a number; copies of dtypes are others."""
-    if dtype == _item(shared, FIRST_DTYPE + index):
+    if dtype == item(shared, FIRST_DTYPE + index):
         return True
     order = half(dtype + layout.ORDER // 4 * 4) >> 8 * (layout.ORDER % 4) & 0xFF
     native = order in (layout.NATIVE, layout.NO_ORDER)
-    return native and word(dtype + layout.SCALAR) == _item(shared, FIRST_SCALAR + index)
+    return native and word(dtype + layout.SCALAR) == item(shared, FIRST_SCALAR + index)
 
 
 @serial
 def _array_fits(shared, obj, record, real):
     """Return the number of a real array's dtype, `real` of others, or -2 if it does not fit."""
-    flags = layout.WRITABLE if _item(record, FLAGS) & WRITTEN else layout.READABLE
+    flags = layout.WRITABLE if item(record, FLAGS) & WRITTEN else layout.READABLE
     if (
-        word(obj + layout.TYPE) != _item(shared, NDARRAY)
+        word(obj + layout.TYPE) != item(shared, NDARRAY)
         or half(obj + layout.FLAGS) & flags != flags
     ):
         return -2
-    dtype, kind = word(obj + layout.DTYPE), _item(record, KIND)
+    dtype, kind = word(obj + layout.DTYPE), item(record, KIND)
     if kind >= 0:
         return real if is_dtype(shared, dtype, kind) else -2
     for i in range(2):
@@ -158,9 +160,9 @@ def _array_fits(shared, obj, record, real):
 @serial
 def _bytes(record, lengths, itemsize):
     """Return how many bytes an array takes."""
-    size, named = itemsize, _item(record, NAMED)
-    for j in range(named + (1 if _item(record, FLAGS) & HAS_REST else 0)):
-        size *= _item(lengths, _item(record, AXES + j))
+    size, named = itemsize, item(record, NAMED)
+    for j in range(named + (1 if item(record, FLAGS) & HAS_REST else 0)):
+        size *= item(lengths, item(record, AXES + j))
     return size
 
 
@@ -173,24 +175,24 @@ def _itemsize(dtype):
 @serial
 def _are_apart(spec, table, lengths, real):
     """Say whether no array that is written to shares memory with another."""
-    shared, arrays = _item(spec, SHARED), stack(MOST_PARAMETERS)
+    shared, arrays = item(spec, SHARED), stack(MOST_PARAMETERS)
     count = 0
-    for i in range(_item(spec, PARAMETERS)):
+    for i in range(item(spec, PARAMETERS)):
         record = spec + 8 * (RECORDS + RECORD * i)
-        if _item(record, KIND) >= IS_REAL:
-            _set(arrays, count, record)
+        if item(record, KIND) >= IS_REAL:
+            set_item(arrays, count, record)
             count += 1
     for i in range(count):
-        one = _item(arrays, i)
-        if _item(one, FLAGS) & WRITTEN and _item(table, i) != 0:
-            begin = _item(table, i)
+        one = item(arrays, i)
+        if item(one, FLAGS) & WRITTEN and item(table, i) != 0:
+            begin = item(table, i)
             end = begin + _bytes(one, lengths, _itemsize(_dtype_of(shared, one, real)))
             for j in range(count):
-                same = _item(table, j) == begin and _item(one, MAY_BE) >> j & 1
-                if j != i and _item(table, j) != 0 and not same:
-                    other = _item(arrays, j)
+                same = item(table, j) == begin and item(one, MAY_BE) >> j & 1
+                if j != i and item(table, j) != 0 and not same:
+                    other = item(arrays, j)
                     size = _bytes(other, lengths, _itemsize(_dtype_of(shared, other, real)))
-                    if begin < _item(table, j) + size and _item(table, j) < end:
+                    if begin < item(table, j) + size and item(table, j) < end:
                         return False
     return True
 
@@ -198,12 +200,12 @@ def _are_apart(spec, table, lengths, real):
 @serial
 def _cost(spec, lengths):
     """Return what a call costs, in elements of a cheap loop."""
-    terms = spec + 8 * (RECORDS + RECORD * _item(spec, PARAMETERS))
+    terms = spec + 8 * (RECORDS + RECORD * item(spec, PARAMETERS))
     total = 0.0
-    for i in range(_item(spec, TERMS)):
+    for i in range(item(spec, TERMS)):
         product, j = number(terms + 8 * TERM * i), 1
-        while j < TERM and _item(terms, TERM * i + j) >= 0:
-            product *= _item(lengths, _item(terms, TERM * i + j))
+        while j < TERM and item(terms, TERM * i + j) >= 0:
+            product *= item(lengths, item(terms, TERM * i + j))
             j += 1
         total += product
     return min(total, _MOST_COST)
@@ -215,27 +217,27 @@ def _make(spec, args, table, made, lengths, rest, real):
 
     `made` gets a reference to each, or 0.
     """
-    shared, array = _item(spec, SHARED), 0
-    for i in range(_item(spec, PARAMETERS)):
+    shared, array = item(spec, SHARED), 0
+    for i in range(item(spec, PARAMETERS)):
         record = spec + 8 * (RECORDS + RECORD * i)
-        if _item(record, KIND) < IS_REAL:
+        if item(record, KIND) < IS_REAL:
             continue
-        flags = _item(record, FLAGS)
-        if flags & IS_RETURNED and _item(args, i) == _item(shared, NONE):
-            shape, named = stack(64), _item(record, NAMED)
+        flags = item(record, FLAGS)
+        if flags & IS_RETURNED and item(args, i) == item(shared, NONE):
+            shape, named = stack(64), item(record, NAMED)
             axes = named
             for j in range(named):
-                _set(shape, j, _item(lengths, _item(record, AXES + j)))
+                set_item(shape, j, item(lengths, item(record, AXES + j)))
             if flags & HAS_REST:
-                axes += _item(rest, 0)
-                for j in range(_item(rest, 0)):
-                    _set(shape, named + j, _item(_item(rest, 1), j))
-            dtype = _item(shared, FIRST_DTYPE + _dtype_of(shared, record, real))
-            result = ask(_item(shared, NEW_ARRAY), (axes, shape, _new(shared, dtype), 0))
+                axes += item(rest, 0)
+                for j in range(item(rest, 0)):
+                    set_item(shape, named + j, item(item(rest, 1), j))
+            dtype = item(shared, FIRST_DTYPE + _dtype_of(shared, record, real))
+            result = ask(item(shared, NEW_ARRAY), (axes, shape, kept(shared, dtype), 0))
             if result == 0:
                 return False
-            _set(made, array, result)
-            _set(table, array, word(result + layout.DATA))
+            set_item(made, array, result)
+            set_item(table, array, word(result + layout.DATA))
         array += 1
     return True
 
@@ -243,33 +245,33 @@ def _make(spec, args, table, made, lengths, rest, real):
 @serial
 def _drop(shared, made, count):
     for i in range(count):
-        if _item(made, i) != 0:
-            ask(_item(shared, DROP), (_item(made, i),))
+        if item(made, i) != 0:
+            ask(item(shared, DROP), (item(made, i),))
 
 
 @serial
 def _results(spec, args, made):
     """Return what a call returns: None, an array, or a tuple of arrays."""
-    shared, count = _item(spec, SHARED), _item(spec, RETURNED)
+    shared, count = item(spec, SHARED), item(spec, RETURNED)
     if count == 0:
-        return _new(shared, _item(shared, NONE))
+        return kept(shared, item(shared, NONE))
     pack = 0
     if count > 1:
-        pack = ask(_item(shared, NEW_TUPLE), (count,))
+        pack = ask(item(shared, NEW_TUPLE), (count,))
         if pack == 0:
-            _drop(shared, made, _item(spec, ARRAYS))
+            _drop(shared, made, item(spec, ARRAYS))
             return 0
     array, done = 0, 0
-    for i in range(_item(spec, PARAMETERS)):
+    for i in range(item(spec, PARAMETERS)):
         record = spec + 8 * (RECORDS + RECORD * i)
-        if _item(record, KIND) < IS_REAL:
+        if item(record, KIND) < IS_REAL:
             continue
-        if _item(record, FLAGS) & IS_RETURNED:
-            result = _item(made, array)
+        if item(record, FLAGS) & IS_RETURNED:
+            result = item(made, array)
             if result == 0:
-                given = _item(args, i)
-                absent = given == _item(shared, LEFT_OUT)
-                result = _new(shared, _item(shared, NONE) if absent else given)
+                given = item(args, i)
+                absent = given == item(shared, LEFT_OUT)
+                result = kept(shared, item(shared, NONE) if absent else given)
             if count == 1:
                 return result
             put(pack + layout.ITEMS + 8 * done, result)
@@ -293,95 +295,95 @@ def fastnn_call(own, args, nargs):
     float64.
     """
     spec = word(own + layout.DATA)
-    shared, count = _item(spec, SHARED), _item(spec, PARAMETERS)
-    trusted, n_arrays, n_lengths = _item(spec, TRUSTED), _item(spec, ARRAYS), _item(spec, LENGTHS)
-    refused = _item(shared, NOT_IMPLEMENTED)
+    shared, count = item(spec, SHARED), item(spec, PARAMETERS)
+    trusted, n_arrays, n_lengths = item(spec, TRUSTED), item(spec, ARRAYS), item(spec, LENGTHS)
+    refused = item(shared, NOT_IMPLEMENTED)
     at_once = nargs == count
-    wanted_now = trusted or _item(shared, ENABLED) != 0
+    wanted_now = trusted or item(shared, ENABLED) != 0
     if not wanted_now or not (at_once or (trusted and nargs == count + 2)):
-        return _new(shared, refused)
+        return kept(shared, refused)
     table, lengths = stack(MOST_WORDS), stack(MOST_LENGTHS)
     made, rest = stack(MOST_PARAMETERS), stack(2)
-    known = spec + 8 * (RECORDS + RECORD * count + TERM * _item(spec, TERMS))
+    known = spec + 8 * (RECORDS + RECORD * count + TERM * item(spec, TERMS))
     for i in range(n_lengths):
-        _set(lengths, i, _item(known, i))
-    _set(rest, 0, -1)
+        set_item(lengths, i, item(known, i))
+    set_item(rest, 0, -1)
     array, numbers, real = 0, n_arrays + n_lengths, -1
     for i in range(count):
-        obj, record = _item(args, i), spec + 8 * (RECORDS + RECORD * i)
-        kind, flags = _item(record, KIND), _item(record, FLAGS)
+        obj, record = item(args, i), spec + 8 * (RECORDS + RECORD * i)
+        kind, flags = item(record, KIND), item(record, FLAGS)
         if kind == IS_FLOAT:
-            if word(obj + layout.TYPE) != _item(shared, FLOAT):
-                return _new(shared, refused)
-            _set(table, numbers, word(obj + layout.VALUE))
+            if word(obj + layout.TYPE) != item(shared, FLOAT):
+                return kept(shared, refused)
+            set_item(table, numbers, word(obj + layout.VALUE))
             numbers += 1
         elif kind in (IS_INT, IS_UINT):
             of, far = word(obj + layout.TYPE), stack(1)
-            if of not in (_item(shared, INT), _item(shared, BOOL)):
-                return _new(shared, refused)
+            if of not in (item(shared, INT), item(shared, BOOL)):
+                return kept(shared, refused)
             if trusted:
-                value = ask(_item(shared, TO_INT), (obj,))
+                value = ask(item(shared, TO_INT), (obj,))
             else:
-                value = ask(_item(shared, AS_LONG), (obj, far))
+                value = ask(item(shared, AS_LONG), (obj, far))
                 if half(far) != 0 or (kind == IS_UINT and value < 0):
-                    return _new(shared, refused)
-            _set(table, numbers, value)
+                    return kept(shared, refused)
+            set_item(table, numbers, value)
             numbers += 1
         else:
-            _set(table, array, 0)
-            left_out = obj == _item(shared, NONE if trusted else LEFT_OUT) and flags & OPTIONAL
-            to_make = obj == _item(shared, NONE) and flags & IS_RETURNED and not trusted
+            set_item(table, array, 0)
+            left_out = obj == item(shared, NONE if trusted else LEFT_OUT) and flags & OPTIONAL
+            to_make = obj == item(shared, NONE) and flags & IS_RETURNED and not trusted
             if not left_out and not to_make:
                 found = _array_fits(shared, obj, record, real)
                 if found == -2 or not _lengths_fit(obj, record, lengths, rest):
-                    return _new(shared, refused)
+                    return kept(shared, refused)
                 real = found
-                _set(table, array, word(obj + layout.DATA))
+                set_item(table, array, word(obj + layout.DATA))
             array += 1
     for i in range(n_lengths):
-        if _item(lengths, i) == UNKNOWN:
-            return _new(shared, refused)
-        _set(table, n_arrays + i, _item(lengths, i))
+        if item(lengths, i) == UNKNOWN:
+            return kept(shared, refused)
+        set_item(table, n_arrays + i, item(lengths, i))
     cost = _cost(spec, lengths)
     if at_once and cost > number(shared + 8 * MOST):
         if trusted:
-            return ask(_item(shared, FROM_INT), (int(cost),))
-        return _new(shared, refused)
+            return ask(item(shared, FROM_INT), (int(cost),))
+        return kept(shared, refused)
     if not trusted and not _are_apart(spec, table, lengths, real):
-        return _new(shared, refused)
+        return kept(shared, refused)
     code = CODE + max(real, 0) * (1 + MOST_NEEDS)
-    kernel = _item(spec, code)
+    kernel = item(spec, code)
     if kernel == 0:
         if trusted:
-            return ask(_item(shared, FROM_INT), (-1 - max(real, 0),))
-        return _new(shared, refused)
+            return ask(item(shared, FROM_INT), (-1 - max(real, 0),))
+        return kept(shared, refused)
     for i in range(n_arrays):
-        _set(made, i, 0)
+        set_item(made, i, 0)
     if not trusted and not _make(spec, args, table, made, lengths, rest, real):
         _drop(shared, made, n_arrays)
         return 0
-    for i in range(_item(spec, NEEDS)):
-        _set(table, numbers + 3 + i, _item(spec, code + 1 + i))
+    for i in range(item(spec, NEEDS)):
+        set_item(table, numbers + 3 + i, item(spec, code + 1 + i))
     if at_once:
-        _set(table, numbers, 1)
-        _set(table, numbers + 1, _item(shared, SPACE))
-        _set(table, numbers + 2, _item(shared, BYTES))
+        set_item(table, numbers, 1)
+        set_item(table, numbers + 1, item(shared, SPACE))
+        set_item(table, numbers + 2, item(shared, BYTES))
         wanted = ask(kernel, (table,))
     else:
-        space = _item(args, count + 1)
-        _set(table, numbers, ask(_item(shared, TO_INT), (_item(args, count),)))
-        _set(table, numbers + 1, word(space + layout.DATA))
-        _set(table, numbers + 2, word(word(space + layout.SHAPE)))
-        state = ask(_item(shared, UNLOCK), (0,))
+        space = item(args, count + 1)
+        set_item(table, numbers, ask(item(shared, TO_INT), (item(args, count),)))
+        set_item(table, numbers + 1, word(space + layout.DATA))
+        set_item(table, numbers + 2, word(word(space + layout.SHAPE)))
+        state = ask(item(shared, UNLOCK), (0,))
         wanted = ask(kernel, (table,))
-        ask(_item(shared, LOCK), (state,))
+        ask(item(shared, LOCK), (state,))
     if wanted != 0:
         _drop(shared, made, n_arrays)
         if trusted and wanted > 0:
-            return ask(_item(shared, FROM_INT), (int(cost) if at_once else wanted,))
-        return _new(shared, refused)
+            return ask(item(shared, FROM_INT), (int(cost) if at_once else wanted,))
+        return kept(shared, refused)
     if trusted:
-        return _new(shared, _item(shared, NONE))
+        return kept(shared, item(shared, NONE))
     return _results(spec, args, made)
 
 

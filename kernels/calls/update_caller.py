@@ -8,7 +8,7 @@ to the kernel, which cuts it as one range.
 
 from __future__ import annotations
 
-from fastnn.kernels.calls.caller import is_dtype
+from fastnn.kernels.calls.caller import is_dtype, item, kept, set_item
 from fastnn.kernels.codegen.compile import procedure, serial
 from fastnn.kernels.codegen.raw import ask, half, number, put, stack, word
 from fastnn.kernels.machine import layout
@@ -71,39 +71,22 @@ _FIRST_NUMBER = 5  # of the words of a kernel: addresses of two arrays and three
 
 
 @serial
-def _item(table, index):
-    return word(table + 8 * index)
-
-
-@serial
-def _set(table, index, value):
-    put(table + 8 * index, value)
-
-
-@serial
-def _new(shared, obj):
-    """Return an object with one reference more."""
-    ask(_item(shared, KEEP), (obj,))
-    return obj
-
-
-@serial
 def _take_integer(spec, record, obj, out):
     """Write an integer to an address, with what is added; say whether it is one in its range."""
-    if word(obj + layout.TYPE) != _item(_item(spec, SHARED), INT):
+    if word(obj + layout.TYPE) != item(item(spec, SHARED), INT):
         return False
     overflow = stack(1)
-    value = ask(_item(_item(spec, SHARED), AS_LONG), (obj, overflow))
-    put(out, value + _item(record, ADDED))
-    return half(overflow) == 0 and _item(record, LOW) <= value <= _item(record, HIGH)
+    value = ask(item(item(spec, SHARED), AS_LONG), (obj, overflow))
+    put(out, value + item(record, ADDED))
+    return half(overflow) == 0 and item(record, LOW) <= value <= item(record, HIGH)
 
 
 @serial
 def _take_setting(spec, record, obj, out):
     """Write a setting to an address; say whether it is as its record says."""
-    shared, kind, of = _item(spec, SHARED), _item(record, KIND), word(obj + layout.TYPE)
+    shared, kind, of = item(spec, SHARED), item(record, KIND), word(obj + layout.TYPE)
     if kind in (ANY_FLOAT, IN_RANGE):
-        if of != _item(shared, FLOAT):
+        if of != item(shared, FLOAT):
             return False
         put(out, word(obj + layout.VALUE))
         value = number(out)
@@ -111,18 +94,18 @@ def _take_setting(spec, record, obj, out):
             number(record + 8 * LOW) <= value and value < number(record + 8 * HIGH)
         )
     if kind == ANY_INT:
-        if of != _item(shared, INT) and of != _item(shared, BOOL):
+        if of != item(shared, INT) and of != item(shared, BOOL):
             return False
-        put(out, ask(_item(shared, TO_INT), (obj,)))
+        put(out, ask(item(shared, TO_INT), (obj,)))
         return True
     if kind == COUNTED:
         return _take_integer(spec, record, obj, out)
     if kind == FLAG:
-        put(out, 1 if obj == _item(_item(spec, UPDATES), TRUE) else 0)
-        return of == _item(shared, BOOL)
+        put(out, 1 if obj == item(item(spec, UPDATES), TRUE) else 0)
+        return of == item(shared, BOOL)
     for i in range(MOST_CHOICES):
-        if obj == _item(record, CHOICES + 2 * i):
-            put(out, _item(record, CHOICES + 2 * i + 1))
+        if obj == item(record, CHOICES + 2 * i):
+            put(out, item(record, CHOICES + 2 * i + 1))
             return True
     return False
 
@@ -130,7 +113,7 @@ def _take_setting(spec, record, obj, out):
 @serial
 def _is_dict(updates, obj):
     of = word(obj + layout.TYPE)
-    return of == _item(updates, DICT) or of == _item(updates, OTHER_DICT)
+    return of == item(updates, DICT) or of == item(updates, OTHER_DICT)
 
 
 @serial
@@ -138,10 +121,10 @@ def _are_equal(updates, one, other):
     """Say whether two keys are one, or strings that are equal."""
     if one == other:
         return True
-    string = _item(updates, STR)
+    string = item(updates, STR)
     if word(one + layout.TYPE) != string or word(other + layout.TYPE) != string:
         return False
-    return ask(_item(updates, COMPARE), (one, other)) & _CINT == 0
+    return ask(item(updates, COMPARE), (one, other)) & _CINT == 0
 
 
 @serial
@@ -156,14 +139,14 @@ def _read(updates, obj, rows, first, keys, values):
     put(found, 0)
     for row in range(rows):
         while True:
-            more = ask(_item(updates, NEXT), (obj, found, found + 8, found + 16))
+            more = ask(item(updates, NEXT), (obj, found, found + 8, found + 16))
             if more & _CINT == 0:
                 return False
             if first:
-                _set(keys, row, word(found + 8))
-            if _are_equal(updates, _item(keys, row), word(found + 8)):
+                set_item(keys, row, word(found + 8))
+            if _are_equal(updates, item(keys, row), word(found + 8)):
                 break
-        _set(values, row, word(found + 16))
+        set_item(values, row, word(found + 16))
     return True
 
 
@@ -183,7 +166,7 @@ def _are_alike(array, other):
     if half(other + layout.AXES) != axes:
         return False
     for i in range(axes):
-        if _item(word(array + layout.SHAPE), i) != _item(word(other + layout.SHAPE), i):
+        if item(word(array + layout.SHAPE), i) != item(word(other + layout.SHAPE), i):
             return False
     return True
 
@@ -192,7 +175,7 @@ def _are_alike(array, other):
 def _size(array):
     size = 1
     for i in range(half(array + layout.AXES)):
-        size *= _item(word(array + layout.SHAPE), i)
+        size *= item(word(array + layout.SHAPE), i)
     return size
 
 
@@ -202,16 +185,16 @@ def _are_apart(intervals, count):
     gap = count // 2
     while gap > 0:
         for i in range(gap, count):
-            start, end = _item(intervals, 2 * i), _item(intervals, 2 * i + 1)
-            while i >= gap and _item(intervals, 2 * (i - gap)) > start:
-                _set(intervals, 2 * i, _item(intervals, 2 * (i - gap)))
-                _set(intervals, 2 * i + 1, _item(intervals, 2 * (i - gap) + 1))
+            start, end = item(intervals, 2 * i), item(intervals, 2 * i + 1)
+            while i >= gap and item(intervals, 2 * (i - gap)) > start:
+                set_item(intervals, 2 * i, item(intervals, 2 * (i - gap)))
+                set_item(intervals, 2 * i + 1, item(intervals, 2 * (i - gap) + 1))
                 i -= gap
-            _set(intervals, 2 * i, start)
-            _set(intervals, 2 * i + 1, end)
+            set_item(intervals, 2 * i, start)
+            set_item(intervals, 2 * i + 1, end)
         gap //= 2
     for i in range(1, count):  # noqa: SIM110 (Numba has no generators in all)
-        if _item(intervals, 2 * i) < _item(intervals, 2 * i - 1):
+        if item(intervals, 2 * i) < item(intervals, 2 * i - 1):
             return False
     return True
 
@@ -222,16 +205,16 @@ def _fill(spec, rows, objects, table, intervals, found):
 
     `found` gets the number of their dtype, and that of elements to update.
     """
-    shared, kinds = _item(spec, SHARED), _item(spec, KINDS)
+    shared, kinds = item(spec, SHARED), item(spec, KINDS)
     real, total, begin, count = -1, 0, 0, 0
     for row in range(rows):
-        first, record = _item(objects, row), table + 8 * row * (ADDRESSES + kinds)
+        first, record = item(objects, row), table + 8 * row * (ADDRESSES + kinds)
         size = 0
         for kind in range(kinds):
-            obj = _item(objects, kind * rows + row)
+            obj = item(objects, kind * rows + row)
             flags = layout.READABLE if kind == 1 else layout.WRITABLE
             if (
-                word(obj + layout.TYPE) != _item(shared, NDARRAY)
+                word(obj + layout.TYPE) != item(shared, NDARRAY)
                 or half(obj + layout.FLAGS) & flags != flags
             ):
                 return False
@@ -244,17 +227,17 @@ def _fill(spec, rows, objects, table, intervals, found):
             elif not _are_alike(first, obj):
                 return False
             data = word(obj + layout.DATA)
-            _set(record, ADDRESSES + kind, data)
+            set_item(record, ADDRESSES + kind, data)
             if size > 0:
-                _set(intervals, 2 * count, data)
-                _set(intervals, 2 * count + 1, data + size * (8 if real else 4))
+                set_item(intervals, 2 * count, data)
+                set_item(intervals, 2 * count + 1, data + size * (8 if real else 4))
                 count += 1
-        _set(record, BEGIN, begin)
-        _set(record, SIZE, size)
+        set_item(record, BEGIN, begin)
+        set_item(record, SIZE, size)
         begin += (size + LINE - 1) // LINE * LINE
         total += size
-    _set(found, 0, real)
-    _set(found, 1, total)
+    set_item(found, 0, real)
+    set_item(found, 1, total)
     return _are_apart(intervals, count)
 
 
@@ -271,70 +254,70 @@ def fastnn_update(own, args, nargs):
     float32, -2 for float64.
     """
     spec = word(own + layout.DATA)
-    shared, updates = _item(spec, SHARED), _item(spec, UPDATES)
-    kinds, settings = _item(spec, KINDS), _item(spec, SETTINGS)
-    refused, columns = _item(shared, NOT_IMPLEMENTED), ADDRESSES + kinds
-    wanted_now = _item(spec, TRUSTED) or _item(shared, ENABLED) != 0
+    shared, updates = item(spec, SHARED), item(spec, UPDATES)
+    kinds, settings = item(spec, KINDS), item(spec, SETTINGS)
+    refused, columns = item(shared, NOT_IMPLEMENTED), ADDRESSES + kinds
+    wanted_now = item(spec, TRUSTED) or item(shared, ENABLED) != 0
     at_once = nargs == kinds + settings
     if not wanted_now or not (at_once or nargs == kinds + settings + 2):
-        return _new(shared, refused)
+        return kept(shared, refused)
     words = stack(MOST_WORDS)
     for i in range(settings):
         record, out = spec + 8 * (RECORDS + SETTING * i), words + 8 * (_FIRST_NUMBER + i)
-        if not _take_setting(spec, record, _item(args, kinds + i), out):
-            return _new(shared, refused)
-    space, size = _item(shared, SPACE), _item(shared, BYTES)
+        if not _take_setting(spec, record, item(args, kinds + i), out):
+            return kept(shared, refused)
+    space, size = item(shared, SPACE), item(shared, BYTES)
     if not at_once:
-        given = _item(args, kinds + settings + 1)
+        given = item(args, kinds + settings + 1)
         space, size = word(given + layout.DATA), word(word(given + layout.SHAPE))
-    rows, many = 1, _is_dict(updates, _item(args, 0))
+    rows, many = 1, _is_dict(updates, item(args, 0))
     if many:
-        rows = ask(_item(updates, SIZE_OF), (_item(args, 0),))
-    if rows == 0 or _item(spec, TAKES) & (DICTS if many else AN_ARRAY) == 0:
-        return _new(shared, refused)
+        rows = ask(item(updates, SIZE_OF), (item(args, 0),))
+    if rows == 0 or item(spec, TAKES) & (DICTS if many else AN_ARRAY) == 0:
+        return kept(shared, refused)
     # The table, the arrays, the intervals of memory that they take, of which one is a key for now.
     needed = 8 * rows * (columns + kinds + 2 * kinds)
     if needed > size:
-        return ask(_item(shared, FROM_INT), (needed,))
+        return ask(item(shared, FROM_INT), (needed,))
     objects = space + 8 * rows * columns
     intervals = objects + 8 * rows * kinds
     for kind in range(kinds):
-        obj, values = _item(args, kind), objects + 8 * rows * kind
+        obj, values = item(args, kind), objects + 8 * rows * kind
         if not many:
             put(values, obj)
         elif not _read(updates, obj, rows, kind == 0, intervals, values):
-            return _new(shared, refused)
+            return kept(shared, refused)
     found = stack(2)
     if not _fill(spec, rows, objects, space, intervals, found):
-        return _new(shared, refused)
-    real, cost = _item(found, 0), number(spec + 8 * COST) * _item(found, 1)
+        return kept(shared, refused)
+    real, cost = item(found, 0), number(spec + 8 * COST) * item(found, 1)
     if at_once and cost > number(shared + 8 * MOST):
-        return ask(_item(shared, FROM_INT), (int(cost),))
-    kernel = _item(spec, CODE + real * (1 + MOST_NEEDS))
+        return ask(item(shared, FROM_INT), (int(cost),))
+    kernel = item(spec, CODE + real * (1 + MOST_NEEDS))
     if kernel == 0:
-        return ask(_item(shared, FROM_INT), (-1 - real,))
-    _set(words, 0, space)
-    _set(words, 1, 0)
-    _set(words, 2, rows)
-    _set(words, 3, columns)
-    _set(words, 4, 0)
+        return ask(item(shared, FROM_INT), (-1 - real,))
+    set_item(words, 0, space)
+    set_item(words, 1, 0)
+    set_item(words, 2, rows)
+    set_item(words, 3, columns)
+    set_item(words, 4, 0)
     pieces = words + 8 * (_FIRST_NUMBER + settings)
-    _set(pieces, 1, 0)
-    _set(pieces, 2, 0)
+    set_item(pieces, 1, 0)
+    set_item(pieces, 2, 0)
     if at_once:
         put(pieces, 1)
         ask(kernel, (words,))
     else:
-        put(pieces, ask(_item(shared, TO_INT), (_item(args, kinds + settings),)))
+        put(pieces, ask(item(shared, TO_INT), (item(args, kinds + settings),)))
         # Without the interpreter's lock others may take arrays out of the dicts.
         for i in range(rows * kinds):
-            ask(_item(shared, KEEP), (_item(objects, i),))
-        state = ask(_item(shared, UNLOCK), (0,))
+            ask(item(shared, KEEP), (item(objects, i),))
+        state = ask(item(shared, UNLOCK), (0,))
         ask(kernel, (words,))
-        ask(_item(shared, LOCK), (state,))
+        ask(item(shared, LOCK), (state,))
         for i in range(rows * kinds):
-            ask(_item(shared, DROP), (_item(objects, i),))
-    return _new(shared, _item(shared, NONE))
+            ask(item(shared, DROP), (item(objects, i),))
+    return kept(shared, item(shared, NONE))
 
 
 FUNCTION = procedure(fastnn_update)
