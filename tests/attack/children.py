@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import select
 import signal
 import subprocess
@@ -109,7 +110,8 @@ def forked(function: Callable[..., Any], *args: Any, limit: float = 60.0) -> End
 
 
 def in_short(error: str) -> str:
-    """Return the beginning and the end of a traceback in one line."""
+    """Return the beginning and the end of a traceback in one line, without folders of a machine."""
+    error = re.sub(r"(?<![\w.])/(?:[^\s/\"':,]+/)+", "", error.replace(f"{ROOT}/", ""))
     lines = error.partition("\nExtension modules:")[0].strip().splitlines()
     return " ".join(line.strip() for line in (lines if len(lines) < 8 else lines[:4] + lines[-4:]))
 

@@ -6,6 +6,8 @@ from types import ModuleType
 import pytest
 
 from tests.attack import __main__, machine, running
+from tests.attack.children import in_short
+from tests.attack.machine import ROOT
 from tests.attack.outcome import Outcome, joined
 
 COMMAND = "python -m tests.attack fake"
@@ -47,6 +49,14 @@ def test_each_attack_says_what_the_frame_asks_for():
     for module in found.values():
         assert module.UNIT
         assert module.FULL >= module.CHUNK > 0
+
+
+def test_errors_name_no_folder_of_the_machine():
+    error = (
+        f'File "{ROOT}/kernels/a.py", line 2\nOSError: "/usr/lib64/b.so" of /tmp/x-1/y, 3/4 a / b'
+    )
+    said = 'File "kernels/a.py", line 2 OSError: "b.so" of y, 3/4 a / b'
+    assert in_short(error) == said
 
 
 def test_parts_are_joined():
