@@ -82,9 +82,8 @@ def _defects(run: Run, found: list[Outcome]) -> list[str]:
     broken = [f"{outcome.name}: {text}" for outcome in found for text in outcome.failures]
     lines = [f"- {' '.join(text.split())}" for text in broken]
     if run.mended:
-        lines += ["", "Found and mended; the attack was made anew after that:", ""] if lines else [
-            "None is left. These were found and mended; the attack was made anew after that:", ""
-        ]  # fmt: skip
+        before = "Found before; the attack was made anew after mending, and did not find it again:"
+        lines += ["", before, ""] if lines else [f"None is left. {before}", ""]
         lines += [f"- {' '.join(text.split())}" for text in run.mended]
     return lines or ["None in this run."]
 
