@@ -22,7 +22,8 @@ PROGRAMS = ("subprocess.Popen", "os.exec", "os.fork", "os.posix_spawn", "os.spaw
 
 def watch(event, args):
     """Refuse other programs, and changes of files but those that examples save."""
-    if event in PROGRAMS:
+    # Python's `platform` asks it what processor this is, and goes on without.
+    if event in PROGRAMS and args[0] != "uname":
         raise RuntimeError(f"a program was started: {args}")
     if event in CHANGES or (event == "open" and args[2] & WRITING):
         for name in args[: CHANGES.get(event, 1)]:

@@ -44,10 +44,11 @@ def as_others():
     """Return what a command begins with so that root, too, cannot write where nobody can."""
     if os.geteuid():
         return []
-    if shutil.which("setpriv") is None:
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
         print("no setpriv (util-linux) here: root may write anywhere; it is seen afterwards")
         return []
-    return ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    return [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
 
 
 class Environment:
