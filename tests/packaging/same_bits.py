@@ -9,7 +9,6 @@ names behind the folder it takes these kernels alone, and no trainings.
 import argparse
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
