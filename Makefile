@@ -23,6 +23,9 @@ ATTACK ?= --full
 BASE ?= main
 PERF_CHECK ?=
 
+# What `make wheel` tries the wheel with beside this Python's: TRY="--python python3.10 ...".
+TRY ?=
+
 .PHONY: demo gallery dashboard perf-check check test attack lint wheel clean
 
 demo: $(VENV)/demo.stamp
@@ -62,7 +65,7 @@ wheel: $(VENV)/dev.stamp
 	$(BIN)/python -m fastnn.build --into build/libraries
 	rm -rf build/wheel
 	FASTNN_LIBRARIES=$(abspath build/libraries) $(BIN)/python -m build --wheel --outdir build/wheel
-	$(BIN)/python tests/packaging/try_wheel.py build/wheel/*.whl
+	$(BIN)/python tests/packaging/try_wheel.py build/wheel/*.whl $(TRY)
 
 dashboard: $(VENV)/asv.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \

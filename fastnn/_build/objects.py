@@ -55,8 +55,13 @@ def wanted(names: Sequence[str] = ()) -> list[tuple[str, Any]]:
     return [*own, *((name, None) for name in callers)]
 
 
-def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[str]:
-    """Write an object for each symbol of a level's library, and yield its name."""
+def compile_for(
+    level: Level, folder: Path, names: Sequence[str], share: int = 0, shares: int = 1
+) -> Iterator[str]:
+    """Write an object for each symbol of a level's library, and yield its name.
+
+    Of so many shares that processes take, it makes the one of that number.
+    """
     import llvmlite.binding as llvm
 
     from fastnn.kernels.codegen import libraries
@@ -74,9 +79,10 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
         emit(symbol, module)
         raise _Emitted
 
-    emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
+    if share == 0:
+        emit(ahead.POOL, llvm.parse_assembly(f"@{ahead.POOL} = global i64 0"))
     libraries.listeners.append(emit_alone)
-    for name, dtype in wanted(names):
+    for name, dtype in wanted(names)[share::shares]:
         with contextlib.suppress(_Emitted):
             is_caller = name in catalogue.CALLERS
             compile_anew(made.caller(name) if is_caller else made.compiled(name, dtype))
@@ -84,10 +90,11 @@ def compile_for(level: Level, folder: Path, names: Sequence[str]) -> Iterator[st
         yield name if is_caller else catalogue.symbol(name, dtype)
 
 
-def main(level: str, folder: str, *names: str) -> None:
-    """Compile for a level, by its name; print a line for each symbol."""
+def main(level: str, folder: str, share: str, *names: str) -> None:
+    """Compile a share such as 0/2 for a level, by its name; print a line for each symbol."""
     (chosen,) = (each for each in LEVELS if each.name == level)
-    for symbol in compile_for(chosen, Path(folder), names):
+    number, count = map(int, share.split("/"))
+    for symbol in compile_for(chosen, Path(folder), names, number, count):
         print(symbol, flush=True)
 
 

@@ -66,8 +66,8 @@ def _size(folder: Path) -> tuple[int, int]:
 
 
 def _folder() -> Path | None:
-    """Return the folder of kernels that were compiled here; None where they came with fastnn."""
-    if code.library() is not None:
+    """Return the folder of kernels that are compiled here; None where none are."""
+    if code.library() is not None or not code.can_compile():
         return None
     from fastnn.kernels.codegen import cache
 

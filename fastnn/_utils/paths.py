@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from fastnn._utils.environment import variable
@@ -60,6 +59,8 @@ def _user_cache_dir() -> Path | None:
 
 def _temporary_dir() -> Path:
     """Return a folder for this user under the system's temporary one."""
+    import tempfile  # takes as long to import as all the rest of a first call
+
     try:
         parent = Path(tempfile.gettempdir())
     except FileNotFoundError:  # a machine with nothing to write to: any name does

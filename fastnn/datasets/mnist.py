@@ -2,8 +2,8 @@
 
 import io
 import os
+import pkgutil
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -278,9 +278,9 @@ def _remedy(path: Path) -> str:
 
 
 def _load_bundled() -> _Arrays:
-    file = resources.files("fastnn.datasets").joinpath("data", "mnist_subset.npz")
-    # Through memory, because a resource in a zip file has no path.
-    with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+    # Through memory, because what is in a zip file has no path.
+    content = pkgutil.get_data("fastnn.datasets", "data/mnist_subset.npz")
+    with np.load(io.BytesIO(content or b""), allow_pickle=False) as arrays:
         return arrays["x_train"], arrays["t_train"], arrays["x_test"], arrays["t_test"]
 
 

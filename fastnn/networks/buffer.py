@@ -7,7 +7,6 @@ from typing import Any
 from fastnn.layers.adoption import adopt
 from fastnn.layers.record import record_of
 from fastnn.layers.references import references
-from fastnn.program.memory import Layout, aligned
 
 
 def join(network: Any) -> None:
@@ -21,6 +20,8 @@ def join(network: Any) -> None:
     bases = {id(a.base): a.base for a in arrays.values()}
     if not arrays or (len(bases) == 1 and next(iter(bases.values())) is not None):
         return
+    from fastnn.program.memory import Layout, aligned
+
     layout: Layout[int] = Layout(arrays)
     views = layout.views(aligned((layout.size,), network.dtype))
     for number, view in views.items():

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn import optimizers
-from fastnn._utils import archive
 from fastnn._utils import validation as numbers
-from fastnn._utils.archive import Contents, File
 from fastnn._utils.types import Array
-from fastnn.functional import numerical_gradient
 from fastnn.layers import Affine, IdentityWithLoss
 from fastnn.layers.adoption import (
     NOTHING,
@@ -35,26 +32,32 @@ from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
-from fastnn.networks import building, described, saved, sizing
+from fastnn.networks import building, sizing
 from fastnn.networks.buffer import join
-from fastnn.networks.summary import Summary, summarize, text_of
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
-from fastnn.program import inference
-from fastnn.program.data import blocks, is_for_blocks
-from fastnn.program.executor import StepSettings
-from fastnn.training.callbacks import Callback
-from fastnn.training.choice import choose
 from fastnn.training.data import classes, expect_finite, in_shape
-from fastnn.training.divergence import OnDivergence
-from fastnn.training.history import History
-from fastnn.training.loop import fit
-from fastnn.training.schedules import Schedule
-from fastnn.training.settings import FitSettings
+
+# What saves, shows and trains networks is loaded when that is done: it takes as long as the rest.
+if TYPE_CHECKING:
+    from fastnn._utils.archive import Contents, File
+    from fastnn.networks.summary import Summary
+    from fastnn.training.callbacks import Callback
+    from fastnn.training.divergence import OnDivergence
+    from fastnn.training.history import History
+    from fastnn.training.schedules import Schedule
 
 Size = SupportsIndex | Sequence[SupportsIndex]
+
+
+@functools.cache
+def _in_program() -> Any:
+    """Return how programs predict, and read samples in blocks."""
+    from fastnn.program import inference
+
+    return inference
 
 
 class Network:
@@ -235,6 +238,8 @@ class Network:
 
     def __repr__(self) -> str:
         """Return the layers, the sizes, the loss, and settings that are not the usual ones."""
+        from fastnn.networks.summary import text_of
+
         found = ", ".join(map(text_of, self.layers.values()))
         facts = [f"loss={type(self.last_layer).__name__}"]
         for name, kind in building.LOSSES.items():
@@ -257,6 +262,8 @@ class Network:
         -------
         Summary
         """
+        from fastnn.networks.summary import summarize
+
         return summarize(self)
 
     @sizing.sizes_first
@@ -294,11 +301,11 @@ class Network:
                     f"layer's W, got shape {given.shape}"
                 )
         if not train_flg and given.ndim > 1 and compiled():
-            result = inference.scores(self, given)
+            result: Array | None = _in_program().scores(self, given)
             if result is not None:
                 return result
-        if not train_flg and len(given) and is_for_blocks(given):
-            parts = (given[rows] for rows in blocks(given, self.dtype))
+        if not train_flg and len(given) and _in_program().is_for_blocks(given):
+            parts = (given[rows] for rows in _in_program().blocks(given, self.dtype))
             return np.concatenate([self._layer_by_layer(part, train_flg) for part in parts])
         return self._layer_by_layer(given, train_flg)
 
@@ -462,6 +469,8 @@ class Network:
             with self._rewound():
                 return self.loss(x, t, train_flg=True)
 
+        from fastnn.functional import numerical_gradient
+
         adopt(self, trained=False)
         return {key: numerical_gradient(loss, p) for key, p in self.params.items()}
 
@@ -597,6 +606,9 @@ class Network:
         >>> history.loss[-1] < 0.5 * history.loss[0]
         True
         """
+        from fastnn.training.loop import fit
+        from fastnn.training.settings import FitSettings
+
         settings = FitSettings.from_arguments(
             epochs=epochs,
             batch_size=batch_size,
@@ -631,6 +643,8 @@ class Network:
             A name is taken as it is; ".npz" is usual. A file object, open for writing bytes, is
             written to as it stands: it is not whole if there is an error.
         """
+        from fastnn._utils import archive
+
         archive.write(path, *self._parts())
 
     def load(self, path: File) -> None:
@@ -653,14 +667,21 @@ class Network:
         FileNotFoundError
             If there is no such file.
         """
+        from fastnn._utils import archive
+        from fastnn.networks import described
+
         self._restore(archive.read(path, described.WHAT))
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the facts and the groups of arrays that a file of the network has."""
+        from fastnn.networks import saved
+
         return saved.parts(self)
 
     def _restore(self, contents: Contents) -> None:
         """Bring the network to what :meth:`_parts` returned; raise before if they do not fit."""
+        from fastnn.networks import saved
+
         saved.put(self, contents)
 
     def explain(self, optimizer: Any = None, batch_size: SupportsIndex = 128) -> None:
@@ -674,6 +695,10 @@ class Network:
             Samples a step.
         """
         size = numbers.integer("batch_size", batch_size, 1)
+        from fastnn import optimizers
+        from fastnn.program.executor import StepSettings
+        from fastnn.training.choice import choose
+
         optimizer = optimizers.Adam() if optimizer is None else optimizer_of(optimizer, {})
         adopt(self)
         if self.input_size is None:

@@ -7,6 +7,7 @@ once, and results are copied back where the caller's own array is not of that fo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -53,7 +54,8 @@ def real(name: str, value: ArrayLike) -> Array:
     array = array_of(name, value)
     if array.dtype.kind not in "fiub":
         return _of_table(name, value, array)
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    masked = sys.modules.get("numpy.ma")  # without it, there are no such arrays
+    if masked and isinstance(value, masked.MaskedArray) and masked.is_masked(value):
         raise TypeError(f"{name}: expected numbers, got an array some of which are masked")
     mapped.expect_whole(name, array)
     return array

@@ -21,6 +21,7 @@ from fastnn.kernels.machine.words import (
     DROP,
     ENABLED,
     FIRST_DTYPE,
+    FIRST_ITEM,
     FIRST_SCALAR,
     FLAGS,
     FLOAT,
@@ -274,7 +275,7 @@ def _results(spec, args, made):
                 result = kept(shared, item(shared, NONE) if absent else given)
             if count == 1:
                 return result
-            put(pack + layout.ITEMS + 8 * done, result)
+            put(pack + item(shared, FIRST_ITEM) + 8 * done, result)
             done += 1
         array += 1
     return pack

@@ -87,6 +87,7 @@ def shared() -> Any:
         words.SPACE: _space().ctypes.data,
         words.BYTES: SPACE,
         words.MOST: bits(float(code.MOST)),
+        words.FIRST_ITEM: layout.items(),
     }
     for index, value in values.items():
         _shared[index] = value

@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ PACKAGE = "fastnn.kernels"
 FOLDER = Path(__file__).parents[1] / "libraries"
 MANIFEST = "manifest.json"
 POOL = "fastnn_pool"  # a word in each library: where the table is that threads share work by
+
+_SAYS = "{} has machine code made ahead, which does not run: {}"
 
 
 class Refused(Exception):
@@ -59,6 +62,12 @@ class Library:
             raise LookupError(f"{self.path} has no {symbol}") from None
 
 
+def _owner() -> Path:
+    """Return a file of this package, or the program that it is frozen into."""
+    own = Path(__file__)
+    return own if own.exists() else Path(sys.executable)
+
+
 def _read(path: Path) -> bytes:
     """Return the content of a file.
 
@@ -67,15 +76,26 @@ def _read(path: Path) -> bytes:
     Refused
         If others could have written it than could have written this module.
     """
+    own = _owner()
     with path.open("rb") as file:
-        pairs = (
-            (path, os.fstat(file.fileno()), os.stat(__file__)),
-            (path.parent, path.parent.stat(), Path(__file__).parent.stat()),
-        )
+        real = path.resolve()
+        pairs = [(path, os.fstat(file.fileno()), own.stat())]
+        # Where it is a link, who can write in either folder can put another there.
+        for folder in dict.fromkeys((path.parent, real.parent)):
+            pairs.append((folder, folder.stat(), own.parent.stat()))
         for place, status, other in pairs:
             if not is_as_ours(status, other):
                 raise Refused(f"{place} can be written by others than the package that it is in")
         return file.read()
+
+
+def _is_packed(path: Path) -> bool:
+    """Say whether the archive that this package is imported from has a file."""
+    loader: Any = __spec__ and __spec__.loader
+    try:
+        return bool(loader.get_data(str(path)))
+    except (AttributeError, OSError):
+        return False
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -85,7 +105,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         texts = [manifest[name] for name in ("fastnn", "system", "sources")]
         digests = manifest["libraries"]
         texts += [*digests, *digests.values()]
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise Refused(f"{path} is no manifest") from None
     if not all(isinstance(text, str) for text in texts):
         raise Refused(f"{path} is no manifest")
@@ -114,12 +134,17 @@ def load(folder: Path) -> Library | None:
     """
     try:
         manifest = _manifest(folder / MANIFEST)
-    except (FileNotFoundError, NotADirectoryError):  # or the package is in an archive
+    except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        if not _is_packed(folder / MANIFEST):
+            return None
+        reason = "it is in an archive"
+        raise Refused(_SAYS.format(folder, reason)) from None
     except OSError as error:
         raise Refused(f"{folder / MANIFEST} cannot be read: {error.strerror or error}") from None
     if reason := _unlike(manifest):
-        raise Refused(f"{folder} has machine code made ahead, which does not run: {reason}")
+        raise Refused(_SAYS.format(folder, reason))
     digests, fitting = manifest["libraries"], level.fitting()
     if fitting is None or fitting.name not in digests:
         there = ", ".join(digests)
@@ -132,5 +157,6 @@ def load(folder: Path) -> Library | None:
         if hashlib.sha256(_read(path)).hexdigest() != digests[fitting.name]:
             raise Refused(f"{path} is not what was made: it was damaged or altered")
         return Library(fitting, path)
-    except OSError as error:  # of the system's loader too
-        raise Refused(f"{path} cannot be loaded: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # of the system's loader too, or it has no such word
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Refused(f"{path} cannot be loaded: {reason}") from None

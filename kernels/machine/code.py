@@ -61,9 +61,39 @@ def source() -> str:
     """Return where machine code comes from, in words."""
     if found := library():
         return f"made ahead for {found.level.name}, {found.path}"
+    if not can_compile():
+        return "none: Numba is not installed"
     from fastnn.kernels.codegen import cache
 
     return f"compiled by Numba, kept in {cache.folder()}"
+
+
+def can_compile() -> bool:
+    """Say whether Numba is installed; it is not loaded."""
+    from importlib.util import find_spec
+
+    return find_spec("numba") is not None
+
+
+def _made(name: str) -> Any:
+    """Return what compiles kernels, one of that name among them.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If Numba is not installed.
+    """
+    try:
+        from fastnn.kernels.machine import made
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("llvmlite", "numba"):
+            raise
+        raise ModuleNotFoundError(
+            f"{name} is to be compiled here, and {error.name} is not installed: pip install numba; "
+            "or have NumPy compute all (FASTNN_BACKEND=numpy)",
+            name=error.name,
+        ) from None
+    return made
 
 
 @functools.cache
@@ -71,9 +101,7 @@ def caller(name: str) -> int:
     """Return where a function that Python calls begins: `catalogue.CALLERS` has their names."""
     if found := library():
         return found.address(name)
-    from fastnn.kernels.machine import made
-
-    return made.caller_address(name)
+    return int(_made(name).caller_address(name))
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
@@ -94,15 +122,11 @@ def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
     found = library()
     if found and not catalogue.is_added(name):
         return found.address(catalogue.symbol(name, dtype))
-    from fastnn.kernels.machine import made
-
-    return made.address(name, dtype)
+    return int(_made(name).address(name, dtype))
 
 
 def is_ready(name: str, dtype: np.dtype[Any] | None = None) -> bool:
     """Say whether nothing is to be compiled for :func:`address`."""
     if library() and not catalogue.is_added(name):
         return True
-    from fastnn.kernels.machine import made
-
-    return made.is_ready(name, dtype)
+    return bool(_made(name).is_ready(name, dtype))

@@ -17,12 +17,12 @@ import numpy as np
 WORD = 8
 
 # Of any object, in bytes: its type. Of an array: where its numbers are, how many axes, where their
-# lengths are, its dtype, its flags. Of a float: its value. Of a tuple: how many items, and the
-# first. Of a function of C: what it is, and behind that the object of its own.
+# lengths are, its dtype, its flags. Of a float: its value. Of a tuple: how many items (the first
+# is elsewhere since Python 3.14). Of a function of C: what it is, then the object of its own.
 TYPE = 8
 DATA, AXES, SHAPE, DTYPE, FLAGS = 16, 24, 32, 56, 64
 VALUE = 16
-COUNT, ITEMS = 16, 24
+COUNT = 16
 DEFINITION = 16
 # Of a dtype, which another object may be equal to: the type of its numbers, and the order of bytes.
 SCALAR, ORDER = 16, 26
@@ -39,6 +39,11 @@ DTYPES = tuple(
 
 def _at(value: object, offset: int, kind: Any = ctypes.c_int64) -> Any:
     return kind.from_address(id(value) + offset).value
+
+
+def items() -> int:
+    """Return where in a tuple its first item is: one without items ends there."""
+    return tuple.__basicsize__
 
 
 @functools.cache
@@ -60,5 +65,6 @@ def is_known() -> bool:
         and _at(probe.dtype, ORDER, ctypes.c_ubyte) == NATIVE
         and _at(2.5, VALUE, ctypes.c_double) == 2.5
         and _at(method, DEFINITION + WORD) == id(probe)
-        and (_at(pair, COUNT), _at(pair, ITEMS), _at(pair, ITEMS + WORD)) == (2, *map(id, pair))
+        and _at(pair, COUNT) == 2
+        and (_at(pair, items()), _at(pair, items() + WORD)) == (id(probe), id(pair[1]))
     )

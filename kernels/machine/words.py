@@ -15,10 +15,10 @@ from fastnn.kernels.machine.layout import DTYPES
     # that says whether it is one of 64 bits.
     KEEP, DROP, TO_INT, FROM_INT, NEW_ARRAY, NEW_TUPLE, UNLOCK, LOCK, AS_LONG,
     # Workspace for whoever has the interpreter's lock: where, and how many bytes. The cost up to
-    # which a call is done at once.
-    SPACE, BYTES, MOST,
+    # which a call is done at once. Where the items of a tuple begin.
+    SPACE, BYTES, MOST, FIRST_ITEM,
     FIRST_DTYPE,
-) = range(21)  # fmt: skip
+) = range(22)  # fmt: skip
 FIRST_SCALAR = FIRST_DTYPE + len(DTYPES)  # the types of their numbers
 SHARED_WORDS = FIRST_SCALAR + len(DTYPES)
 

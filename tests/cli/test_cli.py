@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -123,7 +124,8 @@ def test_info(tmp_path):
 def test_info_says_that_arrays_cannot_be_read(monkeypatch):
     monkeypatch.setattr(layout, "is_known", lambda: False)
     facts = _info.info()
-    reason = f"NumPy {np.__version__} keeps arrays in memory in another way than fastnn reads them"
+    python, numpy = platform.python_version(), np.__version__
+    reason = f"Python {python} or NumPy {numpy} keeps objects in another way than fastnn reads them"
     assert facts["backend"] == "numba"
     assert facts["optimizers"] == {"backend": "numpy", "reason": reason}
     (line,) = (line for line in _info.lines(facts) if line.startswith("optimizers"))

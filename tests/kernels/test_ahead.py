@@ -2,6 +2,7 @@
 a process that compiles for the same level."""
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,9 @@ import shutil
 import subprocess
 import sys
 import warnings
+import zipfile
+import zipimport
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -118,17 +122,42 @@ def let_others_write(folder):
     library_in(folder).chmod(0o666)
 
 
+def let_others_write_beside(folder):
+    folder.chmod(0o777)
+
+
+def link_to_where_others_write(folder):
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    library_in(folder).rename(elsewhere / "library")
+    library_in(folder).symlink_to(elsewhere / "library")
+
+
+def put_a_folder(folder):
+    library_in(folder).unlink()
+    library_in(folder).mkdir()
+
+
 SPOILT = {
     "damaged": (damage, rf"{HERE and HERE.name}\.so is not what was made"),
     "cut": (cut, r"\.so is not what was made"),
     "missing": (lambda folder: library_in(folder).unlink(), r"\.so cannot be loaded: No such file"),
     "no library": (put_another, r"\.so cannot be loaded"),
+    "empty": (lambda folder: library_in(folder).write_bytes(b""), r"\.so is not what was made"),
+    "a folder": (put_a_folder, r"\.so cannot be loaded: Is a directory"),
     "written by others": (let_others_write, r"\.so can be written by others"),
+    "beside what others write": (let_others_write_beside, "can be written by others"),
+    "a link": (link_to_where_others_write, "elsewhere can be written by others"),
     "sources": (lambda folder: change_manifest(folder, sources="0"), "of other sources"),
     "version": (lambda folder: change_manifest(folder, fastnn="0.0"), "of version 0.0"),
     "system": (lambda folder: change_manifest(folder, system="plan9-vax"), "for plan9-vax"),
     "level": (lambda folder: change_manifest(folder, libraries={"x86-64-v9": "0"}), "x86-64-v9"),
     "no manifest": (lambda folder: (folder / ahead.MANIFEST).write_text("{"), "is no manifest"),
+    "deep manifest": (
+        lambda folder: (folder / ahead.MANIFEST).write_text("[" * 100_000),
+        "is no manifest",
+    ),
     "other manifest": (lambda folder: change_manifest(folder, libraries=[1]), "is no manifest"),
 }
 
@@ -143,7 +172,17 @@ def test_what_does_not_fit_is_refused_and_not_loaded(case, copied, monkeypatch):
         monkeypatch.setattr(ctypes, "CDLL", lambda path: pytest.fail("it was loaded"))
     with pytest.raises(ahead.Refused, match=reason) as caught:
         ahead.load(copied)
-    assert str(copied) in str(caught.value)
+    assert str(copied.parent) in str(caught.value)
+
+
+@can_build
+@pytest.mark.slow
+def test_links_to_what_is_ours_are_followed(copied, tmp_path):
+    """As installers make them, to one copy of a package for many environments."""
+    for path in copied.iterdir():
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    assert ahead.load(copied).level == HERE
 
 
 @can_build
@@ -151,6 +190,7 @@ def test_what_does_not_fit_is_refused_and_not_loaded(case, copied, monkeypatch):
 def test_a_frozen_program_has_no_sources_to_be_edited(copied, monkeypatch):
     change_manifest(copied, sources="0")
     monkeypatch.setattr(ahead.sources, "has_files", lambda package: False)
+    monkeypatch.setattr(ahead, "__file__", str(copied / "program" / "ahead.pyc"))  # in an archive
     assert ahead.load(copied).level == HERE
     change_manifest(copied, fastnn="0.0")
     with pytest.raises(ahead.Refused, match="of version 0.0"):
@@ -205,6 +245,26 @@ def installed(small, tmp_path):
     shutil.copytree(Path(fastnn.kernels.__file__).parent, kernels, ignore=ignored)
     shutil.copytree(small, kernels / "libraries")
     return tmp_path
+
+
+def test_what_cannot_be_read_is_refused(tmp_path, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ahead.Refused, match=r"manifest\.json cannot be read: Permission denied"):
+        ahead.load(tmp_path)
+
+
+def test_out_of_an_archive_nothing_is_loaded(tmp_path, monkeypatch):
+    folder = tmp_path / "package.zip" / "fastnn" / "kernels" / "libraries"
+    with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
+        archive.writestr(f"fastnn/kernels/libraries/{ahead.MANIFEST}", "{}")
+    importer = zipimport.zipimporter(str(tmp_path / "package.zip"))
+    monkeypatch.setattr(ahead, "__spec__", ModuleSpec(ahead.__name__, importer))
+    with pytest.raises(ahead.Refused, match=r"package\.zip.* it is in an archive"):
+        ahead.load(folder)
+    assert ahead.load(folder.parent / "others") is None
 
 
 def run(home, script, **variables):

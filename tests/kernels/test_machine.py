@@ -1,6 +1,7 @@
 """How Python reaches machine code: signatures, what the caller refuses, what a routine does."""
 
 import copy
+import ctypes
 
 import numpy as np
 import pytest
@@ -75,10 +76,45 @@ def test_shape_as_a_kernel_knows_it():
 def test_where_objects_are_elsewhere_that_is_seen(monkeypatch):
     is_known = layout.is_known.__wrapped__
     assert is_known()
-    for name in ("AXES", "FLAGS", "COUNT", "ITEMS"):
+    for name in ("AXES", "FLAGS", "COUNT"):
         with monkeypatch.context() as patch:
             patch.setattr(layout, name, getattr(layout, name) + 4)
             assert not is_known(), name
+    monkeypatch.setattr(layout, "items", lambda: tuple.__basicsize__ + layout.WORD)
+    assert not is_known()
+
+
+def test_interpreters_without_a_lock_are_not_looked_into(monkeypatch):
+    class Larger:  # an object of theirs has 32 bytes, of which the type is the last
+        __basicsize__ = 32
+
+    monkeypatch.setattr(layout, "object", Larger, raising=False)
+    monkeypatch.setattr(layout, "_at", lambda *args: pytest.fail("it was looked into"))
+    assert not layout.is_known.__wrapped__()
+
+
+@known
+def test_items_of_a_tuple_are_where_this_python_has_them():
+    """Since Python 3.14 a tuple has its hash, too, before the first item."""
+    softmax = routine.routine("softmax_cross_entropy")
+    given = np.eye(3, dtype=np.float32), np.arange(3)
+    softmax.run(*given, np.zeros(1), np.zeros((3, 3), np.float32))
+    new = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_ssize_t)
+
+    @new
+    def new_tuple(count):
+        made = (None, *[None] * count)  # the first in place of the hash
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+        return id(made)
+
+    table, address = routine.shared(), ctypes.cast(new_tuple, ctypes.c_void_p).value
+    before = table[[words.NEW_TUPLE, words.FIRST_ITEM]]
+    try:
+        table[[words.NEW_TUPLE, words.FIRST_ITEM]] = address, layout.items() + layout.WORD
+        first, loss, dx = softmax.checked(*given, None, None)
+    finally:
+        table[[words.NEW_TUPLE, words.FIRST_ITEM]] = before
+    assert first is None and loss.shape == (1,) and dx.shape == (3, 3)
 
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)

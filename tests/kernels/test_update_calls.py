@@ -355,6 +355,6 @@ def test_signatures_are_those_of_the_reference(rule):
 
 def test_the_layout_of_objects_is_looked_at():
     assert layout.is_known.__wrapped__()
-    for name in ("DATA", "AXES", "SHAPE", "DTYPE", "FLAGS", "VALUE", "ITEMS", "SCALAR", "ORDER"):
+    for name in ("DATA", "AXES", "SHAPE", "DTYPE", "FLAGS", "VALUE", "COUNT", "SCALAR", "ORDER"):
         with mock.patch.object(layout, name, getattr(layout, name) + layout.WORD):
             assert not layout.is_known.__wrapped__(), name

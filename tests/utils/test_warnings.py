@@ -178,7 +178,7 @@ def test_of_arrays_that_cannot_be_read(place, unreadable):
 
 
 def test_of_arrays_that_cannot_be_read_names_numpy_and_comes_once(unreadable):
-    message = f"{unreadable}, which is slower: NumPy {np.__version__} keeps arrays"
+    message = f"{unreadable}, which is slower: Python .* or NumPy {np.__version__} keeps objects"
     with pytest.warns(RuntimeWarning, match=message) as caught:
         update()
         update()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fastnn
 from fastnn import kernels
+from fastnn.kernels.machine import code
 
 LIBRARIES = (".so", ".dylib", ".dll", ".pyd")
 BY_NUMBA = "compiled by Numba"
@@ -17,7 +18,8 @@ COMPILED_HERE = {"FASTNN_MACHINE_CODE": "jit"}
 
 def kind() -> str:
     """Say where the machine code of a new process comes from."""
-    return BY_NUMBA
+    found = code.library()
+    return f"made ahead for {found.level.name}" if found else BY_NUMBA
 
 
 def _files() -> list[Path]:

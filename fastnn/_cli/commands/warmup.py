@@ -32,6 +32,9 @@ def run(parsed: argparse.Namespace) -> int:
     if code.library() is not None:
         print("nothing to compile: machine code for this processor came with fastnn")
         return 0
+    if not code.can_compile():
+        print("warmup: Numba is not installed, which compiles: pip install numba", file=sys.stderr)
+        return 1
     if parsed.dtype:  # one of the processes of the command without it
         for name, call in warmup.steps(parsed.dtype):
             call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import platform
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -128,7 +129,8 @@ def unreadable() -> str:
     """Return why updates run on NumPy even where kernels are compiled; "" if they do not."""
     if layout.is_known():
         return ""
-    return f"NumPy {np.__version__} keeps arrays in memory in another way than fastnn reads them"
+    python, numpy = platform.python_version(), np.__version__
+    return f"Python {python} or NumPy {numpy} keeps objects in another way than fastnn reads them"
 
 
 @functools.cache
