@@ -9,7 +9,7 @@ takes some 50 nanoseconds where a function of Python that looks into as many arr
 from __future__ import annotations
 
 from fastnn.kernels.codegen.compile import procedure, serial
-from fastnn.kernels.codegen.raw import ask, half, number, put, stack, word
+from fastnn.kernels.codegen.raw import ask, half, item, number, put, set_item, stack, word
 from fastnn.kernels.machine import layout
 from fastnn.kernels.machine.words import (
     ARRAYS,
@@ -68,18 +68,6 @@ from fastnn.kernels.machine.words import (
 )
 
 _MOST_COST = 2.0**62  # that an integer can hold
-
-
-@serial
-def item(table, index):
-    """Return a word of a table."""
-    return word(table + 8 * index)
-
-
-@serial
-def set_item(table, index, value):
-    """Write a word of a table."""
-    put(table + 8 * index, value)
 
 
 @serial

@@ -8,9 +8,9 @@ to the kernel, which cuts it as one range.
 
 from __future__ import annotations
 
-from fastnn.kernels.calls.caller import is_dtype, item, kept, set_item
+from fastnn.kernels.calls.caller import is_dtype, kept
 from fastnn.kernels.codegen.compile import procedure, serial
-from fastnn.kernels.codegen.raw import ask, half, number, put, stack, word
+from fastnn.kernels.codegen.raw import ask, half, item, number, put, set_item, stack, word
 from fastnn.kernels.machine import layout
 from fastnn.kernels.machine.words import (
     ADDED,

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numba.extending
+from numba import types
 
-from fastnn.kernels.codegen import cache, internals, lock, private
+from fastnn.kernels.codegen import cache, internals, lock, passes, private, shortcuts
 from fastnn.kernels.plain.arrival import arrive
 from fastnn.kernels.plain.shared import tell
 
@@ -32,10 +33,31 @@ ALONE = {**OPTIONS, **_INNER, **private.ALONE}
 _njit: Any = numba.njit
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+_template: Any = internals.find(
+    "numba.core.dispatcher", "Dispatcher.get_call_template", passes.LOST
+)
+_unliteral: Any = types.unliteral
+
+
+def _inner(function: Any, **options: Any) -> Any:
+    """Compile a function that other compiled code calls, once for all integers.
+
+    Numba would compile it for each constant that it is called with, as if that were a type.
+    """
+    dispatcher = _njit(function, **options)
+    if _template is not None and dispatcher is not function:  # as under NUMBA_DISABLE_JIT
+
+        def get_call_template(args: Any, kws: Any) -> Any:
+            wide = {name: _unliteral(kind) for name, kind in kws.items()}
+            return _template(dispatcher, [_unliteral(kind) for kind in args], wide)
+
+        dispatcher.get_call_template = get_call_template
+    return dispatcher
+
 
 def serial(function: _Function) -> _Function:
     """Compile a function that other compiled code calls."""
-    return cast(_Function, _njit(function, **_INNER, **OPTIONS))
+    return cast(_Function, _inner(function, **_INNER, **OPTIONS, **private.INNER))
 
 
 def alone(function: _Function) -> _Function:
@@ -43,7 +65,7 @@ def alone(function: _Function) -> _Function:
 
     It takes longer to compile, and some loops are a sixth faster.
     """
-    return cast(_Function, _njit(function, **ALONE))
+    return cast(_Function, _inner(function, **ALONE))
 
 
 def inlined(function: _Function) -> _Function:
@@ -53,7 +75,7 @@ def inlined(function: _Function) -> _Function:
 
 def row_sum(function: _Function) -> _Function:
     """Compile a function that adds up a row, in any order."""
-    return cast(_Function, _njit(function, **ALONE | SUM_OPTIONS))
+    return cast(_Function, _inner(function, **ALONE | SUM_OPTIONS))
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +95,26 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if collects:
+            _put_off()
             gc.enable()
+
+
+_AT_MOST = 1_000_000  # objects that are put off, of some 200 bytes
+_put_off_so_far = 0
+
+
+def _put_off() -> None:
+    """Let what is new count as old: else it would be looked through at once."""
+    global _put_off_so_far
+    if gc.get_freeze_count() > 0:  # that is somebody else's
+        return
+    _put_off_so_far += gc.get_count()[0]
+    if _put_off_so_far > _AT_MOST:
+        _put_off_so_far = 0
+        gc.collect()
+    else:
+        gc.freeze()
+        gc.unfreeze()
 
 
 def _kept(dispatcher: Any) -> Any:
@@ -81,7 +122,7 @@ def _kept(dispatcher: Any) -> Any:
     compile_: Any = getattr(dispatcher, "compile", None)  # None under NUMBA_DISABLE_JIT
 
     def interruptible(signature: Any) -> Any:
-        with lock.compiling(), _uncollected():
+        with lock.compiling(), _uncollected(), shortcuts.taken(dispatcher.targetctx):
             return compile_(signature)
 
     if compile_ is not None:
@@ -132,5 +173,5 @@ def address(compiled: Any) -> int:
 
 
 internals.warn_of_lost()
-tell(numba.extending.register_jitable(**_INNER))
+tell(numba.extending.register_jitable(**_INNER, **private.INNER))
 arrive()

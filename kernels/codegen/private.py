@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.kernels.codegen import libraries
+from fastnn.kernels.codegen import libraries, passes
 from fastnn.kernels.codegen.internals import find
 
 _LOST = libraries.LOST
@@ -48,28 +48,36 @@ def _kernel(codegen: Any, state: Any) -> Any:
     return libraries.Kernel(codegen, function.func_qualname, function.func_name, len(state.args))
 
 
-def _make() -> tuple[dict[str, Any], dict[str, Any]]:
+def _make() -> tuple[dict[str, Any], ...]:
     alone, kernel = _pass_of("alone", _alone), _pass_of("kernel", _kernel)
 
-    class Compiler(_compiler):  # type: ignore[misc]
-        library_pass = alone
+    class InnerCompiler(_compiler):  # type: ignore[misc]
+        library_pass: Any = None
 
         def define_pipelines(self) -> list[Any]:
-            passes = _builder(self.state)
-            passes.add_pass_after(self.library_pass, _before)
-            passes.finalize()
-            return [passes]
+            passes.uncounted(self.state.targetctx)
+            found = _builder(self.state)
+            passes.without_needless(found)
+            if self.library_pass is not None:
+                found.add_pass_after(self.library_pass, _before)
+            found.finalize()
+            return [found]
 
-    class KernelCompiler(Compiler):
+    class AloneCompiler(InnerCompiler):
+        library_pass = alone
+
+    class KernelCompiler(InnerCompiler):
         library_pass = kernel
 
         def compile_extra(self, function: Any) -> Any:
             with libraries.inside(self.state.targetctx.codegen()):
                 return super().compile_extra(function)
 
-    return {"pipeline_class": Compiler}, {"pipeline_class": KernelCompiler}
+    return tuple(
+        {"pipeline_class": each} for each in (InnerCompiler, AloneCompiler, KernelCompiler)
+    )
 
 
-# What Numba's decorators are given beside the options: for functions that are optimised by
-# themselves, and for kernels.
-ALONE, KERNEL = _make() if IS_KNOWN else ({}, {})
+# What Numba's decorators are given beside the options: for functions inside kernels, for those of
+# them that are optimised by themselves, and for kernels.
+INNER, ALONE, KERNEL = _make() if IS_KNOWN else ({}, {}, {})

@@ -64,6 +64,28 @@ def put(typingctx, address, value):
 
 
 @intrinsic
+def item(typingctx, table, index):
+    """Return a word of a table."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(builder.gep(_pointer(builder, args[0]), [args[1]]), align=WORD)
+
+    return (types.int64(types.int64, types.int64), codegen) if _are_integers(table, index) else None
+
+
+@intrinsic
+def set_item(typingctx, table, index, value):
+    """Write a word of a table."""
+
+    def codegen(context, builder, signature, args):
+        builder.store(args[2], builder.gep(_pointer(builder, args[0]), [args[1]]), align=WORD)
+        return context.get_dummy_value()
+
+    kind = types.void(types.int64, types.int64, types.int64)
+    return (kind, codegen) if _are_integers(table, index, value) else None
+
+
+@intrinsic
 def number(typingctx, address):
     """Return the float64 at an address."""
 

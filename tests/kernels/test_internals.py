@@ -31,6 +31,15 @@ LACKING = {
         "c.CodeLibrary.__init__ = lambda *args: make(*args)",
         "no numba.core.codegen.CodeLibrary._codegen",
     ),
+    "dispatchers": (
+        "from numba.core import dispatcher as d, types\n"
+        "template = d.Dispatcher.get_call_template\ndel d._DispatcherBase.get_call_template\n"
+        "def get_call_type(self, context, args, kws):\n"
+        "    rules, names, args, kws = template(self.dispatcher, args, kws)\n"
+        "    return rules(context).apply(args, kws).replace(pysig=names)\n"
+        "types.Dispatcher.get_call_type = get_call_type",
+        "kernels take longer to compile (no numba.core.dispatcher.Dispatcher.get_call_template)",
+    ),
     "locks": (
         "from numba.core import compiler_lock as c\n"
         "lock = c.global_compiler_lock\nlock._renamed = lock._lock\n"

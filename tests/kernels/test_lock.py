@@ -36,7 +36,7 @@ class Interrupts(event.Listener):
         pass
 
 
-def interrupted(n, kind="numba:run_pass"):
+def interrupted(n, kind="numba:compiler_lock"):
     return event.install_listener(kind, Interrupts(n))
 
 
@@ -56,7 +56,7 @@ N, X = 12, np.zeros((3, 4))
 
 
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("kind", ["numba:run_pass", "numba:llvm_lock"])
+@pytest.mark.parametrize("kind", ["numba:compiler_lock", "numba:llvm_lock"])
 def test_ctrl_c_ends_compiling_wherever_it_comes(kind):
     """LLVM's events come from all of what Numba does, its callbacks included."""
     # None is lost and none breaks anything; what was left is compiled at the next call.

@@ -3,9 +3,11 @@
 import numba
 import numpy as np
 import pytest
+from numba.core import compiler_machinery, postproc
 from procedures import call, procedure_of
 
-from fastnn.kernels.codegen.compile import ALONE, OPTIONS, row_sum, serial
+from fastnn.kernels.codegen.compile import ALONE, OPTIONS, address, row_sum, serial
+from fastnn.kernels.codegen.memory import typed
 
 
 @serial
@@ -122,3 +124,54 @@ def test_row_sums_are_of_one_form():
     (result,) = total.overloads.values()
     text = str(result.library._final_module)
     assert "fadd" in text and "x double>" in text  # a vector of partial sums, before any caller
+
+
+def test_constants_are_no_types_of_their_own():
+    @serial
+    def add(x, y):
+        return x + y
+
+    def kernel(x):
+        return add(x, 1) + add(x, 2) + add(3, x)
+
+    assert call(procedure_of(kernel), 5) == 21
+    assert list(add.overloads) == [(numba.int64, numba.int64)]
+
+
+def test_references_to_arrays_are_not_counted():
+    @serial
+    def part(address, size):
+        return typed(address, size, np.int64)[1:]
+
+    def kernel(address, size):
+        numbers = part(address, size)
+        return numbers[0] if size > 1 else 0
+
+    compiled = procedure_of(kernel)
+    numbers = np.array([3, 5, 7])
+    assert call(compiled, numbers.ctypes.data, 3) == 5
+    (result,) = part.overloads.values()
+    assert "NRT_" not in str(result.library._final_module)
+
+
+def methods():
+    """Return what Numba calls for each pass and each call of a function, and for sizes of types."""
+    context = numba.core.registry.cpu_target.target_context
+    return (
+        compiler_machinery.PassManager._runPass, postproc.PostProcessor.run,
+        numba.types.Function.get_call_type, context.get_abi_sizeof,
+    )  # fmt: skip
+
+
+def test_numba_is_its_own_when_a_kernel_is_compiled_or_cannot_be():
+    def sum_of(x):
+        return x + 1
+
+    def wrong(x):
+        return x + "1"
+
+    before = methods()
+    assert call(procedure_of(sum_of), 5) == 6
+    with pytest.raises(numba.TypingError):
+        address(procedure_of(wrong))
+    assert methods() == before
