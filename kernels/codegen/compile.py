@@ -31,11 +31,33 @@ ALONE = {**OPTIONS, **_INNER, **private.ALONE}
 # Numba's own types know neither all options nor how compiled code calls what they decorate.
 _njit: Any = numba.njit
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Dispatcher: Any = internals.find(
+    "numba.core.registry", "CPUDispatcher", "calls of functions inside kernels end the process"
+)
+
+
+class _Inside(_Dispatcher or object):  # type: ignore[misc]
+    """A function that has nothing for Python to call: Numba would call address 0."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        name = self.__name__
+        raise TypeError(
+            f"{name}: expected a call by compiled code; Python calls kernels by "
+            f"fastnn.kernels.{name}(..., chunks) or fastnn.ops.{name}, others as {name}.py_func"
+        )
+
+
+def _inside(function: Any, **options: Any) -> Any:
+    """Compile a function that only compiled code calls."""
+    compiled = _njit(function, **options)
+    if _Dispatcher is not None and type(compiled) is _Dispatcher:  # or Numba compiles nothing
+        compiled.__class__ = _Inside
+    return compiled
 
 
 def serial(function: _Function) -> _Function:
     """Compile a function that other compiled code calls."""
-    return cast(_Function, _njit(function, **_INNER, **OPTIONS))
+    return cast(_Function, _inside(function, **_INNER, **OPTIONS))
 
 
 def alone(function: _Function) -> _Function:
@@ -43,17 +65,17 @@ def alone(function: _Function) -> _Function:
 
     It takes longer to compile, and some loops are a sixth faster.
     """
-    return cast(_Function, _njit(function, **ALONE))
+    return cast(_Function, _inside(function, **ALONE))
 
 
 def inlined(function: _Function) -> _Function:
     """Compile a function as part of each of its callers, before anything is optimised."""
-    return cast(_Function, _njit(function, inline="always", **_INNER, **OPTIONS))
+    return cast(_Function, _inside(function, inline="always", **_INNER, **OPTIONS))
 
 
 def row_sum(function: _Function) -> _Function:
     """Compile a function that adds up a row, in any order."""
-    return cast(_Function, _njit(function, **ALONE | SUM_OPTIONS))
+    return cast(_Function, _inside(function, **ALONE | SUM_OPTIONS))
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +119,7 @@ def procedure(function: Any) -> Any:
     """
     options = {**OPTIONS, **_INNER, **private.KERNEL}
     options["no_cfunc_wrapper"] = private.IS_KNOWN  # else Numba's is the function of C
-    return _kept(_njit(function, **options))
+    return _kept(_inside(function, **options))
 
 
 def _signature(compiled: Any) -> tuple[Any, ...]:
@@ -132,5 +154,6 @@ def address(compiled: Any) -> int:
 
 
 internals.warn_of_lost()
-tell(numba.extending.register_jitable(**_INNER))
+# What plain Python calls, too: it has the same bits there, as no product and sum is fused.
+tell(numba.extending.register_jitable(**_INNER, fastmath=False))
 arrive()
