@@ -21,10 +21,9 @@ _OPTIONS = (
     "-Wl,--gc-sections,--as-needed,-Bsymbolic,--build-id=none,-z,relro,-z,now,-z,noexecstack",
 )  # fmt: skip
 
-# What libraries may refer to: of the C library, and of its functions of numbers.
-_KNOWN = re.compile(
-    r"mem(set|cpy|move)|sched_yield|clock_gettime|sqrtf?|pow|exp|log|tanh|erf|log1p|expm1"
-)
+# What libraries may refer to of the C library: none of its functions of numbers, which differ in
+# their last bits between systems.
+_KNOWN = re.compile(r"mem(set|cpy|move)|sched_yield|clock_gettime")
 _UNDEFINED = re.compile(r"\*UND\*\s+\S+\s+(?:\(?GLIBC_([\d.]+)\)?\s+)?(\S+)$", re.M)
 
 _OLDEST = (2, 17)  # glibc of the oldest systems that wheels are for
@@ -72,7 +71,7 @@ def link(folder: Path, library: Path) -> None:
     visible.write_text(_VISIBLE)
     named = ["-o", str(library), f"-Wl,--version-script={visible}"]
     objects = map(str, sorted(folder.glob("*.o")))
-    _run([*tool("CC", "cc"), *_OPTIONS, *named, *objects, "-lm"])
+    _run([*tool("CC", "cc"), *_OPTIONS, *named, *objects])
 
 
 def undefined(library: Path) -> dict[str, str]:

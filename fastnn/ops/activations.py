@@ -33,7 +33,7 @@ _FORMS = {"none": "", "tanh": "_tanh"}
 def _forward(name: str, x: ArrayLike, out: Array | None, *settings: float) -> Array:
     (x,) = inputs(x=x)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
-    run(name, x.reshape(-1), *settings, y.reshape(-1))
+    run(name, x, *settings, y)
     return deliver(out, y)
 
 
@@ -56,7 +56,7 @@ def _backward_from_input(name: str, dout: ArrayLike, x: ArrayLike, dx: Array | N
 def _gradient(name: str, dout: Array, kept: Array, dx: Array | None, *settings: float) -> Array:
     apart = [a for a in (dout, kept) if a is not dx]
     result = output("dx", dx, kept.shape, kept.dtype, *apart)
-    run(name, dout.reshape(-1), kept.reshape(-1), *settings, result.reshape(-1))
+    run(name, dout, kept, *settings, result)
     return deliver(dx, result)
 
 

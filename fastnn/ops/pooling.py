@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
@@ -48,6 +49,22 @@ def _results(x: Any, pool_h: Any, pool_w: Any, stride: Any) -> tuple[Array, Plac
         return None
     shape = (*x.shape[:2], *found)
     return empty(shape, x.dtype), empty(shape, _I32)
+
+
+def _images(
+    dout: Any, input_shape: Any, pool_h: Any, pool_w: Any, stride: Any, dx: Array | None
+) -> Array | None:
+    """Return an array for a gradient, if that of a call that may be done at once, or None."""
+    if dx is not None:
+        return dx if type(dx) is np.ndarray and is_shape_of(dx, input_shape) else None
+    if type(dout) is not np.ndarray or type(input_shape) is not tuple or len(input_shape) != 4:
+        return None
+    if {*map(type, input_shape)} != {int} or math.prod(input_shape) > _FEW:
+        return None
+    found = plain_places(input_shape, pool_h, pool_w, stride)
+    if found is None or dout.shape != (*input_shape[:2], *found):
+        return None
+    return empty(input_shape, dout.dtype)
 
 
 def max_pool(
@@ -169,9 +186,10 @@ def max_pool_backward(
         If shapes do not fit together, an array is not of (whole) numbers, a place or a number
         is out of its range, or `dx` does not fit.
     """
-    if type(dx) is np.ndarray and is_shape_of(dx, input_shape):
-        step = _step(pool_h, pool_w, stride)
-        done = _max_pool_backward(dout, argmax, pool_h, pool_w, step, dx)
+    step = _step(pool_h, pool_w, stride)
+    at_once = _images(dout, input_shape, pool_h, pool_w, step, dx)
+    if at_once is not None:
+        done = _max_pool_backward(dout, argmax, pool_h, pool_w, step, at_once)
         if done is not NotImplemented:
             return done
     (dout,) = inputs(dout=dout)

@@ -21,7 +21,7 @@ from fastnn._utils.interrupts import held
 from fastnn._utils.mapped import is_mapped
 from fastnn._utils.reprs import written
 from fastnn._utils.types import Float64s, Int64s
-from fastnn.kernels.machine import code
+from fastnn.kernels.machine import code, native
 from fastnn.kernels.program.parts import addresses, missing, prepare
 from fastnn.kernels.threading import threads
 from fastnn.layers.adoption import adopt
@@ -254,7 +254,7 @@ class Program:
             some = rows[part.start * batch_size : part.stop * batch_size]
             at = some if self._converted is None else self._converted.take(some)
             p = tables.program[0]
-            p["batch"], p["rows"], p["order"] = batch_size, at.size, at.ctypes.data
+            p["batch"], p["rows"], p["order"] = batch_size, at.size, native.address_of(at)
             alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
             with statistics_kept(layer for _, layer in self._layers) if alone else _ALL_MOVE:
                 self._run(tables, rates[part], losses[part], correct[part])

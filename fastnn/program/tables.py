@@ -71,6 +71,9 @@ class Tables:
         self._make_statistics()
         self.steps = self._steps()
         self.segments = self._segments()
+        # To ask arrays of records where they are takes microseconds.
+        self._program_at = self.program.ctypes.data
+        self._segments_at = self.segments.ctypes.data, len(self.segments)
         updates = Updates(plan, parameters, self._gradients) if parameters is not None else None
         rows = packings(plan) if updates is None else updates.rows
         self.arrays = np.array([row.pop("arrays", []) for row in rows], np.int64)
@@ -182,8 +185,10 @@ class Tables:
         """
         p = self.program[0]
         with threads.awake(max(int(p["row_threads"]), int(p["update_threads"])) - 1):
-            segments = self.segments if segments is None else segments
-            run(self.program, segments, settings, losses, correct)
+            some = self._segments_at
+            if segments is not None:
+                some = segments.ctypes.data, len(segments)
+            run(self._program_at, some, settings, losses, correct)
         if p["unknown"]:
             raise RuntimeError(
                 f"training program: expected what its compiled code knows, got "

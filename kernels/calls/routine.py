@@ -20,6 +20,8 @@ from fastnn.kernels.threading import threads
 REALS = layout.DTYPES[:2]
 SPACE = 1 << 20  # bytes of workspace for calls that are done at once
 
+_NO_SPACE = np.empty(0, np.uint8)
+
 LEFT_OUT = object()  # stands for an optional argument that there is not, in a checked call
 
 _FASTCALL = 0x80  # METH_FASTCALL
@@ -116,6 +118,7 @@ class Routine:
         self.name = name
         self.checked = _refusing(name)
         self._trusted: Callable[..., Any] = self._first
+        self._needs_space = False
 
     @functools.cached_property
     def _signature(self) -> Signature:
@@ -165,15 +168,17 @@ class Routine:
 
     def __call__(self, *args: Any) -> None:
         """Call the kernel; the last argument is into how many pieces to cut the work."""
-        space = workspace.take(0, layout.DTYPES[-1])
+        space = workspace.take(0, layout.DTYPES[-1]) if self._needs_space else _NO_SPACE
         while (wanted := self._trusted(*args, space)) is not None:
             if wanted is NotImplemented:
                 args = (*self._plain(args[:-1]), args[-1])
             elif wanted < 0:
                 self._load(-1 - wanted)
             else:
+                self._needs_space = True  # from now on it is given what there is
                 space = workspace.take(wanted, layout.DTYPES[-1])
-        workspace.give_back(space)
+        if space is not _NO_SPACE:
+            workspace.give_back(space)
 
     def _plain(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return arguments as machine code knows them; raise TypeError if that changes nothing."""

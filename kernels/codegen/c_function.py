@@ -7,9 +7,11 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-# What machine code may refer to: the C library, and the table of the pool.
+# What machine code may refer to: the C library, but none of its functions of numbers, which differ
+# in their last bits between systems; and the table of the pool. LLVM makes calls of those of some
+# of its own, and an instruction of a root.
 _KNOWN = re.compile(
-    r"llvm\..*|mem(set|cpy|move)|pow|sqrtf?|exp|log|tanh|erf|log1p|expm1|sched_yield|"
+    r"llvm\.(?!(powi?|exp|exp2|log|log2|log10|sin|cos|tan)\.).*|mem(set|cpy|move)|sqrtf?|sched_yield|"
     r"SwitchToThread|clock_gettime|GetSystemTimePreciseAsFileTime|fastnn_.*"
 )
 

@@ -32,32 +32,47 @@ ALONE = {**OPTIONS, **_INNER, **private.ALONE}
 # Numba's own types know neither all options nor how compiled code calls what they decorate.
 _njit: Any = numba.njit
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-_template: Any = internals.find(
-    "numba.core.dispatcher", "Dispatcher.get_call_template", passes.LOST
+_Dispatcher: Any = internals.find(
+    "numba.core.registry", "CPUDispatcher", "calls of functions inside kernels end the process"
 )
+internals.find("numba.core.dispatcher", "Dispatcher.get_call_template", passes.LOST)
 _unliteral: Any = types.unliteral
 
 
-def _inner(function: Any, **options: Any) -> Any:
-    """Compile a function that other compiled code calls, once for all integers.
+class _Inside(_Dispatcher or object):  # type: ignore[misc]
+    """A function that has nothing for Python to call: Numba would call address 0."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        name = self.__name__
+        raise TypeError(
+            f"{name}: expected a call by compiled code; Python calls kernels by "
+            f"fastnn.kernels.{name}(..., chunks) or fastnn.ops.{name}, others as {name}.py_func"
+        )
+
+
+class _Inner(_Inside):
+    """One that is compiled once for all integers.
 
     Numba would compile it for each constant that it is called with, as if that were a type.
     """
-    dispatcher = _njit(function, **options)
-    if _template is not None and dispatcher is not function:  # as under NUMBA_DISABLE_JIT
 
-        def get_call_template(args: Any, kws: Any) -> Any:
-            wide = {name: _unliteral(kind) for name, kind in kws.items()}
-            return _template(dispatcher, [_unliteral(kind) for kind in args], wide)
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return how it is called with arguments of some types."""
+        wide = {name: _unliteral(kind) for name, kind in kws.items()}
+        return super().get_call_template([_unliteral(kind) for kind in args], wide)
 
-        dispatcher.get_call_template = get_call_template
-    return dispatcher
+
+def _made(kind: type, function: Any, **options: Any) -> Any:
+    """Compile a function that only compiled code calls."""
+    compiled = _njit(function, **options)
+    if _Dispatcher is not None and type(compiled) is _Dispatcher:  # or Numba compiles nothing
+        compiled.__class__ = kind
+    return compiled
 
 
 def serial(function: _Function) -> _Function:
     """Compile a function that other compiled code calls."""
-    return cast(_Function, _inner(function, **_INNER, **OPTIONS, **private.INNER))
+    return cast(_Function, _made(_Inner, function, **_INNER, **OPTIONS, **private.INNER))
 
 
 def alone(function: _Function) -> _Function:
@@ -65,17 +80,17 @@ def alone(function: _Function) -> _Function:
 
     It takes longer to compile, and some loops are a sixth faster.
     """
-    return cast(_Function, _inner(function, **ALONE))
+    return cast(_Function, _made(_Inner, function, **ALONE))
 
 
 def inlined(function: _Function) -> _Function:
     """Compile a function as part of each of its callers, before anything is optimised."""
-    return cast(_Function, _njit(function, inline="always", **_INNER, **OPTIONS))
+    return cast(_Function, _made(_Inside, function, inline="always", **_INNER, **OPTIONS))
 
 
 def row_sum(function: _Function) -> _Function:
     """Compile a function that adds up a row, in any order."""
-    return cast(_Function, _inner(function, **ALONE | SUM_OPTIONS))
+    return cast(_Function, _made(_Inner, function, **ALONE | SUM_OPTIONS))
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,7 +153,7 @@ def procedure(function: Any) -> Any:
     """
     options = {**OPTIONS, **_INNER, **private.KERNEL}
     options["no_cfunc_wrapper"] = private.IS_KNOWN  # else Numba's is the function of C
-    return _kept(_njit(function, **options))
+    return _kept(_made(_Inside, function, **options))
 
 
 def _signature(compiled: Any) -> tuple[Any, ...]:
@@ -173,5 +188,6 @@ def address(compiled: Any) -> int:
 
 
 internals.warn_of_lost()
-tell(numba.extending.register_jitable(**_INNER, **private.INNER))
+# What plain Python calls, too: it has the same bits there, as no product and sum is fused.
+tell(numba.extending.register_jitable(**_INNER, **private.INNER, fastmath=False))
 arrive()

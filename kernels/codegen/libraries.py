@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastnn.kernels.codegen import c_function
+import llvmlite.binding as llvm
+
+from fastnn.kernels.codegen import c_function, rounds
 from fastnn.kernels.codegen.c_function import functions
 from fastnn.kernels.codegen.internals import find, find_set
 
@@ -58,7 +60,21 @@ class _Unplaced:
             self._codegen.set_env(name, environment)
 
 
-class Inner(_Library):  # type: ignore[misc]
+class _Own(_Library):  # type: ignore[misc]
+    """A function of this package."""
+
+    def add_ir_module(self, module: Any) -> None:
+        """Take over what Numba has made."""
+        if not rounds.is_marked(module):
+            super().add_ir_module(module)
+            return
+        parsed = llvm.parse_assembly(rounds.with_rounds(str(module)))
+        parsed.name = module.name
+        parsed.verify()
+        self.add_llvm_module(parsed)
+
+
+class Inner(_Own):
     """A function inside a kernel, as it was lowered."""
 
     _shared_module: Any
@@ -114,7 +130,7 @@ class Alone(Inner):
         super().finalize()
 
 
-class Kernel(_Library):  # type: ignore[misc]
+class Kernel(_Own):
     """A function of integers that C can call under its own name, with all that it calls.
 
     A function that LLVM does not inline has in each kernel the form that the kernel's context gives

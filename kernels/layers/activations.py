@@ -10,6 +10,7 @@ import math
 from fastnn.kernels.codegen.compile import inlined, row_sum, serial
 from fastnn.kernels.codegen.elementary import erfc, exp, expm1, log1p, maximum
 from fastnn.kernels.codegen.elementary import tanh as _tanh
+from fastnn.kernels.codegen.rounds import side_by_side
 from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.plain.table import LINE
 from fastnn.kernels.threading.driver import kernel
@@ -60,6 +61,7 @@ def relu_gradient(dout, y, dx):
 @inlined
 def sigmoid_each(x, out):
     """Write 1 / (1 + exp(-x))."""
+    side_by_side()
     one = x.dtype.type(1)
     for i in range(x.size):
         out[i] = one / (one + exp(-x[i]))
@@ -76,6 +78,7 @@ def sigmoid_gradient(dout, y, dx):
 @inlined
 def tanh_each(x, out):
     """Write tanh(x)."""
+    side_by_side()
     for i in range(x.size):
         out[i] = _tanh(x[i])
 
@@ -107,6 +110,7 @@ def leaky_relu_gradient(dout, y, negative_slope, dx):
 @inlined
 def elu_each(x, alpha, out):
     """Write x where it is above zero, else alpha (exp(x) - 1)."""
+    side_by_side()
     zero, scale = x.dtype.type(0), x.dtype.type(alpha)
     for i in range(x.size):
         out[i] = scale * expm1(x[i]) if x[i] <= zero else x[i]
@@ -123,6 +127,7 @@ def elu_gradient(dout, y, alpha, dx):
 @inlined
 def softplus_each(x, out):
     """Write log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
+    side_by_side()
     zero = x.dtype.type(0)
     for i in range(x.size):
         out[i] = (x[i] if x[i] > zero else zero) + log1p(exp(-abs(x[i])))
@@ -131,6 +136,7 @@ def softplus_each(x, out):
 @inlined
 def softplus_gradient(dout, y, dx):
     """Write dout (1 - exp(-y))."""
+    side_by_side()
     for i in range(y.size):
         dx[i] = dout[i] * -expm1(-y[i])
 
@@ -138,6 +144,7 @@ def softplus_gradient(dout, y, dx):
 @inlined
 def silu_each(x, out):
     """Write x / (1 + exp(-x))."""
+    side_by_side()
     one = x.dtype.type(1)
     for i in range(x.size):
         out[i] = x[i] / (one + exp(-x[i]))
@@ -155,6 +162,7 @@ def _sigmoids(x, zero, one):
 @inlined
 def silu_gradient(dout, x, dx):
     """Write dout s (1 + x (1 - s)), s = 1 / (1 + exp(-x))."""
+    side_by_side()
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.size):
         s, rest = _sigmoids(x[i], zero, one)
@@ -164,6 +172,7 @@ def silu_gradient(dout, x, dx):
 @inlined
 def gelu_each(x, out):
     """Write x P(x), P(x) = erfc(-x / sqrt(2)) / 2."""
+    side_by_side()
     half, root = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
     for i in range(x.size):
         out[i] = x[i] * (half * erfc(-root * x[i]))
@@ -172,6 +181,7 @@ def gelu_each(x, out):
 @inlined
 def gelu_gradient(dout, x, dx):
     """Write dout (P(x) + x p(x)), p(x) = exp(-x^2 / 2) / sqrt(2 pi)."""
+    side_by_side()
     half, root = x.dtype.type(0.5), x.dtype.type(math.sqrt(0.5))
     scale = x.dtype.type(math.sqrt(2 / math.pi))
     for i in range(x.size):
@@ -189,6 +199,7 @@ _FLAT = 100.0  # the derivative is 0 or 1 from here on, long before a square is 
 @inlined
 def gelu_tanh_each(x, out):
     """Write x s(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3), s = 1 / (1 + exp(-2 u))."""
+    side_by_side()
     one, twice, cubic = x.dtype.type(1), x.dtype.type(_TWICE), x.dtype.type(_CUBIC)
     for i in range(x.size):
         u = twice * x[i] * (one + cubic * x[i] * x[i])
@@ -198,6 +209,7 @@ def gelu_tanh_each(x, out):
 @inlined
 def gelu_tanh_gradient(dout, x, dx):
     """Write dout (s + x s (1 - s) 2 u'), u' = sqrt(2 / pi) (1 + 3 0.044715 x^2)."""
+    side_by_side()
     one, twice, cubic = x.dtype.type(1), x.dtype.type(_TWICE), x.dtype.type(_CUBIC)
     zero, three, flat = x.dtype.type(0), x.dtype.type(3), x.dtype.type(_FLAT)
     for i in range(x.size):

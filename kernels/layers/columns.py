@@ -7,7 +7,7 @@ of places in a row.
 
 from __future__ import annotations
 
-from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.compile import alone, serial
 from fastnn.kernels.layers.blocks import add_block, copy_block
 
 
@@ -18,7 +18,7 @@ def _inside(size, offset, stride, first, last):
     return low, max(min((max(0, size + offset) + stride - 1) // stride, last), low)
 
 
-@serial
+@alone
 def move(x, columns, images, rows, channels, window, back):
     """Write the columns of some images, rows of places and channels; `back` adds them to x."""
     height, width, stride, pad, across = window
@@ -57,7 +57,7 @@ def move(x, columns, images, rows, channels, window, back):
                                     run[first + q] = x[n, c, y + p * stride, at + q * stride]
 
 
-@serial
+@alone
 def collect(out, rows, images, places):
     """Return some places of some images of out, (N, F, places), as a row for each filter."""
     zero, size = out.dtype.type(0), out.itemsize
@@ -72,7 +72,7 @@ def collect(out, rows, images, places):
     return rows[:, : (images[1] - images[0]) * count]
 
 
-@serial
+@alone
 def deliver(rows, b, out, images, places):
     """Write rows + b to some places of some images of out, (N, F, places)."""
     count = places[1] - places[0]

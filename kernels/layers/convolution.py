@@ -13,7 +13,7 @@ backward pass into slots, which are some of the images, and groups. All that dep
 alone, and so does the order of each sum.
 """
 
-from fastnn.kernels.codegen.compile import inlined, serial
+from fastnn.kernels.codegen.compile import alone, inlined, serial
 from fastnn.kernels.codegen.memory import (
     address_of,
     claim,
@@ -97,7 +97,7 @@ def _block(size, total, index):
     return index * size, min(total, (index + 1) * size)
 
 
-@serial
+@alone
 def _forward(x, filters, b, out, window, memory, product, group, images, rows):
     """Compute some rows of places of some images."""
     columns, results, packed, scratch = memory
@@ -113,7 +113,7 @@ def _forward(x, filters, b, out, window, memory, product, group, images, rows):
     deliver(results, b, out, images, (rows[0] * across, rows[1] * across))
 
 
-@serial
+@alone
 def _backward(x, filters, dout, dx, part, window, memory, product, form, channels, images, rows):
     """Add to dW^T, with the first channels to db, and to dx what some rows of places give."""
     columns, gradients, packed, scratch = memory

@@ -11,13 +11,15 @@ from fastnn.kernels.machine.signature import Signature, in_table, parse
 # By module, the signatures of its kernels (see :mod:`fastnn.kernels.machine.signature`).
 _KERNELS: dict[str, dict[str, str]] = {
     "layers.affine": {
-        "affine": "x[n,d] W[d,h] b[h] -> out[n,h] & product | n d h / 4",
-        "affine_relu": "x[n,d] W[d,h] b[h] -> out[n,h] & product | n d h / 4",
+        "affine": "x[n,d] W[d,h] b[h] -> out[n,h] & product | n d h / 4 + n h / 4",
+        "affine_relu": "x[n,d] W[d,h] b[h] -> out[n,h] & product | n d h / 4 + n h / 4",
         "affine_backward": (
-            "dout[n,h] x[n,d] W[d,h] -> dx?[n,d] dW[d,h] db[h] & product | n d h / 4"
+            "dout[n,h] x[n,d] W[d,h] -> dx?[n,d] dW[d,h] db[h] & product "
+            "| n d h / 4 + n h / 4 + n d / 4 + d h / 4 + h / 4"
         ),
         "affine_relu_backward": (
-            "dout[n,h] x[n,d] W[d,h] y[n,h] -> dx?[n,d] dW[d,h] db[h] & product | n d h / 4"
+            "dout[n,h] x[n,d] W[d,h] y[n,h] -> dx?[n,d] dW[d,h] db[h] & product "
+            "| n d h / 4 + n h / 4 + n d / 4 + d h / 4 + h / 4"
         ),
     },
     "layers.activations": {
@@ -62,7 +64,7 @@ _KERNELS: dict[str, dict[str, str]] = {
     "layers.pooling": {
         "max_pool": (
             "x[n,c,h,w] pool_h:int pool_w:int stride:int"
-            " -> out[n,c,p,q] argmax:int32[n,c,p,q] | n c h w"
+            " -> out[n,c,p,q] argmax:int32[n,c,p,q] | n c h w + n c p q / 4"
         ),
         "max_pool_backward": (
             "dout[n,c,p,q] argmax:int32[n,c,p,q] pool_h:int pool_w:int stride:int"
@@ -75,50 +77,55 @@ _KERNELS: dict[str, dict[str, str]] = {
     },
     "layers.patches": {
         "im2col": ("x[n,c,h,w] filter_h:int filter_w:int stride:int pad:int -> out[r,k] | r k"),
-        "col2im": ("col[r,k] filter_h:int filter_w:int stride:int pad:int -> out[n,c,h,w] | r k"),
+        "col2im": (
+            "col[r,k] filter_h:int filter_w:int stride:int pad:int -> out[n,c,h,w] "
+            "| r k + n c h w / 4"
+        ),
     },
     "layers.convolution": {
         "convolution": (
             "x[n,c,h,w] W[f,c,i,j] b[f] stride:int pad:int -> out[n,f,p,q]"
-            " & stepped_product | n p q f c i j / 4"
+            " & stepped_product | n p q f c i j / 4 + n p q f / 4"
         ),
         "convolution_backward": (
             "dout[n,f,p,q] x[n,c,h,w] W[f,c,i,j] stride:int pad:int"
-            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product | n p q f c i j / 4"
+            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product"
+            " | n p q f c i j / 4 + n c h w / 4 + f c i j / 4 + f / 4"
         ),
     },
     "layers.batchnorm": {
         "batchnorm": (
             "x[n,d] gamma[d] beta[d] ~running_mean[d] ~running_var[d] momentum:float eps:float "
-            "low:float -> y[n,d] mean[d] rstd[d] | 4 n d"
+            "low:float -> y[n,d] mean[d] rstd[d] | 4 n d + d"
         ),
         "batchnorm_inference": (
             "x[n,d] gamma[d] beta[d] running_mean[d] running_var[d] eps:float low:float -> y[n,d] "
-            "| n d"
+            "| n d + d"
         ),
         "batchnorm_backward": (
             "dout[n,d] x[n,d] gamma[d] mean[d] rstd[d] y?[n,d] -> dx[n,d] dgamma[d] dbeta[d] "
-            "| 4 n d"
+            "| 4 n d + d"
         ),
     },
     "layers.batchnorm_nchw": {
         "batchnorm_nchw": (
             "x[n,c,*] gamma[c] beta[c] ~running_mean[c] ~running_var[c] momentum:float eps:float "
-            "low:float -> y[n,c,*] mean[c] rstd[c] | 4 n c *"
+            "low:float -> y[n,c,*] mean[c] rstd[c] | 4 n c * + c"
         ),
         "batchnorm_nchw_inference": (
             "x[n,c,*] gamma[c] beta[c] running_mean[c] running_var[c] eps:float low:float -> "
-            "y[n,c,*] | n c *"
+            "y[n,c,*] | n c * + c"
         ),
         "batchnorm_nchw_backward": (
             "dout[n,c,*] x[n,c,*] gamma[c] mean[c] rstd[c] y?[n,c,*] -> dx[n,c,*] dgamma[c] "
-            "dbeta[c] | 4 n c *"
+            "dbeta[c] | 4 n c * + c"
         ),
     },
     "layers.layernorm": {
-        "layernorm": "x[n,d] gamma[d] beta[d] eps:float -> y[n,d] mean[n] rstd[n] | 4 n d",
+        "layernorm": "x[n,d] gamma[d] beta[d] eps:float -> y[n,d] mean[n] rstd[n] | 4 n d + n",
         "layernorm_backward": (
-            "dout[n,d] x[n,d] gamma[d] mean[n] rstd[n] -> dx[n,d] dgamma[d] dbeta[d] | 4 n d"
+            "dout[n,d] x[n,d] gamma[d] mean[n] rstd[n] -> dx[n,d] dgamma[d] dbeta[d] "
+            "| 4 n d + n + d"
         ),
     },
 }

@@ -70,8 +70,8 @@ def prepare() -> None:
 
 
 def run(
-    program: NDArray[Any],
-    segments: NDArray[Any],
+    program: int,
+    segments: tuple[int, int],
     settings: NDArray[np.float64],
     losses: NDArray[np.float64],
     hits: NDArray[np.int64],
@@ -80,16 +80,18 @@ def run(
 
     Parameters
     ----------
-    program : array of PROGRAM, shape (1,)
-    segments : array of SEGMENT
+    program : int
+        The address of a PROGRAM.
+    segments : tuple of int
+        The address of those, SEGMENT, and how many they are.
     settings : array of float64, shape (steps, S)
     losses : array of float64, shape (steps,)
     hits : array of int64, shape (steps,)
-        All of them contiguous.
+        All of them contiguous, and to be written.
     """
     steps, count = settings.shape
     address_of = native.address_of
     native.function("run", 8)(
-        program.ctypes.data, segments.ctypes.data, len(segments), address_of(settings), count,
-        steps, address_of(losses), address_of(hits),
+        program, *segments, address_of(settings), count, steps, address_of(losses),
+        address_of(hits),
     )  # fmt: skip

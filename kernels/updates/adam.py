@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn.kernels.plain.powers import integer_power
 from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
@@ -11,7 +12,7 @@ def adam_(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled, expl
     real = p.dtype.type
     old1, new1, old2, new2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
     e = real(eps)
-    correction1, correction2 = 1 - beta1**step, 1 - beta2**step
+    correction1, correction2 = 1 - integer_power(beta1, step), 1 - integer_power(beta2, step)
     # Both placements of eps are rate m / (root sqrt(v) + eps), the divisions by the
     # corrections taken out of the loop.
     if explicit:

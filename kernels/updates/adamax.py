@@ -1,5 +1,6 @@
 """Adamax."""
 
+from fastnn.kernels.plain.powers import integer_power
 from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
@@ -9,7 +10,7 @@ def adamax_(p, g, m, u, step, lr, beta1, beta2, eps, weight_decay):
     real = p.dtype.type
     old1, new1, old2 = real(beta1), real(1 - beta1), real(beta2)
     e, decay = real(eps), real(weight_decay)
-    rate = real(lr / (1 - beta1**step))
+    rate = real(lr / (1 - integer_power(beta1, step)))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
         m[i] = moved(m[i], old1, d, new1, decay)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastnn.kernels.plain.powers import integer_power
 from fastnn.kernels.updates.rule import decayed, moved, rule, steps
 
 
@@ -11,7 +12,8 @@ def amsgrad_(p, g, m, v, v_max, step, lr, beta1, beta2, eps, weight_decay):
     real = p.dtype.type
     old1, new1, old2, new2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
     e, decay = real(eps), real(weight_decay)
-    rate, root = real(lr / (1 - beta1**step)), real(1 / np.sqrt(1 - beta2**step))
+    rate = real(lr / (1 - integer_power(beta1, step)))
+    root = real(1 / np.sqrt(1 - integer_power(beta2, step)))
     for i in range(p.size):
         d = decayed(g[i], p[i], decay)
         m[i] = moved(m[i], old1, d, new1, decay)

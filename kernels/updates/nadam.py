@@ -2,14 +2,9 @@
 
 import numpy as np
 
-from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.fused import multiply_add
+from fastnn.kernels.plain.powers import integer_power, nadam_momentum
 from fastnn.kernels.updates.rule import decayed, moved, rule, steps
-
-
-@serial
-def _momentum(beta1, step, decay):
-    return beta1 * (1 - 0.5 * 0.96 ** (step * decay))
 
 
 @rule(states=2)
@@ -20,8 +15,9 @@ def nadam_(
     real = p.dtype.type
     old1, new1, old2, new2 = real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
     e, decay = real(eps), real(weight_decay)
-    root = real(1 / np.sqrt(1 - beta2**step))
-    now, ahead = _momentum(beta1, step, momentum_decay), _momentum(beta1, step + 1, momentum_decay)
+    root = real(1 / np.sqrt(1 - integer_power(beta2, step)))
+    now = nadam_momentum(beta1, step, momentum_decay)
+    ahead = nadam_momentum(beta1, step + 1, momentum_decay)
     product = mu_product * now
     of_g, of_m = real(lr * (1 - now) / (1 - product)), real(lr * ahead / (1 - product * ahead))
     for i in range(p.size):

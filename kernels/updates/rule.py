@@ -84,7 +84,7 @@ def _part(name: str, real: Any) -> Any:
     """
     step = _STEPS[name]
     reads = [f"_number(settings + {8 * i})" for i in range(len(step.settings))]
-    # Programs keep all numbers as float64; a power of an integer is another than one of a float.
+    # Programs keep all numbers as float64.
     settings = (
         f"_int64({read})" if setting == "step" else read
         for setting, read in zip(step.settings, reads, strict=True)

@@ -42,6 +42,14 @@ def shadow_all(out, step, start, stop):
         out[i] = step
 
 
+def test_a_driver_is_not_called_from_python():
+    """It has no code for that, and the process would end."""
+    x = np.ones(3)
+    with pytest.raises(TypeError, match=r"count_all: expected a call by compiled code; .*py_func"):
+        count_all(x, 1)
+    assert (x == 1).all()
+
+
 # Drivers are called by compiled code.
 
 

@@ -1,12 +1,22 @@
 """Kernels call no functions but their own: see :mod:`fastnn.kernels.codegen.libraries`."""
 
+import math
+
 import numba
 import numpy as np
 import pytest
 from numba.core import compiler_machinery, postproc
 from procedures import call, procedure_of
 
-from fastnn.kernels.codegen.compile import ALONE, OPTIONS, address, row_sum, serial
+from fastnn.kernels.codegen.compile import (
+    ALONE,
+    OPTIONS,
+    address,
+    alone,
+    inlined,
+    row_sum,
+    serial,
+)
 from fastnn.kernels.codegen.memory import typed
 
 
@@ -104,6 +114,55 @@ def test_functions_compiled_before_a_kernel_can_be_called_in_it():
 
     assert size(-3) == 3
     assert call(procedure_of(kernel), 5) == 9
+
+
+@pytest.mark.parametrize("decorate", [serial, alone, inlined, row_sum])
+def test_a_call_from_python_is_refused(decorate):
+    @decorate
+    def inside(x):
+        return 2 * x
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="inside: expected a call by compiled code"):
+            inside(3)
+
+        @numba.njit(**OPTIONS)
+        def outside(x):
+            return inside(x)
+
+        assert outside(4) == 8  # and from now on it is compiled
+    assert inside.py_func(3) == 6
+
+
+def test_a_call_of_a_kernel_from_python_is_refused():
+    with pytest.raises(TypeError, match="expected a call by compiled code"):
+        procedure_of(outer)(3, 4)
+
+
+@pytest.mark.parametrize("function", [math.exp, math.log, math.tanh, math.erf])
+def test_no_kernel_takes_functions_of_the_c_library(function):
+    """Their last bits are others on other systems."""
+
+    def kernel(x):
+        return int(function(x))
+
+    with pytest.raises(RuntimeError, match=f"machine code that refers to .*{function.__name__}"):
+        call(procedure_of(kernel), 2)
+
+
+def test_no_kernel_takes_powers_of_the_c_library():
+    def kernel(x):
+        return int(x**0.3)
+
+    with pytest.raises(RuntimeError, match="machine code that refers to .*pow"):
+        call(procedure_of(kernel), 2)
+
+
+def test_a_root_is_an_instruction():
+    def kernel(x):
+        return int(math.sqrt(x))
+
+    assert call(procedure_of(kernel), 49) == 7
 
 
 def test_row_sums_are_of_one_form():

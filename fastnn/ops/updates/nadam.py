@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils.types import Array
 from fastnn._utils.validation import BELOW_ONE, FRACTION, NOT_NEGATIVE, POSITIVE
+from fastnn.kernels.plain.powers import nadam_momentum
 from fastnn.ops.updates.arrays import update
 from fastnn.ops.updates.optimizer import Optimizer, State
 from fastnn.ops.updates.rule import Rule, count
@@ -141,7 +142,7 @@ class NAdam(Optimizer):
         """Return `mu_product` as it is, and after each of the next so many updates."""
         products = [self.mu_product]
         for step in range(self.iter + 1, self.iter + 1 + steps):
-            momentum = self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
+            momentum = nadam_momentum(self.beta1, step, self.momentum_decay)
             products.append(products[-1] * momentum)
         return products
 
