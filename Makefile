@@ -1,10 +1,13 @@
 # `make demo`, `make check`, `make test`, `make dashboard`; `make wheel` builds a wheel with machine
-# code for all processors of this kind, and tries it in an empty environment; `make gallery` draws
-# the pictures of the examples anew. Each sets up all it needs in $(VENV).
+# code for all processors of this kind, and tries it in an empty environment, `make test-wheel` runs
+# all tests against it; `make gallery` draws the pictures of the examples anew. Each sets up all it
+# needs in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 # More packages for the tests, such as torch, which some tests compare with.
 TEST_PEERS ?=
+# Options of tests/packaging/try_suite.py, such as "--bits 256", before the wheel.
+TEST_WHEEL ?=
 # How many of the last commits `make dashboard` measures where they have no results (some 6
 # minutes each), where it serves (a free port if 0), and more options of asv_benchmarks/dashboard.
 COMMITS ?= 1
@@ -26,7 +29,7 @@ PERF_CHECK ?=
 # What `make wheel` tries the wheel with beside this Python's: TRY="--python python3.10 ...".
 TRY ?=
 
-.PHONY: demo gallery dashboard perf-check check test attack lint wheel clean
+.PHONY: demo gallery dashboard perf-check check test attack lint wheel test-wheel clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/compare_optimizers_mnist.py
@@ -66,6 +69,10 @@ wheel: $(VENV)/dev.stamp
 	rm -rf build/wheel
 	FASTNN_LIBRARIES=$(abspath build/libraries) $(BIN)/python -m build --wheel --outdir build/wheel
 	$(BIN)/python tests/packaging/try_wheel.py build/wheel/*.whl $(TRY)
+
+# All tests against what `make wheel` has made, at each width of vectors that this processor has.
+test-wheel: | $(BIN)/python
+	$(BIN)/python tests/packaging/try_suite.py $(TEST_WHEEL) build/wheel/*.whl
 
 dashboard: $(VENV)/asv.stamp
 	cd asv_benchmarks && $(abspath $(BIN))/python -m dashboard measure build serve \

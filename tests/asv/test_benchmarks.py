@@ -175,6 +175,7 @@ def test_other_errors_are_failures():
 MOST = 4_000_000  # bytes of results that every clone has
 
 
+@pytest.mark.repository
 def test_results_in_the_repository_are_few():
     """Those that Git has; local ones beside them are ignored."""
     if not (BENCHMARKS.parent.parent / ".git").exists():

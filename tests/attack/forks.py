@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from fastnn import ops
+from fastnn.kernels.codegen import lock  # noqa: F401 - forks wait for what compiles, where it is
 from tests.attack import small
 from tests.attack.children import forked, in_short, shared
 from tests.attack.outcome import Outcome

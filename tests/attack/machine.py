@@ -6,20 +6,31 @@ import hashlib
 import os
 import platform
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(find_spec("fastnn").origin).parent  # in the clone, or where it is installed
 VERSIONS = ("python", "fastnn", "numpy", "numba", "llvmlite")
 
 
+def files() -> dict[str, Path]:
+    """Return all files of fastnn/ and kernels/, by their names in the repository."""
+    found = {}
+    for top, folder in (("fastnn", PACKAGE), ("kernels", PACKAGE / "kernels")):
+        home = folder.resolve()  # the clone's, not a link of an editable installation
+        for path in sorted(home.rglob("*")):
+            name = f"{top}/{path.relative_to(home).as_posix()}"
+            if path.is_file() and path.suffix != ".pyc" and not name.startswith("fastnn/kernels/"):
+                found[name] = path
+    return found
+
+
 def code() -> str:
-    """Return a digest of the code that is attacked: all files of fastnn/ and kernels/."""
+    """Return a digest of the code that is attacked."""
     digest = hashlib.sha256()
-    for folder in ("fastnn", "kernels"):
-        for path in sorted(ROOT.joinpath(folder).rglob("*")):
-            name = path.relative_to(ROOT).as_posix()
-            if path.is_file() and path.suffix != ".pyc":
-                digest.update(f"{name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    for name, path in files().items():
+        digest.update(f"{name} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 

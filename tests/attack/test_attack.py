@@ -116,7 +116,7 @@ def test_what_is_of_the_code(name, same, tmp_path, monkeypatch):
     for folder in ("fastnn", "kernels", "docs"):
         (tmp_path / folder).mkdir()
     (tmp_path / "fastnn" / "kernels").symlink_to(tmp_path / "kernels")
-    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setattr(machine, "PACKAGE", tmp_path / "fastnn")
     before = machine.code()
     (tmp_path / name).write_text("1")
     assert (machine.code() == before) is same

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.attack import kills
-from tests.attack.machine import ROOT
+from tests.attack.machine import files
 from tests.attack.writers import OTHERS, WRITERS, Writer
 
 WRITING = {
@@ -47,13 +47,9 @@ def writes(call):
 def places():
     """Return the functions that write, as file:function."""
     found = set()
-    for root in ("fastnn", "kernels"):
-        for path in sorted((ROOT / root).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            if name.startswith("fastnn/kernels/"):  # a link, in an editable installation
-                continue
-            tree = ast.parse(path.read_text())
-            for function in ast.walk(tree):
+    for name, path in files().items():
+        if path.suffix == ".py":
+            for function in ast.walk(ast.parse(path.read_text())):
                 if isinstance(function, ast.FunctionDef):
                     calls = (each for each in ast.walk(function) if isinstance(each, ast.Call))
                     found |= {f"{name}:{function.name}" for call in calls if writes(call)}

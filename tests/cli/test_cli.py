@@ -18,6 +18,8 @@ from fastnn._cli import warmup as _warmup
 from fastnn.kernels.codegen import cache
 from fastnn.kernels.machine import layout
 
+COMPILES = {"FASTNN_MACHINE_CODE": "jit"}  # also where machine code was made ahead
+
 
 def run(*arguments, **variables):
     return subprocess.run(
@@ -108,7 +110,8 @@ def test_bench_tells_at_once_that_its_file_cannot_be_written(tmp_path):
 
 
 def test_info(tmp_path):
-    done = run("info", FASTNN_CACHE_DIR=tmp_path, FASTNN_NUM_THREADS=1, FASTNN_VECTOR_BITS=128)
+    variables = {"FASTNN_NUM_THREADS": 1, "FASTNN_VECTOR_BITS": 128}
+    done = run("info", FASTNN_CACHE_DIR=tmp_path, **variables, **COMPILES)
     assert done.returncode == 0, done.stderr
     rows = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert rows["vector"] == "width       128 bits"
@@ -148,7 +151,10 @@ def test_output_that_nobody_reads(unbuffered):
 
 @pytest.mark.slow
 def test_info_as_json(tmp_path):
-    folder = json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path).stdout)["cache"]["folder"]
+    def said():
+        return json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path, **COMPILES).stdout)
+
+    folder = said()["cache"]["folder"]
     os.makedirs(folder)
     for name, content in {"a.bin": b"12345", "b.bin": b"1"}.items():
         with open(os.path.join(folder, name), "wb") as file:
@@ -157,7 +163,7 @@ def test_info_as_json(tmp_path):
     os.makedirs(other)
     with open(os.path.join(other, "c.bin"), "wb") as file:
         file.write(b"123")
-    facts = json.loads(run("info", "--json", FASTNN_CACHE_DIR=tmp_path).stdout)
+    facts = said()
     assert facts["cache"] == {
         "folder": folder,
         "files": 2,
@@ -295,10 +301,11 @@ warmed = set(used)
 def test_after_warmup_nothing_is_left_to_compile():
     code = WARMED + EVERYTHING + "assert used == warmed, used - warmed"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True, text=True, check=False, env=os.environ | COMPILES,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    again = run("warmup")
+    again = run("warmup", **COMPILES)
     assert again.returncode == 0, again.stderr
     files = list(cache.folder().glob("*.bin"))
     assert "compiled 0 kernels in " in again.stdout
@@ -312,7 +319,7 @@ def test_warmup_says_what_has_gone_wrong(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nif 'float64' in sys.argv:\n    raise SystemExit('no CPU left')\n"
     )
-    done = run("warmup", PYTHONPATH=tmp_path)
+    done = run("warmup", PYTHONPATH=tmp_path, **COMPILES)
     assert done.returncode == 1
     assert "warmup: " in done.stderr
     assert "no CPU left" in done.stderr

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import rounding
 
+import fastnn
+
 HERE = Path(__file__).parent
-DATA = HERE.parent.parent / "fastnn/datasets/data/mnist_subset.npz"
+DATA = Path(fastnn.__file__).parent / "datasets/data/mnist_subset.npz"
 
 COMMON = [
     "functions",

@@ -38,9 +38,9 @@ can_build = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Return a folder with a library of two kernels, for this processor."""
+    """Return a folder with a library of two kernels and a part, for this processor."""
     folder = tmp_path_factory.mktemp("libraries")
-    levels.build([HERE], folder, ["relu", "sigmoid", "fastnn_call"], say=lambda text: None)
+    levels.build([HERE], folder, ["affine", "sigmoid", "fastnn_call"], say=lambda text: None)
     return folder
 
 
@@ -80,9 +80,9 @@ def test_a_library_refers_to_the_c_library_alone(small):
     refers = {line.split()[-1].partition("@")[0] for line in table if " U " in line}
     has = {line.split()[-1] for line in table if " U " not in line}
     assert refers <= {"memset", "memcpy", "memmove", "sched_yield"}
-    assert has == {
-        ahead.POOL, "fastnn_call", "fastnn_relu_32", "fastnn_relu_64", NAME, "fastnn_sigmoid_64",
-    }  # fmt: skip
+    names = ("affine", "product", "sigmoid")
+    both = {f"fastnn_{name}_{bits}" for name in names for bits in (32, 64)}
+    assert has == both | {ahead.POOL, "fastnn_call"}
 
 
 @can_build
@@ -268,7 +268,7 @@ def test_out_of_an_archive_nothing_is_loaded(tmp_path, monkeypatch):
 
 
 def run(home, script, **variables):
-    told = {**environment(PYTHONPATH=home, **variables), "HOME": str(home / "none")}
+    told = {**environment(**{"PYTHONPATH": home} | variables), "HOME": str(home / "none")}
     for name in ("FASTNN_MACHINE_CODE", "XDG_CACHE_HOME"):
         told.pop(name, None)
     return subprocess.run(
@@ -282,10 +282,11 @@ import sys
 import numpy as np
 from fastnn import ops
 from fastnn.kernels.machine import code
-x = np.array([-1.0, 2.0, 3.0])
-assert ops.relu(x).tolist() == [0, 2, 3]
-assert ops.relu([[-1, 2]]).tolist() == [[0, 2]]
-assert np.array_equal(ops.relu(np.ones(1 << 20)), np.ones(1 << 20))
+assert ops.sigmoid(np.zeros(3)).tolist() == [0.5] * 3
+assert ops.sigmoid([[0, 0]]).tolist() == [[0.5] * 2]
+assert (ops.sigmoid(np.zeros(1 << 20)) == 0.5).all()
+x = np.ones((300, 200), np.float32)
+assert (ops.affine(x, x.T.copy(), np.ones(300, np.float32)) == 201).all()
 print(*sorted({name.partition(".")[0] for name in sys.modules} & {"numba", "llvmlite"}))
 print(code.source())
 """
@@ -334,6 +335,59 @@ def test_edited_sources_are_compiled(installed):
     )
     assert done.stdout.split() == ["None", "None"]
     assert done.stderr.count("RuntimeWarning") == done.stderr.count("of other sources") == 1
+
+
+def guarded():
+    """Call what the library has on arrays beside pages that end the process that touches them."""
+    from fastnn import ops
+    from tests.attack.guarded import Slot, place
+
+    assert code.source().startswith("made ahead")
+    slots = [Slot(1 << 19) for _ in range(4)]
+    around = {HERE.bits // bits + d for bits in (32, 64) for d in (-1, 1)}  # a vector
+    sizes = sorted({1, 2, 7, 33} | around)
+    rng = np.random.default_rng(1124)
+    products = [(n, d, h) for n in (1, 7) for d in (1, 33) for h in sizes] + [(70, 300, 131)]
+    for dtype in ("float32", "float64"):
+        for at_end in (False, True):
+
+            def placed(*arrays, at_end=at_end, dtype=dtype):
+                return [
+                    place(slot, array.astype(dtype), "plain", at_end, True)
+                    for slot, array in zip(slots, arrays, strict=False)
+                ]
+
+            for size in (*sizes, 1003):
+                x, out = placed(rng.random(size), np.zeros(size))
+                ops.sigmoid(x.array, out=out.array)
+                assert x.unchanged() and out.unchanged_around(), size
+            for n, d, h in products:
+                shapes = (n, d), (d, h), h, (n, h)
+                *given, out = placed(*(rng.random(shape) for shape in shapes))
+                ops.affine(*(each.array for each in given), out=out.array)
+                assert out.unchanged_around() and all(each.unchanged() for each in given), shapes
+                right = given[0].array @ given[1].array + given[2].array
+                room = 2 * (d + 1) * np.finfo(dtype).eps  # all terms are positive
+                np.testing.assert_allclose(out.array, right, rtol=room)
+
+
+GUARDED = """
+import test_ahead
+test_ahead.guarded()
+print("done")
+"""
+
+
+@can_build
+@pytest.mark.slow
+def test_nothing_is_touched_outside_the_arrays(installed):
+    """In a process of its own: a stray access ends it. Whole libraries: `make test-wheel`."""
+    here = Path(__file__).parent
+    paths = [installed, here, here.parent / "support", here.parents[1]]
+    variables = {"FASTNN_NUM_THREADS": 1, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    done = run(installed, GUARDED, **variables)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.strip() == "done"
 
 
 # Compiles a kernel as any process does, and says what it makes of numbers.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from procedures import call
-from processes import environment
+from processes import of_compiling
 
 from fastnn.kernels.codegen import cache
 from fastnn.kernels.codegen.compile import procedure
@@ -29,7 +29,7 @@ print(sum(relu.stats.cache_misses.values()), cache.folder())
 def run(script, **variables):
     return subprocess.run(
         [sys.executable, "-W", "default", "-c", script],
-        env=environment(FASTNN_QUIET=1, **variables),
+        env=of_compiling(FASTNN_QUIET=1, **variables),
         capture_output=True,
         text=True,
         check=False,
@@ -166,7 +166,7 @@ def test_edit_in_another_file_is_seen(tmp_path):
 
 @pytest.mark.slow
 def test_processes_that_start_at_once(tmp_path):
-    variables = environment(FASTNN_CACHE_DIR=tmp_path)
+    variables = of_compiling(FASTNN_CACHE_DIR=tmp_path)
     started = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", RELU], env=variables)
         for _ in range(4)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import environment
+from processes import of_compiling
 
 from fastnn.kernels.codegen import internals
 
@@ -69,7 +69,7 @@ def test_what_is_not_there_is_done_without(tmp_path, kind):
     lack, said = LACKING[kind]
     done = subprocess.run(
         [sys.executable, "-c", lack + WORK],
-        env=environment(FASTNN_QUIET=1, FASTNN_CACHE_DIR=tmp_path),
+        env=of_compiling(FASTNN_QUIET=1, FASTNN_CACHE_DIR=tmp_path),
         capture_output=True,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from procedures import call
-from processes import environment
+from processes import of_compiling
 
 import fastnn
 import fastnn.kernels
@@ -38,7 +38,7 @@ print(sum(relu.stats.cache_misses.values()))
 def run(home, script, **variables):
     done = subprocess.run(
         [sys.executable, "-c", FOLDER.format(home=str(home)) + script],
-        env=environment(PYTHONPATH=home, FASTNN_QUIET=1, **variables),
+        env=of_compiling(PYTHONPATH=home, FASTNN_QUIET=1, **variables),
         cwd=os.sep,
         capture_output=True,
         text=True,

@@ -351,11 +351,11 @@ def test_worker_processes(kind):
 
 
 @kernel("met.size")
-def meet_all(met, start, stop):
+def meet_all(met, looks, start, stop):
     """Each chunk waits for a while until another one is under way too."""
     for i in range(start, stop):
         met[i] = 1
-        for _ in range(3_000_000):
+        for _ in range(looks):
             atomics.give_way()
             if atomics.load(met.ctypes.data + 8 * (1 - i)) != 0:
                 met[i] = 2
@@ -363,17 +363,17 @@ def meet_all(met, start, stop):
 
 
 @numba.njit(**OPTIONS)  # drivers are called by compiled code
-def meet(met, chunks):
-    meet_all(met, chunks)
+def meet(met, looks, chunks):
+    meet_all(met, looks, chunks)
 
 
 def test_helpers_take_part(monkeypatch):
     monkeypatch.setattr(threads, "_available", 2)
     set_num_threads(2)
-    meet(np.zeros(0, np.int64), 1)  # compiles
+    meet(np.zeros(0, np.int64), 1, 1)  # compiles
     met = np.zeros(2, np.int64)
     threads.wake(1)
-    meet(met, 2)
+    meet(met, 3_000_000, 2)
     np.testing.assert_array_equal(met, 2)
 
 
@@ -381,11 +381,11 @@ def test_helpers_take_part(monkeypatch):
 def test_helpers_beyond_the_number_of_threads_take_no_part(monkeypatch):
     monkeypatch.setattr(threads, "_available", 2)
     set_num_threads(2)
-    meet(np.zeros(0, np.int64), 1)
+    meet(np.zeros(0, np.int64), 1, 1)
     threads.wake(1)
     set_num_threads(1)
     met = np.zeros(2, np.int64)
-    meet(met, 2)
+    meet(met, 30_000, 2)  # each look may let another process run
     np.testing.assert_array_equal(met, [1, 2])
 
 

@@ -1,21 +1,25 @@
 """One table of optimizers and settings; every contract runs over all of it."""
 
-import copy
 import math
-import pickle
-from collections import ChainMap, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 import pytest
+from updating import (
+    assert_same,
+    both_backends,
+    counts,
+    draw,
+    draw_gradients,
+    dtypes,
+    every_kind,
+    state_of,
+)
 
 from fastnn import optimizers
-from fastnn.config import use_backend
 from fastnn.kernels.updates.rule import _STEPS
 from fastnn.optimizers import (
-    OPTIMIZERS,
     SGD,
     AdaGrad,
     Adam,
@@ -28,17 +32,6 @@ from fastnn.optimizers import (
     Nesterov,
     RMSProp,
 )
-from tests.support.unknown import unknown_layout
-
-
-@pytest.fixture(params=["numba", "numpy"])
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
-
-
-both_backends = pytest.mark.usefixtures("backend")
-
 
 # The formulas of the book (common/optimizer.py), for Nesterov of CS231n (neural networks 3), and
 # for the last four of the papers and PyTorch's documentation, on a parameter p, a gradient g, the
@@ -207,48 +200,8 @@ CASES += [
         {"lr": 0.05},
     ),
 ]
-# One of each class, for contracts that do not depend on the settings.
-KINDS = list(OPTIMIZERS.values())
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-every_kind = pytest.mark.parametrize("kind", KINDS)
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-
-SHAPES = {"W1": (17, 9), "b1": (9,), "W2": (9, 2, 3), "scale": (), "none": (0, 3)}
-
-
-def draw(rng, dtype=np.float64, shapes=SHAPES):
-    return {key: rng.normal(size=shape).astype(dtype) for key, shape in shapes.items()}
-
-
-def draw_gradients(rng, dtype=np.float64, shapes=SHAPES):
-    """Gradients over several orders of magnitude, some of them zero (dead units)."""
-    grads = draw(rng, dtype, shapes)
-    for g in grads.values():
-        g *= 10.0 ** rng.integers(-3, 2, size=g.shape)
-        g *= rng.random(size=g.shape) > 0.1
-    return grads
-
-
-def counts(kind):
-    return "step" in kind.rule.settings
-
-
-def state_of(optimizer):
-    """Return copies of all that an optimizer remembers."""
-    return {
-        name: {key: a.copy() for key, a in value.items()} if isinstance(value, dict) else value
-        for name, value in vars(optimizer).items()
-    }
-
-
-def assert_same(actual, expected):
-    assert actual.keys() == expected.keys()
-    for name, value in expected.items():
-        if isinstance(value, dict):
-            assert_same(actual[name], value)
-        else:
-            np.testing.assert_array_equal(actual[name], value, err_msg=name, strict=True)
 
 
 # --- the formulas -----------------------------------------------------------------------
@@ -509,215 +462,6 @@ def test_gradients_may_be_a_list():
     np.testing.assert_array_equal(p, [0.5, 2.5])
 
 
-# --- many arrays in one call ------------------------------------------------------------
-
-
-class Noted:
-    """Machine code of a rule that notes what it does."""
-
-    def __init__(self, routine, calls):
-        self.routine, self.calls = routine, calls
-
-    def checked(self, *args):
-        done = self.routine.checked(*args)
-        if done is None:
-            self.calls.append(self.routine.name)
-        return done
-
-    def update(self, *args):
-        done = self.routine.update(*args)
-        if done:
-            self.calls.append(self.routine.name)
-        return done
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """The kernels that were called, one by one."""
-    names = []
-    for rule in {kind.rule.name: kind.rule for kind in OPTIMIZERS.values()}.values():
-        for form in ("step", "of_dicts", "of_arrays"):
-            monkeypatch.setitem(vars(rule), form, Noted(getattr(rule, form), names))
-    return names
-
-
-def one_by_one(optimizer, params, grads):
-    """Update each array by a call of its own; equal to one call for all."""
-    before = {k: v for k, v in vars(optimizer).items() if k in ("iter", "mu_product")}
-    for key, p in params.items():
-        vars(optimizer).update(before)
-        optimizer.update({key: p}, {key: grads[key]})
-
-
-def assert_equal_to_one_by_one(kind, change, calls, count):
-    """Take steps at once and one by one, with a change in between.
-
-    `change` is given the step, the optimizer, the parameters and the gradients.
-    """
-    results = []
-    for update in (kind.update, one_by_one):
-        rng = np.random.default_rng(106)
-        params, optimizer = draw(rng), kind()
-        for step in range(4):
-            grads = draw_gradients(rng)
-            optimizer = change(step, optimizer, params, grads) or optimizer
-            calls.clear()
-            update(optimizer, params, grads)
-            if step == 3 and update is kind.update:
-                assert len(calls) == count
-        results.append((params, state_of(optimizer)))
-    assert_same(results[0][0], results[1][0])
-    assert_same(results[0][1], results[1][1])
-
-
-def replaced(step, optimizer, params, grads):
-    params["W1"] = params["W1"].copy()
-
-
-def pickled(step, optimizer, params, grads):
-    params |= pickle.loads(pickle.dumps(params))
-    return pickle.loads(pickle.dumps(optimizer))
-
-
-def copied(step, optimizer, params, grads):
-    params |= copy.deepcopy(params)
-    return copy.deepcopy(optimizer)
-
-
-def reordered(step, optimizer, params, grads):
-    params["W1"] = params.pop("W1")
-
-
-def another_rate(step, optimizer, params, grads):
-    optimizer.lr = 0.1 / (1 + step)
-
-
-def moved(step, optimizer, params, grads):
-    """Resize a parameter in place, which moves its memory, and back."""
-    values = params["b1"].copy()
-    params["b1"].resize(100_000, refcheck=False)
-    params["b1"].resize(values.size, refcheck=False)
-    np.testing.assert_array_equal(params["b1"], values)
-
-
-@pytest.mark.parametrize(
-    "change", [replaced, pickled, copied, reordered, another_rate, moved], ids=lambda f: f.__name__
-)
-@every_kind
-def test_one_call_for_all_arrays_whatever_happened_in_between(kind, change, calls):
-    assert_equal_to_one_by_one(kind, change, calls, 1)
-
-
-def mixed_dtypes(step, optimizer, params, grads):
-    if step == 0:
-        params["b1"] = params["b1"].astype(np.float32)
-
-
-def fortran(step, optimizer, params, grads):
-    if step == 0:
-        params["W1"] = np.asfortranarray(params["W1"])
-
-
-def wider_gradient(step, optimizer, params, grads):
-    params["b1"], grads["b1"] = params["b1"].astype(np.float32), grads["b1"].astype(np.float16)
-
-
-@pytest.mark.parametrize(
-    "change", [mixed_dtypes, fortran, wider_gradient], ids=lambda f: f.__name__
-)
-@every_kind
-def test_unusual_arrays_are_updated_one_by_one(kind, change, calls):
-    assert_equal_to_one_by_one(kind, change, calls, len(SHAPES))
-
-
-@both_backends
-@every_kind
-def test_an_array_under_two_keys_is_updated_twice(kind):
-    rng = np.random.default_rng(107)
-    p, g = rng.normal(size=(2, 70))
-    q = p.copy()
-    one, other = kind(), kind()
-    for _ in range(3):
-        one.update({"a": p, "b": p}, {"a": g, "b": g})
-        one_by_one(other, {"a": q, "b": q}, {"a": g, "b": g})
-    np.testing.assert_array_equal(p, q)
-
-
-@both_backends
-@every_kind
-def test_an_array_and_its_transpose_are_updated_in_turn(kind):
-    """Tied weights."""
-    rng = np.random.default_rng(109)
-    p, g, h = rng.normal(size=(3, 7, 7))
-    q = p.copy()
-    one, other = kind(), kind()
-    for _ in range(3):
-        one.update({"a": p, "b": p.T}, {"a": g, "b": h})
-        one_by_one(other, {"a": q, "b": q.T}, {"a": g, "b": h})
-    np.testing.assert_array_equal(p, q)
-
-
-@both_backends
-def test_a_gradient_in_the_memory_of_a_parameter_before_it():
-    """Each array is updated in turn, so the second sees what became of the first."""
-    p, q = np.ones(70), np.ones(70)
-    SGD(lr=0.5).update({"p": p, "q": q}, {"p": np.ones(70), "q": p})
-    np.testing.assert_array_equal(p, 0.5)
-    np.testing.assert_array_equal(q, 0.75)
-
-
-@every_kind
-def test_gradients_may_share_memory(kind):
-    p, q, g = np.ones(3), np.ones(3), np.arange(3.0)
-    kind().update({"p": p, "q": q}, {"p": g, "q": g})
-    np.testing.assert_array_equal(p, q)
-
-
-@every_kind
-def test_a_resized_parameter_does_not_fit_its_state(kind):
-    p = np.ones(4)
-    optimizer = kind()
-    optimizer.update({"p": p}, {"p": np.ones(4)})
-    p.resize(7, refcheck=False)
-    with pytest.raises(ValueError, match=r"grads\['p'\]|params\['p'\]"):
-        optimizer.update({"p": p}, {"p": np.ones(4)})
-
-
-@every_kind
-def test_no_parameters(kind):
-    optimizer = kind()
-    optimizer.update({}, {"p": np.ones(3)})
-    optimizer.update({"p": np.ones(3)}, {"p": np.ones(3)})
-
-
-@every_kind
-def test_arrays_that_cannot_be_looked_into(kind):
-    """As with a NumPy that keeps arrays in another way: the twin does it, and it is said."""
-    rng = np.random.default_rng(108)
-    params, grads = draw(rng), draw_gradients(rng)
-    others = copy.deepcopy(params)
-    kind().update(params, grads)
-    told = pytest.warns(RuntimeWarning, match="optimizers run on NumPy")
-    with unknown_layout(), told:
-        kind().update(others, grads)
-    for key, p in params.items():
-        limit = 8 * np.finfo(p.dtype).eps * np.abs(p).max(initial=0)
-        np.testing.assert_allclose(p, others[key], rtol=0, atol=limit)
-
-
-def test_mappings_that_are_no_dicts():
-    p, g = np.ones(3), np.ones(3)
-    SGD(lr=0.5).update(MappingProxyType({"p": p}), ChainMap({}, {"p": g}))
-    np.testing.assert_array_equal(p, 0.5)
-
-
-def test_a_default_does_not_stand_in_for_a_missing_gradient():
-    grads = defaultdict(lambda: np.ones(3))
-    with pytest.raises(KeyError, match="missing 'p'"):
-        SGD().update({"p": np.ones(3)}, grads)
-    assert not grads
-
-
 # --- layouts ----------------------------------------------------------------------------
 
 
@@ -754,152 +498,6 @@ def test_other_layouts_are_updated_in_place(kind, layout, dtype):
     expected = np.full(shape, 7, dtype)
     inside(expected)[...] = p
     np.testing.assert_array_equal(memory, expected)
-
-
-# --- errors -----------------------------------------------------------------------------
-
-
-def two_arrays():
-    return {"a": np.ones(3), "b": np.ones((2, 2))}, {"a": np.ones(3), "b": np.ones((2, 2))}
-
-
-def read_only(a):
-    a.flags.writeable = False
-    return a
-
-
-# What goes wrong in the last key: the change to params or grads, the error, its text.
-WRONG = {
-    "shape": (None, lambda a: np.ones((2, 3)), ValueError, r"grads\['b'\].*\(2, 2\).*\(2, 3\)"),
-    "fewer axes": (None, lambda a: np.ones(4), ValueError, r"grads\['b'\].*\(2, 2\).*\(4,\)"),
-    "complex gradient": (None, lambda a: a * 1j, TypeError, "complex128"),
-    "text gradient": (None, lambda a: np.full((2, 2), "x"), TypeError, "<U1"),
-    "object gradient": (None, lambda a: a.astype(object), TypeError, "object"),
-    "read-only": (read_only, None, ValueError, r"params\['b'\].*can be written"),
-    "int": (lambda a: a.astype(int), None, TypeError, r"params\['b'\].*int64"),
-    "float16": (lambda a: a.astype(np.float16), None, TypeError, r"params\['b'\].*float16"),
-    "list": (lambda a: a.tolist(), None, TypeError, r"params\['b'\].*list"),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-@every_kind
-def test_an_error_in_the_last_key_changes_nothing(kind, wrong):
-    change_p, change_g, error, text = WRONG[wrong]
-    params, grads = two_arrays()
-    optimizer = kind()
-    optimizer.update(params, grads)
-    params["b"] = change_p(params["b"]) if change_p else params["b"]
-    grads["b"] = change_g(grads["b"]) if change_g else grads["b"]
-    values = {key: np.copy(p) for key, p in params.items()}
-    state = state_of(optimizer)
-    with pytest.raises(error, match=text):
-        optimizer.update(params, grads)
-    np.testing.assert_array_equal(params["a"], values["a"])
-    np.testing.assert_array_equal(params["b"], values["b"])
-    assert_same(state_of(optimizer), state)
-
-
-@every_kind
-def test_a_gradient_in_the_memory_of_its_parameter_changes_nothing(kind):
-    params, grads = two_arrays()
-    grads["b"] = params["b"]
-    with pytest.raises(ValueError, match="memory"):
-        kind().update(params, grads)
-    np.testing.assert_array_equal(params["a"], 1)
-    np.testing.assert_array_equal(params["b"], 1)
-
-
-@pytest.mark.parametrize("before", [0, 2])
-@every_kind
-def test_missing_gradients_are_all_listed(kind, before):
-    params = {key: np.ones(2) for key in ("W1", "b1", "W2", "b2")}
-    optimizer = kind()
-    for _ in range(before):
-        optimizer.update(params, {key: np.ones(2) for key in params})
-    values, state = {key: p.copy() for key, p in params.items()}, state_of(optimizer)
-    with pytest.raises(KeyError, match="missing 'b1', 'b2'"):
-        optimizer.update(params, {"W1": np.ones(2), "W2": np.ones(2)})
-    assert_same(params, values)
-    assert_same(state_of(optimizer), state)
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not SGD])
-def test_parameters_of_another_network(kind):
-    params, grads = two_arrays()
-    optimizer = kind()
-    optimizer.update(params, grads)
-    state = state_of(optimizer)
-    params["b"], grads["b"] = np.ones((3, 2)), np.ones((3, 2))
-    values = {key: p.copy() for key, p in params.items()}
-    with pytest.raises(ValueError, match=r"params\['b'\].*\(2, 2\).*\(3, 2\).*new optimizer"):
-        optimizer.update(params, grads)
-    assert_same(params, values)
-    assert_same(state_of(optimizer), state)
-
-
-NUMBERS = {
-    "lr": ([0, -0.1, math.nan, math.inf], KINDS),
-    "weight_decay": ([-1, math.nan, math.inf], KINDS),
-    "momentum": ([1, 1.5, -0.1, math.nan], [Momentum, Nesterov]),
-    "momentum_decay": ([-1, math.nan, math.inf], [NAdam]),
-    "decay_rate": ([1.0, -0.1, math.nan], [RMSProp]),
-    "eps": ([-1, math.nan, math.inf], [AdaGrad, RMSProp, Adam, AdamW, NAdam, Adamax, AMSGrad]),
-    "beta1": ([1.0, -0.1, math.nan], [Adam, AdamW, NAdam, Adamax, AMSGrad, Lion]),
-    "beta2": ([1.0, -0.1, math.nan], [Adam, AdamW, NAdam, Adamax, AMSGrad, Lion]),
-}
-OUT_OF_RANGE = [
-    pytest.param(kind, name, value, id=f"{kind.__name__}-{name}={value}")
-    for name, (values, kinds) in NUMBERS.items()
-    for kind in kinds
-    for value in values
-]
-NO_NUMBER = [
-    pytest.param(kind, name, value, id=f"{kind.__name__}-{name}={value!r}")
-    for name, (_, kinds) in NUMBERS.items()
-    for kind in kinds
-    for value in ("0.1", None, [0.1, 0.2], 1j)
-]
-
-
-@pytest.mark.parametrize(("kind", "name", "value"), OUT_OF_RANGE)
-def test_settings_out_of_range(kind, name, value):
-    with pytest.raises(ValueError, match=f"^{name}: expected a number .*, got {value!r}"):
-        kind(**{name: value})
-
-
-@pytest.mark.parametrize(("kind", "name", "value"), NO_NUMBER)
-def test_settings_that_are_no_number(kind, name, value):
-    with pytest.raises(TypeError, match=f"^{name}: expected a number"):
-        kind(**{name: value})
-
-
-@pytest.mark.parametrize("kind", [Adam, AdamW])
-@pytest.mark.parametrize("value", ["x", "Folded", None])
-def test_unknown_bias_correction(kind, value):
-    with pytest.raises(ValueError, match=r"^bias_correction: .*folded, explicit"):
-        kind(bias_correction=value)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        pytest.param(kind, name, id=f"{kind.__name__}-{name}")
-        for name, (_, kinds) in NUMBERS.items()
-        for kind in kinds
-    ],
-)
-def test_a_setting_made_invalid_between_updates_changes_nothing(kind, name):
-    params, grads = two_arrays()
-    optimizer = kind()
-    optimizer.update(params, grads)
-    values = {key: p.copy() for key, p in params.items()}
-    setattr(optimizer, name, -1)
-    state = state_of(optimizer)
-    with pytest.raises(ValueError, match=f"^{name}: expected"):
-        optimizer.update(params, grads)
-    assert_same(params, values)
-    assert_same(state_of(optimizer), state)
 
 
 # --- floating point mode ----------------------------------------------------------------

@@ -52,7 +52,8 @@ def test_command_for_an_extra_names_its_packages(extra):
 
 def test_no_text_installs_another_project():
     """The package index has `fastnn` from somebody else, and nothing of ours yet."""
-    texts = [path for folder in ("fastnn", "examples") for path in (ROOT / folder).rglob("*.py")]
+    folders = Path(fastnn.__file__).parent, ROOT / "examples"
+    texts = [path for folder in folders for path in folder.rglob("*.py")]
     for folder in ("", "examples", "asv_benchmarks", ".github/workflows"):
         texts += *(ROOT / folder).glob("*.md"), *(ROOT / folder).glob("*.yml")
     assert ROOT / "README.md" in texts

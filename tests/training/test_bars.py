@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from functools import partial
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -244,6 +245,7 @@ def test_a_bar_that_the_user_has_turned_off(terminal, monkeypatch, capsys):
 
 
 def test_compiling_does_not_count(terminal, now, monkeypatch):
+    import_module("fastnn.kernels.machine.made")  # with it Numba comes, and is listened to
     monkeypatch.setattr("tqdm.std.time", lambda: now.time)
     with Progress(100, " steps") as progress:
         now.time += 1.0

@@ -14,13 +14,7 @@ from states import everything, expect_same
 
 import fastnn
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, Trainer, config
-from fastnn.callbacks import (
-    Callback,
-    Checkpoint,
-    EarlyStopping,
-    load_checkpoint,
-    newest_checkpoint,
-)
+from fastnn.callbacks import Callback, Checkpoint, EarlyStopping, load_checkpoint, newest_checkpoint
 from fastnn.ensembles import Snapshots
 from fastnn.fit import DivergenceWarning
 from fastnn.layers import Affine, Relu

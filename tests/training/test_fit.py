@@ -1,106 +1,22 @@
-"""network.fit: batches, what is recorded, schedules, interruptions, bad arguments."""
+"""network.fit: learning, batches, rates, callbacks, bad arguments."""
 
 import copy
 import dataclasses
 import inspect
 import math
 import re
-import signal
-import sys
-import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
+import fitting
 import numpy as np
 import pytest
-from numba.core.compiler_lock import global_compiler_lock
-from routes import STRETCH, StepSettings, by_layers, replace_program
+from fitting import C, D, data, fit, full_network, network
+from routes import StepSettings
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, ops, optimizers, schedules
 from fastnn.callbacks import Callback
-from fastnn.fit import History
 from fastnn.training.settings import FitSettings
-
-D, C = 5, 3
-
-
-def data(n=100, seed=800):
-    """Three clouds around distant centres."""
-    rng = np.random.default_rng(seed)
-    t = rng.integers(C, size=n)
-    return (4 * np.eye(C, D)[t] + 0.5 * rng.normal(size=(n, D))).astype(np.float32), t
-
-
-def network(**settings):
-    return MultiLayerNet(D, [8], C, **{"seed": 0} | settings)
-
-
-def full_network(**settings):
-    """One in which training changes more than the parameters."""
-    return MultiLayerNetExtend(
-        D, [8, 7], C, use_batchnorm=True, use_dropout=True, dropout_ration=0.2, seed=0, **settings
-    )
-
-
-def fit(net=None, xt=None, epochs=2, batch_size=16, **settings):
-    net = net or network()
-    settings = {"verbose": False, "seed": 0} | settings
-    return net.fit(*(xt or data()), epochs, batch_size, **settings)
-
-
-@pytest.fixture
-def layerwise(monkeypatch):
-    """Train layer by layer, whatever else there is."""
-    replace_program(monkeypatch, by_layers)
-
-
-class Fake:
-    """A route that learns nothing, writes down what it is asked, and can be interrupted."""
-
-    name, reason, averages, done = "fake", "made up", None, 0
-
-    def __init__(self, losses=(), stop_at=None, after_step=lambda: None):
-        self.rows, self.rates, self.sizes = [], [], []
-        self.losses, self.stop_at, self.after_step = iter(losses), stop_at, after_step
-
-    def __call__(self, network, optimizer, x, t, batch_size, settings):
-        self.x, self.t, self.batch_size, self.settings = x, t, batch_size, settings
-        return self
-
-    def prepare(self):
-        pass
-
-    def run(self, rows, batch_size, rates, losses, hits):
-        if rows is None:  # all samples at each step
-            rows = np.tile(np.arange(len(self.x)), len(rates))
-        assert rows.dtype == hits.dtype == np.int64 and rates.dtype == losses.dtype == np.float64
-        assert rates.shape == losses.shape == hits.shape == (-(-rows.size // batch_size),)
-        self.done = 0
-        for i, rate in enumerate(rates):
-            if len(self.rows) == self.stop_at:
-                self.stop_at = None
-                raise KeyboardInterrupt
-            self.rows.append(rows[i * batch_size : (i + 1) * batch_size].copy())
-            self.rates.append(float(rate))
-            losses[i], hits[i] = next(self.losses, 1.0), 2
-            if self.settings.stops and not math.isfinite(losses[i]):
-                break
-            self.done += 1
-            self.after_step()
-        self.sizes.append(len(rates))
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    def install(**settings):
-        route = Fake(**settings)
-        replace_program(monkeypatch, route)
-        return route
-
-    return install
-
 
 # --- learning ----------------------------------------------------------------------------
 
@@ -297,122 +213,6 @@ def test_a_memory_map_gives_the_same(tmp_path):
     expect_same(everything(net), everything(other))
 
 
-# --- what is recorded --------------------------------------------------------------------
-
-
-def test_losses_and_hits_are_means_over_samples(fake):
-    fake(losses=[1.0, 2.0, 7.0, 1.0, 1.0, 1.0])
-    history = fit(xt=data(10), batch_size=4)
-    assert history.loss == [(4 * 1 + 4 * 2 + 2 * 7) / 10, 1.0]
-    assert history.accuracy == [6 / 10, 6 / 10]
-    assert history.step_losses == [1.0, 2.0, 7.0, 1.0, 1.0, 1.0]
-    assert history.metrics == ("loss", "accuracy")
-    assert history.val_loss == history.val_accuracy == []
-    assert len(history.seconds) == 2 and min(history.seconds) > 0
-
-
-def test_validation_is_inference_without_penalty():
-    net = full_network(weight_decay_lambda=0.1, dtype="float64")
-    held_out = data(2500, seed=801)
-    history = fit(net, validation=held_out, epochs=1)
-    loss, _ = ops.softmax_cross_entropy(net.predict(held_out[0]), held_out[1])
-    # A mean over tiles of the data, and one over the whole.
-    assert abs(history.val_loss[0] - loss) < 2500 * np.finfo(float).eps * loss
-    assert history.val_accuracy == [net.accuracy(*held_out)]
-
-
-@pytest.mark.parametrize(("share", "size"), [(0.25, 25), (1e-9, 1), (0.994, 99)])
-def test_a_share_is_held_out_at_the_end(share, size, fake):
-    route = fake()
-    x, t = data()
-    net = network()
-    history = fit(net, (x, t), validation=share)
-    np.testing.assert_array_equal(route.x, x[:-size])
-    np.testing.assert_array_equal(route.t, t[:-size])
-    assert history.samples == 100 - size
-    assert history.val_accuracy == [net.accuracy(x[-size:], t[-size:])] * 2
-
-
-def test_history_as_text(fake):
-    fake(losses=[0.5, 0.5])
-    history = fit(xt=data(8), batch_size=4, epochs=1, validation=data(4))
-    assert re.fullmatch(
-        r"History\(1 epochs of 2 steps, route fake: loss 0.5000, accuracy 0.5000, "
-        r"val_loss \d\.\d{4}, val_accuracy \d\.\d{4}, \d+\.\d\d s, [\d,]+ samples/s\)",
-        repr(history),
-    )
-    assert list(history.row(1)) == [*history.metrics, "lr", "seconds"]
-    assert repr(History(("loss",), 3, 2, 0)) == "History(0 epochs of 2 steps, route )"
-
-
-def test_no_epochs():
-    net = network()
-    history = fit(net, epochs=0)
-    expect_same(everything(net), everything(network()))
-    assert history.loss == history.step_losses == []
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_what_it_says(capsys, monkeypatch, terminal):
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    history = fit(verbose=True, validation=0.5)
-    out, err = capsys.readouterr()
-    lines = [line for line in out.splitlines() if line.strip()]
-    assert lines == [f"epoch {i}/2: {history.line(i)}" for i in (1, 2)]
-    assert "val_accuracy" in lines[0] and "samples/s" in lines[0]
-    if terminal:
-        assert "100/100" in err and "epoch=2/2" in err and "loss=" in err
-    else:
-        assert err == ""
-    fit(verbose=False)
-    assert tuple(capsys.readouterr()) == ("", "")
-
-
-def fake_clock(monkeypatch, step):
-    """Let each step take some seconds on the engine's clock."""
-    now = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(time, "perf_counter", lambda: now.time)
-
-    def after_step():
-        now.time += step
-
-    return after_step
-
-
-@pytest.mark.parametrize("step", [1e-6, 1e-3, 0.02, 1.0])
-def test_stretches_are_short_but_not_too_short(step, monkeypatch, fake):
-    route = fake(after_step=fake_clock(monkeypatch, step))
-    fit(xt=data(4096), batch_size=1, epochs=4 if step < 0.1 else 1)
-    longest = max(1, STRETCH / step)
-    assert max(route.sizes) <= longest
-    assert sum(route.sizes) == len(route.rows)
-    if step == 1e-3:  # once the length is found, all but the last of an epoch have it
-        found = [size for size in route.sizes if size > 0.9 * longest]
-        assert sum(found) > 0.9 * sum(route.sizes)
-
-
-def test_compiling_does_not_count(monkeypatch, fake):
-    def after_step():
-        if len(route.rows) % 100 == 1:  # the first step of all, and others
-            with global_compiler_lock:
-                now.time += 3600.0
-        now.time += 1 / 1024
-
-    now = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(time, "perf_counter", lambda: now.time)
-    route = fake(after_step=after_step)
-    # A thread that has not compiled yet, so that no difference is rounded.
-    with ThreadPoolExecutor(1) as pool:
-        history = pool.submit(fit, xt=data(4096), batch_size=16, epochs=4).result()
-    assert history.seconds == [0.25] * 4 and history.elapsed == 0.0
-    assert history.line(1).endswith("0.25 s, 16,384 samples/s")
-    sizes = list(route.sizes)
-    once = fake(after_step=fake_clock(monkeypatch, 1 / 1024))
-    fit(xt=data(4096), batch_size=16, epochs=4)
-    assert sizes == once.sizes
-
-
 # --- learning rates ----------------------------------------------------------------------
 
 
@@ -490,122 +290,6 @@ def test_averages():
     assert fit().averages is None
 
 
-# --- interruptions -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stop_at", [0, 1, 6, 7, 9, 13])
-def test_interrupted_and_resumed(stop_at, fake):
-    route = fake(stop_at=stop_at, losses=range(14))
-    net = network()
-    with pytest.raises(KeyboardInterrupt):
-        fit(net, schedule=lambda steps: 1.0 + steps)
-    assert net.history.epochs == stop_at // 7
-    assert net.history.step_losses == list(range(stop_at))
-    history = fit(net, schedule=lambda steps: 1.0 + steps, seed=None, resume=net.history)
-    whole = fake(losses=range(14))
-    expected = fit(schedule=lambda steps: 1.0 + steps)
-    assert route.rates == whole.rates
-    np.testing.assert_array_equal(np.concatenate(route.rows), np.concatenate(whole.rows))
-    assert (history.loss, history.accuracy, history.lr) == (
-        expected.loss, expected.accuracy, expected.lr,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("number", [3, 7, 10])
-def test_the_same_bits_after_an_interruption(number, layerwise):
-    def settings():
-        return {"optimizer": optimizers.Adam(0.01), "ema": 0.9, "validation": 0.3, "epochs": 3}
-
-    net, whole, first = full_network(), full_network(), settings()
-    update, calls = first["optimizer"].update, []
-
-    def interrupted(params, grads):
-        calls.append(1)
-        if len(calls) == number:
-            raise KeyboardInterrupt
-        update(params, grads)
-
-    first["optimizer"].update = interrupted
-    with pytest.raises(KeyboardInterrupt):
-        fit(net, **first)
-    assert len(net.history.step_losses) == number - 1
-    history = fit(net, **first, resume=net.history)
-    expected = fit(whole, **settings())
-    expect_same(everything(net), everything(whole))
-    assert history.step_losses == expected.step_losses
-    assert history.val_loss == expected.val_loss
-    for key, average in expected.averages.items():
-        np.testing.assert_array_equal(history.averages[key], average)
-
-
-def test_a_resumed_training_keeps_its_optimizer(layerwise):
-    net, whole = network(), network()
-    history = fit(net, epochs=1)
-    assert history.optimizer.iter == 7
-    assert fit(net, epochs=2, resume=history).optimizer.iter == 14
-    fit(whole, epochs=2)
-    expect_same(everything(net), everything(whole))
-    assert copy.deepcopy(history) == history
-
-
-def test_time_of_an_epoch_that_was_interrupted(fake, monkeypatch):
-    now = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(time, "perf_counter", lambda: now.time)
-    fake(stop_at=9, after_step=lambda: setattr(now, "time", now.time + 1.0))
-    net = network()
-    with pytest.raises(KeyboardInterrupt):
-        fit(net)
-    assert (net.history.seconds, net.history.elapsed) == ([7.0], 2.0)
-    now.time = 1000.0
-    assert fit(net, resume=net.history).seconds == [7.0, 7.0]
-
-
-def test_interrupted_while_validating(monkeypatch):
-    from fastnn.training import epochs as module
-
-    evaluate, calls = module.evaluate, []
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return evaluate(*args)
-
-    monkeypatch.setattr(module, "evaluate", interrupted)
-    net, whole = network(), network()
-    with pytest.raises(KeyboardInterrupt):
-        fit(net, validation=data(9), optimizer=(adam := optimizers.Adam()), epochs=3)
-    assert net.history.epochs == len(net.history.val_loss) == 1
-    history = fit(net, validation=data(9), optimizer=adam, epochs=3, resume=net.history)
-    expected = fit(whole, validation=data(9), epochs=3)
-    expect_same(everything(net), everything(whole))
-    assert (history.loss, history.val_loss) == (expected.loss, expected.val_loss)
-
-
-@pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_between_stretches_keeps_the_record(fake):
-    route = fake(after_step=lambda: len(route.rows) == 3 and signal.raise_signal(signal.SIGINT))
-    net = network()
-    with pytest.raises(KeyboardInterrupt):
-        fit(net)
-    assert len(net.history.step_losses) == len(route.rows) < 14
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"xt": data(90)}, "samples 90, like this training, got 100"),
-        ({"batch_size": 8}, "batch_size 8, like this training, got 16"),
-        ({"seed": 5}, "seed 5, like this training, got 0"),
-        ({"validation": data(9)}, "metrics .*val_loss.*, like this training"),
-    ],
-)
-def test_resuming_another_training(changes, text):
-    history = fit()
-    with pytest.raises(ValueError, match=f"^resume: expected a history with {text}"):
-        fit(**{"epochs": 3, "resume": history} | changes)
-
-
 # --- callbacks ---------------------------------------------------------------------------
 
 
@@ -671,7 +355,7 @@ def test_divergence_is_announced_once(bad, fake):
     (warning,) = caught(lambda: fit(optimizer="SGD", epochs=3, **settings))
     text = rf"the loss became {bad} in epoch 2, step 9; the learning rate 0.09 may be too high"
     assert re.fullmatch(text, str(warning.message))
-    assert warning.filename == __file__
+    assert warning.filename == fitting.__file__  # which calls it
 
 
 def test_divergence_for_real():
@@ -681,91 +365,6 @@ def test_divergence_for_real():
     assert "learning rate 1e+30" in str(warning.message)
     assert not math.isfinite(net.history.loss[-1])
     assert caught(fit) == []
-
-
-# --- the squared error -------------------------------------------------------------------
-
-
-def regression(n=200, outputs=2):
-    rng = np.random.default_rng(802)
-    x = rng.normal(size=(n, D))
-    return x, np.tanh(x @ rng.normal(size=(D, outputs)))
-
-
-@pytest.mark.parametrize("use_batchnorm", [False, True])
-def test_gradient_of_the_squared_error(use_batchnorm):
-    net = MultiLayerNetExtend(
-        D, [6], 2, "tanh", weight_decay_lambda=0.1, use_batchnorm=use_batchnorm,
-        dtype=np.float64, seed=0, loss="mean_squared_error", input_scale=0.5,
-    )  # fmt: skip
-    x, t = regression(20)
-    numeric, analytic = net.numerical_gradient(x, t), net.gradient(x, t)
-    for key, n in numeric.items():
-        # Differences are good to h^2 = 1e-8 of the third derivative, and to eps / h.
-        error = np.linalg.norm(analytic[key] - n)
-        assert error < 1e-6 * np.linalg.norm(n) + 1e-10, key
-    data_loss = np.sum((net.predict(x) - t) ** 2) / 40
-    limit = 2 * t.size * np.finfo(float).eps * net.loss(x, t)
-    assert abs(net.loss(x, t) - net._penalty() - data_loss) < limit
-
-
-def test_trajectory_with_the_squared_error(layerwise):
-    """A linear network against the formula: dE/dW = x^T (x W + b - t) / N."""
-    x, t = regression()
-    net = MultiLayerNet(
-        D, [], 2, dtype=np.float64, seed=0, loss="mean_squared_error", input_scale=0.5
-    )
-    W, b = net.params["W1"].copy(), net.params["b1"].copy()
-    history = fit(
-        net, (x, t), epochs=2, batch_size=64, optimizer=optimizers.SGD(0.1), shuffle=False
-    )
-    losses = []
-    for _ in range(2):
-        for begin in range(0, 200, 64):
-            rows = slice(begin, begin + 64)
-            error = 0.5 * x[rows] @ W + b - t[rows]
-            losses.append(np.sum(error**2) / 2 / len(error))
-            W = W - 0.1 * 0.5 * x[rows].T @ error / len(error)
-            b = b - 0.1 * error.mean(axis=0)
-    # Eight steps, each of which sums over 64 samples and adds less to W and b than stands there.
-    limit = 8 * 64 * np.finfo(float).eps
-    np.testing.assert_allclose(history.step_losses, losses, rtol=2 * limit)
-    np.testing.assert_allclose(net.params["W1"], W, rtol=0, atol=limit * np.abs(x).max())
-    np.testing.assert_allclose(net.params["b1"], b, rtol=0, atol=limit)
-    assert history.metrics == ("loss",) and history.accuracy == []
-
-
-def test_learns_a_function():
-    x, t = regression()
-    net = MultiLayerNet(D, [20], 2, "tanh", seed=0, loss="mean_squared_error")
-    history = fit(net, (x, t), epochs=40, optimizer=optimizers.Adam(0.01), validation=(x, t))
-    assert history.val_loss[-1] < 0.1 * history.val_loss[0]
-    assert history.metrics == ("loss", "val_loss")
-
-
-def test_a_last_layer_of_the_users_own():
-    class Absolute:
-        """The mean of |x - t|."""
-
-        loss = None
-
-        def forward(self, x, t):
-            self.difference = x - t
-            self.loss = float(np.abs(self.difference).mean())
-            return self.loss
-
-        def backward(self, dout=1):
-            return np.sign(self.difference) / self.difference.size
-
-    x, t = regression()
-    net = MultiLayerNet(D, [20], 2, "tanh", seed=0)
-    net.last_layer = Absolute()
-    history = fit(net, (x, t), epochs=20, optimizer=optimizers.Adam(0.01), validation=(x, t))
-    assert history.metrics == ("loss", "val_loss")
-    assert abs(history.val_loss[-1] - np.abs(net.predict(x) - t).mean()) < 1e-6
-    assert history.val_loss[-1] < 0.3 * history.loss[0]
-    with pytest.raises(ValueError, match=r"^t: expected 200 targets, got shape \(\)"):
-        fit(net, (x, 1.0))
 
 
 # --- errors ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
-from processes import environment
+from processes import of_compiling
 
 from fastnn import MultiLayerNet
 from fastnn._messages import compiling
@@ -50,7 +50,7 @@ def printed(folder, script=RELU, **variables):
     """Return what a process with this cache folder prints on standard error."""
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + script],
-        env=environment(FASTNN_CACHE_DIR=folder, **variables),
+        env=of_compiling(FASTNN_CACHE_DIR=folder, **variables),
         capture_output=True,
         text=True,
         check=False,

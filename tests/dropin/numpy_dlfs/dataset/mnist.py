@@ -2,11 +2,12 @@
 
 import gzip
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-_SUBSET = Path(__file__).parents[4] / "fastnn/datasets/data/mnist_subset.npz"
+_SUBSET = Path(find_spec("fastnn").origin).parent / "datasets/data/mnist_subset.npz"
 
 
 def _read(stem, header):
