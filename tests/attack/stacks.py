@@ -104,6 +104,10 @@ def _pool(draw: Draw, shape: Shape) -> Made | None:
     return (lambda: layers.MaxPool(size, size, stride)), (shape[0], h, w)
 
 
+def _flatten(draw: Draw, shape: Shape) -> Made:
+    return layers.Flatten, (int(np.prod(shape)),)
+
+
 def _share(draw: Draw) -> float:
     return float(draw.rng.uniform(0, 0.9))
 
@@ -134,6 +138,7 @@ LAYERS: dict[str, Callable[[Draw, Shape], Made | None]] = {
     "Sigmoid": _same(layers.Sigmoid),
     "Tanh": _same(layers.Tanh),
     "Identity": _same(layers.Identity),
+    "Flatten": _flatten,
 }
 # The base class; and last layers, which `loss` names.
 OTHERS = {"Layer", "SoftmaxWithLoss", "IdentityWithLoss"}

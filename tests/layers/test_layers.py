@@ -101,6 +101,7 @@ CASES = [
     Case("Gelu-tanh", lambda: layers.Gelu("tanh"), normal(5, 19), {}),
     Case("Silu", layers.Silu, normal(5, 19), {}),
     Case("Softplus", layers.Softplus, normal(5, 19), {}),
+    Case("Flatten", layers.Flatten, normal(3, 2, 3, 4), {}),
     Case("Identity", layers.Identity, normal(5, 19), {}),
     Case("BatchNorm", batchnorm(), normal(9, 11), {"gamma": normal(11), "beta": normal(11)}),
     Case(

@@ -75,6 +75,7 @@ NET = "MultiLayerNet([AffineRelu(8), Affine(3)], loss='cross_entropy', input_siz
 SHAPES = "ndarray of shape (6, 4)", "ndarray of shape (6,)"
 TEXTS = {
     "layers.Relu()": lambda: layers.Relu(),
+    "layers.Flatten()": lambda: layers.Flatten(),
     "layers.Identity()": lambda: layers.Identity(),
     "layers.SoftmaxWithLoss()": lambda: layers.SoftmaxWithLoss(),
     "layers.BatchNormalization()": lambda: layers.BatchNormalization(),
