@@ -283,14 +283,14 @@ def _layer(torch: Any, given: _Module) -> Any:
 
 def sequential(network: Any) -> Any:
     """Return a Sequential of PyTorch that computes what the layers of a network do."""
-    import torch
-
     if network.input_scale != 1:
         raise ValueError(
             f"network: expected input_scale=1, as PyTorch has no module for it, got "
             f"{network.input_scale}"
         )
     given = state_dict(network)
+    import torch
+
     arrays = {name: torch.from_numpy(array) for name, array in given.items()}
     root: Any = torch.nn.Sequential()
     with torch.random.fork_rng(devices=[]):  # initial values are drawn, and not used

@@ -122,12 +122,13 @@ def tensors(network: Any) -> list[Tensor]:
         prefix = prefixes.get(name, name)
         record = nearest_record(layer)
         names = {} if record is None else _NAMES.get(record.kind, {})
-        for p in adopted:
-            if p.layer == name:
-                turned = isinstance(layer, Affine) and p.name == "W" and not p.declared
-                shape = p.array.shape[::-1] if turned else p.array.shape
-                theirs = p.name if p.declared else names.get(p.name, p.name)
-                found.append(Tensor(f"{prefix}.{theirs}", name, p.name, shape, turned, p))
+        order = [*names]
+        of_layer = [p for p in adopted if p.layer == name]
+        for p in sorted(of_layer, key=lambda p: order.index(p.name) if p.name in order else -1):
+            turned = isinstance(layer, Affine) and p.name == "W" and not p.declared
+            shape = p.array.shape[::-1] if turned else p.array.shape
+            theirs = p.name if p.declared else names.get(p.name, p.name)
+            found.append(Tensor(f"{prefix}.{theirs}", name, p.name, shape, turned, p))
         statistics = statistics_of(layer)
         shape = np.shape(layer.gamma) if statistics else ()
         found += [Tensor(f"{prefix}.{each}", name, each, shape) for each in statistics]
