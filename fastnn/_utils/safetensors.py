@@ -67,12 +67,15 @@ def _little(array: Array) -> np.dtype[Any]:
     return array.dtype.newbyteorder("<")
 
 
-def begins(stream: BinaryIO) -> bool:
-    """Say whether a file that can go back looks like one of this format; an archive does not."""
+def is_one(stream: BinaryIO, named: bool) -> bool:
+    """Say whether a file that can go back looks like one of this format.
+
+    An archive does not, whatever its name; what looks like neither does if it is `named` so.
+    """
     start = stream.tell()
     begin = stream.read(9)
     stream.seek(start)
-    return begin[8:] == b"{"
+    return begin[8:] == b"{" or (named and not begin.startswith(b"PK"))
 
 
 def read_from(stream: BinaryIO, source: str, what: str) -> tuple[dict[str, Array], dict[str, str]]:

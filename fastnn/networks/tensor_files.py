@@ -66,7 +66,7 @@ def read(file: File) -> Contents | Foreign:
         If it is neither, or damaged.
     """
     with reading(file) as (stream, source):
-        if not is_named_so(file) and not safetensors.begins(stream):
+        if not safetensors.is_one(stream, is_named_so(file)):
             return archive.read_from(stream, source, WHAT)
         arrays, metadata = safetensors.read_from(stream, source, WHAT)
     if _OURS not in metadata:

@@ -13,6 +13,7 @@ from states import everything, expect_same
 import fastnn
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, layers
 from fastnn._utils import safetensors as ours
+from fastnn.callbacks import Checkpoint
 
 package = pytest.importorskip("safetensors")
 theirs = pytest.importorskip("safetensors.numpy")
@@ -72,11 +73,22 @@ def test_what_is_left_out_and_shared_comes_back(tmp_path):
 def test_an_archive_by_any_name_and_the_other_way(tmp_path):
     net = trained()
     net.save(tmp_path / "net.npz")
-    (tmp_path / "net.npz").rename(tmp_path / "archive")
+    (tmp_path / "net.npz").rename(tmp_path / "archive.safetensors")
     net.save(tmp_path / "NET.SafeTensors")
     (tmp_path / "NET.SafeTensors").rename(tmp_path / "tensors")
-    for name in ("archive", "tensors"):
+    for name in ("archive.safetensors", "tensors"):
         expect_same(everything(fastnn.load(tmp_path / name)), everything(net))
+
+
+def test_checkpoints_by_such_a_name(tmp_path):
+    net, path = trained(), tmp_path / "checkpoint.safetensors"
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(20, 4)), rng.integers(3, size=20)
+    net.fit(x, t, 1, 5, callbacks=[Checkpoint(path)], verbose=False, seed=0)
+    expect_same(everything(fastnn.load(path)), everything(net))
+    path.write_bytes(b"neither")
+    with pytest.raises(ValueError, match=r"^path: .*safetensors, got .*checkpoint.safetensors: "):
+        fastnn.load(path)
 
 
 def test_files_of_others(tmp_path):

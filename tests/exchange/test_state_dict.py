@@ -7,6 +7,8 @@ from random_stacks import stack
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, layers
+from fastnn.exchange.names import _NAMES
+from fastnn.layers.record import records
 
 COUNT = "num_batches_tracked"
 
@@ -186,3 +188,8 @@ def test_parameters_that_are_not_trained_are_among_them():
     other.load_state_dict(net.state_dict())
     np.testing.assert_array_equal(other.layers["Affine1"].W, net.layers["Affine1"].W)
     assert "W1" not in other.params
+
+
+def test_every_parameter_has_a_name():
+    for record in records():
+        assert {*_NAMES.get(record.kind, ())} == {*record.parameters}, record.kind
