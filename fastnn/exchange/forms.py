@@ -25,6 +25,7 @@ from fastnn.layers import (
     Flatten,
     Gelu,
     Identity,
+    LayerNormalization,
     LeakyRelu,
     MaxPool,
     Relu,
@@ -104,6 +105,14 @@ def _rows(graph: Graph, name: str, x: str, shape: Shape) -> str:
     return x if len(shape) == 1 else graph.node(name, "Flatten", x, axis=1)
 
 
+def _samples(graph: Graph, name: str, rows: str, shape: Shape) -> str:
+    """Undo what :func:`_rows` does."""
+    if len(shape) == 1:
+        return rows
+    to = graph.array(f"{name}.shape", np.array([-1, *shape], np.int64))
+    return graph.node(name, "Reshape", rows, to)
+
+
 def _affine(graph: Graph, name: str, layer: Affine, x: str, shape: Shape) -> str:
     W, b = graph.array(f"{name}.W", layer.W), graph.array(f"{name}.b", layer.b)
     return graph.node(name, "Gemm", _rows(graph, name, x, shape), W, b)
@@ -121,8 +130,7 @@ def _max_pool(graph: Graph, name: str, layer: MaxPool, x: str, shape: Shape) -> 
 
 
 def _normalise(graph: Graph, name: str, layer: BatchNormalization, x: str, shape: Shape) -> str:
-    pixels = layer.per_pixel and len(shape) > 1
-    if pixels:
+    if layer.per_pixel:
         x = _rows(graph, name, x, shape)
     arrays: dict[str, Array] = {"gamma": layer.gamma, "beta": layer.beta}
     for each in ("running_mean", "running_var"):
@@ -130,10 +138,14 @@ def _normalise(graph: Graph, name: str, layer: BatchNormalization, x: str, shape
         arrays[each] = np.zeros_like(layer.gamma) if held is None else held
     names = [graph.array(f"{name}.{each}", array) for each, array in arrays.items()]
     y = graph.node(name, "BatchNormalization", x, *names, epsilon=layer.eps)
-    if pixels:
-        to = graph.array(f"{name}.shape", np.array([-1, *shape], np.int64))
-        y = graph.node(name, "Reshape", y, to)
-    return y
+    return _samples(graph, name, y, shape) if layer.per_pixel else y
+
+
+def _layer_norm(graph: Graph, name: str, layer: LayerNormalization, x: str, shape: Shape) -> str:
+    arrays = (graph.array(f"{name}.{each}", getattr(layer, each)) for each in ("gamma", "beta"))
+    rows = _rows(graph, name, x, shape)
+    y = graph.node(name, "LayerNormalization", rows, *arrays, axis=1, epsilon=layer.eps)
+    return _samples(graph, name, y, shape)
 
 
 def _dropout(graph: Graph, name: str, layer: Dropout, x: str, shape: Shape) -> str:
@@ -173,6 +185,7 @@ FORMS: Mapping[type[Any], Form] = {
     Flatten: lambda graph, name, layer, x, shape: _rows(graph, name, x, shape),
     Gelu: _gelu,
     Identity: lambda graph, name, layer, x, shape: x,
+    LayerNormalization: _layer_norm,
     LeakyRelu: lambda graph, name, layer, x, shape: graph.node(
         name, "LeakyRelu", x, alpha=layer.negative_slope
     ),

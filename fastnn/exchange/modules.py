@@ -23,6 +23,7 @@ from fastnn.layers import (
     Flatten,
     Gelu,
     Identity,
+    LayerNormalization,
     LeakyRelu,
     MaxPool,
     Relu,
@@ -148,6 +149,14 @@ def _batch_norm(given: _Module) -> BatchNormalization:
     )
 
 
+def _layer_norm(given: _Module) -> LayerNormalization:
+    given.expect(elementwise_affine=True)
+    shape = given.get("normalized_shape")
+    if len(shape) != 1:
+        raise given.error("normalized_shape of one number", f"normalized_shape={tuple(shape)}")
+    return LayerNormalization(given.array("weight"), given.array("bias"), eps=given.get("eps"))
+
+
 def _dropout(given: _Module) -> Dropout:
     return Dropout(given.get("p"), inverted=True)
 
@@ -170,6 +179,7 @@ _LAYERS: Mapping[str, Callable[[_Module], Any]] = {
     "MaxPool2d": _max_pool,
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
+    "LayerNorm": _layer_norm,
     "Dropout": _dropout,
     "Flatten": _flatten,
     "Identity": lambda given: Identity(),
@@ -329,6 +339,10 @@ def _modules(torch: Any, name: str, layer: Any, images: bool) -> list[Any]:
         )
     if isinstance(layer, BatchNormalization) and layer.per_pixel and images:
         raise ValueError(f"{where_of(name)}: expected per_pixel=False, as in PyTorch, got True")
+    if isinstance(layer, LayerNormalization) and images:
+        raise ValueError(
+            f"{where_of(name)}: expected samples of one axis, as its arrays have one, got images"
+        )
     if isinstance(layer, Dropout) and not layer.inverted:
         raise ValueError(
             f"{where_of(name)}: expected Dropout(inverted=True), the form of PyTorch, got {layer!r}"
@@ -369,6 +383,7 @@ _MODULES: Mapping[type[Any], Callable[[Any, Any, bool], Any]] = {
     Flatten: lambda nn, layer, images: nn.Flatten(),
     Gelu: lambda nn, layer, images: nn.GELU(layer.approximate),
     Identity: lambda nn, layer, images: nn.Identity(),
+    LayerNormalization: lambda nn, layer, images: nn.LayerNorm(len(layer.gamma), eps=layer.eps),
     LeakyRelu: lambda nn, layer, images: nn.LeakyReLU(layer.negative_slope),
     MaxPool: _max_pool2d,
     Relu: lambda nn, layer, images: nn.ReLU(),

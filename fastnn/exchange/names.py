@@ -15,6 +15,7 @@ from fastnn.layers import (
     BatchNormRelu,
     Convolution,
     Flatten,
+    LayerNormalization,
     MaxPool,
 )
 from fastnn.layers.adoption import adopt
@@ -31,6 +32,7 @@ _NAMES: Mapping[type[Any], Mapping[str, str]] = {
     Affine: _AFFINE,
     AffineRelu: _AFFINE,
     Convolution: _AFFINE,
+    LayerNormalization: _NORM,
     BatchNormalization: _NORM,
     BatchNormRelu: _NORM,
 }

@@ -32,10 +32,10 @@ def from_torch(
     Parameters
     ----------
     module : torch.nn.Sequential
-        Of Linear, Conv2d, MaxPool2d, BatchNorm1d, BatchNorm2d, Dropout, Flatten, Identity, ReLU,
-        LeakyReLU, ELU, GELU, SiLU, Softplus, Sigmoid and Tanh, and of Sequentials of these; float32
-        or float64, on any device. It is not changed. Softmax or LogSoftmax at its end is left to
-        the loss, as ``predict`` returns the scores before it.
+        Of Linear, Conv2d, MaxPool2d, BatchNorm1d, BatchNorm2d, LayerNorm, Dropout, Flatten,
+        Identity, ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus, Sigmoid and Tanh, and of Sequentials
+        of these; float32 or float64, on any device. It is not changed. Softmax or LogSoftmax at
+        its end is left to the loss, as ``predict`` returns the scores before it.
     loss, input_size, weight_decay_lambda, input_scale, seed
         As for :class:`fastnn.Network`. The size of images, such as (3, 32, 32), is that of the
         first samples if it is not given.

@@ -126,6 +126,7 @@ LAYERS: dict[str, Callable[[Draw, Shape], Made | None]] = {
     "AffineRelu": _affine(layers.AffineRelu),
     "BatchNormalization": _same(layers.BatchNormalization, **_norm),
     "BatchNormRelu": _same(layers.BatchNormRelu, **_norm),
+    "LayerNormalization": _same(layers.LayerNormalization, eps=_norm["eps"]),
     "Convolution": _convolution,
     "MaxPool": _pool,
     "Dropout": _same(layers.Dropout, dropout_ratio=_share, inverted=_flag),

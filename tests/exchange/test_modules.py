@@ -40,7 +40,7 @@ def nested():
     return nn.Sequential(
         nn.Sequential(nn.Linear(6, 9), nn.Sequential(nn.GELU(), nn.BatchNorm1d(9))),
         nn.Identity(),
-        nn.Sequential(nn.SiLU(), nn.Linear(9, 7), nn.Softplus(), nn.Dropout(0.2)),
+        nn.Sequential(nn.SiLU(), nn.Linear(9, 7), nn.LayerNorm(7, 0.1), nn.Softplus()),
         nn.Linear(7, 5), nn.Sigmoid(), nn.Linear(5, 4), nn.Tanh(),
     )  # fmt: skip
 
@@ -174,7 +174,7 @@ def test_training_goes_on_as_theirs_would():
     grads = net.gradient(x.numpy(), t)
     for key, p in module.named_parameters():
         layer, _, name = key.rpartition(".")
-        norm = isinstance(net.layers[layer], layers.BatchNormalization)
+        norm = hasattr(net.layers[layer], "gamma")
         name = {"weight": "gamma" if norm else "W", "bias": "beta" if norm else "b"}[name]
         ours = grads[f"{layer}.{name}"]
         theirs = p.grad.numpy().T
@@ -276,6 +276,14 @@ BAD = {
         "track_running_stats=True in 1.1: BatchNorm1d, got",
     ),
     "mean of all": (lambda: nn.BatchNorm1d(2, momentum=None), ValueError, "got momentum=None"),
+    "two axes": (
+        lambda: nn.LayerNorm((2, 2)), ValueError,
+        r"of one number in 1.1: LayerNorm, got normalized_shape=\(2, 2\)",
+    ),
+    "no scale": (
+        lambda: nn.LayerNorm(2, elementwise_affine=False), ValueError,
+        "elementwise_affine=True in 1.1: LayerNorm",
+    ),
     "all dropped": (
         lambda: nn.Dropout(1.0), ValueError, r"1.1: Dropout: dropout_ratio: .*\[0, 1\), got 1.0"
     ),
@@ -363,6 +371,10 @@ NOT_THEIRS = {
             [layers.BatchNormalization(per_pixel=True), layers.Affine(3)], input_size=(1, 2, 2)
         ),
         r"BatchNormalization1'\]: expected per_pixel=False",
+    ),
+    "axes": (
+        lambda: Network([layers.LayerNormalization(), layers.Affine(3)], input_size=(1, 2, 2)),
+        r"LayerNormalization1'\]: expected samples of one axis.*got images",
     ),
     "scale": (lambda: MultiLayerNet(4, [5], 3, input_scale=0.5), "network: expected input_scale=1"),
 }

@@ -116,6 +116,18 @@ CASES = [
         normal(9, 3, 2, 2),
         {"gamma": normal(12), "beta": normal(12)},
     ),
+    Case(
+        "LayerNorm",
+        lambda gamma, beta: layers.LayerNormalization(gamma, beta, eps=1e-3),
+        normal(9, 11),
+        {"gamma": normal(11), "beta": normal(11)},
+    ),
+    Case(
+        "LayerNorm-4d",
+        layers.LayerNormalization,
+        normal(4, 3, 2, 2),
+        {"gamma": normal(12), "beta": normal(12)},
+    ),
     # With these numbers no element of the output is as near to zero as the step of differences.
     Case(
         "BatchNormRelu",

@@ -71,6 +71,8 @@ def _step(layer, x, far, eps):
         return y, none.forward(far, False) + terms * eps * sizes
     if isinstance(layer, layers.BatchNormalization):
         return y, _normalised(layer, x, far, eps)
+    if isinstance(layer, layers.LayerNormalization):
+        return y, _of_rows(layer, *(a.reshape(len(a), -1) for a in (x, far)), eps).reshape(y.shape)
     if isinstance(layer, layers.Dropout):
         kept = layers.Dropout.forward(layer, far, False)
         return y, kept + 2 * eps * np.abs(y)
@@ -92,6 +94,23 @@ def _normalised(layer, x, far, eps):
     elif layer.per_pixel:
         scale, mean, shift = (a.reshape(x.shape[1:]) for a in (scale, mean, shift))
     return far * scale + 8 * eps * ((np.abs(x) + far + mean) * scale + shift)
+
+
+def _of_rows(layer, x, far, eps):
+    """Return the bound of layer normalisation, whose variance may be mean(x^2) - mean(x)^2."""
+    n = x.shape[1]
+    centred = np.abs(x - x.mean(axis=1, keepdims=True))
+    away = far + (far + (n + 2) * eps * (np.abs(x) + far)).mean(axis=1, keepdims=True)
+    away += eps * (np.abs(x) + far)
+    variance = (centred**2).mean(axis=1, keepdims=True) + layer.eps
+    squares = ((np.abs(x) + far) ** 2).mean(axis=1, keepdims=True)
+    off = (2 * centred * away + away**2).mean(axis=1, keepdims=True) + (2 * n + 4) * eps * squares
+    # A root of v (1 - r) is at most 1 / sqrt(1 - r) - 1 < r off, relatively, for r up to a half.
+    r = off / variance
+    assert r.max() <= 0.5
+    scale = np.abs(layer.gamma) / np.sqrt(variance)
+    sizes = (centred + away) * scale
+    return away * scale * (1 + r) + r * sizes + 8 * eps * (sizes + np.abs(layer.beta))
 
 
 def _held(layer, name):

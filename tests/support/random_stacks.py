@@ -17,6 +17,7 @@ ANY = {
     "Flatten": lambda rng: layers.Flatten(),
     "Gelu": lambda rng: layers.Gelu(["none", "tanh"][rng.integers(2)]),
     "Identity": lambda rng: layers.Identity(),
+    "LayerNormalization": lambda rng: layers.LayerNormalization(eps=1e-2),
     "LeakyRelu": lambda rng: layers.LeakyRelu(rng.uniform(0, 2)),
     "Relu": lambda rng: layers.Relu(),
     "Sigmoid": lambda rng: layers.Sigmoid(),
@@ -30,6 +31,7 @@ IMAGES = {
     ),
     "MaxPool": lambda rng: layers.MaxPool(2, 1, stride=1),
 }
+ONE_AXIS = layers.LayerNormalization  # have its arrays; in PyTorch those for images have several
 KINDS = {**FLAT, **ANY, **IMAGES}
 
 
@@ -44,6 +46,8 @@ def stack(seed, as_torch=False):
             continue
         found.append(KINDS[name](rng))
         now = now and not isinstance(found[-1], (layers.Affine, layers.Flatten))
+    if as_torch:
+        found = [each for each in found if not (images and isinstance(each, ONE_AXIS))]
     for layer in found if as_torch else ():
         for name, value in (("inverted", True), ("per_pixel", False)):
             if hasattr(layer, name):
