@@ -9,7 +9,8 @@ arithmetic is Numba kernels.
   :mod:`fastnn.networks`, :mod:`fastnn.trainer`, :mod:`fastnn.functional`: the book's parts.
 - :class:`fastnn.Network`: any stack of layers, with the methods of the book's networks.
 - :mod:`fastnn.callbacks`, :mod:`fastnn.schedules`: for ``network.fit``.
-- :func:`fastnn.load`: networks from files that ``network.save`` has written.
+- :func:`fastnn.load`: networks from files that ``network.save`` has written;
+  :func:`fastnn.from_torch`: from PyTorch's modules; ``network.to_onnx``: for other programs.
 - :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,
   verdicts and a dashboard of one.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         diagnostics,
         dropin,
         ensembles,
+        exchange,
         files,
         fit,
         functional,
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
         training,
     )
     from fastnn.config import get_num_threads, set_num_threads
-    from fastnn.files import load
+    from fastnn.files import from_torch, load
     from fastnn.fit import DivergenceWarning
     from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, Network, TwoLayerNet
     from fastnn.trainer import Trainer
@@ -81,8 +83,10 @@ __all__ = [
     "diagnostics",
     "dropin",
     "ensembles",
+    "exchange",
     "files",
     "fit",
+    "from_torch",
     "functional",
     "get_num_threads",
     "gradient_check",
@@ -112,6 +116,7 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         "Network": "networks",
         "Trainer": "trainer",
         "TwoLayerNet": "networks",
+        "from_torch": "files",
         "get_num_threads": "config",
         "load": "files",
         "set_num_threads": "config",

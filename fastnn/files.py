@@ -1,5 +1,6 @@
-"""Networks from files."""
+"""Networks from files, and from PyTorch."""
 
 from fastnn.networks.files import load
+from fastnn.networks.from_torch import from_torch
 
-__all__ = ["load"]
+__all__ = ["from_torch", "load"]

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fastnn._utils import interrupts, schema
-from fastnn._utils.files import Path_, replacing
+from fastnn._utils.files import File, reading, replacing, writing
 from fastnn._utils.types import Array
 
 if TYPE_CHECKING:
     import zipfile
 
-File = Path_ | BinaryIO
 Groups = Mapping[str, Mapping[str, Array]]
 
 _FORMAT = 2
@@ -60,7 +59,7 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
     A file object is written to as it stands.
     """
     index = {"format": _FORMAT, "groups": [*groups], **facts}
-    arrays: dict[str, Array] = {"facts": np.array(json.dumps(index, default=_plain))}
+    arrays: dict[str, Array] = {"facts": np.array(json.dumps(index, default=plain))}
     for group, members in groups.items():
         arrays |= {f"{group}/{key}": a for key, a in members.items()}
     # NumPy closes an archive that Ctrl-C interrupts, which can raise an error of its own instead.
@@ -68,32 +67,18 @@ def write(file: File, facts: Mapping[str, Any], groups: Groups) -> None:
         with interrupts.held(), replacing(file) as whole:
             np.savez(whole, **arrays)  # type: ignore[arg-type]
         return
-    target, memory = _binary(file, "write"), io.BytesIO()
-    with interrupts.held():
-        np.savez(memory, **arrays)  # type: ignore[arg-type]
-    # One may be written to that cannot go back, as archives do, or takes a part at a time.
-    rest = memory.getbuffer()
-    while rest:
-        count = target.write(rest)
-        rest = rest[len(rest) if count is None else count :]
+    with writing(file) as write_all:
+        memory = io.BytesIO()  # an archive goes back, which what is written to may not
+        with interrupts.held():
+            np.savez(memory, **arrays)  # type: ignore[arg-type]
+        write_all(memory.getbuffer())
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return NumPy's numbers as Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"expected a number or text to write to a file, got {value!r}")
-
-
-def _binary(file: Any, method: str) -> BinaryIO:
-    """Return a file object; raise TypeError unless it is open for a method, of bytes."""
-    able = getattr(file, "readable" if method == "read" else "writable", lambda: True)
-    if not callable(getattr(file, method, None)) or isinstance(file, io.TextIOBase) or not able():
-        raise TypeError(
-            f"path: expected the name of a file, or a file that is open to {method} bytes, "
-            f"got {file!r}"
-        )
-    return file  # type: ignore[no-any-return]
 
 
 def read(file: File, what: str, only: Collection[str] | None = None) -> Contents:
@@ -113,16 +98,14 @@ def read(file: File, what: str, only: Collection[str] | None = None) -> Contents
     ValueError
         If it is not a file of :func:`write`, of this format.
     """
-    if isinstance(file, (str, os.PathLike)):
-        with open(file, "rb") as stream:
-            return _read(stream, os.fspath(file), what, only)
-    given = _binary(file, "read")
-    source = f"file object {getattr(given, 'name', type(given).__name__)}"
-    seekable = callable(getattr(given, "seekable", None)) and given.seekable()
-    return _read(given if seekable else io.BytesIO(given.read()), source, what, only)
+    with reading(file) as (stream, source):
+        return read_from(stream, source, what, only)
 
 
-def _read(stream: BinaryIO, source: str, what: str, only: Collection[str] | None) -> Contents:
+def read_from(
+    stream: BinaryIO, source: str, what: str, only: Collection[str] | None = None
+) -> Contents:
+    """Return what an open file has, of a name for messages, as :func:`read` does."""
     try:
         facts, arrays = _facts_and_arrays(stream, only)
         stream.seek(0, os.SEEK_END)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastnn._utils.validation import brief
 
@@ -20,6 +21,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 Path_ = str | os.PathLike[str]
+File = Path_ | BinaryIO
 
 _PART = re.compile(r"\.fastnn-[0-9a-f]{32}\.part$")
 _OLD = 24 * 3600.0  # seconds, where files cannot be locked
@@ -69,6 +71,52 @@ def replacing(path: Path_) -> Iterator[BinaryIO]:
     finally:
         part.unlink(missing_ok=True)
         _written.discard(str(part))
+
+
+@contextmanager
+def writing(file: File) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that writes bytes, all of them, to a path or a file object.
+
+    A file at a path is replaced by the whole one only; a file object is written to as it stands.
+    """
+    if isinstance(file, (str, os.PathLike)):
+        with replacing(file) as whole:
+            yield lambda data: _write(whole, data)
+    else:
+        target = _binary(file, "write")
+        yield lambda data: _write(target, data)
+
+
+def _write(target: BinaryIO, data: Any) -> None:
+    """Write all, though a file object may take a part at a time."""
+    rest = memoryview(data).cast("B")
+    while rest:
+        count = target.write(rest)
+        rest = rest[len(rest) if count is None else count :]
+
+
+@contextmanager
+def reading(file: File) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield a file that can go back, of a path or a file object, and its name for messages."""
+    if isinstance(file, (str, os.PathLike)):
+        with open(file, "rb") as stream:
+            yield stream, os.fspath(file)
+        return
+    given = _binary(file, "read")
+    source = f"file object {getattr(given, 'name', type(given).__name__)}"
+    seekable = callable(getattr(given, "seekable", None)) and given.seekable()
+    yield (given if seekable else io.BytesIO(given.read())), source
+
+
+def _binary(file: Any, method: str) -> BinaryIO:
+    """Return a file object; raise TypeError unless it is open for a method, of bytes."""
+    able = getattr(file, "readable" if method == "read" else "writable", lambda: True)
+    if not callable(getattr(file, method, None)) or isinstance(file, io.TextIOBase) or not able():
+        raise TypeError(
+            f"path: expected the name of a file, or a file that is open to {method} bytes, "
+            f"got {file!r}"
+        )
+    return file  # type: ignore[no-any-return]
 
 
 def _new_part(path: Path) -> tuple[BinaryIO, Path]:

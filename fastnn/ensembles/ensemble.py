@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import layers, ops
+from fastnn._utils.files import File
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
+from fastnn.exchange import onnx_file
 from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import count_correct
@@ -99,6 +101,23 @@ class Ensemble:
         if self._classifies:
             return mean_of(self.networks, x, ops.softmax)
         return mean_of(self.networks, x, np.asarray)
+
+    def to_onnx(
+        self, path: File, *, input_name: str = "input", output_name: str = "output"
+    ) -> None:
+        """Write the ensemble to an ONNX file, which other programs run: what :meth:`predict` does.
+
+        Parameters
+        ----------
+        path, input_name, output_name
+            As for ``Network.to_onnx``.
+
+        Raises
+        ------
+        ImportError, TypeError, ValueError
+            As there; also if a member is of float64.
+        """
+        onnx_file.write(path, self.networks, self._classifies, input_name, output_name, repr(self))
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest mean is the target's.

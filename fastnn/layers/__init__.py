@@ -6,8 +6,9 @@ of the parameters in attributes (``dW``, ``db``, ``dgamma``, ``dbeta``). Unlike 
 layers none of them writes to its arguments. Activations keep their output, or their input,
 not a copy, for the backward pass: do not change it in between.
 
-A file has layers of one kind: `affine`, `activations`, `normalization`, `dropout`, `convolution`,
-`pooling` and, for the end of a network, `losses`. It ends with their records. Beside them stand
+A file has layers of one kind: `affine`, `activations`, `normalization`, `layer_normalization`,
+`dropout`, `flatten`, `convolution`, `pooling` and, for the end of a network, `losses`. It ends with
+their records. Beside them stand
 
 - `record`: what a kind of layer is, for all who ask, and `layer`: what a network asks of any layer;
 - `planning`: what a record may ask of the plan of a training program, and `folding`: how it says
@@ -32,7 +33,9 @@ from fastnn.layers.activations import (
 from fastnn.layers.affine import Affine, AffineRelu
 from fastnn.layers.convolution import Convolution
 from fastnn.layers.dropout import Dropout
+from fastnn.layers.flatten import Flatten
 from fastnn.layers.layer import Layer
+from fastnn.layers.layer_normalization import LayerNormalization
 from fastnn.layers.losses import IdentityWithLoss, SoftmaxWithLoss
 from fastnn.layers.normalization import BatchNormalization, BatchNormRelu
 from fastnn.layers.pooling import MaxPool
@@ -45,10 +48,12 @@ __all__ = [
     "Convolution",
     "Dropout",
     "Elu",
+    "Flatten",
     "Gelu",
     "Identity",
     "IdentityWithLoss",
     "Layer",
+    "LayerNormalization",
     "LeakyRelu",
     "MaxPool",
     "Relu",

@@ -74,7 +74,7 @@ def features_of(found: Iterable[Any]) -> int | None:
 def flattens(found: Iterable[Any]) -> bool:
     """Say whether the first layer that is not one of single elements takes samples as rows."""
     for layer in found:
-        if isinstance(layer, layers.Affine):
+        if isinstance(layer, (layers.Affine, layers.Flatten)):
             return True
         if record_of(layer) is None or hasattr(layer, "output_shape"):
             return False

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from fastnn._utils import archive
-from fastnn._utils.archive import Contents, File
+from fastnn._utils.archive import Contents
+from fastnn._utils.files import File
 from fastnn.layers.adoption import relink
 from fastnn.layers.record import records
-from fastnn.networks import described, saved
+from fastnn.networks import described, saved, tensor_files
 from fastnn.networks.builders import MultiLayerNet, MultiLayerNetExtend, TwoLayerNet, Weights
 from fastnn.networks.building import LOSSES
 from fastnn.networks.network import Network
+from fastnn.networks.tensor_files import Foreign
 
 __all__ = ["load"]
 
@@ -24,7 +25,8 @@ def load(path: File) -> Network:
     Parameters
     ----------
     path : str, path or file object
-        A file object is open for reading bytes, and is read to its end.
+        An archive, or a safetensors file. A file object is open for reading bytes, and is read to
+        its end.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def load(path: File) -> Network:
     ------
     ValueError
         If the file is not of this version of fastnn, or of a network with layers of your own:
-        build that one as your script does, and call its ``load(path)``.
+        build that one as your script does, and call its ``load(path)``. So it is with a
+        safetensors file that another library has written.
     FileNotFoundError
         If there is no such file.
 
@@ -53,7 +56,13 @@ def load(path: File) -> Network:
     >>> bool(np.array_equal(again.params["W1"], net.params["W1"]))
     True
     """
-    contents = archive.read(path, described.WHAT)
+    contents = tensor_files.read(path)
+    if isinstance(contents, Foreign):
+        raise ValueError(
+            "path: expected a file that says what network it is of, as network.save writes it, got "
+            f"{contents.source} without: build the network as your script does, and call its "
+            "load(path)"
+        )
     with contents.reading(described.WHAT):
         given = described.facts_of(contents)
         known = [_CLASSES[name] for name in given["classes"] if name in _CLASSES]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn._utils import archive, interrupts, schema
-from fastnn._utils.archive import Contents, File
-from fastnn._utils.files import Path_
+from fastnn._utils.archive import Contents
+from fastnn._utils.files import File, Path_
 from fastnn._utils.types import Array
 from fastnn._utils.warnings import warn
 from fastnn.layers.adoption import is_ours

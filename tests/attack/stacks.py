@@ -104,6 +104,10 @@ def _pool(draw: Draw, shape: Shape) -> Made | None:
     return (lambda: layers.MaxPool(size, size, stride)), (shape[0], h, w)
 
 
+def _flatten(draw: Draw, shape: Shape) -> Made:
+    return layers.Flatten, (int(np.prod(shape)),)
+
+
 def _share(draw: Draw) -> float:
     return float(draw.rng.uniform(0, 0.9))
 
@@ -122,6 +126,7 @@ LAYERS: dict[str, Callable[[Draw, Shape], Made | None]] = {
     "AffineRelu": _affine(layers.AffineRelu),
     "BatchNormalization": _same(layers.BatchNormalization, **_norm),
     "BatchNormRelu": _same(layers.BatchNormRelu, **_norm),
+    "LayerNormalization": _same(layers.LayerNormalization, eps=_norm["eps"]),
     "Convolution": _convolution,
     "MaxPool": _pool,
     "Dropout": _same(layers.Dropout, dropout_ratio=_share, inverted=_flag),
@@ -134,6 +139,7 @@ LAYERS: dict[str, Callable[[Draw, Shape], Made | None]] = {
     "Sigmoid": _same(layers.Sigmoid),
     "Tanh": _same(layers.Tanh),
     "Identity": _same(layers.Identity),
+    "Flatten": _flatten,
 }
 # The base class; and last layers, which `loss` names.
 OTHERS = {"Layer", "SoftmaxWithLoss", "IdentityWithLoss"}

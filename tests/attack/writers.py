@@ -62,11 +62,13 @@ class NetworkSave(Writer):
         "fastnn/_utils/files.py:_remove_unless_written",
     )
 
+    file = "net.npz"
+
     def begin(self, folder: Path) -> None:
-        self._network(1).save(folder / "net.npz")
+        self._network(1).save(folder / self.file)
 
     def write(self, folder: Path) -> None:
-        self._network(2).save(folder / "net.npz")
+        self._network(2).save(folder / self.file)
 
     @staticmethod
     @functools.cache
@@ -76,13 +78,21 @@ class NetworkSave(Writer):
         return net
 
     def look(self, folder: Path) -> str:
-        got = small.bits(fastnn.load(folder / "net.npz"))
+        got = small.bits(fastnn.load(folder / self.file))
         old, new = (small.bits(self._network(epochs)) for epochs in (1, 2))
         assert got in (old, new), "neither the old network nor the new one"
         return "old" if got == old else "new"
 
     def end(self, folder: Path, seen: Any) -> Any:
-        return small.bits(fastnn.load(folder / "net.npz"))
+        return small.bits(fastnn.load(folder / self.file))
+
+
+class TensorsSave(NetworkSave):
+    """The same as safetensors, array by array, as ONNX files are written."""
+
+    name = "network.save, safetensors"
+    places = ("fastnn/_utils/files.py:writing",)
+    file = "net.safetensors"
 
 
 class Training(Writer):
@@ -351,7 +361,7 @@ class CourseCheckpoint(Writer):
 
 
 WRITERS: tuple[Writer, ...] = (
-    NetworkSave(), Training(), Logged(), SearchStorage(), Download(), Kernels(),
+    NetworkSave(), TensorsSave(), Training(), Logged(), SearchStorage(), Download(), Kernels(),
     CourseParameters(), CourseCheckpoint(),
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ MADE = {
         lambda: layers.Convolution(np.ones((2, 4, 3, 3)), np.zeros(2)),
         IMAGES,
     ),
+    layers.LayerNormalization: (lambda: layers.LayerNormalization(*np.ones((2, 4))), ROWS),
     layers.MaxPool: (lambda: layers.MaxPool(2, 2), IMAGES),
 }
 

@@ -101,6 +101,7 @@ CASES = [
     Case("Gelu-tanh", lambda: layers.Gelu("tanh"), normal(5, 19), {}),
     Case("Silu", layers.Silu, normal(5, 19), {}),
     Case("Softplus", layers.Softplus, normal(5, 19), {}),
+    Case("Flatten", layers.Flatten, normal(3, 2, 3, 4), {}),
     Case("Identity", layers.Identity, normal(5, 19), {}),
     Case("BatchNorm", batchnorm(), normal(9, 11), {"gamma": normal(11), "beta": normal(11)}),
     Case(
@@ -113,6 +114,18 @@ CASES = [
         "BatchNorm-per_pixel",
         batchnorm(per_pixel=True),
         normal(9, 3, 2, 2),
+        {"gamma": normal(12), "beta": normal(12)},
+    ),
+    Case(
+        "LayerNorm",
+        lambda gamma, beta: layers.LayerNormalization(gamma, beta, eps=1e-3),
+        normal(9, 11),
+        {"gamma": normal(11), "beta": normal(11)},
+    ),
+    Case(
+        "LayerNorm-4d",
+        layers.LayerNormalization,
+        normal(4, 3, 2, 2),
         {"gamma": normal(12), "beta": normal(12)},
     ),
     # With these numbers no element of the output is as near to zero as the step of differences.

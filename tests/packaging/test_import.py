@@ -23,6 +23,7 @@ NAMES = {
     "Network": "fastnn.networks.network",
     "Trainer": "fastnn.training.trainer",
     "TwoLayerNet": "fastnn.networks.builders",
+    "from_torch": "fastnn.networks.from_torch",
     "get_num_threads": "fastnn.kernels.threading.threads",
     "load": "fastnn.networks.files",
     "set_num_threads": "fastnn.kernels.threading.threads",

@@ -75,8 +75,10 @@ NET = "MultiLayerNet([AffineRelu(8), Affine(3)], loss='cross_entropy', input_siz
 SHAPES = "ndarray of shape (6, 4)", "ndarray of shape (6,)"
 TEXTS = {
     "layers.Relu()": lambda: layers.Relu(),
+    "layers.Flatten()": lambda: layers.Flatten(),
     "layers.Identity()": lambda: layers.Identity(),
     "layers.SoftmaxWithLoss()": lambda: layers.SoftmaxWithLoss(),
+    "layers.LayerNormalization(eps=0.01)": lambda: layers.LayerNormalization(eps=0.01),
     "layers.BatchNormalization()": lambda: layers.BatchNormalization(),
     "layers.BatchNormRelu(momentum=0.5, eps=0.001, per_pixel=True)": lambda: layers.BatchNormRelu(
         momentum=0.5, eps=1e-3, per_pixel=True
