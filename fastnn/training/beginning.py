@@ -140,7 +140,7 @@ def unlearned_unless_begun(network: Any) -> Iterator[None]:
     before, history = (network._classes, network.feature_names), network.history
     try:
         yield
-    except Exception:
+    except BaseException:  # Ctrl-C, too
         if network.history is history:
             network._classes, network.feature_names = before
         raise

@@ -145,11 +145,13 @@ def learned(name: str, t: Any, n: int, outputs: int, error: Exception) -> Classe
     if given.dtype.kind == "f" and not (np.isfinite(given) & (given == np.trunc(given))).all():
         raise error
     labels = given.ravel().tolist()
-    _expect_none_missing(name, labels)
     try:
-        different = {_plain(value) for value in {*labels}}
+        values = {*labels}
     except TypeError:  # lists are no labels
         raise error from None
+    if any(map(tables.is_missing, values)):
+        _expect_none_missing(name, labels)
+    different = {*map(_plain, values)}
     kinds = {type(value): value for value in different}
     if not kinds.keys() <= _KINDS:
         raise error

@@ -118,7 +118,7 @@ def test_a_training_that_runs_and_one_from_a_file(pyplot, tmp_path):
         def draw(self, epoch):
             axes = self.history.plot()
             assert {len(ax.lines[0].get_xdata()) for ax in axes} == {epoch}
-            drawn.append(len(self.history.to_frame()) if "pandas" in sys.modules else epoch)
+            drawn.append(epoch)
 
     net = MultiLayerNet(3, [4], 3, seed=0)
     history = trained(2, net, callbacks=[Draw(), Checkpoint(tmp_path / "w.npz")])
