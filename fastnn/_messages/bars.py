@@ -14,7 +14,7 @@ from typing import Any
 from fastnn._messages import compiling
 from fastnn._utils.log import show as show_line
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "is_watched"]
 
 AFTER, EVERY = 1.0, 10.0  # seconds before the first line, and between two
 LONG = 30.0  # seconds without a line, where what is written would be enough
@@ -34,6 +34,11 @@ def _in_terminal() -> bool:
         return bool(sys.stderr.isatty())
     except (AttributeError, OSError, ValueError):  # None, a stand-in of a program's own, closed
         return False
+
+
+def is_watched() -> bool:
+    """Say whether there is a terminal or a notebook to show a bar in."""
+    return _in_notebook() or _in_terminal()
 
 
 def _tqdm(notebook: bool) -> Any:
@@ -98,8 +103,8 @@ class Progress:
         self._facts: Facts = dict
         self._due = time.perf_counter() + (AFTER if lines else LONG)  # when to print the next line
         self._thread, self._compiled = threading.get_ident(), compiling.spent()
-        notebook = _in_notebook()
-        if show and (notebook or _in_terminal()):
+        if show and is_watched():
+            notebook = _in_notebook()
             with self._drawn():
                 self.bar = _tqdm(notebook)(
                     total=total,

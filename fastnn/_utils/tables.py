@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
 
@@ -11,6 +11,42 @@ from numpy.typing import NDArray
 
 _SHOWN = 5  # columns that an error names
 _MISSING = "NoneType", "NAType"  # the second is that of pandas.NA
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value stands for a missing one: None, NaN, pandas.NA or a date that is none."""
+    return type(value).__name__ in (*_MISSING, "NaTType") or (
+        isinstance(value, (float, np.floating)) and value != value
+    )
+
+
+def names_of(table: Any) -> list[str] | None:
+    """Return the names of a table's columns; None if it has none, or others than text."""
+    if isinstance(table, np.ndarray) or not hasattr(table, "__array__"):
+        return None
+    names = getattr(table, "column_names", getattr(table, "columns", None))
+    if not isinstance(names, Iterable):
+        return None
+    found = list(names)
+    return [*map(str, found)] if found and all(isinstance(name, str) for name in found) else None
+
+
+def expect_names(name: str, table: Any, expected: list[str]) -> None:
+    """Raise ValueError if a table has other columns, or in another order."""
+    found = names_of(table)
+    if found is None or found == expected:
+        return
+    beyond, lacking = (
+        _some([column for column in one if column not in other])
+        for one, other in ((found, expected), (expected, found))
+    )
+    text = [f"lacks {lacking}"] * bool(lacking) + [f"has {beyond} too"] * bool(beyond)
+    what = " and ".join(text) or "has them in another order"
+    hint = "" if lacking else "; x[network.feature_names] takes them, in their order"
+    raise ValueError(
+        f"{name}: expected a table with the columns that the network was trained on, got one that "
+        f"{what}{hint}"
+    )
 
 
 def numbers_of(table: Any, objects: NDArray[Any]) -> NDArray[Any] | None:
@@ -52,12 +88,18 @@ def numbers_of(table: Any, objects: NDArray[Any]) -> NDArray[Any] | None:
         if isinstance(column, str)
     ]
     if others:
-        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         raise TypeError(
-            f"got a table with other columns: {', '.join(others[:_SHOWN])}{more}; leave them out, "
-            "or make numbers of them"
+            f"got a table with other columns: {_some(others, str)}; leave them out, or make "
+            "numbers of them: pandas.get_dummies(x, dtype=float) and x.to_dummies() of polars make "
+            "a column for each category"
         )
     return np.stack(columns, axis=1)
+
+
+def _some(names: list[str], text: Callable[[str], str] = repr) -> str:
+    """Return names as text, of many the first ones."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(text, names[:_SHOWN])) + more
 
 
 def _column(objects: NDArray[Any]) -> NDArray[Any] | str:

@@ -14,7 +14,6 @@ from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.calls import forward
 from fastnn.layers.record import Record, records
 from fastnn.ops._arrays import real
-from fastnn.ops._targets import read_targets
 from fastnn.training.data import in_shape, targets
 
 
@@ -178,7 +177,8 @@ def activation_gradients(network: Any, x: ArrayLike, t: ArrayLike) -> dict[str, 
     TypeError, ValueError
         If the network has no layers, or `x` and `t` do not fit it.
     """
-    t = read_targets("t", t) if is_ours(network) else np.asarray(t)
+    if t is None:
+        raise TypeError("t: expected an array of real numbers, got None")
     return passes(network, x, t).activation_gradients()
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastnn import layers
 from fastnn._utils.types import Array
 from fastnn.networks import Network
+from fastnn.training.labels import some
 
 _TILE = 2**20  # numbers
 
@@ -25,6 +26,12 @@ def expect_alike(name: str, network: Network, other: str, first: Network) -> Non
     kinds = [isinstance(n.last_layer, layers.SoftmaxWithLoss) for n in (network, first)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"{name}: expected the same kind of loss as that of {other}")
+    ours, theirs = network._classes, first._classes
+    if ours is not None and theirs is not None and ours != theirs:
+        raise ValueError(
+            f"{name}: expected classes {some(theirs.values)}, like those of {other}, got "
+            f"{some(ours.values)}"
+        )
 
 
 def mean_of(networks: Sequence[Network], x: ArrayLike, function: Callable[[Array], Array]) -> Array:

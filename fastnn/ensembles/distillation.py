@@ -15,8 +15,10 @@ from fastnn.ensembles.ensemble import Ensemble
 from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import expect_probabilities, labels, read_targets
+from fastnn.training.beginning import unlearned_unless_begun
 from fastnn.training.data import samples
 from fastnn.training.history import History
+from fastnn.training.labels import Positions
 
 
 def soft_targets(
@@ -201,15 +203,19 @@ def distill(
     loss = DistillationLoss(temperature, alpha)
     if t is None and loss.alpha < 1:
         raise ValueError(f"alpha: expected 1, as there are no labels t, got {alpha!r}")
-    x, t = samples(student, x, np.zeros(np.shape(x)[:1], np.int64) if t is None else t)
-    soft = soft_targets(teacher, x, loss.temperature).astype(student.dtype, copy=False)
-    ordinary = student.last_layer
-    try:
-        if loss.temperature != 1:
-            student.last_layer = loss
-        return student.fit(x, loss.targets(soft, t), **settings)
-    finally:
-        student.last_layer = ordinary
+    with unlearned_unless_begun(student):
+        student._classes = student._classes or members[0]._classes
+        if t is None:
+            t = np.zeros(np.shape(x)[:1], np.int64).view(Positions)
+        x, t = samples(student, x, t)
+        soft = soft_targets(teacher, x, loss.temperature).astype(student.dtype, copy=False)
+        ordinary = student.last_layer
+        try:
+            if loss.temperature != 1:
+                student.last_layer = loss
+            return student.fit(x, loss.targets(soft, t), **settings)
+        finally:
+            student.last_layer = ordinary
 
 
 def _members_of(teacher: Any) -> list[Network]:

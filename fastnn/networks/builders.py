@@ -87,6 +87,8 @@ class MultiLayerNetExtend(Network):
     last_layer : SoftmaxWithLoss or IdentityWithLoss
     history : History or None
         What the last :meth:`fit` recorded, also if it was interrupted.
+    classes, feature_names
+        Labels of the outputs, and names of columns, as :class:`Network` says.
 
     Raises
     ------

@@ -12,6 +12,8 @@ from fastnn._utils.types import Array
 from fastnn.layers.record import Record, records
 from fastnn.layers.settings import checked
 from fastnn.networks.sizing import size_of
+from fastnn.training.data import classes_differ
+from fastnn.training.labels import Classes
 
 WHAT = "network or checkpoint"
 LEFT_OUT = "left out"  # the group of parameters that are not in `params`
@@ -51,6 +53,11 @@ _OF_ALL: dict[str, schema.Check] = {
     "weight_decay_lambda": numbers.not_negative,
     "input_scale": numbers.positive,
 }
+# Of networks that have them: files without are those of before, too.
+_AT_TIMES: dict[str, schema.Check] = {
+    "labels": lambda name, value: [*Classes(schema.listed(_simple)(name, value)).values],
+    "feature_names": schema.listed(schema.text),
+}
 _OF_THE_BOOKS: dict[str, schema.Check] = {
     "hidden_size_list": schema.listed(lambda name, value: numbers.integer(name, value, 1)),
     "activation": lambda name, value: numbers.one_of(name, value, ("relu", "sigmoid", "tanh")),
@@ -68,7 +75,11 @@ def facts_of(contents: Contents) -> dict[str, Any]:
     """Return what a file says of its network; raise TypeError or ValueError if it is not right."""
     given = schema.keyed(lambda name, value: value)("network", contents.facts.get("network"))
     others = _OF_THE_BOOKS if "hidden_size_list" in given else _OF_STACKS
-    found: dict[str, Any] = schema.entries({**_OF_ALL, **others})("network", given)
+    there = {name: check for name, check in _AT_TIMES.items() if name in given}
+    found: dict[str, Any] = schema.entries({**_OF_ALL, **others, **there})("network", given)
+    outputs = found["output_size"]
+    if "labels" in found and isinstance(outputs, int) and len(found["labels"]) != outputs:
+        raise classes_differ(len(found["labels"]), outputs)
     for group in ("params", "layers", *([LEFT_OUT] if others is _OF_STACKS else [])):
         if group not in contents.groups:
             raise ValueError(f"groups: expected one of {group!r}, got {', '.join(contents.groups)}")

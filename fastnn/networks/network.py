@@ -8,14 +8,14 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn._utils import validation as numbers
-from fastnn._utils.types import Array
-from fastnn.layers import Affine, IdentityWithLoss
+from fastnn._utils.types import Array, Int64s
+from fastnn.layers import Affine, IdentityWithLoss, SoftmaxWithLoss
 from fastnn.layers.adoption import (
     NOTHING,
     Adopted,
@@ -34,11 +34,15 @@ from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import building, sizing
 from fastnn.networks.buffer import join
+from fastnn.ops import softmax
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
-from fastnn.training.data import classes, expect_finite, in_shape
+from fastnn.training.data import classes_differ, expect_finite, in_shape, samples, to_compare
+from fastnn.training.evaluation import TILE, evaluate
+from fastnn.training.labels import Classes
+from fastnn.training.metrics import Metrics, expect_for, metrics_of
 
 # What saves, shows and trains networks is loaded when that is done: it takes as long as the rest.
 if TYPE_CHECKING:
@@ -106,6 +110,13 @@ class Network:
         Likewise of targets; None where it is not known.
     history : History or None
         What the last :meth:`fit` recorded, also if it was interrupted.
+    classes : ndarray or None
+        Labels of the outputs. The first :meth:`fit` finds them where labels are text, or integers
+        others than 0, 1, ...; from then on targets are labels among these. Assign a list to name
+        outputs, also those of which there is no sample, or None to forget them.
+    feature_names : list of str or None
+        Names of the columns of the table that the first :meth:`fit` was given. A table with others
+        is refused from then on; arrays are not. Assign None to forget them.
 
     Raises
     ------
@@ -147,6 +158,8 @@ class Network:
 
     weight_decay_lambda = Setting(numbers.not_negative)
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
+    _classes: Classes | None = None
+    feature_names: list[str] | None = None
 
     layers: OrderedDict[str, Any]
     last_layer: Any
@@ -194,6 +207,21 @@ class Network:
             self._build()
         if all(map(is_built, self.layers.values())):
             self._begin()
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """Labels of the outputs, if targets are others than 0, 1, ...; see :class:`Network`."""
+        return None if self._classes is None else self._classes.array
+
+    @classes.setter
+    def classes(self, values: Iterable[str] | Iterable[int] | None) -> None:
+        found = None if values is None else Classes(values)
+        outputs = self.output_size
+        if found is not None and isinstance(self.last_layer, IdentityWithLoss):
+            raise ValueError("classes: expected None, as the network has the squared error")
+        if found is not None and isinstance(outputs, int) and len(found) != outputs:
+            raise classes_differ(len(found), outputs)
+        self._classes = found
 
     def _begin(self) -> None:
         """Name the parameters, now that they are there, and move them into one buffer."""
@@ -342,6 +370,8 @@ class Network:
             If the batch is empty, shapes do not fit, a label is out of range, or a target is not
             finite.
         """
+        if self._classes is not None:
+            t = self._classes.positions("t", t)
         data: float = self.last_layer.forward(self.predict(x, train_flg), t)
         self._expect_finite(t)
         return data + self._penalty()
@@ -390,13 +420,125 @@ class Network:
         n, outputs = len(scores), scores.shape[-1]
         if n == 0:
             raise ValueError("x: expected at least one sample, got none")
-        t = classes(self, t, n, outputs)
+        t = to_compare(self, t, n, outputs)
         if outputs == 1:
             raise ValueError(
                 "accuracy: expected a network of several outputs, the largest of which is compared "
                 "with the target, got one output"
             )
         return count_correct(scores, t) / n
+
+    @sizing.sizes_first
+    def predict_classes(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the label of each sample's largest score.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Of `classes`, if the network has any, else integers from 0.
+
+        Raises
+        ------
+        ValueError
+            If there is a single output, which has no classes.
+        """
+        scores = self.predict(x)
+        if scores.shape[-1] == 1:
+            raise ValueError(
+                "predict_classes: expected a network of several outputs, the largest of which is "
+                "the class, got one output"
+            )
+        found: Int64s = scores.argmax(axis=-1)
+        return found if self._classes is None else self._classes.array[found]
+
+    @sizing.sizes_first
+    def predict_proba(self, x: ArrayLike) -> Array:
+        """Return the probability of each class: the softmax of the scores.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+
+        Returns
+        -------
+        ndarray, shape (N, output_size)
+            A column for each output, in the order of `classes`.
+
+        Raises
+        ------
+        ValueError
+            If the network's loss is not softmax with the cross-entropy.
+        """
+        if not isinstance(self.last_layer, SoftmaxWithLoss):
+            raise ValueError(
+                'predict_proba: expected a network with loss="cross_entropy", whose scores become '
+                f"probabilities by softmax, got {type(self.last_layer).__name__}; predict returns "
+                "its outputs"
+            )
+        probabilities: Array = softmax(self.predict(x))
+        return probabilities
+
+    @sizing.sizes_first
+    def evaluate(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        metrics: Metrics | None = None,
+        batch_size: SupportsIndex = TILE,
+    ) -> dict[str, float]:
+        """Return the mean loss, without weight penalty, accuracy, and metrics, of one pass.
+
+        These are what :meth:`fit` records of validation data.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        t : array_like, shape (N,), (N, 1) or (N, output_size)
+            As for :meth:`fit`.
+        metrics : list of str or function, or dict of str to function, optional
+            As for :meth:`fit`.
+        batch_size : int
+            Samples that go through the layers together.
+
+        Returns
+        -------
+        dict of str to float
+            "loss", "accuracy" if that is the cross-entropy, and the metrics by their names.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If samples, targets or metrics are not as for :meth:`fit`.
+        RuntimeError
+            If a function raises an error, which it names.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastnn import MultiLayerNet
+        >>> x, t = np.eye(3), ["red", "green", "blue"]
+        >>> net = MultiLayerNet(3, [8], 3, seed=0)
+        >>> _ = net.fit(x, t, 200, verbose=False, seed=0)
+        >>> found = net.evaluate(x, t, metrics=["top_2_accuracy"])
+        >>> {name: round(value, 1) for name, value in found.items()}
+        {'loss': 0.5, 'accuracy': 1.0, 'top_2_accuracy': 1.0}
+        >>> print(*net.predict_classes(x))
+        red green blue
+        """
+        size = numbers.integer("batch_size", batch_size, 1)
+        x, t = samples(self, x, t)
+        found = metrics_of(() if metrics is None else metrics)
+        expect_for(self, found)
+        values = evaluate(self, x, t, found, size)
+        names = "loss", "accuracy", *(metric.name for metric in found)
+        named = dict(zip(names, values, strict=True))
+        if not isinstance(self.last_layer, SoftmaxWithLoss) and "accuracy" not in names[2:]:
+            del named["accuracy"]
+        return named
 
     @sizing.sizes_first
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
@@ -426,6 +568,8 @@ class Network:
         return grads
 
     def _gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
+        if self._classes is not None:
+            t = self._classes.positions("t", t)
         found = adopt(self)
         own = not self._adopted.objects  # layers of one's own are among them
         # Samples that a layer keeps are no parameters, whatever it calls their gradient.
@@ -495,7 +639,7 @@ class Network:
         optimizer: Any = None,
         validation: Any = None,
         callbacks: Iterable[Callback] = (),
-        verbose: bool = True,
+        verbose: bool | Literal["auto"] = True,
         *,
         schedule: Schedule | None = None,
         clip_value: SupportsFloat | None = None,
@@ -506,6 +650,7 @@ class Network:
         resume: History | None = None,
         on_divergence: OnDivergence = "stop",
         validate_averages: bool = False,
+        metrics: Metrics | None = None,
     ) -> History:
         """Train on mini-batches, epoch by epoch.
 
@@ -529,7 +674,10 @@ class Network:
         t : array_like, shape (N,), (N, 1) or (N, output_size)
             Labels, or one-hot targets, or other probabilities; for the squared error
             (N, output_size), or (N,) with one output. Labels may be truth values, or
-            floating-point numbers without a fraction.
+            floating-point numbers without a fraction. At the first training they may be text or
+            any integers, in lists or columns of tables, as many different ones as outputs:
+            `classes` has them afterwards, sorted, or in the order of a categorical column, and
+            later targets are looked up there.
         epochs : int
             Passes over the data, with `resume` those before included.
         batch_size : int
@@ -545,8 +693,9 @@ class Network:
             that: the last ones, in the order in which they come.
         callbacks : iterable of Callback
             See :mod:`fastnn.callbacks`.
-        verbose : bool
-            Whether to show a progress bar, and to print a line for each epoch.
+        verbose : bool or "auto"
+            Whether to show a progress bar, and to print a line for each epoch. "auto": in a
+            terminal or a notebook only, not in the log of a job.
         schedule : function of an array of int, optional
             Gives for each step, counted from 0, the factor on the optimizer's `lr`, at least 0; see
             :mod:`fastnn.schedules`, such as ``schedules.cosine(epochs=20)``. One of a single
@@ -588,6 +737,15 @@ class Network:
             Whether `validation` is of the moving average of `ema` instead of the parameters, and so
             is what callbacks see of it. Running statistics of batch normalisation are taken for it
             from some thousands of the samples, at each epoch.
+        metrics : list of str or function, or dict of str to function, optional
+            What to record besides loss and accuracy, as ``history["name"]``, and
+            ``history["val_name"]`` of validation data: of classes "top_5_accuracy", with any
+            number; of the squared error "mean_absolute_error", "mean_squared_error" and "r2", the
+            mean over outputs; or functions of (predictions, targets) that return a number. These
+            get what :meth:`predict` returns of all samples, and targets as integers from 0, or
+            rows. Those of the training data are taken at the end of each epoch, as for validation
+            data, in one pass over the data for all of them. By default those of the training to
+            resume.
 
         Returns
         -------
@@ -597,6 +755,8 @@ class Network:
         ------
         TypeError, ValueError
             If an argument is not as above; nothing has been changed then.
+        RuntimeError
+            If a function of `metrics` raises an error, which it names.
 
         Examples
         --------
@@ -627,6 +787,7 @@ class Network:
             resume=resume,
             on_divergence=on_divergence,
             validate_averages=validate_averages,
+            metrics=metrics,
         )
         return fit(self, x, t, settings)
 

@@ -19,6 +19,7 @@ from fastnn.layers.sizes import is_built
 from fastnn.networks import building
 from fastnn.networks.described import LEFT_OUT, WHAT, facts_of
 from fastnn.networks.sizing import sized_as
+from fastnn.training.labels import Classes
 
 # Of the network: not what it computes, but how it is trained.
 _OF_TRAINING = "weight_decay_lambda", "dropout_ration"
@@ -37,6 +38,10 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "state": numbers_of_layers,
         **{name: getattr(network, name) for name in network._SETTINGS},
     }
+    if network._classes is not None:
+        facts["labels"] = [*network._classes.values]
+    if network.feature_names is not None:
+        facts["feature_names"] = [*network.feature_names]
     groups = {"params": network.params, "layers": arrays}
     if "hidden_size_list" not in facts:  # which would say all that is needed to build it
         facts["forms"] = {name: _form(layer) for name, layer in network.layers.items()}
@@ -166,6 +171,9 @@ class _Fit:
         for name in _OF_TRAINING:
             if name in saved:
                 setattr(network, name, saved[name])
+        labels = saved.get("labels")
+        network._classes = None if labels is None else Classes(labels)
+        network.feature_names = saved.get("feature_names")
         for key, value in saved["layer_settings"].items():
             name, _, attribute = key.rpartition(".")
             if not _is_fixed(network.layers[name], attribute):

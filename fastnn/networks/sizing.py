@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
+from fastnn._utils.tables import expect_names
 from fastnn.layers import IdentityWithLoss, SoftmaxWithLoss
 from fastnn.layers.parameters import where_of
 from fastnn.layers.sizes import Shape, is_built
@@ -25,10 +26,15 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def sizes_first(method: _Method) -> _Method:
-    """Let a method give a network without sizes those of the samples that it is called with."""
+    """Let a method give a network without sizes those of the samples that it is called with.
+
+    Samples in a table must have the columns that the network was trained on.
+    """
 
     @functools.wraps(method)
     def with_sizes(self: Network, x: ArrayLike, *arguments: Any, **named: Any) -> Any:
+        if self.feature_names is not None:
+            expect_names("x", x, self.feature_names)
         if self.input_size is not None:
             return method(self, x, *arguments, **named)
         with sized(self, x):

@@ -9,6 +9,7 @@ from fastnn._utils import html
 from fastnn.layers.adoption import adopt
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.networks import building
+from fastnn.training.labels import some
 
 _HEAD = "layer", "kind", "output", "parameters"
 
@@ -24,10 +25,13 @@ class Summary:
         layer; None where it is not known.
     total : int or None
         Parameters of the network; those that layers share count once.
+    classes : str
+        The labels of the outputs, of many the first ones; "" if they are 0, 1, ...
     """
 
     rows: list[tuple[str, str, Shape | None, int | None]]
     total: int | None
+    classes: str = ""
 
     def _cells(self) -> list[tuple[str, ...]]:
         cells = [
@@ -39,14 +43,18 @@ class Summary:
     def __str__(self) -> str:
         lines = [_HEAD, *self._cells()]
         *left, last = (max(map(len, column)) for column in zip(*lines, strict=True))
-        return "\n".join(
+        text = [
             "  ".join([*map(str.ljust, cells[:-1], left), cells[-1].rjust(last)]) for cells in lines
-        )
+        ]
+        return "\n".join([*text, *self._below()])
+
+    def _below(self) -> list[str]:
+        return [f"classes: {self.classes}"] if self.classes else []
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html.table(_HEAD, self._cells())
+        return html.table(_HEAD, self._cells()) + "".join(map(html.paragraph, self._below()))
 
 
 def summarize(network: Any) -> Summary:
@@ -66,7 +74,8 @@ def summarize(network: Any) -> Summary:
         shapes = building.shapes(found, shape, network.dtype)
     counts = {name: None if total is None else sum(sizes[name].values()) for name in found}
     rows = [(name, text_of(layer), shapes[name], counts[name]) for name, layer in found.items()]
-    return Summary(rows, total)
+    known = network._classes
+    return Summary(rows, total, "" if known is None else some(known.values))
 
 
 def text_of(layer: Any) -> str:

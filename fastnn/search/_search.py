@@ -85,9 +85,10 @@ def search(
     epochs : int, optional
         What ``trial.epochs`` says. A trial that has reported so many is complete.
     metric : str
-        What is compared: of ``network.fit`` "val_accuracy", "val_loss", "accuracy" or "loss".
+        What is compared: of ``network.fit`` "val_accuracy", "val_loss", "accuracy", "loss", or the
+        name of one of its `metrics`.
     maximize : bool, optional
-        Whether more is better; by default unless the metric's name ends with "loss".
+        Whether more is better; by default unless the metric's name ends with "loss" or "error".
     score : {"last", "best"}
         Whether a trial's last epoch counts, or its best one.
     sampler : {"random", "tpe"}
@@ -150,7 +151,7 @@ def search(
     min_epochs = numbers.integer("min_epochs", min_epochs, 1)
     settings = {
         "metric": metric,
-        "maximize": not metric.endswith("loss") if maximize is None else bool(maximize),
+        "maximize": not metric.endswith(("loss", "error")) if maximize is None else bool(maximize),
         "score": numbers.one_of("score", score, _SCORES),
         "epochs": epochs,
         "ranges": checked(ranges),

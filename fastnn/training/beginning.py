@@ -13,10 +13,57 @@ from fastnn import layers
 from fastnn.optimizers.updater import give_back, whose
 from fastnn.program.executor import Executor
 from fastnn.training.history import History, TrainingSettings
+from fastnn.training.metrics import Metric, built_in, expect_for
 from fastnn.training.settings import FitSettings
 
 
-def history_of(network: Any, samples: int, validated: bool, wanted: FitSettings) -> History:
+def metrics_of_training(network: Any, wanted: FitSettings) -> tuple[Metric, ...]:
+    """Return the metrics to record besides those that each step gives, checked.
+
+    Without an argument they are those of the history to resume.
+
+    Raises
+    ------
+    ValueError
+        If they are not for such networks, or the history to resume has lost a user's function.
+    """
+    metrics, resume, known = wanted.metrics, wanted.resume, _of_steps(network)
+    if metrics is None:
+        if resume is None:
+            return ()
+        metrics = _metrics_of(resume, known)
+    expect_for(network, metrics)
+    return tuple(metric for metric in metrics if metric.name not in known)
+
+
+def _metrics_of(resume: History, known: list[str]) -> tuple[Metric, ...]:
+    found = {metric.name: metric for metric in resume.functions}
+    for name in resume.metrics:
+        if name in found or name in known or name.startswith("val_"):
+            continue
+        metric = built_in(name)
+        if metric is None:
+            raise ValueError(
+                "metrics: expected those of the training to resume, given again, as its file or "
+                f"pickle could not hold the function {name}, got None"
+            )
+        found[name] = metric
+    return tuple(found.values())
+
+
+def _of_steps(network: Any) -> list[str]:
+    """Return what each step gives."""
+    of_classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
+    return ["loss", "accuracy"] if of_classes else ["loss"]
+
+
+def history_of(
+    network: Any,
+    samples: int,
+    validated: bool,
+    wanted: FitSettings,
+    measured: tuple[Metric, ...] = (),
+) -> History:
     """Return a new history, or the one to go on with if it is of such a training.
 
     Parameters
@@ -27,15 +74,15 @@ def history_of(network: Any, samples: int, validated: bool, wanted: FitSettings)
     validated : bool
         Whether there are validation data.
     wanted : FitSettings
+    measured : tuple of Metric
+        What is recorded besides the loss, and accuracy.
 
     Raises
     ------
     ValueError
         If the history to resume is of another training.
     """
-    kinds = ["loss"]
-    if isinstance(network.last_layer, layers.SoftmaxWithLoss):
-        kinds.append("accuracy")
+    kinds = [*_of_steps(network), *(metric.name for metric in measured)]
     if validated:
         kinds += [f"val_{kind}" for kind in kinds]
     metrics, batch_size, seed = tuple(kinds), min(wanted.batch_size, samples), wanted.seed
@@ -85,6 +132,18 @@ def continue_averages(executor: Executor, history: History) -> None:
         )
     for key, average in ours.items():
         average[...] = theirs[key]
+
+
+@contextmanager
+def unlearned_unless_begun(network: Any) -> Iterator[None]:
+    """Let the network forget classes and names of columns if an error comes before its training."""
+    before, history = (network._classes, network.feature_names), network.history
+    try:
+        yield
+    except BaseException:  # Ctrl-C, too
+        if network.history is history:
+            network._classes, network.feature_names = before
+        raise
 
 
 @contextmanager

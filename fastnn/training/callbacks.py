@@ -15,6 +15,7 @@ from fastnn.training.checkpoint import load_checkpoint, newest_checkpoint, save_
 from fastnn.training.checkpoint_name import CheckpointName
 from fastnn.training.epoch_rows import EpochRows
 from fastnn.training.history import History
+from fastnn.training.metrics import is_smaller_better
 from fastnn.training.weights import Weights, not_finite_in
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "newest_checkpoint",
     "save_checkpoint",
 ]
-
-_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Callback:
@@ -108,23 +107,37 @@ class Callback:
         """Act when Ctrl-C has ended the training, before KeyboardInterrupt comes through."""
 
 
+def _monitor(monitor: str, mode: str | None) -> str:
+    """Return what a callback is to watch, if it is known whether less or more of it is better."""
+    if mode is not None:
+        numbers.one_of("mode", mode, ("min", "max"))
+    if not isinstance(monitor, str) or (mode is None and is_smaller_better(monitor) is None):
+        raise ValueError(
+            "monitor: expected one of loss, accuracy, val_loss, val_accuracy, or the name of a "
+            f'metric, of your own with mode="min" or "max" beside it, got {monitor!r}'
+        )
+    return monitor
+
+
 class _Best:
-    """The best value of a metric so far: the largest accuracy, or the smallest loss.
+    """The best value of a metric so far: the smallest loss or error, or the largest of others.
 
     A training that goes on where another ended starts from that one's values.
     """
 
-    def __init__(self, callback: str, monitor: str, min_delta: float, history: History) -> None:
+    def __init__(self, callback: Any, min_delta: float) -> None:
+        kind, monitor, history = type(callback).__name__, callback.monitor, callback.history
         if monitor not in history.metrics:
             raise ValueError(
-                f"{callback}: monitor: expected one of {', '.join(history.metrics)}, which this "
+                f"{kind}: monitor: expected one of {', '.join(history.metrics)}, which this "
                 f"training has, got {monitor!r}"
                 + ("; fit needs validation=" if monitor.startswith("val_") else "")
             )
-        self._sign = -1.0 if monitor.endswith("loss") else 1.0
+        smaller = is_smaller_better(monitor) if callback.mode is None else callback.mode == "min"
+        self._sign = -1.0 if smaller else 1.0
         self._min_delta = min_delta
         self.value, self.epoch, self.waited = math.nan, 0, 0
-        self._values: list[float] = getattr(history, monitor)
+        self._values: list[float] = history[monitor]
 
     def improved(self, epoch: int) -> bool:
         """Look at an epoch: say whether it is the best one, by more than `min_delta`."""
@@ -142,7 +155,8 @@ class EarlyStopping(Callback):
 
     Parameters
     ----------
-    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+    monitor : str
+        "val_loss", "val_accuracy", "loss", "accuracy", or what `fit` was asked for by `metrics`.
     patience : int
         How many epochs in a row may pass without a new best value, at least 1.
     min_delta : float
@@ -153,6 +167,9 @@ class EarlyStopping(Callback):
         training that was resumed, only the epochs since then can be brought back. After Ctrl-C, or
         a divergence, it is so until the training is resumed, which goes on with the weights of the
         last step, or with those that it was put back to.
+    mode : {"min", "max"}, optional
+        Whether a smaller or a larger value is the better one. If not given it goes by the name:
+        smaller for losses and errors, larger for accuracies, scores and r2.
 
     Attributes
     ----------
@@ -168,8 +185,9 @@ class EarlyStopping(Callback):
         patience: SupportsIndex = 5,
         min_delta: SupportsFloat = 0.0,
         restore_best: bool = True,
+        mode: str | None = None,
     ) -> None:
-        self.monitor = numbers.one_of("monitor", monitor, _METRICS)
+        self.monitor, self.mode = _monitor(monitor, mode), mode
         self.patience = numbers.integer("patience", patience, 1)
         self.min_delta = numbers.not_negative("min_delta", min_delta)
         self.restore_best = restore_best
@@ -178,7 +196,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self) -> None:
         """Look at what a resumed training has recorded."""
-        self._best = _Best("EarlyStopping", self.monitor, self.min_delta, self.history)
+        self._best = _Best(self, self.min_delta)
         self._kept = None
         for epoch in range(1, self.history.epochs + 1):
             self._best.improved(epoch)
@@ -209,7 +227,8 @@ class ReduceLROnPlateau(Callback):
 
     Parameters
     ----------
-    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+    monitor : str
+        "val_loss", "val_accuracy", "loss", "accuracy", or what `fit` was asked for by `metrics`.
     factor : float
         In (0, 1).
     patience : int
@@ -219,6 +238,9 @@ class ReduceLROnPlateau(Callback):
         By how much a value must be better to count, at least 0.
     min_lr : float
         The learning rate is not reduced below this, at least 0.
+    mode : {"min", "max"}, optional
+        Whether a smaller or a larger value is the better one. If not given it goes by the name:
+        smaller for losses and errors, larger for accuracies, scores and r2.
     """
 
     def __init__(
@@ -228,8 +250,9 @@ class ReduceLROnPlateau(Callback):
         patience: SupportsIndex = 10,
         min_delta: SupportsFloat = 0.0,
         min_lr: SupportsFloat = 0.0,
+        mode: str | None = None,
     ) -> None:
-        self.monitor = numbers.one_of("monitor", monitor, _METRICS)
+        self.monitor, self.mode = _monitor(monitor, mode), mode
         self.factor = numbers.number("factor", factor, numbers.BETWEEN)
         self.patience = numbers.integer("patience", patience, 1)
         self.min_delta = numbers.not_negative("min_delta", min_delta)
@@ -242,7 +265,7 @@ class ReduceLROnPlateau(Callback):
                 f"ReduceLROnPlateau: expected an optimizer with a number `lr`, "
                 f"got {self.optimizer!r}"
             )
-        self._best = _Best("ReduceLROnPlateau", self.monitor, self.min_delta, self.history)
+        self._best = _Best(self, self.min_delta)
         for epoch in range(1, self.history.epochs + 1):
             self._is_over(epoch)
 
@@ -276,10 +299,14 @@ class Checkpoint(Callback):
         `val_loss`, in braces, as in Keras: ``"{epoch:02d}-{val_loss:.3f}.npz"`` gives each epoch a
         file of its own, ``03-0.412.npz``, and :func:`newest_checkpoint` returns the one to resume
         from. Doubled braces stand for themselves.
-    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, optional
-        Write only after epochs with a better value of this than those that have been written.
+    monitor : str, optional
+        Write only after epochs with a better value of this, as for :class:`EarlyStopping`, than
+        those that have been written.
     every : int
         Write only after each so many epochs, at least 1; the others are not looked at.
+    mode : {"min", "max"}, optional
+        Whether a smaller or a larger value is the better one. If not given it goes by the name:
+        smaller for losses and errors, larger for accuracies, scores and r2.
 
     Raises
     ------
@@ -288,10 +315,16 @@ class Checkpoint(Callback):
         begins.
     """
 
-    def __init__(self, path: Path_, monitor: str | None = None, every: SupportsIndex = 1) -> None:
+    def __init__(
+        self,
+        path: Path_,
+        monitor: str | None = None,
+        every: SupportsIndex = 1,
+        mode: str | None = None,
+    ) -> None:
         self.path = path_of("path", path)
         CheckpointName(path)  # raises for other braces
-        self.monitor = None if monitor is None else numbers.one_of("monitor", monitor, _METRICS)
+        self.monitor, self.mode = None if monitor is None else _monitor(monitor, mode), mode
         self.every = numbers.integer("every", every, 1)
 
     def on_train_begin(self) -> None:
@@ -301,7 +334,7 @@ class Checkpoint(Callback):
         optimizer_state(self.optimizer)  # like the line above: now, not after an epoch
         self._best, self._written = None, 0
         if self.monitor is not None:
-            self._best = _Best("Checkpoint", self.monitor, 0.0, self.history)
+            self._best = _Best(self, 0.0)
             for epoch in range(self.every, self.history.epochs + 1, self.every):
                 if self._name.of(self.history, epoch).exists():
                     self._best.improved(epoch)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn._utils.files import Path_, file_at, path_of
 from fastnn.training.history import History
+from fastnn.training.metrics import built_in, is_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 # What braces may be around, and what formats are tried on.
 _RECORDED = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 _NUMBERS: dict[str, Any] = {"epoch": 1, **dict.fromkeys(_RECORDED, 0.5)}
+
+
+def _may_be(name: str) -> bool:
+    """Say whether a training may record something under a name."""
+    own = name.startswith("val_") and is_name(name.removeprefix("val_"))
+    return own or name in _NUMBERS or built_in(name) is not None
 
 
 class CheckpointName:
@@ -40,9 +47,10 @@ class CheckpointName:
         try:
             parsed = list(Formatter().parse(self._path.name))
             for _, name, form, conversion in parsed:
-                if name is not None and (name not in _NUMBERS or conversion or "{" in str(form)):
+                if name is not None and (not _may_be(name) or conversion or "{" in str(form)):
                     raise ValueError(f"got {{{name}}}")
-            self._path.name.format(**_NUMBERS)
+            numbers = {name: 0.5 for _, name, *_ in parsed if name is not None}
+            self._path.name.format(**{**numbers, **_NUMBERS})
         except ValueError as error:
             raise ValueError(
                 f"path: expected in braces one of {', '.join(_NUMBERS)}, with a format or without "

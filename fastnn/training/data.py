@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import layers
+from fastnn._utils import tables
 from fastnn._utils import validation as numbers
 from fastnn._utils.mapped import is_mapped
 from fastnn._utils.types import Int64s, Samples
@@ -18,6 +19,7 @@ from fastnn.layers.record import record_of
 from fastnn.ops._arrays import real
 from fastnn.ops._targets import expect_probabilities, labels, one_output, read_targets
 from fastnn.ops._targets import outputs as rows_of_outputs
+from fastnn.training.labels import Positions, learned
 
 Pair = tuple[Samples, Samples]
 
@@ -25,7 +27,14 @@ _FRACTION = numbers.BETWEEN._replace(text="a pair (x, t) or a number in (0, 1)")
 _TILE = 1 << 17  # numbers that are looked at together, which stay in the second-level cache
 
 
-def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: str = "") -> Pair:
+def samples(
+    network: Any,
+    x: ArrayLike,
+    t: ArrayLike,
+    where: str = "",
+    suffix: str = "",
+    learns: bool = False,
+) -> Pair:
     """Return samples and targets as arrays that the network can be trained on.
 
     Parameters
@@ -34,6 +43,8 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
     x, t : array_like
     where, suffix : str
         What comes before and after their names in errors.
+    learns : bool
+        Whether the network takes the classes of labels, and the names of columns, if it has none.
 
     Returns
     -------
@@ -47,6 +58,10 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
     """
     refresh(network)  # new layers may say how many outputs there are
     name_x, name_t = f"{where}x{suffix}", f"{where}t{suffix}"
+    if network.feature_names is not None:
+        tables.expect_names(name_x, x, network.feature_names)
+    elif learns and type(x) is not np.ndarray:
+        network.feature_names = tables.names_of(x)
     x = real(name_x, x)
     features = network.input_size
     if isinstance(features, tuple):
@@ -66,7 +81,8 @@ def samples(network: Any, x: ArrayLike, t: ArrayLike, where: str = "", suffix: s
             "network: expected a known number of outputs: set its output_size, or give layers of "
             "your own a method output_shape(shape)"
         )
-    t = targets(network, t, len(x), network.output_size, name_t)
+    given = len(x), network.output_size, name_t
+    t = _first_targets(network, t, *given) if learns else targets(network, t, *given)
     found = network.layers
     first = next(iter(found.values()), None) if isinstance(found, Mapping) else None
     if record_of(first) and not network._has_own("predict"):
@@ -78,6 +94,24 @@ def _loss_of(network: Any) -> type[Any] | None:
     """Return what kind of loss a network has: one of ours, or one that extends it."""
     kinds = layers.SoftmaxWithLoss, layers.IdentityWithLoss
     return next((kind for kind in kinds if isinstance(network.last_layer, kind)), None)
+
+
+def _first_targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str) -> Samples:
+    """Return targets of a training; the network takes their classes if it needs them, at first."""
+    kind = _loss_of(network)
+    try:
+        return targets(network, t, n, outputs, name)
+    except (TypeError, ValueError) as error:
+        if kind is not layers.SoftmaxWithLoss or network.classes is not None or outputs == 1:
+            raise
+        found = learned(name, t, n, outputs, error)
+        if network.history is not None:
+            raise type(error)(
+                f"{error}; the network was trained on integers before: network.classes = [...] "
+                "says which labels they stand for"
+            ) from None
+        network.classes = found.values
+    return targets(network, t, n, outputs, name)
 
 
 def targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str = "t") -> Samples:
@@ -106,8 +140,28 @@ def targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str = "t") -
         If they are none. Rows for the squared error that are mapped into memory are not looked
         through.
     """
-    t = read_targets(name, t)
     kind = _loss_of(network)
+    known = None if kind is layers.IdentityWithLoss else network._classes
+    if known is not None:
+        t = known.positions(name, t)
+        if isinstance(outputs, int) and len(known) != outputs:
+            raise classes_differ(len(known), outputs)
+    found = _targets(network, kind, t, n, outputs, name)
+    return found.view(Positions) if isinstance(t, Positions) else found
+
+
+def classes_differ(count: int, outputs: int) -> ValueError:
+    """Return the error of a network with other classes than outputs."""
+    return ValueError(
+        f"network.classes: expected {outputs} labels, one for each output of the network, got "
+        f"{count}"
+    )
+
+
+def _targets(
+    network: Any, kind: type[Any] | None, t: ArrayLike, n: int, outputs: Any, name: str
+) -> Samples:
+    t = read_targets(name, t)
     if kind is None:
         if t.shape[:1] != (n,):
             raise ValueError(f"{name}: expected {n} targets, got shape {t.shape}")
@@ -129,7 +183,7 @@ def targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str = "t") -
     return t
 
 
-def classes(network: Any, t: ArrayLike, n: int, outputs: int) -> Samples:
+def to_compare(network: Any, t: ArrayLike, n: int, outputs: int) -> Samples:
     """Return targets to compare largest scores with: as above, for a loss of the user's own too."""
     t = targets(network, t, n, outputs)
     own = _loss_of(network) is None and t.shape != (n, outputs)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from fastnn.training.callbacks import Callback
 from fastnn.training.choice import is_known
 from fastnn.training.data import Pair, not_finite
 from fastnn.training.divergence import BadStep, DivergenceWarning, Guard
-from fastnn.training.evaluation import evaluate, evaluate_averages
+from fastnn.training.evaluation import evaluate, evaluate_averages, measure
 from fastnn.training.factors import factors_of, warn_of_rest
 from fastnn.training.history import History
 from fastnn.training.progress import mean_text, samples_bar
@@ -103,7 +104,8 @@ class Epochs:
         self._warn_of_rest(epochs)
         total = epochs * history.samples
         done = min(len(history.step_losses) * history.batch_size, total)
-        together = self._rows is None and self._held_out is None and not callbacks
+        alone = self._held_out is None and not history.functions
+        together = self._rows is None and alone and not callbacks
         try:
             with samples_bar(self._executor, total, done, self._settings.verbose) as progress:
                 after = self._advancing(progress, epochs)
@@ -154,11 +156,13 @@ class Epochs:
         if bad is not None:
             self._stop(bad)
             return
+        functions = history.functions
+        measured = measure(self._network, *self._data, functions) if functions else {}
         validated = self._validated()
-        self._record_epochs(*validated)
+        self._record_epochs(measured | validated)
         # Callbacks must not take parameters that are not finite for the best ones.
         last = history.epochs == self._settings.epochs
-        if self._settings.callbacks or last or not all(map(math.isfinite, validated)):
+        if self._settings.callbacks or last or not all(map(math.isfinite, validated.values())):
             self._expect_finite()
 
     def _epochs_of_one_step(self, after: Callable[[int], None]) -> None:
@@ -250,22 +254,25 @@ class Epochs:
             begin = stop
         return None
 
-    def _validated(self) -> tuple[float, ...]:
-        """Return loss and accuracy on the validation data; nothing if there are none."""
+    def _validated(self) -> dict[str, float]:
+        """Return loss, accuracy and metrics of the validation data; nothing if there are none."""
         if self._held_out is None:
-            return ()
+            return {}
         for name, array in zip("xt", self._held_out, strict=True):
             expect_whole(f"validation {name}", array)
         averages = self._history.averages if self._settings.validate_averages else None
+        functions = self._history.functions
         if averages is None:
-            loss, accuracy = evaluate(self._network, *self._held_out)
+            values = evaluate(self._network, *self._held_out, functions)
         else:
             given = self._network, averages, self._data[0]
-            loss, accuracy = evaluate_averages(*given, *self._held_out)
+            values = evaluate_averages(*given, *self._held_out, functions)
+        loss = values[0]
         if not (math.isfinite(loss) or self._told):
             self._told = True
             self._warn_of_validation(loss, self._held_out)
-        return loss, accuracy
+        names = "loss", "accuracy", *(metric.name for metric in functions)
+        return {f"val_{name}": value for name, value in zip(names, values, strict=True)}
 
     def _warn_of_validation(self, loss: float, held_out: Pair) -> None:
         """Name a sample in a file that makes a loss not finite; others are seen before."""
@@ -283,10 +290,10 @@ class Epochs:
         self._history.step_losses += losses.tolist()
         self._history.step_hits += correct.tolist()
 
-    def _record_epochs(self, *validated: float) -> None:
-        """Record the epochs that have all their steps by now.
+    def _record_epochs(self, measured: Mapping[str, float] = MappingProxyType({})) -> None:
+        """Record the epochs that have all their steps by now; what was measured is the last one's.
 
-        What was validated is the last one's.
+        What the history does not keep is left out.
         """
         history = self._history
         steps, begin = history.steps_per_epoch, history.epochs
@@ -306,11 +313,10 @@ class Epochs:
                 "lr": (self._runner.rate() * factors).tolist(),
                 "seconds": [history.elapsed / (end - begin)] * (end - begin),
             }
-        if validated:
-            values["val_loss"], values["val_accuracy"] = ([value] for value in validated)
+        values |= {name: [value] for name, value in measured.items()}
         with interrupts.held():  # all lists or none
             for name in (*history.metrics, "lr", "seconds"):
-                getattr(history, name).extend(values[name])
+                history[name].extend(values[name])
             history.state.elapsed = 0.0
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from fastnn._utils import html
 from fastnn._utils.types import Array
@@ -12,9 +15,14 @@ from fastnn.ops.updates.owner import Owner
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.optimizers.updater import Updater, as_of
 from fastnn.program.executor import StepSettings
+from fastnn.training import curves
 from fastnn.training.divergence import Divergence
+from fastnn.training.metrics import Metric
 from fastnn.training.schedules import Schedule, describe
 from fastnn.training.weights import Weights
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class TrainingLog:
     seconds: list[float] = field(default_factory=list)
     step_losses: list[float] = field(default_factory=list)
     step_hits: list[int] = field(default_factory=list)
+    measured: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def epochs(self) -> int:
@@ -84,8 +93,17 @@ class TrainingLog:
 
     def row(self, epoch: int) -> dict[str, float]:
         """Return what was recorded of an epoch, counted from 1, by name."""
+        return {name: self[name][epoch - 1] for name in (*self.metrics, "lr", "seconds")}
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return what was recorded of each epoch under a name: "loss", "val_top_5_accuracy", ..."""
         names = (*self.metrics, "lr", "seconds")
-        return {name: getattr(self, name)[epoch - 1] for name in names}
+        if name not in names:
+            raise KeyError(f"expected one of {', '.join(names)}, got {name!r}")
+        values: list[float] = self.measured[name] if name in self.measured else vars(self)[name]
+        return values
+
+    __iter__ = None  # it has names, and no order
 
 
 class Left(NamedTuple):
@@ -102,8 +120,9 @@ class History(TrainingLog):
     Attributes
     ----------
     metrics : tuple of str
-        Which of the four lists below are kept: "loss", and "accuracy" unless the loss is the
-        mean squared error; "val_loss" and "val_accuracy" with validation data.
+        What is recorded of each epoch: "loss", and "accuracy" unless the loss is the mean squared
+        error; those that `fit` was asked for; with validation data "val_loss", ... of all of them.
+        ``history["val_loss"]`` is the list of one, also of "lr" and "seconds".
     loss, accuracy : list of float
         For each epoch, the mean over its samples, each taken when its batch came by: before
         that step's update, in training mode, without weight penalty.
@@ -118,6 +137,9 @@ class History(TrainingLog):
         Loss of each step; those of an epoch that was interrupted are here too.
     step_hits : list of int
         Samples of each step that were classified correctly.
+    measured : dict of str to list of float
+        Of each metric that `fit` was asked for, at the end of each epoch and in inference mode, on
+        the training data and, under "val_...", on the validation data.
     route, reason : str
         "program" or "layers", and why it was not the program.
     settings : TrainingSettings
@@ -150,6 +172,9 @@ class History(TrainingLog):
         when the training is resumed; files do not have it.
     interrupted : bool
         Whether Ctrl-C ended the training.
+    functions : tuple of Metric
+        What the metrics that `fit` was asked for are computed by. Files, copies and pickles have
+        only the names.
     """
 
     settings: TrainingSettings = field(kw_only=True)
@@ -157,6 +182,7 @@ class History(TrainingLog):
     diverged: Divergence | None = field(kw_only=True, compare=False)
     interrupted: bool = field(kw_only=True, compare=False)
     _left: Left | None = field(kw_only=True, compare=False)
+    functions: tuple[Metric, ...] = field(kw_only=True, compare=False)
 
     def __init__(
         self,
@@ -180,7 +206,12 @@ class History(TrainingLog):
         self.diverged = others.pop("diverged", None)
         self.interrupted = others.pop("interrupted", False)
         self._left = others.pop("_left", None)
-        super().__init__(metrics, **others)
+        self.functions = others.pop("functions", ())
+        measured = dict(others.pop("measured", {}))
+        for name in metrics:
+            if name not in _names(TrainingLog):
+                measured.setdefault(name, others.pop(name, []))
+        super().__init__(metrics, measured=measured, **others)
         if settings is None:
             settings, of_settings = TrainingSettings(**of_settings), {}
         self.settings = replace(settings, **of_settings)
@@ -211,7 +242,7 @@ class History(TrainingLog):
 
     def _facts(self) -> dict[str, Any]:
         log = {f.name: getattr(self, f.name) for f in fields(TrainingLog)}
-        facts = {**log, **vars(self.settings), **vars(self.state)}
+        facts = {**log.pop("measured"), **log, **vars(self.settings), **vars(self.state)}
         schedule = None if describe(self.schedule) is None else self.schedule
         known = type(self.optimizer) in OPTIMIZERS.values()
         optimizer = as_of(self.optimizer, self.owner) if known else None
@@ -244,7 +275,9 @@ class History(TrainingLog):
         """
         if self.diverged is not None:
             self.state = replace(self.state, elapsed=0.0)
-            vars(self).update({k: v for k, v in self.facts().items() if isinstance(v, list)})
+            for name, values in self.facts().items():
+                if isinstance(values, list):
+                    (self.measured if name in self.measured else vars(self))[name] = values
         last = self.last_weights(network)
         if last is not None:
             last.put(network, self.averages)
@@ -332,9 +365,51 @@ class History(TrainingLog):
         """What the optimizer knows the parameters of the training by."""
         return self.state.owner
 
+    def plot(self, names: str | Iterable[str] | None = None, ax: Any = None) -> NDArray[Any]:
+        """Draw the loss and other metrics over the epochs, of training and validation data.
+
+        Parameters
+        ----------
+        names : str or iterable of str, optional
+            Which of `metrics`, without "val_"; all if not given.
+        ax : matplotlib.axes.Axes, or as many as there are names, optional
+            Where to draw. A single one gets the loss if there are no `names`. By default panels
+            beside each other in a new figure.
+
+        Returns
+        -------
+        ndarray of matplotlib.axes.Axes
+            One for each name. ``axes[0].figure.savefig(path)`` writes the picture.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, which the extra "plot" installs.
+        ValueError
+            If a name is none of what was recorded, or there are too few axes.
+        """
+        axes: NDArray[Any] = curves.plot(self, names, ax)
+        return axes
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return what was recorded of each epoch as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each epoch, counted from 1 in the index "epoch"; a column for each of
+            `metrics`, and "lr" and "seconds".
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+        """
+        return curves.to_frame(self)
+
     def line(self, epoch: int) -> str:
         """Return what was recorded of an epoch, counted from 1, as text."""
-        values = [f"{name} {getattr(self, name)[epoch - 1]:.4f}" for name in self.metrics]
+        values = [f"{name} {self[name][epoch - 1]:.4f}" for name in self.metrics]
         seconds = self.seconds[epoch - 1]
         rate = self.samples / max(seconds, 1e-9)
         return ", ".join([*values, f"{seconds:.2f} s, {rate:,.0f} samples/s"])
@@ -355,7 +430,7 @@ class History(TrainingLog):
             lr, seconds = row.pop("lr"), row.pop("seconds")
             values = [f"{value:.4f}" for value in row.values()]
             rows.append([str(epoch), *values, f"{lr:.3g}", f"{seconds:.2f}"])
-        losses = {name: getattr(self, name) for name in self.metrics if name.endswith("loss")}
+        losses = {name: self[name] for name in self.metrics if name.endswith("loss")}
         return html.join(
             html.heading(f"History: {self._what()}{self.reason and f' ({self.reason})'}"),
             html.curves(losses),

@@ -11,8 +11,10 @@ from fastnn.optimizers.updater import in_training, owner_of
 from fastnn.training.beginning import (
     continue_averages,
     history_of,
+    metrics_of_training,
     settings_of,
     undone_unless_begun,
+    unlearned_unless_begun,
 )
 from fastnn.training.choice import choose
 from fastnn.training.data import samples, split
@@ -42,9 +44,15 @@ def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> Hist
         If the data do not fit the network or the history to resume; nothing has been changed
         then.
     """
-    x, t = samples(network, x, t)
+    with unlearned_unless_begun(network):
+        return _fit(network, x, t, settings)
+
+
+def _fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> History:
+    x, t = samples(network, x, t, learns=True)
+    metrics = metrics_of_training(network, settings)
     (x, t), held_out = split(network, x, t, settings.validation)
-    history = history_of(network, len(x), held_out is not None, settings)
+    history = history_of(network, len(x), held_out is not None, settings, metrics)
     optimizer = settings.optimizer
     owner = history.owner if optimizer is history.optimizer else None
     undone = undone_unless_begun(network, history, optimizer)
@@ -57,6 +65,7 @@ def fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> Hist
         continue_averages(executor, history)
         state = history.elapsed, executor.averages, optimizer, owner_of(network)
         history.state = ResumeState(*state)
+        history.functions = metrics
         network.history = history
         Epochs(network, history, executor, settings, (x, t), held_out).run()
     return history

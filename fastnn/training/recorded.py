@@ -11,18 +11,19 @@ from fastnn._utils import schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.training.history import ResumeState, TrainingLog, TrainingSettings
-
-_METRICS = tuple(
-    (*kinds, *(f"val_{kind}" for kind in kinds if validated))
-    for kinds in (("loss",), ("loss", "accuracy"))
-    for validated in (False, True)
-)
+from fastnn.training.metrics import is_name
 
 
 def _metrics(name: str, value: Any) -> tuple[str, ...]:
     metrics = tuple(schema.listed(schema.text)(name, value))
-    if metrics not in _METRICS:
-        raise ValueError(f"{name}: expected one of {_METRICS}, got {metrics}")
+    kinds = [kind for kind in metrics if not kind.startswith("val_")]
+    expected = tuple(kinds), (*kinds, *(f"val_{kind}" for kind in kinds))
+    named = kinds[:1] == ["loss"] and len({*kinds}) == len(kinds) and all(map(is_name, kinds[1:]))
+    if not named or metrics not in expected:
+        raise ValueError(
+            f"{name}: expected loss, the names of other metrics, and, if at all, val_loss and so "
+            f"on of all of them, got {', '.join(metrics)}"
+        )
     return metrics
 
 
@@ -65,7 +66,7 @@ def expect_recorded(
         f.name: str(f.type).startswith("list")
         for part in (TrainingLog, TrainingSettings, ResumeState)
         for f in fields(part)
-        if f.name not in apart
+        if f.name not in (*apart, "measured")
     }
     checks = {
         name: _CHECKS.get(
@@ -75,7 +76,8 @@ def expect_recorded(
         if not is_list
     }
     facts: dict[str, Any] = schema.entries(checks)("history", given)
-    schema.same_names("history", lists, [name for name, is_list in kinds.items() if is_list])
+    expected = {name for name, is_list in kinds.items() if is_list} | {*facts["metrics"]}
+    schema.same_names("history", lists, sorted(expected))
     if facts["batch_size"] > facts["samples"]:
         raise ValueError(
             f"history.batch_size: expected at most {facts['samples']}, as many as there are "

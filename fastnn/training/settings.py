@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from fastnn._messages.bars import is_watched
 from fastnn._utils import validation as numbers
 from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
@@ -13,6 +14,7 @@ from fastnn.training import schedules
 from fastnn.training.callbacks import Callback, Checkpoint
 from fastnn.training.divergence import CHOICES, OnDivergence
 from fastnn.training.history import History
+from fastnn.training.metrics import Metric, metrics_of
 from fastnn.training.schedules import Schedule
 
 
@@ -39,6 +41,7 @@ class FitSettings:
     resume: History | None
     on_divergence: OnDivergence = "stop"
     validate_averages: bool = False
+    metrics: tuple[Metric, ...] | None = None
 
     @classmethod
     def from_arguments(cls, **given: Any) -> FitSettings:
@@ -50,6 +53,7 @@ class FitSettings:
             If one is not as `fit` says.
         """
         checked = {name: check(name, given[name]) for name, check in _CHECKS.items()}
+        checked["metrics"] = None if given["metrics"] is None else metrics_of(given["metrics"])
         optimizer = given["optimizer"]
         if optimizer is None:
             optimizer = Adam() if given["resume"] is None else given["resume"].optimizer
@@ -105,6 +109,10 @@ def _callbacks(name: str, given: Any) -> tuple[Callback, ...]:
     return tuple(sorted(found, key=lambda callback: isinstance(callback, Checkpoint)))
 
 
+def _verbose(name: str, given: Any) -> bool:
+    return is_watched() if isinstance(given, str) and given == "auto" else bool(given)
+
+
 def _history(name: str, given: Any) -> History:
     if not isinstance(given, History):
         raise TypeError(f"{name}: expected a History, got {given!r}")
@@ -115,7 +123,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "epochs": lambda name, value: numbers.integer(name, value, 0),
     "batch_size": lambda name, value: numbers.integer(name, value, 1),
     "callbacks": _callbacks,
-    "verbose": lambda name, value: bool(value),
+    "verbose": _verbose,
     "schedule": _optional(_schedule),
     "clip_value": _optional(numbers.positive),
     "clip_norm": _optional(numbers.positive),

@@ -157,7 +157,8 @@ def test_sizes_from_samples_are_those_that_are_given():
     ("call", "error"),
     [
         (lambda net, x, t: net.fit(x, t[:3], verbose=False), "^t: expected 40 labels"),
-        (lambda net, x, t: net.fit(x[:, :2], t + 1, verbose=False), "label"),
+        (lambda net, x, t: net.fit(x[:, :2], t // 2 + 2, verbose=False), "label"),
+        (lambda net, x, t: net.fit(x, [*"ab"] * 20, verbose=False), "^t: expected 3 classes"),
         (lambda net, x, t: net.loss(x, t[:3]), "^t: "),
         (lambda net, x, t: net.fit(x, t, verbose=False, validation=2), "^validation: "),
     ],

@@ -205,6 +205,16 @@ MultiLayerNet(4, [3], 2, seed=0).fit(x, np.zeros(200, int), 5, 2, seed=0)
     assert [line.split(":")[0] for line in lines] == [f"epoch {i}/5" for i in range(1, 6)]
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_training_that_nobody_watches_may_be_silent(watched, monkeypatch, capsys):
+    monkeypatch.setattr(bars, "_in_terminal", lambda: watched)
+    net = MultiLayerNet(2, [3], 2)
+    net.fit(np.ones((4, 2)), [0, 1, 0, 1], 2, verbose="auto")
+    assert ("epoch 2/2: " in capsys.readouterr().out) is watched
+    net.fit(np.ones((4, 2)), [0, 1, 0, 1], 2, verbose=True)
+    assert "epoch 2/2: " in capsys.readouterr().out
+
+
 def test_nothing_is_printed_of_nothing(capsys):
     with Progress(10, " steps", done=3):
         pass

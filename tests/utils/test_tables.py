@@ -87,7 +87,8 @@ def test_missing_numbers_are_nan(missing):
     net = MultiLayerNet(2, [4], 2, seed=0)
     with pytest.raises(ValueError, match=r"^x: expected finite numbers, got nan in x\[17, 1\]$"):
         net.fit(table, T, verbose=False)
-    with pytest.raises(ValueError, match=r"^t: expected labels from 0 to 1, got nan in t\[17\]$"):
+    text = r"^t: expected a label for each sample, got .* in t\[17\]$"
+    with pytest.raises(ValueError, match=text):
         net.fit(Table(a=NUMBERS, b=TRUTH), Column(truth), verbose=False)
 
 
@@ -95,7 +96,8 @@ def test_columns_of_something_else_are_named():
     texts, days = ["a"] * N, np.array(["2020-01-01"] * N, "datetime64[D]").astype(object)
     text = (
         r"^x: expected an array of real numbers, got a table with other columns: 'city' \(str\), "
-        r"'when' \(date\), 'price' \(Decimal\); leave them out, or make numbers of them$"
+        r"'when' \(date\), 'price' \(Decimal\); leave them out, or make numbers of them: "
+        r"pandas.get_dummies\(x, dtype=float\) and x.to_dummies\(\) of polars make .*category$"
     )
     table = Table(a=NUMBERS, city=texts, b=TRUTH, when=days, price=[None, Decimal(1)] * (N // 2))
     with pytest.raises(TypeError, match=text):

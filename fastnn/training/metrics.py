@@ -1,0 +1,255 @@
+"""What a network is measured by besides its loss: accuracy of kinds, errors, functions of users."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastnn import layers
+from fastnn._utils.types import Array, Samples
+from fastnn._utils.validation import brief
+from fastnn.ops._targets import count_correct, largest
+
+Function = Callable[[Array, Samples], Any]
+# What users give: names, functions, or both.
+Metrics = str | Function | Iterable[str | Function] | Mapping[str, Function]
+
+_TOP = re.compile(r"top_([1-9][0-9]{0,8})_accuracy")
+_NAMES = "accuracy, top_5_accuracy (any number), mean_absolute_error, mean_squared_error, r2"
+_TAKEN = frozenset({"loss", "lr", "seconds", "epoch"})  # columns of what is recorded
+
+
+class Sums(Protocol):
+    """What is kept of the samples so far."""
+
+    def add(self, scores: Array, t: Samples) -> None:
+        """Take in some samples, at least one."""
+
+    def value(self) -> float:
+        """Return the metric of all samples."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric by its name.
+
+    Attributes
+    ----------
+    name : str
+    sums : function
+        Returns new sums.
+    of : {"classes", "numbers", "any"}
+        What targets it is for.
+    function : function or None
+        The user's own.
+    """
+
+    name: str
+    sums: Callable[[], Sums]
+    of: str
+    function: Function | None = None
+
+
+def _count_top(k: int, scores: Array, t: Samples) -> int:
+    """Return of how many samples fewer than k scores are above the target's.
+
+    Of equal scores the first is above the others, and NaN above all, as for argmax.
+    """
+    labels = np.asarray(largest(t), np.int64)[:, np.newaxis]
+    of_target = np.take_along_axis(scores, labels, axis=1)
+    before = np.arange(scores.shape[1]) < labels
+    above = ~(scores <= of_target) | (before & (scores == of_target))
+    return int(np.count_nonzero(above.sum(axis=1) < k))
+
+
+class _Share:
+    """The share of samples that a function counts."""
+
+    def __init__(self, function: Callable[[Array, Samples], int]) -> None:
+        self._function, self._hits, self._count = function, 0, 0
+
+    def add(self, scores: Array, t: Samples) -> None:
+        self._hits += self._function(scores, t)
+        self._count += len(scores)
+
+    def value(self) -> float:
+        return self._hits / self._count
+
+
+class _Mean:
+    """The mean of a function of the differences, over samples and outputs."""
+
+    def __init__(self, function: Callable[[Array], Array]) -> None:
+        self._function, self._sum, self._count = function, 0.0, 0
+
+    def add(self, scores: Array, t: Samples) -> None:
+        self._sum += float(self._function(np.subtract(scores, t, dtype=np.float64)).sum())
+        self._count += scores.size
+
+    def value(self) -> float:
+        return self._sum / self._count
+
+
+class _R2:
+    """1 - squared errors / squared deviations from the mean, averaged over outputs.
+
+    Of targets that are all equal it is 1 if there is no error, else 0, as scikit-learn's
+    ``r2_score`` has it. Deviations of parts are merged by the formula of Chan, Golub and LeVeque
+    (1979), so that large means cancel no digits.
+    """
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._deviations, self._errors = 0, 0.0, 0.0, 0.0
+
+    def add(self, scores: Array, t: Samples) -> None:
+        t = np.asarray(t, np.float64)
+        mean, n = t.mean(axis=0), len(t)
+        shift, total = mean - self._mean, self._count + n
+        self._deviations += np.square(t - mean).sum(axis=0) + shift**2 * (self._count * n / total)
+        self._mean += shift * (n / total)
+        self._errors += np.square(t - scores).sum(axis=0)
+        self._count = total
+
+    def value(self) -> float:
+        if self._count < 2:
+            return math.nan
+        errors, deviations = np.asarray(self._errors), np.asarray(self._deviations)
+        constant = deviations == 0
+        shares = errors / np.where(constant, 1.0, deviations)
+        shares = np.where(constant, np.where(errors > 0, 1.0, errors), shares)
+        return float(np.mean(1 - shares))
+
+
+class _Own:
+    """The value of a user's function of all predictions and targets."""
+
+    def __init__(self, name: str, function: Function) -> None:
+        self._name, self._function = name, function
+        self._parts: list[tuple[Array, Samples]] = []
+
+    def add(self, scores: Array, t: Samples) -> None:
+        self._parts.append((scores, t))
+
+    def value(self) -> float:
+        predictions, targets = (
+            np.concatenate([np.asarray(each) for each in part])
+            for part in zip(*self._parts, strict=True)
+        )
+        if predictions.shape[1:] != targets.shape[1:] == (1,):
+            targets = targets[:, 0]  # labels in a column
+        try:
+            found = self._function(predictions, targets)
+        except Exception as error:
+            kind = type(error).__name__
+            raise RuntimeError(f"metrics: {self._name} raised {kind}: {error}") from error
+        value: Any = np.asarray(found)
+        if value.size != 1 or value.dtype.kind not in "fiub":
+            raise TypeError(f"metrics: expected a number from {self._name}, got {brief(found)}")
+        return float(value.reshape(()))
+
+
+def _absolute(differences: Array) -> Array:
+    return np.abs(differences)
+
+
+def built_in(name: str) -> Metric | None:
+    """Return the metric that a name says; None if it says none."""
+    top = _TOP.fullmatch(name)
+    if top:
+        return Metric(name, lambda: _Share(partial(_count_top, int(top[1]))), "classes")
+    found: dict[str, Metric] = {
+        "accuracy": Metric(name, lambda: _Share(count_correct), "classes"),
+        "mean_absolute_error": Metric(name, lambda: _Mean(_absolute), "numbers"),
+        "mean_squared_error": Metric(name, lambda: _Mean(np.square), "numbers"),
+        "r2": Metric(name, _R2, "numbers"),
+    }
+    return found.get(name)
+
+
+def is_name(name: str) -> bool:
+    """Say whether a metric may have this name."""
+    return name.isidentifier() and name not in _TAKEN and not name.startswith("val_")
+
+
+def is_smaller_better(monitor: str) -> bool | None:
+    """Say whether what is recorded under a name is the better the smaller; None: not known."""
+    name = f"_{monitor.removeprefix('val_')}"
+    if name.endswith(("_loss", "_error")):
+        return True
+    return False if name.endswith(("_accuracy", "_score", "_r2")) else None
+
+
+def metrics_of(given: Any) -> tuple[Metric, ...]:
+    """Return the metrics that an argument says.
+
+    Parameters
+    ----------
+    given : str, function, iterable of these, or mapping of str to function
+        Names, and functions that have one, or are given one as keys.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not that, or a name is unknown, taken or there twice.
+    """
+    if isinstance(given, Mapping):
+        items = [(name, value) for name, value in given.items()]
+    else:
+        one = isinstance(given, str) or callable(given)
+        if not (one or isinstance(given, Iterable)):
+            raise TypeError(f"metrics: expected a list of names or functions, got {given!r}")
+        items = [(None, value) for value in ([given] if one else given)]
+    found: dict[str, Metric] = {}
+    for name, value in items:
+        metric = _metric(name, value)
+        if metric.name in found:
+            raise ValueError(f"metrics: expected different names, got {metric.name} twice")
+        found[metric.name] = metric
+    return tuple(found.values())
+
+
+def _metric(name: Any, value: Any) -> Metric:
+    if isinstance(value, str):
+        metric = built_in(value)
+        if metric is None or name not in (None, value):
+            got = value if name in (None, value) else f"{name}: {value}"
+            raise ValueError(
+                f"metrics: expected names among {_NAMES}, or functions of (predictions, targets), "
+                f"got {got!r}"
+            )
+        return metric
+    if not callable(value):
+        raise TypeError(f"metrics: expected names or functions, got {value!r}")
+    name = getattr(value, "__name__", None) if name is None else name
+    if not isinstance(name, str) or not is_name(name) or built_in(name):
+        what = "" if name is None else f" with the name {name!r}, which is none, or taken"
+        raise ValueError(
+            "metrics: expected functions that have names of their own, or {'name': function}, "
+            f"got {value!r}{what}"
+        )
+    return Metric(name, lambda: _Own(name, value), "any", value)
+
+
+def expect_for(network: Any, metrics: Iterable[Metric]) -> None:
+    """Raise ValueError unless metrics are for networks like this one."""
+    last, outputs = network.last_layer, network.output_size
+    for metric in metrics:
+        if metric.of == "numbers" and isinstance(last, layers.SoftmaxWithLoss):
+            raise ValueError(
+                f'metrics: {metric.name} is for networks with loss="mean_squared_error"; this one '
+                "has classes"
+            )
+        if metric.of != "classes" or not isinstance(outputs, int):
+            continue
+        top = _TOP.fullmatch(metric.name)
+        least = int(top[1]) + 1 if top else 2
+        if outputs < least:
+            raise ValueError(
+                f"metrics: {metric.name} is for networks of at least {least} outputs, got {outputs}"
+            )
