@@ -15,6 +15,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
 - :mod:`fastnn.ensembles`: several networks as one, and one that learns from them.
 - :mod:`fastnn.second_order`: L-BFGS and Newton's method.
+- :mod:`fastnn.sklearn`: scikit-learn's multilayer perceptrons.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         schedules,
         search,
         second_order,
+        sklearn,
         trainer,
         training,
     )
@@ -99,6 +101,7 @@ __all__ = [
     "search",
     "second_order",
     "set_num_threads",
+    "sklearn",
     "trainer",
     "training",
 ]
