@@ -58,6 +58,7 @@ def network_of(
     real : dtype
         Of all parameters.
     """
+    seeds = np.random.default_rng(getattr(estimator, "_dropout_seed", None))
     found: list[Any] = []
     for i, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
         found.append(layers.Affine(np.array(W, real), np.array(b, real)))
@@ -69,7 +70,8 @@ def network_of(
         if kind is not None:
             found.append(kind())
         if estimator.dropout:
-            found.append(layers.Dropout(estimator.dropout))
+            seed = int(seeds.integers(2**63))
+            found.append(layers.Dropout(estimator.dropout, seed=seed))
     return Network(found, loss=loss, input_size=len(coefs[0]), dtype=real)
 
 

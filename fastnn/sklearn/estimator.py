@@ -39,7 +39,8 @@ class BaseMLP(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        if "_network" in state and not self.batch_norm:
+        # What is in it but in no other attribute: running statistics, and the numbers of masks.
+        if not (self.batch_norm or self.dropout):
             state = {key: value for key, value in state.items() if key != "_network"}
         return state
 
@@ -164,11 +165,6 @@ class BaseMLP(BaseEstimator):
                     ours[...] = theirs
         if network is None:
             network = network_of(self, self.coefs_, self.intercepts_, "mse", real)
-            if self.dropout:
-                network._rng = np.random.default_rng(getattr(self, "_dropout_seed", None))
-                for layer in network.layers.values():
-                    if hasattr(layer, "reseed"):
-                        layer.reseed(network._rng)
             self._network = network
         self.coefs_, self.intercepts_ = affine_arrays(network)
         if last_layer is not None:

@@ -58,10 +58,13 @@ def either(*constraints: Constraint) -> Constraint:
     )
 
 
-BOOLEAN = Constraint(
-    lambda value: isinstance(value, (bool, np.bool_)),
-    "an instance of 'bool' or an instance of 'numpy.bool'",
+_BOOLS = (
+    Constraint(lambda value: isinstance(value, bool), "an instance of 'bool'"),
+    Constraint(
+        lambda value: isinstance(value, np.bool_), f"an instance of 'numpy.{np.bool_.__name__}'"
+    ),
 )
+BOOLEAN = either(*_BOOLS)
 NONE = Constraint(lambda value: value is None, "None")
 ARRAY_LIKE = Constraint(
     lambda value: not isinstance(value, (str, bytes)) and np.ndim(value) > 0, "an array-like"
@@ -90,7 +93,7 @@ COMMON: dict[str, Constraint] = {
         NONE,
     ),
     "tol": interval(Real, 0),
-    "verbose": either(interval(Integral, 0), BOOLEAN),
+    "verbose": either(interval(Integral, 0), *_BOOLS),
     "warm_start": BOOLEAN,
     "momentum": interval(Real, 0, 1, "both"),
     "nesterovs_momentum": BOOLEAN,
