@@ -58,10 +58,10 @@ if TYPE_CHECKING:
         schedules,
         search,
         second_order,
-        sklearn,
         trainer,
         training,
     )
+    from fastnn import sklearn as sklearn
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import load
     from fastnn.fit import DivergenceWarning
@@ -101,7 +101,6 @@ __all__ = [
     "search",
     "second_order",
     "set_num_threads",
-    "sklearn",
     "trainer",
     "training",
 ]
@@ -120,9 +119,12 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         "set_num_threads": "config",
     }
 
+    # Not of the names that a star imports: it needs scikit-learn, and is called like that.
+    _OTHERS = ("sklearn",)
+
     def __getattr__(name):
         """Load what is asked for, once: all of it takes a third of a second."""
-        if name in __all__:
+        if name in __all__ or name in _OTHERS:
             home = _import_module(f"fastnn.{_HOMES.get(name, name)}")
             value = getattr(home, name) if name in _HOMES else home
         else:
@@ -132,7 +134,7 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         return value
 
     def __dir__():
-        return ["__version__", *__all__]
+        return ["__version__", *__all__, *_OTHERS]
 
 
 _beside = _dirname(__path__[0])

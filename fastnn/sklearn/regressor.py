@@ -54,8 +54,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.datasets import load_diabetes
     >>> from fastnn.sklearn import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = MLPRegressor(solver="lbfgs", alpha=10, tol=0.1, random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.5
+    >>> model = MLPRegressor(learning_rate_init=0.1, tol=1, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.4
     True
     """
 
