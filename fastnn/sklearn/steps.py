@@ -73,15 +73,18 @@ class Steps:
         """
         size, steps = self._batch_size, rates.size
         losses, correct = np.zeros(steps), np.zeros(steps, np.int64)
-        counts = np.full(steps, size, np.int64)
-        counts[-1] = rows.size - (steps - 1) * size
+        starts = np.arange(0, rows.size, size)
+        counts = np.diff(starts, append=rows.size)
+        masses = counts if self._weights is None else self._masses(rows, starts)
         together = steps if self._alpha == 0 else 1
         penalties = np.zeros(steps)
         for begin in range(0, steps, together):
             part = slice(begin, begin + together)
             taken = rows[begin * size : (begin + together) * size]
             if self._alpha:
-                penalties[begin] = self._penalise(taken)
+                factor = self._alpha / masses[begin]
+                self._network.weight_decay_lambda = factor
+                penalties[begin] = 0.5 * factor * squares(self._matrices)
             # A step on all samples takes them as they stand.
             whole = size == self._n == taken.size
             self.executor.run(
@@ -91,23 +94,15 @@ class Steps:
         with np.errstate(all="ignore"):
             return float((losses * self._reported + penalties) @ counts / rows.size)
 
-    def _penalise(self, rows: Int64s) -> float:
-        """Set the penalty of the step on these rows; return what it adds to the loss."""
-        mass = rows.size if self._weights is None else self._mass(rows)
-        factor = self._alpha / mass
-        self._network.weight_decay_lambda = factor
-        return 0.5 * factor * squares(self._matrices)
-
-    def _mass(self, rows: Int64s) -> float:
-        """Return the sum of the weights of these samples."""
+    def _masses(self, rows: Int64s, starts: Int64s) -> Float64s:
+        """Return the sums of the weights of the samples of each batch."""
         assert self._weights is not None
-        mass = float(self._weights[rows].sum())
-        if mass <= 0:
+        masses = np.add.reduceat(self._weights[rows], starts)
+        if masses.min() <= 0:
             raise ValueError(
-                f"sample_weight: expected a sum above 0 in each batch, got {mass} in one of "
-                f"{rows.size} samples"
+                f"sample_weight: expected a sum above 0 in each batch, got {masses.min()} in one"
             )
-        return mass
+        return masses
 
 
 def squares(matrices: list[Array]) -> float:

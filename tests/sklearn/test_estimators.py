@@ -248,8 +248,9 @@ def test_class_weights_are_weights_of_samples():
 
 def test_weights_must_not_vanish_in_a_batch():
     weights = np.r_[np.zeros(50), np.ones(100)]
-    with pytest.raises(ValueError, match="sample_weight: expected a sum above 0 in each batch"):
-        MLPClassifier(batch_size=50, shuffle=False).fit(X, Y, sample_weight=weights)
+    for alpha in (0, 1e-4):
+        with pytest.raises(ValueError, match="sample_weight: expected a sum above 0 in each batch"):
+            MLPClassifier(batch_size=50, shuffle=False, alpha=alpha).fit(X, Y, weights)
     with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero"):
         MLPClassifier().fit(X, Y, sample_weight=np.zeros(len(X)))
 
