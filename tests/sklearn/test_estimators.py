@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", "1.7")
+import sklearn
 import sklearn.neural_network as theirs
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
@@ -24,7 +25,6 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn.sklearn as ours
-import sklearn
 from fastnn import optimizers, schedules
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from tests.sklearn import upstream
