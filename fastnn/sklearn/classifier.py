@@ -81,6 +81,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         It is copied.
     schedule : function, optional
         Factors on the rate, one of :mod:`fastnn.schedules`.
+    callbacks : iterable of Callback
+        Those of :mod:`fastnn.callbacks`, called as by :meth:`fastnn.Network.fit`. Their history has
+        losses without penalty, and "val_loss", "val_accuracy" with validation; a checkpoint is
+        that of a network, and no training of an estimator resumes from it.
     clip_norm : float, optional
         Gradients are scaled down to this norm of all together.
     ema : float, optional
@@ -158,6 +162,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm=False,
         optimizer=None,
         schedule=None,
+        callbacks=(),
         clip_norm=None,
         ema=None,
         dtype="float32",
@@ -190,6 +195,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.optimizer = optimizer
         self.schedule = schedule
+        self.callbacks = callbacks
         self.clip_norm = clip_norm
         self.ema = ema
         self.dtype = dtype

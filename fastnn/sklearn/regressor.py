@@ -32,7 +32,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         As for :class:`MLPClassifier`, and so are all that follow but `class_weight`.
     power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum
     nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
-    n_iter_no_change, max_fun, dropout, batch_norm, optimizer, schedule, clip_norm, ema, dtype
+    n_iter_no_change, max_fun, dropout, batch_norm, optimizer, schedule, callbacks, clip_norm
+    ema, dtype
 
     Attributes
     ----------
@@ -95,6 +96,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         batch_norm=False,
         optimizer=None,
         schedule=None,
+        callbacks=(),
         clip_norm=None,
         ema=None,
         dtype="float32",
@@ -127,6 +129,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.optimizer = optimizer
         self.schedule = schedule
+        self.callbacks = callbacks
         self.clip_norm = clip_norm
         self.ema = ema
         self.dtype = dtype

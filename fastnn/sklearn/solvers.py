@@ -15,13 +15,13 @@ _DIVISOR, _LEAST = 5.0, 1e-6
 
 @dataclass
 class Solver:
-    """An optimizer with the learning rate of the next epoch.
+    """An optimizer, whose `lr` is the learning rate of the next epoch.
 
     Attributes
     ----------
     optimizer : Optimizer
-    learning_rate_init, learning_rate : float
-        At the beginning, and now.
+    learning_rate_init : float
+        At the beginning.
     rule : {"constant", "invscaling", "adaptive"}
     power_t : float
         Exponent of "invscaling".
@@ -31,15 +31,16 @@ class Solver:
     learning_rate_init: float
     rule: str = "constant"
     power_t: float = 0.5
-    learning_rate: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.learning_rate = float(self.learning_rate_init)
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next epoch."""
+        return float(self.optimizer.lr)
 
     def epoch_ends(self, seen: int) -> None:
         """Set the rate of the next epoch, after so many samples since the first one."""
         if self.rule == "invscaling":
-            self.learning_rate = float(self.learning_rate_init) / (seen + 1) ** self.power_t
+            self.optimizer.lr = float(self.learning_rate_init) / (seen + 1) ** self.power_t
 
     def goes_on(self) -> tuple[bool, str]:
         """Say whether to go on, with a lower rate, where nothing improves; and what happens."""
@@ -47,7 +48,7 @@ class Solver:
             return False, "Stopping."
         if self.learning_rate <= _LEAST:
             return False, "Learning rate too small. Stopping."
-        self.learning_rate /= _DIVISOR
+        self.optimizer.lr = self.learning_rate / _DIVISOR
         return True, f"Setting learning rate to {self.learning_rate:f}"
 
 

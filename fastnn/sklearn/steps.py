@@ -10,6 +10,7 @@ from fastnn._utils.interrupts import Interrupt
 from fastnn._utils.types import Array, Float64s, Int64s
 from fastnn.program.executor import StepSettings
 from fastnn.sklearn.losses import Loss
+from fastnn.sklearn.watching import Watch
 from fastnn.training.choice import choose
 
 
@@ -54,7 +55,9 @@ class Steps:
         self._reported = loss.reported(outputs)
         self._matrices = list(network._weights().values())
 
-    def epoch(self, rows: Int64s, rates: Float64s, interrupt: Interrupt) -> float:
+    def epoch(
+        self, rows: Int64s, rates: Float64s, interrupt: Interrupt, watch: Watch | None = None
+    ) -> tuple[float, float]:
         """Take a step on each batch of these rows; return the loss of the epoch.
 
         Parameters
@@ -64,12 +67,13 @@ class Steps:
             Learning rates, one a step.
         interrupt : Interrupt
             Is let through between steps.
+        watch : Watch, optional
 
         Returns
         -------
-        float
-            The mean over samples of the losses of their batches, with penalty, each before the
-            update of its step.
+        reported, alone : float
+            The mean over samples of the losses of their batches, each before the update of its
+            step: as scikit-learn reports it, and as the network has it, without penalty.
         """
         size, steps = self._batch_size, rates.size
         losses, correct = np.zeros(steps), np.zeros(steps, np.int64)
@@ -78,21 +82,28 @@ class Steps:
         masses = counts if self._weights is None else self._masses(rows, starts)
         together = steps if self._alpha == 0 else 1
         penalties = np.zeros(steps)
-        for begin in range(0, steps, together):
-            part = slice(begin, begin + together)
-            taken = rows[begin * size : (begin + together) * size]
+        begin = 0
+        while begin < steps:
             if self._alpha:
                 factor = self._alpha / masses[begin]
                 self._network.weight_decay_lambda = factor
                 penalties[begin] = 0.5 * factor * squares(self._matrices)
+            end = min(steps, begin + together)
+            if watch is not None:
+                end = min(end, begin + watch.steps_ahead())
+            part, taken = slice(begin, end), rows[begin * size : end * size]
             # A step on all samples takes them as they stand.
             whole = size == self._n == taken.size
             self.executor.run(
                 None if whole else taken, size, rates[part], losses[part], correct[part]
             )
+            if watch is not None:
+                watch.steps_end(losses[part].tolist())
             interrupt.release()
+            begin = end
         with np.errstate(all="ignore"):
-            return float((losses * self._reported + penalties) @ counts / rows.size)
+            reported = (losses * self._reported + penalties) @ counts / rows.size
+            return float(reported), float(losses @ counts / rows.size)
 
     def _masses(self, rows: Int64s, starts: Int64s) -> Float64s:
         """Return the sums of the weights of the samples of each batch."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
@@ -19,8 +21,10 @@ from fastnn.sklearn.losses import Loss
 from fastnn.sklearn.solvers import solver_of
 from fastnn.sklearn.sparse import as_samples
 from fastnn.sklearn.steps import Steps
+from fastnn.sklearn.watching import Watch
 from fastnn.training import schedules
 from fastnn.training.factors import factors_of
+from fastnn.training.history import History
 from fastnn.training.weights import Weights
 
 _OF_STATISTICS = 1 << 12  # samples, at most, that statistics of normalisation are taken of
@@ -135,15 +139,34 @@ class _Epochs:
             estimator.alpha,
             StepSettings(clip_norm=estimator.clip_norm, ema=estimator.ema),
         )
+        self._watch: Watch | None = None
+        if estimator.callbacks:
+            given = estimator.callbacks, self._network, self._solver.optimizer
+            self._watch = Watch(*given, self._history())
         if estimator.early_stopping and not hasattr(estimator, "_best"):
             estimator._best = Weights(self._network, statistics_only=True)
+
+    def _history(self) -> History:
+        """Return a history for callbacks to look at."""
+        metrics = ["loss"]
+        if self._held_out is not None:
+            metrics.append("val_loss")
+            if is_classifier(self._estimator):
+                metrics.append("val_accuracy")
+        history = History(tuple(metrics), len(self._rows), self._batch_size, 0)
+        history.route, history.reason = self._steps.executor.name, self._steps.executor.reason
+        history.state.averages = self._steps.executor.averages
+        return history
 
     def run(self, incremental: bool) -> None:
         """Train until nothing improves, for `max_iter` epochs at most, or for one."""
         estimator = self._estimator
         estimator.n_iter_ = 0
         most = 1 if incremental else estimator.max_iter
+        watch = self._watch
         try:
+            if watch is not None:
+                watch.begin()
             with interrupts.held() as interrupt:
                 while estimator.n_iter_ < most and self._epoch(interrupt):
                     if estimator.n_iter_ == estimator.max_iter and not incremental:
@@ -152,7 +175,11 @@ class _Epochs:
                             "reached and the optimization hasn't converged yet.",
                             ConvergenceWarning,
                         )
+            if watch is not None:
+                watch.end()
         except KeyboardInterrupt:
+            if watch is not None:
+                watch.interrupted()
             warn("Training interrupted by user.", UserWarning)
         if estimator.early_stopping:
             estimator._best.put(self._network, None)
@@ -168,17 +195,21 @@ class _Epochs:
             self._rows = self._rows[order]
         begin = estimator.n_iter_ * self._steps_per_epoch
         factors = factors_of(self._schedule, begin, begin + self._steps_per_epoch)
-        loss = self._steps.epoch(self._rows, factors * self._solver.learning_rate, interrupt)
+        rates = factors * self._solver.learning_rate
+        loss, alone = self._steps.epoch(self._rows, rates, interrupt, self._watch)
         estimator.n_iter_ += 1
         estimator.loss_ = loss
         estimator.t_ += n
         estimator.loss_curve_.append(loss)
         self._tell(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
-        score = self._validated()
+        validated, score = self._validated()
         self._count_improvement(score)
         self._solver.epoch_ends(estimator.t_)
-        if estimator._no_improvement_count <= estimator.n_iter_no_change:
-            return True
+        ends = self._watch is not None and self._watch.epoch_ends(
+            float(rates[-1]), loss=alone, val_loss=validated, val_accuracy=score
+        )
+        if ends or estimator._no_improvement_count <= estimator.n_iter_no_change:
+            return not ends
         what = "Validation score" if estimator.early_stopping else "Training loss"
         goes_on, how = self._solver.goes_on()
         self._tell(
@@ -193,11 +224,11 @@ class _Epochs:
         if self._estimator.verbose:
             print(text)
 
-    def _validated(self) -> float | None:
-        """Record loss and score on what is held out; return the score."""
+    def _validated(self) -> tuple[float, float]:
+        """Record loss and score on what is held out; return them."""
         estimator, held_out = self._estimator, self._held_out
         if held_out is None:
-            return None
+            return math.nan, math.nan
         scores = estimator._scores_of(held_out.X, self._network)
         with np.errstate(all="ignore"):
             value = self._loss.value(scores, held_out.t, held_out.weights)
@@ -206,9 +237,9 @@ class _Epochs:
         if estimator.early_stopping:
             estimator.validation_scores_.append(score)
             self._tell(f"Validation score: {score:f}")
-        return float(score)
+        return value, float(score)
 
-    def _count_improvement(self, score: float | None) -> None:
+    def _count_improvement(self, score: float) -> None:
         """Count epochs without improvement by more than `tol`, and keep the best weights."""
         estimator = self._estimator
         if estimator.early_stopping:

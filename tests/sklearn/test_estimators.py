@@ -25,7 +25,7 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn.sklearn as ours
-from fastnn import optimizers, schedules
+from fastnn import callbacks, optimizers, schedules
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from tests.sklearn import upstream
 
@@ -293,6 +293,56 @@ def test_extras_change_what_they_should():
         np.testing.assert_array_equal(first, weights(**extras))
     same = weights(optimizer=optimizers.Adam(0.001, eps=1e-8))
     np.testing.assert_array_equal(same, plain.coefs_[0])
+
+
+class Seen(callbacks.Callback):
+    """Notes what it is told, and ends the training after an epoch."""
+
+    every_steps = 4
+
+    def on_train_begin(self):
+        self.told = ["begin"]
+
+    def on_steps_end(self, step):
+        self.told.append(step)
+
+    def on_epoch_end(self, epoch):
+        self.told.append(f"epoch {epoch}")
+        return epoch == 2
+
+    def on_train_end(self):
+        self.told.append("end")
+
+
+@pytest.mark.parametrize("alpha", [0, 1e-4])
+def test_callbacks_are_told_of_steps_and_epochs(alpha):
+    seen = Seen()
+    settings = {"alpha": alpha, "batch_size": 50, "random_state": 0, "max_iter": 5}
+    model = MLPClassifier(callbacks=[seen], **settings).fit(X, Y, eval_set=(X, Y))
+    assert seen.told == ["begin", "epoch 1", 4, "epoch 2", "end"]
+    assert model.n_iter_ == 2 and len(seen.history.step_losses) == 6
+    np.testing.assert_allclose(seen.history.val_loss, model.validation_loss_curve_)
+    assert seen.history.val_accuracy[-1] == model.score(X, Y)
+    settings["max_iter"] = 2
+    plain = MLPClassifier(**settings).fit(X, Y)
+    for a, b in zip(plain.coefs_, model.coefs_, strict=True):  # stops change no bit
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(TypeError, match="callbacks: expected objects of type Callback"):
+        MLPClassifier(callbacks=["early stopping"]).fit(X, Y)
+
+
+def test_callbacks_of_fastnn_act():
+    held_out = X[::3], Y[::3]
+    rate = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=10.0)
+    model = MLPClassifier(callbacks=[rate], max_iter=4, random_state=0, solver="sgd").fit(X, Y)
+    assert model._optimizer.learning_rate == 0.001 / 8
+    early = callbacks.EarlyStopping("val_loss", patience=2)
+    settings = {"learning_rate_init": 0.3, "max_iter": 100, "random_state": 0}
+    model = MLPClassifier(callbacks=[early], **settings).fit(X, Y, eval_set=held_out)
+    curve = model.validation_loss_curve_
+    assert model.n_iter_ == len(curve) == early.best_epoch + 2 < 100
+    p = model.predict_proba(held_out[0])[np.arange(50), held_out[1]]
+    np.testing.assert_allclose(-np.log(p).mean(), min(curve), rtol=1e-4)
 
 
 def test_an_optimizer_that_is_given_stays_as_it_is():
