@@ -13,7 +13,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastnn._utils.types import Array, Float64s
 from fastnn.sklearn.estimator import DTYPES, BaseMLP
@@ -265,8 +265,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         ndarray, shape (N,) or (N, C)
         """
-        check_is_fitted(self)
-        return self._labels_of(self._outputs(X))
+        return self._labels_of(self._scores(X))
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -280,7 +279,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray, shape (N, C)
             In the order of ``classes_``.
         """
-        check_is_fitted(self)
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
@@ -299,9 +297,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         with np.errstate(divide="ignore"):
             return np.log(probabilities, out=probabilities)
 
-    def _labels_of(self, outputs: Array) -> Array:
-        flat = outputs.ravel() if self.n_outputs_ == 1 else outputs
-        labels: Array = self._label_binarizer.inverse_transform(flat)
+    def _labels_of(self, scores: Array) -> Array:
+        """Return the classes of the largest scores; of one output, and of labels, those above 0."""
+        if self._loss_entry.of_labels:
+            found = scores.argmax(axis=1)
+        elif self._label_binarizer.y_type_.startswith("multilabel"):
+            return (scores > 0).astype(int)
+        else:
+            found = (scores[:, 0] > 0) & (len(self.classes_) > 1)
+        labels: Array = self.classes_[found.astype(np.intp, copy=False)]
         return labels
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -356,9 +360,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return weights
 
     def _score_of(self, scores: Array, data: Data) -> float:
-        labels = self._labels_of(self._loss_entry.activate(scores))
-        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            return float("nan")
+        labels = self._labels_of(scores)
         return float(accuracy_score(data.y, labels, sample_weight=data.weights))
 
     def __sklearn_tags__(self) -> Any:

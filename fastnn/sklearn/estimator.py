@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn._utils.types import Array, Float64s
 from fastnn._utils.warnings import warn
@@ -25,6 +25,7 @@ from fastnn.sklearn.stochastic import Data, fit_stochastic
 # What samples may stay: the others become float64.
 DTYPES = (np.float64, np.float32, np.uint8)
 
+_REAL = (np.dtype(np.float32), np.dtype(np.float64))
 _OF_ACTIVATION = {loss.out_activation: loss for loss in LOSSES.values()}
 
 
@@ -210,11 +211,31 @@ class BaseMLP(BaseEstimator):
             parts = [network.predict(block) for block in blocks(as_samples(X))]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def _scores(self, X: Any) -> Array:
+        """Return the scores of samples, which are checked."""
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self)
+        if not self._is_plain(X):
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return self._scores_of(X, self._linked())
+
+    def _is_plain(self, X: Any) -> bool:
+        """Say whether samples need no more checks, which take as long as to predict few of them."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype in _REAL
+            and X.ndim == 2
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X).all())
+        )
+
     def _outputs(self, X: Any) -> Array:
         """Return what the output activation makes of the scores of samples."""
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        scores = self._scores(X)
         with np.errstate(all="ignore"):
-            return self._loss_entry.activate(self._scores_of(X, self._linked()))
+            return self._loss_entry.activate(scores)
 
     def _check_solver(self) -> bool:
         """Raise AttributeError where there is no `partial_fit`."""

@@ -81,9 +81,10 @@ class LossOfSamples:
             t, weights = t[:, :-1], np.asarray(t[:, -1], np.float64)
         if self._loss.of_labels:
             t = t[:, 0].astype(np.int64)
-        losses, gradients = self._loss.of_samples(x, t)
-        self._dx = gradients * (weights / weights.sum()).astype(x.dtype)[:, np.newaxis]
-        self.loss = float(np.average(losses, weights=weights))
+        with np.errstate(all="ignore"):  # what diverges is told of at the end
+            losses, gradients = self._loss.of_samples(x, t)
+            self._dx = gradients * (weights / weights.sum()).astype(x.dtype)[:, np.newaxis]
+            self.loss = float(np.average(losses, weights=weights))
         return self.loss
 
     def backward(self, dout: float = 1) -> Array:

@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastnn._utils.types import Array
 from fastnn.sklearn.estimator import DTYPES, BaseMLP
@@ -178,7 +178,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         ndarray, shape (N,) or (N, C)
         """
-        check_is_fitted(self)
         outputs = self._outputs(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 

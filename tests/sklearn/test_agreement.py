@@ -176,6 +176,12 @@ def test_options(option, kind):
     expect_agreement(kind, learning_rate_init=0.01, **OPTIONS[option])
 
 
+@pytest.mark.parametrize("kind", ["classes", "counts"])
+def test_early_stopping_with_weights(kind):
+    settings = {"validation_fraction": 0.3, "max_iter": 20, "n_iter_no_change": 3}
+    expect_agreement(kind, weights=WEIGHTS, early_stopping=True, **settings)
+
+
 @pytest.mark.parametrize("form", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("kind", ["classes", "number"])

@@ -10,8 +10,10 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from memory import peak_memory
 
 pytest.importorskip("sklearn", "1.7")
+import scipy.sparse
 import sklearn
 import sklearn.neural_network as theirs
 from sklearn.calibration import CalibratedClassifierCV
@@ -364,6 +366,29 @@ def test_samples_stay_where_they_are():
     for samples in (single, bytes_):
         model = MLPClassifier(max_iter=3, early_stopping=True, random_state=0).fit(samples, Y)
         assert model.predict(samples).shape == Y.shape
+
+
+@pytest.mark.parametrize("form", ["float32", "bytes", "sparse"])
+def test_no_copy_of_the_samples_is_made(form):
+    n, features, batch = 4000, 500, 100
+    rng = np.random.default_rng(0)
+    samples = (rng.random((n, features), dtype=np.float32) < 0.02) * np.float32(1)
+    y = rng.integers(0, 3, n)
+    if form == "bytes":
+        samples = samples.astype(np.uint8)
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 2, "batch_size": batch}
+    # scikit-learn's validation looks at all of them at once.
+    given = scipy.sparse.csr_array(samples) if form == "sparse" else samples
+    model = MLPClassifier(**settings)
+    model.fit(samples[:200], y[:200])
+    with peak_memory() as checked:
+        model._checked(given, y, incremental=False, reset=True)
+    with peak_memory() as peak:
+        model.fit(given, y)
+    dense = 4 * n * features
+    block = 4 << 20 if form == "sparse" else 0
+    assert peak[0] <= max(checked[0], block + 16 * 4 * batch * features) + dense // 8
+    assert peak[0] < dense
 
 
 def test_ctrl_c_leaves_a_model(ctrl_c, monkeypatch):
