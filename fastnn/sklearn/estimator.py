@@ -17,7 +17,7 @@ from fastnn._utils.warnings import warn
 from fastnn.networks import Network, building
 from fastnn.sklearn import lbfgs
 from fastnn.sklearn.building import affine_arrays, initial_values, network_of
-from fastnn.sklearn.losses import LOSSES, Loss
+from fastnn.sklearn.losses import LOSSES, Loss, LossOfSamples
 from fastnn.sklearn.parameters import COMMON, Constraint, expect_valid
 from fastnn.sklearn.sparse import as_samples, blocks
 from fastnn.sklearn.stochastic import Data, fit_stochastic
@@ -168,6 +168,8 @@ class BaseMLP(BaseEstimator):
             network = network_of(self, self.coefs_, self.intercepts_, "mse", real)
             self._network = network
         self.coefs_, self.intercepts_ = affine_arrays(network)
+        if last_layer is None and isinstance(network.last_layer, LossOfSamples):
+            last_layer = "mse"  # so that compiled code predicts
         if last_layer is not None:
             network.last_layer = building.last_layer(last_layer)
         return network

@@ -207,6 +207,18 @@ def test_weights_that_are_assigned_are_predicted_with():
     np.testing.assert_allclose(model.predict(X), X.sum(axis=1), rtol=1e-5, atol=1e-5)
 
 
+def test_compiled_code_predicts_whatever_the_loss(monkeypatch):
+    from fastnn.program import inference
+
+    many = np.tile(X, (800, 1))
+    found = []
+    before = inference.scores
+    monkeypatch.setattr(inference, "scores", lambda *args: found.append(before(*args)) or found[-1])
+    for model, y in ((MLPClassifier(max_iter=2), Y == 1), (MLPRegressor(max_iter=2), NUMBERS)):
+        model.fit(X, y).predict(many)
+        assert found[-1] is not None
+
+
 def test_in_scikit_learns_tools():
     model = make_pipeline(StandardScaler(), MLPClassifier(max_iter=40, random_state=0))
     grid = {"mlpclassifier__alpha": [1e-4, 1e-1]}
