@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # An example for each experiment; what they need beside fastnn.
 GALLERY := $(filter-out examples/_%,$(wildcard examples/*.py))
-EXTRAS := plot,search,second-order,onnx
+EXTRAS := plot,search,second-order,onnx,sklearn
 # What `make attack` makes: all of it, "--minutes 10", "--continue", "--continue kills" ...
 ATTACK ?= --full
 # What `make perf-check` compares the working tree with, and more options for it, such as --quick.

@@ -16,6 +16,7 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
 - :mod:`fastnn.ensembles`: several networks as one, and one that learns from them.
 - :mod:`fastnn.second_order`: L-BFGS and Newton's method.
+- :mod:`fastnn.sklearn`: scikit-learn's multilayer perceptrons.
 - :mod:`fastnn.reference`: each kernel in plain NumPy.
 - :mod:`fastnn.datasets`: MNIST.
 - :mod:`fastnn.dropin`: the modules that scripts of the book and of CS231n import.
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         trainer,
         training,
     )
+    from fastnn import sklearn as sklearn
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import from_torch, load
     from fastnn.fit import DivergenceWarning
@@ -122,9 +124,12 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         "set_num_threads": "config",
     }
 
+    # Not of the names that a star imports: it needs scikit-learn, and is called like that.
+    _OTHERS = ("sklearn",)
+
     def __getattr__(name):
         """Load what is asked for, once: all of it takes a third of a second."""
-        if name in __all__:
+        if name in __all__ or name in _OTHERS:
             home = _import_module(f"fastnn.{_HOMES.get(name, name)}")
             value = getattr(home, name) if name in _HOMES else home
         else:
@@ -134,7 +139,7 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         return value
 
     def __dir__():
-        return ["__version__", *__all__]
+        return ["__version__", *__all__, *_OTHERS]
 
 
 _beside = _dirname(__path__[0])

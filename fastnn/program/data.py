@@ -50,6 +50,32 @@ class Samples:
         return self.array.dtype == real and self.array.flags.c_contiguous and self.scale == 1
 
 
+class OnDemand:
+    """Samples that are made as arrays when they are read, some rows at a time: a base class.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (N, ...), as of an array of all.
+    dtype : dtype
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """Return an array of the rows of a slice, or with these numbers."""
+        raise NotImplementedError
+
+
 def is_ready(x: NDArray[Any]) -> bool:
     """Say whether a program can read samples where they lie."""
     if x.dtype not in KINDS or not x.flags.aligned or x.strides[0] % x.itemsize:
@@ -59,9 +85,9 @@ def is_ready(x: NDArray[Any]) -> bool:
     return x[:1].flags.c_contiguous
 
 
-def is_for_blocks(x: NDArray[Any]) -> bool:
-    """Say whether samples lie in a file, and must be converted: some at a time, not all at once."""
-    return x.ndim > 1 and is_mapped(x) and not is_ready(x)
+def is_for_blocks(x: Any) -> bool:
+    """Say whether samples are converted some at a time: those on demand, and of a file."""
+    return isinstance(x, OnDemand) or (x.ndim > 1 and is_mapped(x) and not is_ready(x))
 
 
 def rows_of_block(x: NDArray[Any], real: np.dtype[Any]) -> int:
@@ -75,17 +101,19 @@ def blocks(x: NDArray[Any], real: np.dtype[Any]) -> Iterator[slice]:
     return (slice(begin, begin + step) for begin in range(0, len(x), step))
 
 
-def rows_of(x: ArrayLike) -> NDArray[Any]:
-    """Return samples as an array, one a row."""
-    array = np.asarray(x)
+def rows_of(x: Any) -> Any:
+    """Return samples as an array, one a row, or those on demand as they are."""
+    array = x if isinstance(x, OnDemand) else np.asarray(x)
     if array.ndim < 2:
         raise Unsupported(f"x has shape {array.shape}, not one row a sample")
     return array
 
 
-def samples(x: ArrayLike, scale: float, real: np.dtype[Any]) -> Samples:
+def samples(x: Any, scale: float, real: np.dtype[Any]) -> Samples:
     """Return samples as a program can read them: where they lie, or else a converted copy."""
     array = rows_of(x)
+    if isinstance(array, OnDemand):
+        array = array[:]
     if not is_ready(array):
         array = np.ascontiguousarray(array, real)
     return Samples(array.reshape(len(array), -1), scale)
@@ -109,7 +137,7 @@ def targets(t: ArrayLike, n: int, classes: int, real: np.dtype[Any], dense: bool
 
 
 class Converted:
-    """Samples and targets in a file, of which those of some steps are converted at a time.
+    """Samples in a file or on demand, and targets, of which some steps' are converted at a time.
 
     Parameters
     ----------

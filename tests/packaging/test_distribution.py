@@ -40,7 +40,7 @@ def test_pyinstaller_finds_the_hook():
     assert (Path(folder) / "hook-fastnn.py").is_file()
 
 
-@pytest.mark.parametrize("extra", ["onnx", "plot", "search", "second-order"])
+@pytest.mark.parametrize("extra", ["onnx", "plot", "search", "second-order", "sklearn"])
 def test_command_for_an_extra_names_its_packages(extra):
     listed = re.search(rf"^{extra} = \[(.+)\]$", PYPROJECT, re.M)[1]
     needed = re.findall('"(.+?)"', listed)

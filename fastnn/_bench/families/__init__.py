@@ -11,6 +11,7 @@ from fastnn._bench.families import (
     batchnorm,
     busy,
     convolution,
+    estimators,
     formulas,
     growth,
     memory,
@@ -36,6 +37,7 @@ FAMILIES = {
     "overhead": overhead,
     "formulas": formulas,
     "startup": startup,
+    "sklearn": estimators,
 }
 
 # Families under one name.

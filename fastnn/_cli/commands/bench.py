@@ -16,7 +16,7 @@ from fastnn._utils import distribution as _distribution
 from fastnn.kernels.threading import cpus
 
 # Each takes longer than all of the short list.
-ONLY_ASKED_FOR = ("startup", *GROUPS["calls"])
+ONLY_ASKED_FOR = ("startup", "sklearn", *GROUPS["calls"])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,121 @@
+"""The steps of an epoch, with the penalty as scikit-learn takes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn._utils.interrupts import Interrupt
+from fastnn._utils.types import Array, Float64s, Int64s
+from fastnn.program.executor import StepSettings
+from fastnn.sklearn.losses import Loss
+from fastnn.sklearn.watching import Watch
+from fastnn.training.choice import choose
+
+
+class Steps:
+    """Carries out epochs of steps.
+
+    scikit-learn divides the penalty on weights, alpha / 2 sum(W^2), by the samples of the batch, or
+    by the sum of their weights. So it differs from step to step, and what each step adds to the
+    loss is known before that step only. With a penalty steps are therefore taken one by one.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer
+    x, t
+        Samples, and targets as the loss of the network takes them.
+    weights : ndarray of float64, shape (N,), or None
+        Of samples.
+    batch_size : int
+    loss : Loss
+    alpha : float
+    settings : StepSettings
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        optimizer: Any,
+        x: Any,
+        t: Array,
+        weights: Float64s | None,
+        batch_size: int,
+        loss: Loss,
+        alpha: float,
+        settings: StepSettings,
+    ) -> None:
+        self._network, self._weights, self._alpha = network, weights, alpha
+        self._batch_size, self._n = batch_size, len(x)
+        network.weight_decay_lambda = 0
+        self.executor = choose(network, optimizer, x, t, batch_size, settings)
+        outputs = network.output_size
+        self._reported = loss.reported(outputs)
+        self._matrices = list(network._weights().values())
+
+    def epoch(
+        self, rows: Int64s, rates: Float64s, interrupt: Interrupt, watch: Watch | None = None
+    ) -> tuple[float, float]:
+        """Take a step on each batch of these rows; return the loss of the epoch.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+        rates : ndarray of float64
+            Learning rates, one a step.
+        interrupt : Interrupt
+            Is let through between steps.
+        watch : Watch, optional
+
+        Returns
+        -------
+        reported, alone : float
+            The mean over samples of the losses of their batches, each before the update of its
+            step: as scikit-learn reports it, and as the network has it, without penalty.
+        """
+        size, steps = self._batch_size, rates.size
+        losses, correct = np.zeros(steps), np.zeros(steps, np.int64)
+        starts = np.arange(0, rows.size, size)
+        counts = np.diff(starts, append=rows.size)
+        masses = counts if self._weights is None else self._masses(rows, starts)
+        together = steps if self._alpha == 0 else 1
+        penalties = np.zeros(steps)
+        begin = 0
+        while begin < steps:
+            if self._alpha:
+                factor = self._alpha / masses[begin]
+                self._network.weight_decay_lambda = factor
+                penalties[begin] = 0.5 * factor * squares(self._matrices)
+            end = min(steps, begin + together)
+            if watch is not None:
+                end = min(end, begin + watch.steps_ahead())
+            part, taken = slice(begin, end), rows[begin * size : end * size]
+            # A step on all samples takes them as they stand.
+            whole = size == self._n == taken.size
+            self.executor.run(
+                None if whole else taken, size, rates[part], losses[part], correct[part]
+            )
+            if watch is not None:
+                watch.steps_end(losses[part].tolist())
+            interrupt.release()
+            begin = end
+        with np.errstate(all="ignore"):
+            reported = (losses * self._reported + penalties) @ counts / rows.size
+            return float(reported), float(losses @ counts / rows.size)
+
+    def _masses(self, rows: Int64s, starts: Int64s) -> Float64s:
+        """Return the sums of the weights of the samples of each batch."""
+        assert self._weights is not None
+        masses = np.add.reduceat(self._weights[rows], starts)
+        if masses.min() <= 0:
+            raise ValueError(
+                f"sample_weight: expected a sum above 0 in each batch, got {masses.min()} in one"
+            )
+        return masses
+
+
+def squares(matrices: list[Array]) -> float:
+    """Return the sum of the squares of all numbers, without the threads of BLAS."""
+    return sum(float(np.einsum("ij,ij->", W, W)) for W in matrices)
