@@ -98,17 +98,17 @@ def _loss_of(network: Any) -> type[Any] | None:
 
 def _first_targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str) -> Samples:
     """Return targets of a training; the network takes their classes if it needs them, at first."""
-    kind = _loss_of(network)
     try:
         return targets(network, t, n, outputs, name)
     except (TypeError, ValueError) as error:
-        if kind is not layers.SoftmaxWithLoss or network.classes is not None or outputs == 1:
+        known = network._classes is not None or outputs == 1
+        if known or _loss_of(network) is not layers.SoftmaxWithLoss:
             raise
         found = learned(name, t, n, outputs, error)
         if network.history is not None:
             raise type(error)(
-                f"{error}; the network was trained on integers before: network.classes = [...] "
-                "says which labels they stand for"
+                f"{error}; the network was trained on integers or rows before: "
+                "network.classes = [...] says which labels they stand for"
             ) from None
         network.classes = found.values
     return targets(network, t, n, outputs, name)

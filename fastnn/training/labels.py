@@ -140,7 +140,7 @@ def learned(name: str, t: Any, n: int, outputs: int, error: Exception) -> Classe
         If a label is missing, labels are of several types, or not as many as outputs.
     """
     given = _labels(name, t)
-    if given is None or given.dtype.kind not in "OUiuf" or len(given) != n:
+    if given is None or given.dtype.kind not in "OTUiuf" or len(given) != n:
         raise error
     if given.dtype.kind == "f" and not (np.isfinite(given) & (given == np.trunc(given))).all():
         raise error

@@ -46,14 +46,11 @@ class Metric:
         Returns new sums.
     of : {"classes", "numbers", "any"}
         What targets it is for.
-    function : function or None
-        The user's own.
     """
 
     name: str
     sums: Callable[[], Sums]
     of: str
-    function: Function | None = None
 
 
 def _count_top(k: int, scores: Array, t: Samples) -> int:
@@ -233,7 +230,7 @@ def _metric(name: Any, value: Any) -> Metric:
             "metrics: expected functions that have names of their own, or {'name': function}, "
             f"got {value!r}{what}"
         )
-    return Metric(name, lambda: _Own(name, value), "any", value)
+    return Metric(name, lambda: _Own(name, value), "any")
 
 
 def expect_for(network: Any, metrics: Iterable[Metric]) -> None:

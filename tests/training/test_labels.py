@@ -15,7 +15,7 @@ from fastnn.callbacks import Checkpoint, load_checkpoint
 from fastnn.diagnostics import Monitor, activation_gradients, sanity_checks
 from fastnn.ensembles import Ensemble, averaged, distill
 from fastnn.gradient_check import gradient_check
-from fastnn.layers import Affine, Relu
+from fastnn.layers import Affine, Relu, SoftmaxWithLoss
 from fastnn.second_order import hessian, lbfgs
 
 N, D, C = 60, 4, 3
@@ -78,6 +78,7 @@ KINDS = {
     "objects": (TEXT.astype(object), NAMES),
     "a column": (Column(TEXT), NAMES),
     "a matrix of a column": (TEXT[:, np.newaxis], NAMES),
+    "strings of any length": (TEXT.astype(getattr(np.dtypes, "StringDType", object)), NAMES),
     "from 1": (PLACES + 1, [1, 2, 3]),
     "gaps": (PLACES * 10, [0, 10, 20]),
     "negative": (PLACES - 1, [-1, 0, 1]),
@@ -119,6 +120,30 @@ def test_integers_in_range_stay_what_they_are(t):
     fit(net, t, validation=(X, PLACES % 2))
     assert net.classes is None and net.feature_names is None
     assert net.predict_classes(X).dtype.kind == "i"
+
+
+def test_losses_of_ones_own():
+    class Extended(SoftmaxWithLoss):
+        pass
+
+    class Own:
+        def forward(self, x, t):
+            self._inner = SoftmaxWithLoss()
+            self.loss = self._inner.forward(x, t)
+            return self.loss
+
+        def backward(self):
+            return self._inner.backward()
+
+    for loss in (Extended(), Own()):
+        nets = [Network([Affine(C)], input_size=D, loss=loss, seed=0) for _ in range(2)]
+        if isinstance(loss, Own):
+            with pytest.raises(TypeError, match="^t: expected an array of real numbers"):
+                fit(nets[0], TEXT)
+            nets[0].classes = NAMES
+        losses = [fit(net, t).loss for net, t in zip(nets, (TEXT, PLACES), strict=True)]
+        assert losses[0] == losses[1] and nets[0].classes.tolist() == NAMES
+        assert nets[0].accuracy(X, TEXT) == nets[1].accuracy(X, PLACES)
 
 
 def test_classes_can_be_named_before_there_are_samples_of_all():
