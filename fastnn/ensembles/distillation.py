@@ -123,14 +123,14 @@ class DistillationLoss(layers.SoftmaxWithLoss):
         p[np.arange(len(q)), labels(t, *q.shape)] += 1 - w
         return p
 
-    def forward(self, x: ArrayLike, t: ArrayLike) -> float:
+    def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Return the loss for scores x (N, C) and targets p (N, C), or labels (N,)."""
         if np.shape(t) != np.shape(x):
-            return super().forward(x, t)
+            return super().forward(x, t, weights)
         T, alpha = self.temperature, self.alpha
         self.x, self.t = x, t
-        soft, soft_dx = ops.softmax_cross_entropy(np.asarray(x) / T, t)
-        hard, hard_dx = ops.softmax_cross_entropy(x, t)
+        soft, soft_dx = ops.softmax_cross_entropy(np.asarray(x) / T, t, weights=weights)
+        hard, hard_dx = ops.softmax_cross_entropy(x, t, weights=weights)
         self.loss = alpha * T**2 * soft + (1 - alpha) * hard
         self._dx = alpha * T * soft_dx + (1 - alpha) * hard_dx
         return self.loss

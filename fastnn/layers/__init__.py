@@ -36,7 +36,13 @@ from fastnn.layers.dropout import Dropout
 from fastnn.layers.flatten import Flatten
 from fastnn.layers.layer import Layer
 from fastnn.layers.layer_normalization import LayerNormalization
-from fastnn.layers.losses import IdentityWithLoss, SoftmaxWithLoss
+from fastnn.layers.losses import (
+    HuberWithLoss,
+    IdentityWithLoss,
+    PoissonWithLoss,
+    SigmoidWithLoss,
+    SoftmaxWithLoss,
+)
 from fastnn.layers.normalization import BatchNormalization, BatchNormRelu
 from fastnn.layers.pooling import MaxPool
 
@@ -50,14 +56,17 @@ __all__ = [
     "Elu",
     "Flatten",
     "Gelu",
+    "HuberWithLoss",
     "Identity",
     "IdentityWithLoss",
     "Layer",
     "LayerNormalization",
     "LeakyRelu",
     "MaxPool",
+    "PoissonWithLoss",
     "Relu",
     "Sigmoid",
+    "SigmoidWithLoss",
     "Silu",
     "SoftmaxWithLoss",
     "Softplus",

@@ -10,8 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastnn.kernels.program.step import Step
 from fastnn.layers.planning import Buffer, Plan
+from fastnn.ops._targets import right_answers, right_classes
 
 if TYPE_CHECKING:
     from fastnn.layers.folding import Folding
@@ -79,6 +83,11 @@ class Record:
     of_labels, of_targets : Step, optional
         Of a last layer, which takes targets and gives a loss: for labels, where there may be any,
         and for rows of numbers.
+    takes : {"", "classes", "answers", "numbers", "counts"}
+        Of a last layer, what targets are: labels or probabilities of classes; probabilities of a
+        yes, one an output; any numbers; numbers of at least 0.
+    of_step : str
+        Of a last layer, which of `settings` its steps take.
     """
 
     kind: type[Any]
@@ -107,6 +116,8 @@ class Record:
     )
     of_labels: Step | None = None
     of_targets: Step | None = None
+    takes: str = ""
+    of_step: str = ""
 
     @property
     def is_loss(self) -> bool:
@@ -151,6 +162,23 @@ def record_of(layer: Any) -> Record | None:
 def nearest_record(layer: Any) -> Record | None:
     """Return the record of a layer, or that of the nearest class of ours which it extends."""
     return next((_RECORDS[c] for c in type(layer).__mro__ if c in _RECORDS), None)
+
+
+def loss_of(network: Any) -> Record | None:
+    """Return the record of a network's loss, or of ours that it extends; None for another."""
+    record = nearest_record(getattr(network, "last_layer", None))
+    return record if record is not None and record.is_loss else None
+
+
+def takes(network: Any) -> str:
+    """Return what targets the loss of a network takes, "" for one of the user's own."""
+    record = loss_of(network)
+    return "" if record is None else record.takes
+
+
+def right_of(network: Any) -> Callable[[NDArray[Any], NDArray[Any]], NDArray[np.bool_]] | None:
+    """Return what says which samples a network is right about, of scores and targets, if any."""
+    return {"classes": right_classes, "answers": right_answers}.get(takes(network))
 
 
 def settings_of(layer: Any) -> tuple[str, ...]:

@@ -18,9 +18,12 @@ from fastnn.layers.record import nearest_record, record_of
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.networks.interface import random_state_kept
 
-LOSSES: dict[str, type[layers.SoftmaxWithLoss] | type[layers.IdentityWithLoss]] = {
+LOSSES: dict[str, type[Any]] = {
     "cross_entropy": layers.SoftmaxWithLoss,
+    "binary_cross_entropy": layers.SigmoidWithLoss,
     "mean_squared_error": layers.IdentityWithLoss,
+    "poisson": layers.PoissonWithLoss,
+    "huber": layers.HuberWithLoss,
 }
 SHORT = {"mse": "mean_squared_error"}
 

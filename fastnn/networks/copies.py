@@ -31,7 +31,9 @@ def copy_of(network: Network) -> Network:
     light.history = None
     record = nearest_record(network.last_layer)
     if record is not None and record.is_loss:
-        light.last_layer = record.kind()
+        last = network.last_layer
+        there = [name for name in record.settings if name in vars(last)]
+        light.last_layer = record.kind(**{name: getattr(last, name) for name in there})
     light.layers = OrderedDict()
     for name, layer in network.layers.items():
         light.layers[name] = copy.copy(layer)

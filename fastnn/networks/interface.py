@@ -12,10 +12,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import layers
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array, Int64s
 from fastnn.layers.adoption import is_ours, refresh
+from fastnn.layers.record import takes
 from fastnn.layers.state import layer_state, named_layers, set_layer_state
 from fastnn.ops._targets import are_rows, largest
 from fastnn.training.data import expect_finite
@@ -130,8 +130,8 @@ def turn_off_dropout(network: Any) -> None:
 
 
 def is_regression(network: Any) -> bool:
-    """Return whether the loss is known to be the squared error."""
-    return isinstance(getattr(network, "last_layer", None), layers.IdentityWithLoss)
+    """Return whether the loss is known to take numbers for targets."""
+    return takes(network) in ("numbers", "counts")
 
 
 def labels_of(t: Array) -> Int64s | None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn._utils import validation as numbers
-from fastnn._utils.types import Array, Int64s
-from fastnn.layers import Affine, IdentityWithLoss, SoftmaxWithLoss
+from fastnn._utils.types import Array, Float64s, Int64s
+from fastnn.layers import Affine
 from fastnn.layers.adoption import (
     NOTHING,
     Adopted,
@@ -27,22 +27,30 @@ from fastnn.layers.adoption import (
 )
 from fastnn.layers.calls import first_gradient, forward
 from fastnn.layers.parameters import Params, gradients
-from fastnn.layers.record import nearest_record, record_of
+from fastnn.layers.record import nearest_record, record_of, right_of, takes
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.layers.state import layer_state, set_layer_state
 from fastnn.layers.undeclared import expect_declared, undeclared
 from fastnn.networks import building, sizing
 from fastnn.networks.buffer import join
-from fastnn.ops import softmax
+from fastnn.ops import sigmoid, softmax
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
-from fastnn.ops._targets import count_correct
+from fastnn.ops._targets import right_classes
 from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
-from fastnn.training.data import classes_differ, expect_finite, in_shape, samples, to_compare
+from fastnn.training.data import (
+    classes_differ,
+    expect_finite,
+    in_shape,
+    samples,
+    targets,
+    to_compare,
+)
 from fastnn.training.evaluation import TILE, evaluate
 from fastnn.training.labels import Classes
 from fastnn.training.metrics import Metrics, expect_for, metrics_of
+from fastnn.training.sample_weights import weights_for
 
 # What saves, shows and trains networks is loaded when that is done: it takes as long as the rest.
 if TYPE_CHECKING:
@@ -76,11 +84,18 @@ class Network:
         kept, not copied. Layers may be made from sizes, ``Affine(100)``, ``Convolution(16, 3)``,
         ``BatchNormalization()``, or from arrays, ``Affine(W, b)``. Those of a list are named by
         their kind: Affine1, Relu1, Affine2, ...
-    loss : {"cross_entropy", "mean_squared_error"} or layer
-        Softmax and cross-entropy, for labels or one-hot targets; or half the squared error,
-        summed over outputs, for targets (N, output_size). "mse" is short for it. Or a last layer
-        of your own, with ``forward(x, t)`` that returns the mean loss and leaves it in an attribute
-        `loss`, and ``backward()``.
+    loss : str or layer
+        "cross_entropy": softmax and cross-entropy, for labels or one-hot targets.
+        "binary_cross_entropy": sigmoid and cross-entropy of each output by itself, for targets
+        (N, output_size) that are 0, 1 or between: two classes with one output, or several
+        questions, any of which may have a yes (multilabel).
+        "mean_squared_error", short "mse": half the squared error. "huber": the same up to a
+        difference of 1, and straight beyond. "poisson": half the deviance of counts, whose
+        logarithm is predicted. These are sums over outputs, for targets (N, output_size).
+        Or a last layer of :mod:`fastnn.layers` with other settings, such as
+        ``SoftmaxWithLoss(label_smoothing=0.1)`` or ``HuberWithLoss(delta=2)``. Or one of your own,
+        with ``forward(x, t)`` that returns the mean loss and leaves it in an attribute `loss`, and
+        ``backward()``.
     input_size : int or sequence of int, optional
         Features of a sample, or its shape, such as (1, 28, 28) for images. If not given it is
         that of a first layer which has its weights, or else of the samples of the first call.
@@ -217,8 +232,11 @@ class Network:
     def classes(self, values: Iterable[str] | Iterable[int] | None) -> None:
         found = None if values is None else Classes(values)
         outputs = self.output_size
-        if found is not None and isinstance(self.last_layer, IdentityWithLoss):
-            raise ValueError("classes: expected None, as the network has the squared error")
+        if found is not None and takes(self) not in ("", "classes"):
+            raise ValueError(
+                "classes: expected None, as the network has "
+                + ("the squared error" if takes(self) == "numbers" else self._loss_name())
+            )
         if found is not None and isinstance(outputs, int) and len(found) != outputs:
             raise classes_differ(len(found), outputs)
         self._classes = found
@@ -271,15 +289,19 @@ class Network:
         from fastnn.networks.summary import text_of
 
         found = ", ".join(map(text_of, self.layers.values()))
-        facts = [f"loss={type(self.last_layer).__name__}"]
-        for name, kind in building.LOSSES.items():
-            if type(self.last_layer) is kind:
-                facts = [f"loss={name!r}"]
+        facts = [f"loss={self._loss_name()}"]
         facts += [f"input_size={self.input_size}", f"dtype={self.dtype}"]
         for setting, usual in (("weight_decay_lambda", 0), ("input_scale", 1)):
             if getattr(self, setting) != usual:
                 facts.append(f"{setting}={getattr(self, setting):g}")
         return f"{type(self).__name__}([{found}], {', '.join(facts)})"
+
+    def _loss_name(self) -> str:
+        """Return what `loss` was given as, in a script."""
+        last = self.last_layer
+        usual = {f"{kind.__name__}()": repr(name) for name, kind in building.LOSSES.items()}
+        ours = record_of(last) is not None
+        return usual.get(repr(last), repr(last)) if ours else type(last).__name__
 
     def summary(self) -> Summary:
         """Return a table of the layers: their names, kinds, output shapes and parameters.
@@ -348,17 +370,28 @@ class Network:
         return out
 
     @sizing.sizes_first
-    def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
+    def loss(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        train_flg: bool = False,
+        *,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+    ) -> float:
         """Return the mean loss over the samples, plus the weight penalty.
 
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets; for the squared error (N, output_size), or (N,) with one
-            output.
+            Labels, or one-hot targets; for other losses than the cross-entropy (N, output_size), or
+            (N,) with one output.
         train_flg : bool
             Whether batch normalisation and dropout act as in training.
+        sample_weight : array_like, shape (N,), optional
+        class_weight : dict, array_like or "balanced", optional
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -372,15 +405,30 @@ class Network:
         """
         if self._classes is not None:
             t = self._classes.positions("t", t)
-        data: float = self.last_layer.forward(self.predict(x, train_flg), t)
+        scores = self.predict(x, train_flg)
+        weights = self._weights_of(t, scores, sample_weight, class_weight)
+        data: float = self.last_layer.forward(scores, t, *weights)
         self._expect_finite(t)
         return data + self._penalty()
 
+    def _weights_of(
+        self, t: ArrayLike, scores: Array, sample_weight: ArrayLike | None, class_weight: Any
+    ) -> tuple[Float64s, ...]:
+        """Return weights of samples as one more argument of the loss, if there are any."""
+        if sample_weight is None and class_weight is None:
+            return ()
+        n = len(scores)
+        if class_weight is not None:
+            t = targets(self, t, n, scores.shape[-1])
+        found = weights_for(self, np.asarray(t), n, sample_weight, class_weight)
+        return () if found is None else (found,)
+
     def _expect_finite(self, t: ArrayLike) -> None:
-        """Raise ValueError if targets are what makes the squared error not finite."""
+        """Raise ValueError if targets are what makes the loss of numbers not finite."""
         last = self.last_layer
         if (
-            type(last) is IdentityWithLoss
+            takes(self) == "numbers"
+            and record_of(last) is not None
             and last.loss is not None
             and not math.isfinite(last.loss)
         ):
@@ -400,11 +448,16 @@ class Network:
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest score is the target's.
 
+        Of a network with the logistic loss: the share of samples all of whose outputs are right,
+        above 0, which is a probability above 1/2, where the target is above 1/2, and only there
+        (scikit-learn's subset accuracy).
+
         Parameters
         ----------
         x : array_like, shape (N, D), or (N, ...) with D elements a sample
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or rows of which the largest element counts.
+            Labels, or rows of which the largest element counts; with the logistic loss as for
+            :meth:`fit`.
 
         Returns
         -------
@@ -421,16 +474,20 @@ class Network:
         if n == 0:
             raise ValueError("x: expected at least one sample, got none")
         t = to_compare(self, t, n, outputs)
-        if outputs == 1:
+        if outputs == 1 and takes(self) != "answers":
             raise ValueError(
                 "accuracy: expected a network of several outputs, the largest of which is compared "
                 "with the target, got one output"
             )
-        return count_correct(scores, t) / n
+        right = right_of(self) or right_classes
+        return int(np.count_nonzero(right(scores, t))) / n
 
     @sizing.sizes_first
     def predict_classes(self, x: ArrayLike) -> NDArray[Any]:
         """Return the label of each sample's largest score.
+
+        Of a network with the logistic loss: 1 where a score is above 0, which is a probability
+        above 1/2, else 0.
 
         Parameters
         ----------
@@ -439,7 +496,8 @@ class Network:
         Returns
         -------
         ndarray, shape (N,)
-            Of `classes`, if the network has any, else integers from 0.
+            Of `classes`, if the network has any, else integers from 0. With the logistic loss and
+            several outputs, shape (N, output_size).
 
         Raises
         ------
@@ -447,6 +505,9 @@ class Network:
             If there is a single output, which has no classes.
         """
         scores = self.predict(x)
+        if takes(self) == "answers":
+            answers: Int64s = (scores > 0).astype(np.int64)
+            return answers[..., 0] if scores.shape[-1] == 1 else answers
         if scores.shape[-1] == 1:
             raise ValueError(
                 "predict_classes: expected a network of several outputs, the largest of which is "
@@ -458,6 +519,9 @@ class Network:
     @sizing.sizes_first
     def predict_proba(self, x: ArrayLike) -> Array:
         """Return the probability of each class: the softmax of the scores.
+
+        Of a network with the logistic loss: the probability of a yes, the sigmoid of each score.
+        (scikit-learn's classifier of two classes has two columns; here there is one.)
 
         Parameters
         ----------
@@ -471,13 +535,16 @@ class Network:
         Raises
         ------
         ValueError
-            If the network's loss is not softmax with the cross-entropy.
+            If the network's loss is none of the cross-entropies.
         """
-        if not isinstance(self.last_layer, SoftmaxWithLoss):
+        if takes(self) == "answers":
+            answers: Array = sigmoid(self.predict(x))
+            return answers
+        if takes(self) != "classes":
             raise ValueError(
                 'predict_proba: expected a network with loss="cross_entropy", whose scores become '
-                f"probabilities by softmax, got {type(self.last_layer).__name__}; predict returns "
-                "its outputs"
+                'probabilities by softmax, or "binary_cross_entropy", got '
+                f"{type(self.last_layer).__name__}; predict returns its outputs"
             )
         probabilities: Array = softmax(self.predict(x))
         return probabilities
@@ -489,6 +556,9 @@ class Network:
         t: ArrayLike,
         metrics: Metrics | None = None,
         batch_size: SupportsIndex = TILE,
+        *,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
     ) -> dict[str, float]:
         """Return the mean loss, without weight penalty, accuracy, and metrics, of one pass.
 
@@ -503,11 +573,14 @@ class Network:
             As for :meth:`fit`.
         batch_size : int
             Samples that go through the layers together.
+        sample_weight : array_like, shape (N,), optional
+        class_weight : dict, array_like or "balanced", optional
+            As for :meth:`fit`. Loss and accuracy are weighted means then; metrics are not.
 
         Returns
         -------
         dict of str to float
-            "loss", "accuracy" if that is the cross-entropy, and the metrics by their names.
+            "loss", "accuracy" if that is a cross-entropy, and the metrics by their names.
 
         Raises
         ------
@@ -533,21 +606,32 @@ class Network:
         x, t = samples(self, x, t)
         found = metrics_of(() if metrics is None else metrics)
         expect_for(self, found)
-        values = evaluate(self, x, t, found, size)
+        weights = weights_for(self, t, len(x), sample_weight, class_weight)
+        values = evaluate(self, x, t, found, size, weights)
         names = "loss", "accuracy", *(metric.name for metric in found)
         named = dict(zip(names, values, strict=True))
-        if not isinstance(self.last_layer, SoftmaxWithLoss) and "accuracy" not in names[2:]:
+        if right_of(self) is None and "accuracy" not in names[2:]:
             del named["accuracy"]
         return named
 
     @sizing.sizes_first
-    def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
+    def gradient(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+    ) -> dict[str, Array]:
         """Return the gradients of the training loss by backpropagation.
 
         Parameters
         ----------
         x, t
             As for :meth:`loss`.
+        sample_weight : array_like, shape (N,), optional
+        class_weight : dict, array_like or "balanced", optional
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -561,13 +645,19 @@ class Network:
             If `x` or `t` does not fit, or a layer of your own has parameters that it does not
             name, or no gradient for one.
         """
-        grads = self._gradient(x, t)
+        weights = None
+        if sample_weight is not None or class_weight is not None:
+            x, t = samples(self, x, t)
+            weights = weights_for(self, t, len(x), sample_weight, class_weight)
+        grads = self._gradient(x, t, weights)
         loss = self.last_layer.loss
         if type(loss) is float and not math.isfinite(loss):
             self._expect_finite(t)
         return grads
 
-    def _gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
+    def _gradient(
+        self, x: ArrayLike, t: ArrayLike, weights: Float64s | None = None
+    ) -> dict[str, Array]:
         if self._classes is not None:
             t = self._classes.positions("t", t)
         found = adopt(self)
@@ -576,7 +666,10 @@ class Network:
         held = [each for each in undeclared(self) if each.array is not x] if own else []
         of_own = self._has_own("predict")
         scores = self.predict(x, train_flg=True) if of_own else self._scores(real("x", x), True)
-        self.last_layer.forward(scores, t)
+        if weights is None:
+            self.last_layer.forward(scores, t)
+        else:
+            self.last_layer.forward(scores, t, weights)
         dout: Any = first_gradient(self.last_layer)
         for name, layer in reversed(self.layers.items()):
             if dout is None:
@@ -651,6 +744,8 @@ class Network:
         on_divergence: OnDivergence = "stop",
         validate_averages: bool = False,
         metrics: Metrics | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
     ) -> History:
         """Train on mini-batches, epoch by epoch.
 
@@ -672,8 +767,9 @@ class Network:
             as it was is seen to every so many steps: one that is cut off between two looks
             ends the process (SIGBUS), as for any memmap.
         t : array_like, shape (N,), (N, 1) or (N, output_size)
-            Labels, or one-hot targets, or other probabilities; for the squared error
-            (N, output_size), or (N,) with one output. Labels may be truth values, or
+            Labels, or one-hot targets, or other probabilities; for other losses than the
+            cross-entropy (N, output_size), or (N,) with one output: for the logistic one between 0
+            and 1, for "poisson" at least 0. Labels may be truth values, or
             floating-point numbers without a fraction. At the first training they may be text or
             any integers, in lists or columns of tables, as many different ones as outputs:
             `classes` has them afterwards, sorted, or in the order of a categorical column, and
@@ -746,6 +842,17 @@ class Network:
             rows. Those of the training data are taken at the end of each epoch, as for validation
             data, in one pass over the data for all of them. By default those of the training to
             resume.
+        sample_weight : array_like, shape (N,), optional
+            Weights of the samples, at least 0. The loss of a batch is sum(w loss) / sum(w), as in
+            scikit-learn, so that it does not matter how large all of them are; 0 if all of a
+            batch are 0. Accuracy of steps is not weighted. Of a share that is held out for
+            validation, the loss and accuracy are. A training that is resumed needs them again.
+        class_weight : dict, array_like or "balanced", optional
+            Weights of samples by their class, times `sample_weight`: by labels, those that are not
+            there counting 1, or one for each class in their order. "balanced": N / (classes count),
+            as in scikit-learn. For networks with classes, and those with the logistic loss and one
+            output, whose classes are 0 and 1. (PyTorch's cross-entropy with `weight` is the same
+            mean without label smoothing; its ``BCEWithLogitsLoss`` divides by N instead.)
 
         Returns
         -------
@@ -788,6 +895,8 @@ class Network:
             on_divergence=on_divergence,
             validate_averages=validate_averages,
             metrics=metrics,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
         )
         return fit(self, x, t, settings)
 
@@ -1017,7 +1126,7 @@ class Network:
         n = size + 1  # a batch is not all of the data
         x = np.zeros((n, *np.atleast_1d(self.input_size)), self.dtype)
         t: Any = np.zeros(n, np.int64)
-        if isinstance(self.last_layer, IdentityWithLoss):
+        if takes(self) not in ("", "classes"):
             t = np.zeros((n, self.output_size or 1), self.dtype)
         # Copies, as a program gives states to the optimizer and statistics to layers.
         network, optimizer = copy.deepcopy((self, as_of(optimizer, owner_of(self))))

@@ -40,6 +40,8 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if network._classes is not None:
         facts["labels"] = [*network._classes.values]
+    if settings := _loss_settings(network):
+        facts["loss_settings"] = settings
     if network.feature_names is not None:
         facts["feature_names"] = [*network.feature_names]
     groups = {"params": network.params, "layers": arrays}
@@ -134,6 +136,11 @@ class _Fit:
             )
 
     def _expect_settings(self) -> None:
+        last, of_loss = self._network.last_layer, self._saved.get("loss_settings", {})
+        known = () if record_of(last) is None else settings_of(last)
+        schema.same_names("network.loss_settings", {*known, *of_loss}, known)
+        for name, value in of_loss.items():
+            checked(type(last), name, f"network.loss_settings[{name!r}]", value)
         ours = _layer_settings(self._network)
         given = self._saved["layer_settings"]
         where = "network.layer_settings"
@@ -174,6 +181,11 @@ class _Fit:
         labels = saved.get("labels")
         network._classes = None if labels is None else Classes(labels)
         network.feature_names = saved.get("feature_names")
+        record = record_of(network.last_layer)
+        if record is not None and record.settings:
+            usual = {name: getattr(record.kind(), name) for name in record.settings}
+            for name, value in {**usual, **saved.get("loss_settings", {})}.items():
+                setattr(network.last_layer, name, value)
         for key, value in saved["layer_settings"].items():
             name, _, attribute = key.rpartition(".")
             if not _is_fixed(network.layers[name], attribute):
@@ -197,6 +209,15 @@ def _last_layer(network: Any) -> str:
     """Return the type of the last layer; for one that stands in for a while, what it stands for."""
     last = network.last_layer
     return getattr(last, "stands_for", None) or type(last).__name__
+
+
+def _loss_settings(network: Any) -> dict[str, Any]:
+    """Return settings of the last layer that are not the usual ones, if it is one of ours."""
+    last, record = network.last_layer, record_of(network.last_layer)
+    if record is None:
+        return {}
+    usual, found = record.kind(), {name: getattr(last, name) for name in record.settings}
+    return {name: value for name, value in found.items() if value != getattr(usual, name)}
 
 
 def _layer_settings(network: Any) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.tables import expect_names
-from fastnn.layers import IdentityWithLoss, SoftmaxWithLoss
+from fastnn.layers import SoftmaxWithLoss
 from fastnn.layers.parameters import where_of
+from fastnn.layers.record import loss_of
 from fastnn.layers.sizes import Shape, is_built
 from fastnn.networks import building
 from fastnn.ops._targets import one_output
@@ -57,8 +58,7 @@ def build(network: Network) -> None:
         name, last = list(after.items())[-1]
         if last == (1,) and type(network.last_layer) is SoftmaxWithLoss:
             raise one_output()
-        scored = isinstance(network.last_layer, (SoftmaxWithLoss, IdentityWithLoss))
-        if scored and last is not None and len(last) != 1:
+        if loss_of(network) is not None and last is not None and len(last) != 1:
             raise ValueError(
                 f"{where_of(name)}: expected a last layer that gives scores, one row a sample, "
                 f"got one that gives shape {last} for a sample"

@@ -41,7 +41,13 @@ from fastnn.ops.batchnorm import (
 from fastnn.ops.convolution import convolution, convolution_backward
 from fastnn.ops.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.ops.layernorm import layernorm, layernorm_backward
-from fastnn.ops.losses import mean_squared_error, softmax_cross_entropy
+from fastnn.ops.losses import (
+    binary_cross_entropy,
+    huber,
+    mean_squared_error,
+    poisson,
+    softmax_cross_entropy,
+)
 from fastnn.ops.patches import col2im, im2col
 from fastnn.ops.pooling import max_pool, max_pool_backward, max_pool_backward_shared
 from fastnn.ops.random import choices, permutation
@@ -70,6 +76,7 @@ __all__ = [
     "batchnorm_relu",
     "batchnorm_relu_backward",
     "batchnorm_relu_inference",
+    "binary_cross_entropy",
     "choices",
     "col2im",
     "convolution",
@@ -81,6 +88,7 @@ __all__ = [
     "elu_backward",
     "gelu",
     "gelu_backward",
+    "huber",
     "im2col",
     "layernorm",
     "layernorm_backward",
@@ -95,6 +103,7 @@ __all__ = [
     "nadam_",
     "nesterov_",
     "permutation",
+    "poisson",
     "relu",
     "relu_backward",
     "rmsprop_",

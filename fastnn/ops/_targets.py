@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +16,11 @@ _EPS16, _EPS32 = (float(np.finfo(kind).eps) for kind in (np.float16, np.float32)
 _DIGITS = 1e-3
 _I64 = np.dtype(np.int64)
 
+# Targets of the logistic loss, and of the Poisson deviance: the least and the largest number.
+ANSWERS, COUNTS = (0.0, 1.0), (0.0, math.inf)
+
 SQUARES = 'real-valued targets take loss="mean_squared_error" in the network'
+YES_OR_NO = 'yes and no with one output take loss="binary_cross_entropy"'
 WHOLE = "classes, t = np.unique(t, return_inverse=True) makes labels of any values"
 
 
@@ -73,7 +78,7 @@ def one_output(name: str = "output_size") -> ValueError:
     """Return an error for the cross-entropy of a single output, which is always 0."""
     return ValueError(
         f"{name}: expected at least 2 with the cross-entropy, which needs an output for each "
-        f"class, 2 for yes and no, got 1; {SQUARES}"
+        f"class, got 1; {YES_OR_NO}, {SQUARES}"
     )
 
 
@@ -97,10 +102,40 @@ def largest(given: NDArray[Any]) -> NDArray[Any]:
     return given.argmax(axis=1) if are_rows(given) else given.reshape(-1)
 
 
+def right_classes(scores: NDArray[Any], t: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say which largest scores are the targets'; both are rows where shapes are the same."""
+    found = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
+    right: NDArray[np.bool_] = scores.argmax(axis=1) == found
+    return right
+
+
+def right_answers(scores: NDArray[Any], t: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say which rows have scores above 0 where the targets are above 1/2, and only there.
+
+    So it is where the probability of a yes, sigmoid of the score, is above 1/2.
+    """
+    right: NDArray[np.bool_] = ((scores > 0) == (t.reshape(scores.shape) > 0.5)).all(axis=1)
+    return right
+
+
 def count_correct(scores: NDArray[Any], t: NDArray[Any]) -> int:
     """Return how many largest scores are the targets'; both are rows where shapes are the same."""
-    found = t.argmax(axis=1) if t.shape == scores.shape else t.reshape(-1)
-    return int(np.count_nonzero(scores.argmax(axis=1) == found))
+    return int(np.count_nonzero(right_classes(scores, t)))
+
+
+def expect_between(name: str, t: Array, low: float, high: float, first: int = 0) -> None:
+    """Raise ValueError unless rows of targets are finite numbers from `low` to `high`.
+
+    `first` is the number of the first row.
+    """
+    good = (t >= low) & (t <= high) & np.isfinite(t)
+    if good.all():
+        return
+    i, j = divmod(int(good.argmin()), t.shape[1])
+    what = f"of at least {low:g}" if high == COUNTS[1] else f"from {low:g} to {high:g}"
+    raise ValueError(
+        f"{name}: expected finite numbers {what}, got {t[i, j]} in row {i + first}, column {j}"
+    )
 
 
 def _is_integer(value: Any) -> bool:
@@ -175,7 +210,7 @@ def _wrong(t: Array, sums: Array, slack: float, first: int) -> str:
     if t.shape[1] == 1:
         return (
             f"got {row[0]} in row {i} of a single column: the cross-entropy needs an output for "
-            f"each class, 2 for yes and no; {SQUARES}"
+            f"each class; {YES_OR_NO}, {SQUARES}"
         )
     if row.min() < 0:
         return f"got {row.min()} in row {i}, column {int(row.argmin())}; {SQUARES}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn._utils.mapped import is_mapped
-from fastnn._utils.types import Array, Int64s
+from fastnn._utils.types import Array, Float64s, Int64s
 from fastnn.kernels.program.tables import FLOAT32, FLOAT64, UINT8
 from fastnn.layers.planning import Unsupported
 from fastnn.ops._targets import labels
@@ -144,6 +144,8 @@ class Converted:
     x : ndarray, shape (N, ...)
     t : ndarray, shape (N,) or (N, classes)
         Labels of int64, or targets of any dtype.
+    weights : ndarray of float64, shape (N,), or None
+        Of the samples.
     batch_size : int
         Samples of a step.
     scale : float
@@ -153,7 +155,7 @@ class Converted:
     Attributes
     ----------
     samples : Samples
-    targets : ndarray
+    targets, weights : ndarray
         Those of the rows that were taken last, in their order.
     """
 
@@ -161,20 +163,24 @@ class Converted:
         self,
         x: NDArray[Any],
         t: NDArray[Any],
+        weights: Float64s | None,
         batch_size: int,
         scale: float,
         real: np.dtype[Any],
     ) -> None:
-        self._x, self._t = x, t
+        self._x, self._t, self._weights = x, t, weights
         count = max(batch_size, min(len(x), rows_of_block(x, real)))
         self.samples = Samples(np.empty((count, math.prod(x.shape[1:])), real), scale)
         self.targets = np.empty((count, *t.shape[1:]), t.dtype if t.ndim == 1 else real)
+        self.weights = None if weights is None else np.empty(count)
 
     def take(self, rows: Int64s) -> Int64s:
         """Convert samples and targets of these rows; return where they stand."""
         n = len(rows)
         self.samples.array[:n] = self._x[rows].reshape(n, -1)
         self.targets[:n] = self._t[rows]
+        if self.weights is not None and self._weights is not None:
+            self.weights[:n] = self._weights[rows]
         return np.arange(n)
 
 

@@ -55,6 +55,8 @@ class Program:
         Labels (N,) or (N, 1), or targets (N, C).
     batch_size : int
     settings : StepSettings
+    weights : ndarray of float64, shape (N,), optional
+        Of the samples.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class Program:
         t: ArrayLike,
         batch_size: int,
         settings: StepSettings,
+        weights: Float64s | None = None,
     ) -> None:
         self._network, self._optimizer, self._settings = network, optimizer, settings
         self._layers = known_layers(network)
@@ -87,10 +90,11 @@ class Program:
         self._classes = widths(self._layers, self._features)[-1]
         dense = self._loss.of_labels is None
         self._targets = targets(t, self._n, self._classes, network.dtype, dense)
+        self._weights = None if weights is None else np.array(weights, np.float64)
         self._converted: Converted | None = None
         if is_for_blocks(self._x) or is_mapped(self._targets):
-            given = self._x, self._targets, batch_size, network.input_scale, network.dtype
-            self._converted = Converted(*given)
+            given = self._x, self._targets, self._weights, batch_size
+            self._converted = Converted(*given, network.input_scale, network.dtype)
             self._samples = self._converted.samples
         else:
             self._samples = samples(self._x, network.input_scale, network.dtype)
@@ -125,7 +129,10 @@ class Program:
         assert self._loss is not None
         loss = self._loss.of_targets if self._targets.ndim == 2 else self._loss.of_labels
         assert loss is not None
-        plan.add(loss, source=scores, target=d)
+        values = {"source": scores, "target": d}
+        if self._loss.of_step:
+            values["setting"] = getattr(self._network.last_layer, self._loss.of_step)
+        plan.add(loss, **values)
         plan.backward(d)
         return plan
 
@@ -182,14 +189,15 @@ class Program:
 
     def _make(self, gathered: bool) -> Tables:
         plan, dense = self._plan_of(gathered), self._targets.ndim == 2
-        used, goals = None, self._targets
+        used, goals, weights = None, self._targets, self._weights
         if self._converted is not None:
-            goals = self._converted.targets
+            goals, weights = self._converted.targets, self._converted.weights
         if not gathered:
             whole, real = self._samples, plan.sizes.real
             if self._converted is not None:  # a batch is all of the file
                 whole = samples(self._x, whole.scale, real)
                 goals = np.ascontiguousarray(self._targets, real if dense else np.int64)
+                weights = self._weights
             used = as_used(whole, real)
             plan.data.address, plan.data.local = used.ctypes.data, False
         tables = Tables(plan, self._parameters)
@@ -198,7 +206,8 @@ class Program:
             tables.workspace.keep("goals", goals)
         tables.read(self._samples)
         p = tables.program[0]
-        p["targets"], p["classes"] = goals.ctypes.data, self._classes if dense else 0
+        p["targets"] = goals.ctypes.data
+        p["weights"] = 0 if weights is None else weights.ctypes.data
         if dense and gathered:
             p["goals"] = tables.workspace.take(
                 "targets", (plan.batch, self._classes), plan.sizes.real

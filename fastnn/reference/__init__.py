@@ -40,7 +40,10 @@ from fastnn.reference.convolution import convolution, convolution_backward
 from fastnn.reference.dropout import dropout, dropout_backward, dropout_inference
 from fastnn.reference.layernorm import layernorm, layernorm_backward
 from fastnn.reference.losses import (
+    binary_cross_entropy,
+    huber,
     mean_squared_error,
+    poisson,
     softmax_cross_entropy,
     softmax_cross_entropy_dense,
 )
@@ -75,6 +78,7 @@ __all__ = [
     "batchnorm_nchw",
     "batchnorm_nchw_backward",
     "batchnorm_nchw_inference",
+    "binary_cross_entropy",
     "choices",
     "col2im",
     "convolution",
@@ -88,6 +92,7 @@ __all__ = [
     "gelu_backward",
     "gelu_tanh",
     "gelu_tanh_backward",
+    "huber",
     "im2col",
     "layernorm",
     "layernorm_backward",
@@ -102,6 +107,7 @@ __all__ = [
     "nadam_",
     "nesterov_",
     "permutation",
+    "poisson",
     "relu",
     "relu_backward",
     "rmsprop_",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import layers
+from fastnn.layers.record import right_of
 from fastnn.optimizers.updater import give_back, whose
 from fastnn.program.executor import Executor
 from fastnn.training.history import History, TrainingSettings
@@ -53,8 +53,7 @@ def _metrics_of(resume: History, known: list[str]) -> tuple[Metric, ...]:
 
 def _of_steps(network: Any) -> list[str]:
     """Return what each step gives."""
-    of_classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
-    return ["loss", "accuracy"] if of_classes else ["loss"]
+    return ["loss"] if right_of(network) is None else ["loss", "accuracy"]
 
 
 def history_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn._utils.types import Samples
+from fastnn._utils.types import Float64s, Samples
 from fastnn.layers.adoption import is_ours, refresh
 from fastnn.layers.planning import Unsupported
 from fastnn.layers.record import record_of
@@ -30,6 +30,7 @@ def choose(
     t: Samples,
     batch_size: int,
     settings: StepSettings,
+    weights: Float64s | None = None,
 ) -> Executor:
     """Return the compiled program where there is one, else the way layer by layer."""
     refresh(network)
@@ -38,9 +39,9 @@ def choose(
         raise ValueError("network: expected layers with parameters, got none that has any")
     if compiled():
         try:
-            return Program(network, optimizer, x, t, batch_size, settings)
+            return Program(network, optimizer, x, t, batch_size, settings, weights)
         except Unsupported as error:
             reason = str(error)
     else:
         reason = "the backend is numpy"
-    return LayerSteps(network, optimizer, x, t, batch_size, settings, reason)
+    return LayerSteps(network, optimizer, x, t, batch_size, settings, reason, weights)

@@ -9,15 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import layers
 from fastnn._utils import tables
 from fastnn._utils import validation as numbers
 from fastnn._utils.mapped import is_mapped
 from fastnn._utils.types import Int64s, Samples
 from fastnn.layers.adoption import refresh
-from fastnn.layers.record import record_of
+from fastnn.layers.record import loss_of, record_of, takes
 from fastnn.ops._arrays import real
-from fastnn.ops._targets import expect_probabilities, labels, one_output, read_targets
+from fastnn.ops._targets import (
+    ANSWERS,
+    COUNTS,
+    expect_between,
+    expect_probabilities,
+    labels,
+    one_output,
+    read_targets,
+)
 from fastnn.ops._targets import outputs as rows_of_outputs
 from fastnn.training.labels import Positions, learned
 
@@ -76,7 +83,7 @@ def samples(
             f"{name_x}: expected at least one sample of {features} features, as input_size says, "
             f"shape (N, {features}) or (N, ...), got {x.shape}{hint}"
         )
-    if network.output_size is None and _loss_of(network) is not None:
+    if network.output_size is None and loss_of(network) is not None:
         raise ValueError(
             "network: expected a known number of outputs: set its output_size, or give layers of "
             "your own a method output_shape(shape)"
@@ -90,19 +97,13 @@ def samples(
     return x, t
 
 
-def _loss_of(network: Any) -> type[Any] | None:
-    """Return what kind of loss a network has: one of ours, or one that extends it."""
-    kinds = layers.SoftmaxWithLoss, layers.IdentityWithLoss
-    return next((kind for kind in kinds if isinstance(network.last_layer, kind)), None)
-
-
 def _first_targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str) -> Samples:
     """Return targets of a training; the network takes their classes if it needs them, at first."""
     try:
         return targets(network, t, n, outputs, name)
     except (TypeError, ValueError) as error:
         known = network._classes is not None or outputs == 1
-        if known or _loss_of(network) is not layers.SoftmaxWithLoss:
+        if known or takes(network) != "classes":
             raise
         found = learned(name, t, n, outputs, error)
         if network.history is not None:
@@ -137,11 +138,10 @@ def targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str = "t") -
     Raises
     ------
     TypeError, ValueError
-        If they are none. Rows for the squared error that are mapped into memory are not looked
-        through.
+        If they are none. Rows of any numbers that are mapped into memory are not looked through.
     """
-    kind = _loss_of(network)
-    known = None if kind is layers.IdentityWithLoss else network._classes
+    kind = takes(network)
+    known = network._classes if kind in ("", "classes") else None
     if known is not None:
         t = known.positions(name, t)
         if isinstance(outputs, int) and len(known) != outputs:
@@ -158,19 +158,21 @@ def classes_differ(count: int, outputs: int) -> ValueError:
     )
 
 
-def _targets(
-    network: Any, kind: type[Any] | None, t: ArrayLike, n: int, outputs: Any, name: str
-) -> Samples:
+def _targets(network: Any, kind: str, t: ArrayLike, n: int, outputs: Any, name: str) -> Samples:
     t = read_targets(name, t)
-    if kind is None:
+    if not kind:
         if t.shape[:1] != (n,):
             raise ValueError(f"{name}: expected {n} targets, got shape {t.shape}")
         return t
-    own = type(network.last_layer) is not kind
-    if kind is layers.IdentityWithLoss:
+    own = record_of(network.last_layer) is None
+    if kind != "classes":
         rows = rows_of_outputs(t, n, outputs, name)
-        if not own:
+        if kind == "numbers" and not own:
             expect_finite(name, t)
+        elif not own:
+            for tile in _tiles(rows, n):
+                limits = ANSWERS if kind == "answers" else COUNTS
+                expect_between(name, rows[tile], *limits, first=tile.start)
         return rows
     if outputs == 1 and not own:
         raise one_output("network.output_size")
@@ -186,7 +188,7 @@ def _targets(
 def to_compare(network: Any, t: ArrayLike, n: int, outputs: int) -> Samples:
     """Return targets to compare largest scores with: as above, for a loss of the user's own too."""
     t = targets(network, t, n, outputs)
-    own = _loss_of(network) is None and t.shape != (n, outputs)
+    own = loss_of(network) is None and t.shape != (n, outputs)
     return labels(t, n, outputs) if own else t
 
 

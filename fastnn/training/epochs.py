@@ -50,6 +50,8 @@ class Epochs:
     data : (x, t)
     held_out : (x, t) or None
         What to validate on.
+    weights : ndarray of float64 or None
+        Of its samples.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Epochs:
         settings: FitSettings,
         data: Pair,
         held_out: Pair | None,
+        weights: Float64s | None = None,
     ) -> None:
         self._network, self._history, self._executor = network, history, executor
         self._settings, self._data, self._held_out = settings, data, held_out
+        self._weights = weights
         self._apart = min(_STEPS, -(-_SAMPLES // history.batch_size))
         self._guard: Guard | None = None
         if settings.on_divergence == "stop":
@@ -263,10 +267,10 @@ class Epochs:
         averages = self._history.averages if self._settings.validate_averages else None
         functions = self._history.functions
         if averages is None:
-            values = evaluate(self._network, *self._held_out, functions)
+            values = evaluate(self._network, *self._held_out, functions, weights=self._weights)
         else:
             given = self._network, averages, self._data[0]
-            values = evaluate_averages(*given, *self._held_out, functions)
+            values = evaluate_averages(*given, *self._held_out, functions, self._weights)
         loss = values[0]
         if not (math.isfinite(loss) or self._told):
             self._told = True

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fastnn import layers
+import numpy as np
+
 from fastnn._utils import interrupts
-from fastnn._utils.types import Array, Samples
+from fastnn._utils.types import Array, Float64s, Samples
+from fastnn.layers.record import right_of
 from fastnn.layers.state import normalised, set_statistics
-from fastnn.ops._targets import count_correct
 from fastnn.training.metrics import Metric
 from fastnn.training.weights import Weights
 
@@ -18,23 +19,36 @@ _OF_STATISTICS = 1 << 12  # samples, at most, that statistics of normalisation a
 
 
 def evaluate(
-    network: Any, x: Samples, t: Samples, metrics: Iterable[Metric] = (), tile: int = TILE
+    network: Any,
+    x: Samples,
+    t: Samples,
+    metrics: Iterable[Metric] = (),
+    tile: int = TILE,
+    weights: Float64s | None = None,
 ) -> tuple[float, ...]:
     """Return the mean loss without penalty, the share of samples that are right, and metrics.
 
-    The second is 0 unless the network is trained on the cross-entropy. All are of one pass over
-    the samples, so many at a time.
+    The second is 0 unless the network is trained on a cross-entropy. All are of one pass over
+    the samples, so many at a time. With weights of the samples the first two are weighted means.
     """
-    last = network.last_layer
-    classes = isinstance(last, layers.SoftmaxWithLoss)
-    loss, correct = 0.0, 0
+    last, right = network.last_layer, right_of(network)
+    loss, correct, done = 0.0, 0.0, 0
+    total = len(x) if weights is None else float(weights.sum())
     sums = [metric.sums() for metric in metrics]
     for scores, targets in _scored(network, x, t, tile):
-        loss += last.forward(scores, targets) * len(scores)
-        correct += count_correct(scores, targets) if classes else 0
+        n = len(scores)
+        if weights is None:
+            loss += last.forward(scores, targets) * n
+        else:
+            w = weights[done : done + n]
+            loss += last.forward(scores, targets, w) * float(w.sum())
+        if right is not None:
+            hits = right(scores, targets)
+            correct += np.count_nonzero(hits) if weights is None else float(w[hits].sum())
+        done += n
         for each in sums:
             each.add(scores, targets)
-    return loss / len(x), correct / len(x), *(each.value() for each in sums)
+    return loss / total, correct / total, *(each.value() for each in sums)
 
 
 def _scored(network: Any, x: Samples, t: Samples, tile: int) -> Iterator[tuple[Array, Samples]]:
@@ -58,19 +72,20 @@ def evaluate_averages(
     x: Samples,
     t: Samples,
     metrics: Iterable[Metric] = (),
+    weights: Float64s | None = None,
 ) -> tuple[float, ...]:
     """Return what :func:`evaluate` does of the network with its moving average as parameters.
 
     Running statistics belong to the parameters that they were taken with, so they are taken again,
     of training samples that lie evenly among all. At the end the network is what it was.
     """
-    weights = Weights(network)
+    before = Weights(network)
     try:
         for key, average in averages.items():
             network.params[key][...] = average
         if normalised(network):
             set_statistics(network, x_train[:: -(-len(x_train) // _OF_STATISTICS)])
-        return evaluate(network, x, t, metrics)
+        return evaluate(network, x, t, metrics, weights=weights)
     finally:
         with interrupts.held():
-            weights.put(network)
+            before.put(network)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from fastnn._utils import interrupts
 from fastnn._utils.types import Array, Float64s, Int64s, Samples
 from fastnn.layers.adoption import is_ours
 from fastnn.layers.normalization import without_batch
+from fastnn.layers.record import right_of
 from fastnn.layers.state import layer_state, named_layers, set_layer_state
-from fastnn.ops._targets import count_correct
 from fastnn.optimizers.updater import Updater, rate_of
 from fastnn.program.executor import Network, StepSettings
 
@@ -37,6 +37,8 @@ class LayerSteps:
     settings : StepSettings
     reason : str
         Why it is this executor.
+    weights : ndarray of float64, shape (N,), optional
+        Of the samples; the network is one of ours.
     """
 
     name = "layers"
@@ -50,6 +52,7 @@ class LayerSteps:
         batch_size: int,
         settings: StepSettings,
         reason: str,
+        weights: Float64s | None = None,
     ) -> None:
         self.reason = reason
         self.done = 0
@@ -58,13 +61,13 @@ class LayerSteps:
             self.averages = {key: p.copy() for key, p in network.params.items()}
         self._network, self._optimizer = network, optimizer
         ours: Any = network
-        self._gradient = network.gradient
+        self._gradient: Callable[..., dict[str, Array]] = network.gradient
         if is_ours(network) and not ours._has_own("gradient"):
             self._gradient = ours._gradient  # the runner looks at losses that are not finite
-        self._x, self._t = x, t
+        self._x, self._t, self._weights = x, t, weights
         self._batch_size = batch_size
         self._settings = settings
-        self._classes = isinstance(network.last_layer, layers.SoftmaxWithLoss)
+        self._right = right_of(network)
 
     def prepare(self) -> None:
         """Do nothing: which kernels layers call shows in the first step."""
@@ -106,14 +109,17 @@ class LayerSteps:
         before = layer_state(network)
         try:
             t = self._t[rows]
-            grads = self._gradient(self._x[rows], t)
+            if self._weights is None:
+                grads = self._gradient(self._x[rows], t)
+            else:
+                grads = self._gradient(self._x[rows], t, self._weights[rows])
             if self._batch_size == 1:
                 self._expect_batch()
             if self.averages is not None and self.averages.keys() != network.params.keys():
                 raise ValueError("params: changed since training began")
             last = network.last_layer
             loss = _number(last)
-            correct = count_correct(last.x, t) if self._classes else 0
+            correct = 0 if self._right is None else int(np.count_nonzero(self._right(last.x, t)))
             if self._settings.stops and not math.isfinite(loss):
                 return loss, correct, False
             grads = self._clipped(grads)

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastnn import layers
 from fastnn._utils.types import Array, Samples
 from fastnn._utils.validation import brief
+from fastnn.layers.record import takes
 from fastnn.ops._targets import count_correct, largest
 
 Function = Callable[[Array, Samples], Any]
@@ -235,13 +235,17 @@ def _metric(name: Any, value: Any) -> Metric:
 
 def expect_for(network: Any, metrics: Iterable[Metric]) -> None:
     """Raise ValueError unless metrics are for networks like this one."""
-    last, outputs = network.last_layer, network.output_size
+    kind, outputs = takes(network), network.output_size
     for metric in metrics:
-        if metric.of == "numbers" and isinstance(last, layers.SoftmaxWithLoss):
+        if metric.of == "numbers" and kind in ("classes", "answers"):
             raise ValueError(
                 f'metrics: {metric.name} is for networks with loss="mean_squared_error"; this one '
-                "has classes"
+                f"has {kind if kind == 'classes' else 'answers, yes or no'}"
             )
+        if metric.of == "classes" and kind == "answers" and metric.name != "accuracy":
+            raise ValueError(f"metrics: {metric.name} is for networks with classes, got answers")
+        if metric.name == "accuracy" and kind == "answers":
+            continue  # which is recorded anyway
         if metric.of != "classes" or not isinstance(outputs, int):
             continue
         top = _TOP.fullmatch(metric.name)

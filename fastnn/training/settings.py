@@ -23,7 +23,7 @@ class FitSettings:
     """Arguments of :meth:`fastnn.Network.fit`, which documents them.
 
     Those from `schedule` to `seed` are None where they are not given: a training that is resumed
-    goes by what it went by. `validation` is checked with the data.
+    goes by what it went by. `validation` and weights are checked with the data.
     """
 
     epochs: int
@@ -42,6 +42,8 @@ class FitSettings:
     on_divergence: OnDivergence = "stop"
     validate_averages: bool = False
     metrics: tuple[Metric, ...] | None = None
+    sample_weight: Any = None
+    class_weight: Any = None
 
     @classmethod
     def from_arguments(cls, **given: Any) -> FitSettings:

@@ -17,8 +17,8 @@ from fastnn._utils.log import show
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Float64s, Int64s
 from fastnn._utils.warnings import warn
-from fastnn.layers import IdentityWithLoss
 from fastnn.layers.adoption import is_ours, refresh
+from fastnn.layers.record import takes
 from fastnn.layers.state import named_layers
 from fastnn.ops._arrays import real
 from fastnn.optimizers import OPTIMIZERS
@@ -131,9 +131,7 @@ class Trainer:
         if isinstance(network, type):
             raise TypeError(f"network: expected an object, got the class {network.__name__}")
         refresh(network, x_train)
-        if isinstance(getattr(network, "last_layer", None), IdentityWithLoss) and (
-            getattr(network, "output_size", 2) < 2
-        ):
+        if takes(network) in ("numbers", "counts") and (getattr(network, "output_size", 2) < 2):
             raise ValueError(
                 "network: expected one with classes, whose accuracy Trainer follows, got one for "
                 "the squared error of a single output; network.fit trains it"

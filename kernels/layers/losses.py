@@ -1,19 +1,29 @@
 """Losses of a batch, with the gradient in the same pass over the rows.
 
-Each kernel gives the mean of the rows' losses; `dx` is the gradient of that mean.
+Each kernel gives the mean of the rows' losses; `dx` is the gradient of that mean. With weights w it
+is the weighted mean, sum(w loss) / sum(w).
 """
 
 import math
+import sys
 
-from fastnn.kernels.codegen.compile import row_sum, serial
-from fastnn.kernels.codegen.elementary import log, maximum
-from fastnn.kernels.codegen.memory import address_of, claim, vector
+from fastnn.kernels.codegen.compile import inlined, row_sum, serial
+from fastnn.kernels.codegen.elementary import exp, log, log1p, maximum
+from fastnn.kernels.codegen.memory import address_of, claim, is_absent, vector
+from fastnn.kernels.codegen.rounds import side_by_side
 from fastnn.kernels.layers.activations import exp_each, exp_shifted, sum_of
 from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
 from fastnn.kernels.tuning import by_itemsize
 
-__all__ = ["mean_squared_error", "softmax_cross_entropy", "softmax_cross_entropy_dense"]
+__all__ = [
+    "binary_cross_entropy",
+    "huber",
+    "mean_squared_error",
+    "poisson",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_dense",
+]
 
 
 # Elements that the rows of a block have together. Rows are short, and a loop over one of them would
@@ -42,21 +52,47 @@ def cross_entropy_rows(x, labels, losses, d, n):
         row[labels[i]] -= one / n
 
 
+@row_sum
+def _sum_of_shares(row, share):
+    """Sum of a row, times a number that no sum is to overflow before it."""
+    total = row.dtype.type(0)
+    for j in range(row.size):
+        total += row[j] * share
+    return total
+
+
 @serial
-def dense_cross_entropy_row(x, target, d, n):
+def smooth_rows(x, labels, losses, d, n, smoothing):
+    """Bring what :func:`cross_entropy_rows` wrote to targets that are smoothed.
+
+    Of the label's 1 each class gets an equal share of `smoothing`.
+    """
+    real = x.dtype.type
+    share, moved = real(1) / real(x.shape[1]), real(smoothing)
+    for i in range(x.shape[0]):
+        row = d[i]
+        losses[i] += moved * (x[i, labels[i]] - _sum_of_shares(x[i], share))
+        for j in range(row.size):
+            row[j] -= moved * share / n
+        row[labels[i]] += moved / n
+
+
+@serial
+def dense_cross_entropy_row(x, target, d, n, smoothing):
     """Write the gradient for scores x, one of n samples, to d; return the loss."""
-    zero = x.dtype.type(0)
+    real = x.dtype.type
+    zero, kept, share = real(0), real(1 - smoothing), real(smoothing / x.size)
     largest, total = exp_shifted(x, d)
     log_total = log(total)
     loss, weight = zero, zero
     for j in range(d.size):
         # 0 log 0 = 0: a class that is ruled out (x = -inf) may have the target 0.
-        surprise = log_total - (x[j] - largest)
-        loss += zero if target[j] == zero else target[j] * surprise
-        weight += target[j]
+        surprise, goal = log_total - (x[j] - largest), target[j] * kept + share
+        loss += zero if goal == zero else goal * surprise
+        weight += goal
     scale = weight / total
     for j in range(d.size):
-        d[j] = (d[j] * scale - target[j]) / n
+        d[j] = (d[j] * scale - (target[j] * kept + share)) / n
     return loss
 
 
@@ -67,6 +103,116 @@ def sum_of_squares(row):
     for j in range(row.size):
         total += row[j] * row[j]
     return total
+
+
+@serial
+def squared_error_rows(x, t, losses, d, n):
+    """Write losses and gradients for the predictions of some of n samples."""
+    half = x.dtype.type(0.5)
+    for i in range(x.shape[0]):
+        row, target, out = x[i], t[i], d[i]
+        for j in range(out.size):
+            out[j] = row[j] - target[j]
+        losses[i] = half * sum_of_squares(out)
+        for j in range(out.size):
+            out[j] /= n
+
+
+def _of_elements(loss, slope):
+    """Return what writes losses and gradients for rows of a loss that is a sum over elements.
+
+    Parameters
+    ----------
+    loss, slope : compiled function of (x, t, setting)
+        Of one element, its loss and the derivative of that.
+    """
+
+    @serial
+    def rows(x, t, losses, d, n, setting):
+        # Rows may be of one element: so these are loops over all that there are.
+        number = x.dtype.type(setting)
+        a, b = vector(address_of(x), x.size, x), vector(address_of(t), x.size, x)
+        out = vector(address_of(d), x.size, x)
+        side_by_side()
+        for i in range(out.size):
+            out[i] = loss(a[i], b[i], number)
+        for i in range(x.shape[0]):
+            losses[i] = sum_of(d[i])
+        for i in range(out.size):
+            out[i] = slope(a[i], b[i], number) / n
+
+    return rows
+
+
+@inlined
+def _smoothed(t, smoothing):
+    """Return a target between 0 and 1, half of `smoothing` further from either."""
+    # One product in a sum: of two, scalar code may fuse the one and vector code the other.
+    return t - smoothing * (t - type(t)(0.5))
+
+
+@inlined
+def _logistic_loss(x, t, smoothing):
+    """Return log(1 + exp(x)) - t x, where neither is large."""
+    zero, goal = type(x)(0), _smoothed(t, smoothing)
+    # No choice between products: in branches scalar code would fuse them with the sum.
+    above = x if x > zero else zero
+    return (above - goal * x) + log1p(exp(-abs(x)))
+
+
+@inlined
+def _logistic_slope(x, t, smoothing):
+    """Return 1 / (1 + exp(-x)) - t."""
+    one = type(x)(1)
+    return one / (one + exp(-x)) - _smoothed(t, smoothing)
+
+
+@inlined
+def _poisson_loss(x, t, _):
+    """Return t log(t) - t x - t + exp(x), 0 log 0 = 0."""
+    e, level = exp(x), log(t)
+    return e - t if level == -math.inf else (e - t) + t * (level - x)
+
+
+@inlined
+def _poisson_slope(x, t, _):
+    """Return exp(x) - t."""
+    return exp(x) - t
+
+
+@inlined
+def _clamped(difference, delta):
+    """Return a difference, delta at most, with its sign; NaN stays."""
+    low = -delta if difference < -delta else difference
+    return delta if low > delta else low
+
+
+@inlined
+def _huber_loss(x, t, delta):
+    """Return half the square of x - t, or, beyond delta, delta (|x - t| - delta / 2)."""
+    near = _clamped(x - t, delta)
+    return near * ((x - t) - type(x)(0.5) * near)
+
+
+@inlined
+def _huber_slope(x, t, delta):
+    """Return x - t, delta at most, with its sign."""
+    return _clamped(x - t, delta)
+
+
+logistic_rows = _of_elements(_logistic_loss, _logistic_slope)
+poisson_rows = _of_elements(_poisson_loss, _poisson_slope)
+huber_rows = _of_elements(_huber_loss, _huber_slope)
+
+
+@serial
+def weigh(losses, dx, w, scale):
+    """Multiply losses by weights, and gradients of their mean by weights and n / sum(w)."""
+    for i in range(losses.size):
+        row, factor = dx[i], losses.dtype.type(w[i] * scale)
+        losses[i] *= losses.dtype.type(w[i])
+        for j in range(row.size):
+            row[j] *= factor
 
 
 @serial
@@ -128,12 +274,28 @@ def _pairwise(a, first, n):
 
 
 @serial
-def _mean(losses):
-    """Return the mean of losses, in float64, with the bits that NumPy's sum gives it."""
-    total, step = 0.0, _BUFFER if losses.itemsize < 8 else losses.size
-    for first in range(0, losses.size, step):
-        total += _pairwise(losses, first, min(step, losses.size - first))
-    return total / losses.size
+def _sum(numbers):
+    """Return a sum in float64, with the bits that NumPy's has."""
+    total, step = 0.0, _BUFFER if numbers.itemsize < 8 else numbers.size
+    for first in range(0, numbers.size, step):
+        total += _pairwise(numbers, first, min(step, numbers.size - first))
+    return total
+
+
+@serial
+def _weight(w, n):
+    """Return the sum of the weights, or n; 1 if all are 0, and so are losses and gradients."""
+    if is_absent(w):
+        return float(n)
+    total = _sum(w)
+    return total if total > 0 else 1.0
+
+
+@serial
+def _losses(x, space):
+    """Return an array for the losses of rows in workspace, and how many bytes are wanting."""
+    begin, wanted = claim(space, x.shape[0] * x.itemsize)
+    return vector(begin, x.shape[0], x), wanted
 
 
 @serial
@@ -158,38 +320,54 @@ def _are_probabilities(t, slack):
     return True
 
 
-@kernel("x.shape[0]")
-def _cross_entropy(x, t, losses, dx, start, stop):
-    n = x.dtype.type(x.shape[0])
-    step = max(1, _block(x.itemsize) // x.shape[1])
-    for first in range(start, stop, step):
-        rows = slice(first, min(stop, first + step))
-        cross_entropy_rows(x[rows], t[rows], losses[rows], dx[rows], n)
+@serial
+def _blocks(x):
+    """Return how many rows a block has."""
+    return max(1, _block(x.itemsize) // x.shape[1])
 
 
 @serial
-def softmax_cross_entropy(x, t, loss, dx, chunks, space):
+def _weigh(losses, dx, w, total, rows):
+    """Weigh some rows, if there are weights."""
+    if not is_absent(w):
+        weigh(losses[rows], dx[rows], w[rows], losses.size / total)
+
+
+@kernel("x.shape[0]")
+def _cross_entropy(x, t, w, smoothing, total, losses, dx, start, stop):
+    n, step = x.dtype.type(x.shape[0]), _blocks(x)
+    for first in range(start, stop, step):
+        rows = slice(first, min(stop, first + step))
+        cross_entropy_rows(x[rows], t[rows], losses[rows], dx[rows], n)
+        if smoothing != 0:
+            smooth_rows(x[rows], t[rows], losses[rows], dx[rows], n, smoothing)
+        _weigh(losses, dx, w, total, rows)
+
+
+@serial
+def softmax_cross_entropy(x, t, w, smoothing, loss, dx, chunks, space):
     """Cross-entropy of softmax(x) against integer labels t, which are refused if out of range."""
     if x.size == 0 or not _are_labels(t, x.shape[1]):
         return REFUSED
-    begin, wanted = claim(space, x.shape[0] * x.itemsize)
+    losses, wanted = _losses(x, space)
     if wanted > 0:
         return wanted
-    losses = vector(begin, x.shape[0], x)
-    _cross_entropy(x, t, losses, dx, chunks)
-    loss[0] = _mean(losses)
+    total = _weight(w, losses.size)
+    _cross_entropy(x, t, w, smoothing, total, losses, dx, chunks)
+    loss[0] = _sum(losses) / total
     return 0
 
 
 @kernel("x.shape[0]")
-def _dense_cross_entropy(x, t, losses, dx, start, stop):
+def _dense_cross_entropy(x, t, w, smoothing, total, losses, dx, start, stop):
     n = x.dtype.type(x.shape[0])
     for i in range(start, stop):
-        losses[i] = dense_cross_entropy_row(x[i], t[i], dx[i], n)
+        losses[i] = dense_cross_entropy_row(x[i], t[i], dx[i], n, smoothing)
+    _weigh(losses, dx, w, total, slice(start, stop))
 
 
 @serial
-def softmax_cross_entropy_dense(x, t, slack, loss, dx, chunks, space):
+def softmax_cross_entropy_dense(x, t, w, slack, smoothing, loss, dx, chunks, space):
     """Cross-entropy of softmax(x) against target distributions t, shaped like x.
 
     They are refused if a row's sum is off 1 by more than `slack`, which may be infinite: they have
@@ -197,36 +375,94 @@ def softmax_cross_entropy_dense(x, t, slack, loss, dx, chunks, space):
     """
     if x.size == 0 or (slack < math.inf and not _are_probabilities(t, slack)):
         return REFUSED
-    begin, wanted = claim(space, x.shape[0] * x.itemsize)
+    losses, wanted = _losses(x, space)
     if wanted > 0:
         return wanted
-    losses = vector(begin, x.shape[0], x)
-    _dense_cross_entropy(x, t, losses, dx, chunks)
-    loss[0] = _mean(losses)
+    total = _weight(w, losses.size)
+    _dense_cross_entropy(x, t, w, smoothing, total, losses, dx, chunks)
+    loss[0] = _sum(losses) / total
     return 0
 
 
 @kernel("x.shape[0]")
-def _squared_error(x, t, losses, dx, start, stop):
-    half, n = x.dtype.type(0.5), x.dtype.type(x.shape[0])
-    for i in range(start, stop):
-        row, target, d = x[i], t[i], dx[i]
-        for j in range(d.size):
-            d[j] = row[j] - target[j]
-        losses[i] = half * sum_of_squares(d)
-        for j in range(d.size):
-            d[j] /= n
+def _squared_error(x, t, w, total, losses, dx, start, stop):
+    rows, n = slice(start, stop), x.dtype.type(x.shape[0])
+    squared_error_rows(x[rows], t[rows], losses[rows], dx[rows], n)
+    _weigh(losses, dx, w, total, rows)
 
 
 @serial
-def mean_squared_error(x, t, loss, dx, chunks, space):
+def mean_squared_error(x, t, w, loss, dx, chunks, space):
     """Half the squared distance of a row of x from t."""
     if x.size == 0:
         return REFUSED
-    begin, wanted = claim(space, x.shape[0] * x.itemsize)
+    losses, wanted = _losses(x, space)
     if wanted > 0:
         return wanted
-    losses = vector(begin, x.shape[0], x)
-    _squared_error(x, t, losses, dx, chunks)
-    loss[0] = _mean(losses)
+    total = _weight(w, losses.size)
+    _squared_error(x, t, w, total, losses, dx, chunks)
+    loss[0] = _sum(losses) / total
     return 0
+
+
+@serial
+def _are_between(t, low, high):
+    """Say whether all are, and so none is NaN."""
+    wrong = False
+    for i in range(t.shape[0]):
+        for j in range(t.shape[1]):
+            wrong |= not (t[i, j] >= low and t[i, j] <= high)
+    return not wrong
+
+
+def _kernel_of(rows_of):
+    """Return the kernel of a loss that is a sum over elements.
+
+    It refuses targets that are not from `low` to `high`, unless `low` is infinite: they have been
+    looked at before.
+    """
+
+    @kernel("x.shape[0]")
+    def of_rows(x, t, w, setting, total, losses, dx, start, stop):
+        n, step = x.dtype.type(x.shape[0]), _blocks(x)
+        for first in range(start, stop, step):
+            rows = slice(first, min(stop, first + step))
+            rows_of(x[rows], t[rows], losses[rows], dx[rows], n, setting)
+            _weigh(losses, dx, w, total, rows)
+
+    @serial
+    def of_elements(x, t, w, low, high, setting, loss, dx, chunks, space):
+        if x.size == 0 or (low > -math.inf and not _are_between(t, low, high)):
+            return REFUSED
+        losses, wanted = _losses(x, space)
+        if wanted > 0:
+            return wanted
+        total = _weight(w, losses.size)
+        of_rows(x, t, w, setting, total, losses, dx, chunks)
+        loss[0] = _sum(losses) / total
+        return 0
+
+    return of_elements
+
+
+_LARGEST = sys.float_info.max  # and infinity is none
+
+_logistic, _poisson, _huber = map(_kernel_of, (logistic_rows, poisson_rows, huber_rows))
+
+
+@serial
+def binary_cross_entropy(x, t, w, low, high, smoothing, loss, dx, chunks, space):
+    """Cross-entropy of sigmoid(x), each a yes or no, against t, summed over a row."""
+    return _logistic(x, t, w, low, high, smoothing, loss, dx, chunks, space)
+
+
+@serial
+def poisson(x, t, w, low, loss, dx, chunks, space):
+    """Half the deviance of Poisson distributions with the means exp(x), summed over a row."""
+    return _poisson(x, t, w, low, _LARGEST, 0.0, loss, dx, chunks, space)
+
+
+@serial
+def huber(x, t, w, delta, loss, dx, chunks, space):
+    """Half the squares of x - t, or, beyond delta, what goes on straight, summed over a row."""
+    return _huber(x, t, w, -math.inf, math.inf, delta, loss, dx, chunks, space)

@@ -44,11 +44,19 @@ _KERNELS: dict[str, dict[str, str]] = {
         "softmax": "x[n,c] -> out/x[n,c] | 8 n c",
     },
     "layers.losses": {
-        "softmax_cross_entropy": "x[n,c] t:int64[n] -> loss:float64[1] dx[n,c] | 10 n c",
-        "softmax_cross_entropy_dense": (
-            "x[n,c] t[n,c] slack:float -> loss:float64[1] dx[n,c] | 10 n c"
+        "softmax_cross_entropy": (
+            "x[n,c] t:int64[n] w?[n] smoothing:float -> loss:float64[1] dx[n,c] | 10 n c"
         ),
-        "mean_squared_error": "x[n,d] t[n,d] -> loss:float64[1] dx[n,d] | n d",
+        "softmax_cross_entropy_dense": (
+            "x[n,c] t[n,c] w?[n] slack:float smoothing:float -> loss:float64[1] dx[n,c] | 10 n c"
+        ),
+        "mean_squared_error": "x[n,d] t[n,d] w?[n] -> loss:float64[1] dx[n,d] | n d",
+        "binary_cross_entropy": (
+            "x[n,d] t[n,d] w?[n] low:float high:float smoothing:float "
+            "-> loss:float64[1] dx[n,d] | 25 n d"
+        ),
+        "poisson": "x[n,d] t[n,d] w?[n] low:float -> loss:float64[1] dx[n,d] | 25 n d",
+        "huber": "x[n,d] t[n,d] w?[n] delta:float -> loss:float64[1] dx[n,d] | 4 n d",
     },
     "layers.dropout": {
         "dropout": (
@@ -183,6 +191,14 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "gemm.product": ("product",),
     "program.steps": ("on_rows",),
     "program.updates": ("on_updates",),
+    "program.losses": (
+        "step_of_cross_entropy",
+        "step_of_dense_cross_entropy",
+        "step_of_squared_error",
+        "step_of_binary_cross_entropy",
+        "step_of_poisson",
+        "step_of_huber",
+    ),
     "program.activations": tuple(
         f"step_of_{name}{form}"
         for name in (

@@ -3,17 +3,23 @@
 from fastnn.kernels.program import tables
 from fastnn.kernels.program.step import Step
 
-# Steps that are part of the program itself: samples in, products, losses out.
+# Steps that are part of the program itself: samples in, products.
 AFFINE = Step("affine", tables.AFFINE)
 INPUT_GRADIENT = Step("input gradient", tables.INPUT_GRADIENT)
 WEIGHT_GRADIENT = Step("weight and bias gradient", tables.WEIGHT_GRADIENT)
 GATHER = Step("copy samples", tables.GATHER)
 PACK_ROWS = Step("pack gradient", tables.PACK_ROWS)
-CROSS_ENTROPY = Step("softmax with cross-entropy", tables.CROSS_ENTROPY)
-DENSE_CROSS_ENTROPY = Step("softmax with cross-entropy, dense targets", tables.DENSE_CROSS_ENTROPY)
-SQUARED_ERROR = Step("squared error", tables.SQUARED_ERROR)
 
 PRODUCTS = AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT
+
+CROSS_ENTROPY = Step("softmax with cross-entropy", part="step_of_cross_entropy")
+DENSE_CROSS_ENTROPY = Step(
+    "softmax with cross-entropy, dense targets", part="step_of_dense_cross_entropy"
+)
+SQUARED_ERROR = Step("squared error", part="step_of_squared_error")
+BINARY_CROSS_ENTROPY = Step("sigmoid with cross-entropy", part="step_of_binary_cross_entropy")
+POISSON = Step("Poisson deviance", part="step_of_poisson")
+HUBER = Step("Huber's loss", part="step_of_huber")
 
 # Batch normalisation; the last two are of the whole batch, after a segment.
 MOMENTS = Step("sums for mean and variance", part="step_of_moments")

@@ -1,7 +1,10 @@
 """What steps and updates share: where rows stand, what is claimed, what is refused."""
 
+import numpy as np
+
 from fastnn.kernels.codegen.atomics import add
 from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.memory import typed
 from fastnn.kernels.program.tables import APART
 
 
@@ -24,3 +27,9 @@ def place(address, local, first, own, step):
     `own` is the first row of the thread in local arrays, `step` the bytes of a row.
     """
     return address + (own if local else first) * step
+
+
+@serial
+def sample(p, row):
+    """Return where a row of the batch stands in the data set."""
+    return typed(p.order, p.first + row + 1, np.int64)[p.first + row] if p.order else row

@@ -12,7 +12,7 @@ from fastnn.kernels.codegen.atomics import call, store
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import typed
-from fastnn.kernels.program.places import refuse
+from fastnn.kernels.program.places import refuse, sample
 from fastnn.kernels.program.tables import (
     APART,
     APPLY,
@@ -79,6 +79,7 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
         if p.slots_now > 0:
             p.pieces = p.slots_now
             streams = min(streams, p.pieces)
+        p.mass = p.n if p.weights == 0 else _mass(p)
         for j in range(n_segments):
             p.begin, p.end, p.finish = parts[j].begin, parts[j].end, parts[j].finish
             _share(p, p.on_rows, data, streams)
@@ -88,7 +89,7 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
                 break
         if p.unknown != 0:
             break
-        losses_[i] = typed(p.loss_sums, units, np.float64).sum() / p.n
+        losses_[i] = typed(p.loss_sums, units, np.float64).sum() / p.mass
         hits_[i] = typed(p.hit_sums, units, np.int64).sum()
         if p.stops and not np.isfinite(losses_[i]):
             break
@@ -112,6 +113,16 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
 
 
 PARTS = {"run": run}
+
+
+@serial
+def _mass(p):
+    """Return the sum of the batch's weights; 1 if all are 0, and so are losses and gradients."""
+    total = 0.0
+    for row in range(p.n):
+        at = sample(p, row)
+        total += typed(p.weights, at + 1, np.float64)[at]
+    return total if total > 0 else 1.0
 
 
 @serial

@@ -15,27 +15,16 @@ from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.packing import pack_panels
 from fastnn.kernels.gemm.sizes import ACCUMULATE, TRANSPOSED_A, panels, tile_columns
-from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.affine import add_columns
-from fastnn.kernels.layers.losses import (
-    cross_entropy_rows,
-    dense_cross_entropy_row,
-    is_right,
-    largest_of,
-    sum_of_squares,
-)
-from fastnn.kernels.program.places import claim, place, refuse
+from fastnn.kernels.program.places import claim, place, refuse, sample
 from fastnn.kernels.program.tables import (
     AFFINE,
-    CROSS_ENTROPY,
-    DENSE_CROSS_ENTROPY,
     FLOAT32,
     FLOAT64,
     GATHER,
     INPUT_GRADIENT,
     PACK_ROWS,
     PROGRAM,
-    SQUARED_ERROR,
     STEP,
     UINT8,
     UNIT,
@@ -83,8 +72,6 @@ def _step(p, data, s, index, first, count, slot, fresh, worker, like):
         dz = matrix(source, count, s.d, like)
         packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
         pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
-    elif CROSS_ENTROPY <= kind <= SQUARED_ERROR:
-        _evaluate(p, s, source, target, first, count, like)
     else:
         refuse(p, UNKNOWN_STEP, kind)
 
@@ -131,17 +118,11 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
 
 
 @serial
-def _sample(p, row):
-    """Return where a row of the batch stands in the data set."""
-    return typed(p.order, p.first + row + 1, np.int64)[p.first + row] if p.order else row
-
-
-@serial
 def _gather(p, first, count, target, like):
     """Copy rows of the data set, whatever their type, times its scale."""
     d = p.features
     for i in range(count):
-        address = p.data + _sample(p, first + i) * p.data_step
+        address = p.data + sample(p, first + i) * p.data_step
         out = vector(target + i * d * like.itemsize, d, like)
         if p.data_kind == FLOAT32:
             _scale(typed(address, d, np.float32), p.data_scale, out)
@@ -159,69 +140,6 @@ def _scale(row, scale, out):
     factor = real(scale)
     for j in range(out.size):
         out[j] = real(row[j]) * factor
-
-
-@serial
-def _evaluate(p, s, source, target, first, count, like):
-    """Write the gradient of the loss, sums of losses over units and how many rows are right."""
-    classes, size, n = s.d, like.itemsize, like.dtype.type(p.n)
-    x, dx = matrix(source, count, classes, like), matrix(target, count, classes, like)
-    losses = vector(p.losses + first * size, count, like)
-    labels = typed(p.labels + first * 8, count, np.int64)
-    goals = p.targets + first * classes * size
-    if p.classes > 0 and p.order != 0:
-        goals = p.goals + first * classes * size
-        for i in range(count):
-            goal = vector(p.targets + _sample(p, first + i) * classes * size, classes, like)
-            _copy(goal, vector(goals + i * classes * size, classes, like))
-    goal, flat = matrix(goals, count, classes, like), vector(target, count * classes, like)
-    if s.kind == SQUARED_ERROR:
-        _subtract(vector(source, flat.size, like), vector(goals, flat.size, like), flat)
-    else:
-        if p.classes > 0:
-            for i in range(count):
-                labels[i] = largest_of(goal[i])
-        else:
-            for i in range(count):
-                sample = _sample(p, first + i)
-                labels[i] = typed(p.targets, sample + 1, np.int64)[sample]
-        if s.kind == CROSS_ENTROPY:
-            cross_entropy_rows(x, labels, losses, dx, n)
-        elif s.kind == DENSE_CROSS_ENTROPY:
-            for i in range(count):
-                losses[i] = dense_cross_entropy_row(x[i], goal[i], dx[i], n)
-        else:
-            refuse(p, UNKNOWN_STEP, s.kind)
-    for low in range(0, count, UNIT):
-        high, hits = min(count, low + UNIT), 0
-        unit = typed(p.loss_sums + (first + low) // UNIT * 8, 1, np.float64)
-        if s.kind == SQUARED_ERROR:
-            unit[0] = 0.5 * sum_of_squares(flat[low * classes : high * classes])
-        else:
-            unit[0] = sum_of(losses[low:high])
-            for i in range(low, high):
-                hits += is_right(x[i], labels[i])
-        typed(p.hit_sums + (first + low) // UNIT * 8, 1, np.int64)[0] = hits
-    if s.kind == SQUARED_ERROR:
-        _divide(flat, n)
-
-
-@serial
-def _copy(row, out):
-    for j in range(out.size):
-        out[j] = row[j]
-
-
-@serial
-def _subtract(x, y, out):
-    for i in range(out.size):
-        out[i] = x[i] - y[i]
-
-
-@serial
-def _divide(x, n):
-    for i in range(x.size):
-        x[i] /= n
 
 
 def _on_rows(real: Any) -> Any:

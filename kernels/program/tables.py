@@ -19,7 +19,6 @@ UNIT = 16
 BY_ADDRESS = 0
 AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT = range(1, 4)
 GATHER, PACK_ROWS = range(4, 6)
-CROSS_ENTROPY, DENSE_CROSS_ENTROPY, SQUARED_ERROR = range(6, 9)
 
 _INTEGERS = [
     # What it is, and the address of its function if it is none of the program's own.
@@ -82,8 +81,9 @@ _FIXED = [
     # functions.
     "steps", "updates", "n_updates", "settings",
     "on_rows", "on_updates", "on_rule", "product",
-    # The data set, and what is right for it: labels, or rows of `classes` numbers.
-    "data", "data_step", "data_kind", "features", "targets", "classes",
+    # The data set, what is right for it, labels or rows of numbers, and the weights of samples,
+    # float64, or 0 if they have none.
+    "data", "data_step", "data_kind", "features", "targets", "weights",
     # Samples of a batch, of all steps to come, and of the present step.
     "batch", "rows", "n",
     # The address of the order of samples (0: as they are), and where in it the present step begins.
@@ -114,7 +114,16 @@ PROGRAM = np.dtype(
     [(name, np.int64) for name in _FIXED]
     + [
         (name, np.float64)
-        for name in ("data_scale", "penalty", "clip_value", "clip_norm", "decay", "shrink")
+        for name in (
+            "data_scale",
+            "penalty",
+            "clip_value",
+            "clip_norm",
+            "decay",
+            "shrink",
+            # What the losses of the present step are divided by: its samples, or their weights.
+            "mass",
+        )
     ]
 )
 

@@ -86,6 +86,8 @@ class Call:
             "names": self.arguments,
             "updated": [n for n, a in self.arguments.items() if a.written],
             "positive": self.name == "softplus_backward",  # an output, of which there is no other
+            # The largest target of those losses that do not take any number.
+            "within": {"binary_cross_entropy": 1, "poisson": 9}.get(self.name),
             "classes": "t" in self.arguments and values.is_classes(self.arguments["t"]),
         }
         if known["classes"]:

@@ -116,6 +116,8 @@ ARGUMENTS: dict[str, Given] = {
     "weight_init_std": (lambda draw: 0.1, [None, "nothing", -1.0, np.nan, [], {}]),
     "use_dropout": (lambda draw: draw.chance(0.5), []),
     "use_batchnorm": (lambda draw: draw.chance(0.5), []),
+    "label_smoothing": (lambda draw: 0.1, [*_NUMBERS, 1.5, -0.1]),
+    "delta": (lambda draw: 1.0, [*_NUMBERS, 0, -1]),
     "temperature": (lambda draw: 2.0, [*_NUMBERS, 0, -1]),
     "DistillationLoss.alpha": (lambda draw: 0.5, [*_NUMBERS, 1.5, -0.1]),
     "distill.alpha": (lambda draw: 0.5, [1j, "1", [0.5, 0.5], 1.5, -0.1, np.nan]),

@@ -144,6 +144,8 @@ NUMBERS: dict[str, tuple[Callable[[Draw], Any], list[Any]]] = {
     "bias_correction": (
         lambda draw: draw.one(["folded", "explicit"]), [None, 1, "Folded", True, ["folded"]],
     ),
+    "label_smoothing": (fraction, [*NOT_NUMBERS, 1.5, -0.1, np.nan, np.inf]),
+    "delta": (_rate, NOT_NUMBERS + _ABOVE),
     "inverted": (lambda draw: draw.chance(0.5), []),
     "decoupled": (lambda draw: draw.chance(0.5), []),
     "input_gradient": (lambda draw: draw.chance(0.8), []),
@@ -165,7 +167,7 @@ def geometry(draw: Draw, padded: bool) -> None:
 
 # Arrays -------------------------------------------------------------------------------------
 
-POSITIVE = {"running_var", "rstd", "h", "u", "v_max"}
+POSITIVE = {"running_var", "rstd", "h", "u", "v_max", "weights"}
 # Infinity times what is all rounding is NaN, or infinity of either sign, and so is infinity times
 # what is a denormal number to one side and zero to the other.
 FINITE = {"gamma", "dout", "running_mean", "mean", "beta"}
@@ -204,6 +206,10 @@ def array(draw: Draw, name: str, shape: tuple[int, ...], known: dict[str, Any]) 
         return draw.rng.integers(0, most, shape).astype(kind)
     if name == "t" and known["classes"]:
         return targets(draw, shape, known["x"])
+    if name == "t" and known["within"]:
+        return rates(draw, shape, known["within"])
+    if name == "weights":
+        return weights(draw, shape)
     values = draw.floats(shape)
     if (
         name in POSITIVE
@@ -243,6 +249,20 @@ def targets(draw: Draw, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
         return np.eye(classes, dtype=kind)[labels]
     rows = draw.rng.random((n, classes)) + 1e-3
     return (rows / rows.sum(axis=1, keepdims=True)).astype(draw.dtype)
+
+
+def rates(draw: Draw, shape: tuple[int, ...], high: float) -> np.ndarray:
+    """Return targets from 0 to a number."""
+    found = draw.rng.random(shape) * high
+    found[draw.rng.random(shape) < 0.3] = draw.one([0, high])
+    return found.astype(draw.one([np.float32, np.float64, draw.dtype, np.uint8]))
+
+
+def weights(draw: Draw, shape: tuple[int, ...]) -> np.ndarray:
+    """Return weights of samples, some of which are 0."""
+    found = draw.rng.random(shape) * 10.0 ** draw.rng.integers(-3, 3)
+    found[draw.rng.random(shape) < 0.2] = 0
+    return found.astype(draw.one([np.float32, np.float64, draw.dtype, np.uint8]))
 
 
 def without_generator(arguments: dict[str, Argument]) -> list[str]:

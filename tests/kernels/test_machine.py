@@ -100,7 +100,7 @@ def test_items_of_a_tuple_are_where_this_python_has_them():
     """Since Python 3.14 a tuple has its hash, too, before the first item."""
     softmax = routine.routine("softmax_cross_entropy")
     given = np.eye(3, dtype=np.float32), np.arange(3)
-    softmax.run(*given, np.zeros(1), np.zeros((3, 3), np.float32))
+    softmax.run(*given, None, 0.0, np.zeros(1), np.zeros((3, 3), np.float32))
     new = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_ssize_t)
 
     @new
@@ -113,7 +113,7 @@ def test_items_of_a_tuple_are_where_this_python_has_them():
     before = table[[words.NEW_TUPLE, words.FIRST_ITEM]]
     try:
         table[[words.NEW_TUPLE, words.FIRST_ITEM]] = address, layout.items() + layout.WORD
-        first, loss, dx = softmax.checked(*given, None, None)
+        first, loss, dx = softmax.checked(*given, routine.LEFT_OUT, 0.0, None, None)
     finally:
         table[[words.NEW_TUPLE, words.FIRST_ITEM]] = before
     assert first is None and loss.shape == (1,) and dx.shape == (3, 3)
@@ -206,16 +206,16 @@ def test_both_ways_to_a_kernel(is_known, monkeypatch):
     assert pieces.tobytes() == out.tobytes()
     loss, dx = np.empty(1), np.empty_like(X)
     cross_entropy = Routine("softmax_cross_entropy")
-    cross_entropy.run(X, np.array([0, 3, 1]), loss, dx)
+    cross_entropy.run(X, np.array([0, 3, 1]), None, 0.0, loss, dx)
     assert loss[0] > 0
     dx[...] = 7
     with pytest.raises(TypeError, match="softmax_cross_entropy: expected what its signature says"):
-        cross_entropy.run(X, np.array([0, 4, 1]), loss, dx)
+        cross_entropy.run(X, np.array([0, 4, 1]), None, 0.0, loss, dx)
     assert (dx == 7).all()
     n = routine.SPACE // 4 + 1  # losses in float32, more than there is workspace at once
     x, dx = np.ones((n, 1), "f"), np.empty((n, 1), "f")
     squared_error = Routine("mean_squared_error")
-    squared_error.run(x, np.zeros_like(x), loss, dx)
+    squared_error.run(x, np.zeros_like(x), None, loss, dx)
     assert loss[0] == 0.5
 
 
@@ -230,10 +230,10 @@ def test_workspace_is_asked_for_and_given(monkeypatch):
     monkeypatch.setattr(workspace, "take", note)
     n = 1000
     x, dx, loss = np.ones((n, 1)), np.empty((n, 1)), np.empty(1)
-    routine.routine("mean_squared_error")(x, np.zeros_like(x), loss, dx, 2)
+    routine.routine("mean_squared_error")(x, np.zeros_like(x), None, loss, dx, 2)
     assert 8 * n <= asked[-1] <= 8 * n + 64
     asked.clear()
-    routine.routine("mean_squared_error")(x, np.zeros_like(x), loss, dx, 2)
+    routine.routine("mean_squared_error")(x, np.zeros_like(x), None, loss, dx, 2)
     assert asked == [0]  # it is kept
 
 

@@ -44,6 +44,9 @@ KINDS = [
     {"use_batchnorm": True, "use_dropout": True},
     {"activation": "tanh", "use_dropout": True},
     {"activation": "sigmoid", "use_batchnorm": True, "loss": "mean_squared_error"},
+    {"loss": "binary_cross_entropy"},
+    {"loss": "poisson", "input_scale": 1e-3},
+    {"loss": "huber"},
 ]
 RULES = [optimizers.Adam, optimizers.SGD, optimizers.Momentum, optimizers.RMSProp]
 
@@ -72,14 +75,14 @@ class Memory:
 def guarded_programs(guarded, side, number):
     """Train small networks in such memory; those of every `number`-th combination."""
     tables_module._WORTH = 1e-9
-    kernel = tables_module.run
+    run = tables_module.Tables.run
 
-    def shared(program, *args):
+    def shared(tables, *args):
         """Share steps from the first one on."""
-        program["taken"], program["alone"] = COMMON.alone_first, 1 << 60
-        kernel(program, *args)
+        tables.program["taken"], tables.program["alone"] = COMMON.alone_first, 1 << 60
+        run(tables, *args)
 
-    tables_module.run = shared
+    tables_module.Tables.run = shared
     combinations = [
         (sizes, kind, dtype, data)
         for sizes in SIZES
@@ -113,9 +116,10 @@ def train(memory, sizes, kind, dtype, data, rule):
     if kind.get("loss") or batch == 33:
         t = np.eye(classes)[t]
     settings = StepSettings(clip_value=1.0, clip_norm=0.5, ema=0.9)
+    weights = memory.array(rng.random(n)) if rule is optimizers.SGD else None
     rows = rng.integers(n, size=(steps - 1) * batch + last)
     rows[:3] = n - 1, 0, n - 1
-    program = Program(net, rule(), x, memory.array(t), batch, settings)
+    program = Program(net, rule(), x, memory.array(t), batch, settings, weights)
     rates, losses = (memory.array(np.full(steps, 0.001)) for _ in range(2))
     hits = memory.array(np.zeros(steps, np.int64))
     program.run(memory.array(rows), batch, rates, losses, hits)

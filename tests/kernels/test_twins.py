@@ -196,38 +196,105 @@ def cross_entropy(draw, dense):
     t[np.isinf(t)] = 1
     if dense and draw.rng.random() < 0.5:
         t = np.eye(c, dtype=draw.dtype)[draw.rng.integers(0, c, n)]
-    slack = {"slack": np.inf} if dense else {}
-    return {"x": draw.values(n, c), "t": t} | slack | loss_and_gradient(draw, n, c)
+    settings_ = ({"slack": np.inf} if dense else {}) | {"smoothing": smoothing(draw)}
+    return (
+        {"x": draw.values(n, c), "t": t, "w": weights(draw, n)}
+        | settings_
+        | loss_and_gradient(draw, n, c)
+    )
+
+
+def smoothing(draw):
+    return 0.0 if draw.rng.random() < 0.5 else draw.number(0, 1)
+
+
+def weights(draw, n):
+    """Return weights of samples, some of them 0, or none at all."""
+    if draw.rng.random() < 0.5:
+        return None
+    found = draw.rng.random(n) * 10.0 ** draw.rng.integers(-3, 3)
+    found[draw.rng.random(n) < 0.2] = 0
+    return found.astype(draw.dtype)
 
 
 def loss_and_gradient(draw, n, c):
     return {"loss": draw.empty(1, dtype=np.float64), "dx": draw.empty(n, c)}
 
 
-def mean_size(sizes, x):
-    """Return the size of a mean in float64 of losses of the dtype that a wide `x` had."""
+def mean_size(args, losses, dx):
+    """Return the sizes of the mean of losses of rows, and of its gradient, given dx N.
+
+    The mean is one in float64 of losses of the dtype that a wide `x` had.
+    """
+    x, w = args["x"], args["w"]
+    w = np.ones(len(x), x.dtype) if w is None else w
+    total = w.sum() or 1.0
     kind = np.float32 if x.dtype == np.float64 else np.float64
-    return np.array([np.mean(sizes) * (np.finfo(kind).eps / np.finfo(np.float64).eps)])
+    # Rounding may be of numbers that are too small to have all digits.
+    mean = (w * (losses + flushed(x.dtype))).sum() / total
+    loss = np.array([mean * (np.finfo(kind).eps / np.finfo(np.float64).eps)])
+    return {"loss": loss, "dx": dx * (w / total)[:, np.newaxis]}
 
 
 def cross_entropy_size(args, exact):
-    x, t = args["x"], args["t"]
+    x, t, s = args["x"], args["t"], args["smoothing"]
     spread = x.max(axis=1) - x.min(axis=1) + np.log(x.shape[1]) + 1
-    weight = t.sum(axis=1) if t.ndim == 2 else 1.0
-    slope = (np.ones_like(x) * np.reshape(weight, (-1, 1)) + 1) / len(x)
+    spread += s * np.abs(x).max(axis=1)
+    weight = t.sum(axis=1) + 1 if t.ndim == 2 else np.ones(len(x), x.dtype)
+    slope = np.ones_like(x) * np.reshape(weight, (-1, 1)) + 1
     dense = t if t.ndim == 2 else np.eye(x.shape[1])[t]
-    return {"loss": mean_size(spread * weight, x), "dx": slope + dense / len(x)}
+    return mean_size(args, spread * weight, slope + dense + s)
 
 
-def squared_error(draw):
-    n, d = max(1, draw.n), max(1, draw.d)
-    return {"x": draw.values(n, d), "t": draw.values(n, d)} | loss_and_gradient(draw, n, d)
+def of_elements(**numbers):
+    """Return what makes the arguments of a loss that is a sum over elements."""
+
+    def make(draw):
+        n, d = max(1, draw.n), max(1, draw.d)
+        t = draw.values(n, d)
+        if "high" in numbers:
+            t = draw.rng.random((n, d)).astype(draw.dtype)
+            t[draw.rng.random((n, d)) < 0.5] = draw.rng.integers(0, 2)
+        elif "low" in numbers:
+            t = np.abs(draw.finite(n, d))
+            t[draw.rng.random((n, d)) < 0.2] = 0
+        settings_ = {name: value(draw) for name, value in numbers.items()}
+        x = draw.values(n, d)
+        if "low" in numbers:
+            x[np.isfinite(x) & (x > 40)] = 40  # its exponential fits into float32
+        args = {"x": x, "t": t, "w": weights(draw, n)}
+        return args | settings_ | loss_and_gradient(draw, n, d)
+
+    return make
+
+
+def unlimited(draw):
+    return -np.inf
 
 
 def squared_error_size(args, exact):
     size = np.abs(args["x"]) + np.abs(args["t"])
-    loss = mean_size((size**2).sum(axis=1), size)
-    return {"loss": loss, "dx": size / len(size)}
+    return mean_size(args, (size**2).sum(axis=1), size)
+
+
+def binary_cross_entropy_size(args, exact):
+    size = np.abs(args["x"]) + 1
+    return mean_size(args, size.sum(axis=1), 1 + np.abs(args["t"]))
+
+
+def poisson_size(args, exact):
+    # exp turns an absolute error of its argument into a relative one.
+    x, t = args["x"], args["t"]
+    e = np.exp(x)
+    logs = np.abs(np.log(t, where=t > 0, out=np.zeros_like(t)))
+    size = e + t * (1 + logs + np.abs(x))
+    return mean_size(args, size.sum(axis=1), e + t)
+
+
+def huber_size(args, exact):
+    size = np.abs(args["x"]) + np.abs(args["t"])
+    near = np.minimum(size, args["delta"])
+    return mean_size(args, (near * size).sum(axis=1), size)
 
 
 def batch(draw, images):
@@ -649,9 +716,27 @@ CASES = {
         lambda a: 16 + a["x"].shape[1],
     ),
     "mean_squared_error": Case(
-        squared_error,
+        of_elements(),
         ("loss", "dx"),
         squared_error_size,
+        lambda a: 16 + a["x"].shape[1],
+    ),
+    "binary_cross_entropy": Case(
+        of_elements(low=unlimited, high=lambda draw: np.inf, smoothing=smoothing),
+        ("loss", "dx"),
+        binary_cross_entropy_size,
+        lambda a: 16 + a["x"].shape[1],
+    ),
+    "poisson": Case(
+        of_elements(low=unlimited),
+        ("loss", "dx"),
+        poisson_size,
+        lambda a: 16 + a["x"].shape[1],
+    ),
+    "huber": Case(
+        of_elements(delta=lambda draw: draw.number(0.1, 2)),
+        ("loss", "dx"),
+        huber_size,
         lambda a: 16 + a["x"].shape[1],
     ),
     "layernorm": Case(

@@ -293,3 +293,56 @@ def test_max_pool(window, dtype):
     limit = window[0] * window[1] * np.finfo(dtype).eps * np.abs(dout).max()
     dx = layer.backward(dout)
     np.testing.assert_allclose(dx[1:], tensor.grad.numpy()[1:], rtol=0, atol=limit)
+
+
+def _loss_and_gradient(function, x):
+    tensor = torch.tensor(x, requires_grad=True)
+    loss = function(tensor)
+    loss.backward()
+    return loss.item(), tensor.grad.numpy()
+
+
+@dtypes
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_smoothed_and_weighted_cross_entropy(smoothing, dtype):
+    rng = np.random.default_rng(204)
+    x, labels = rng.normal(size=(9, 13)).astype(dtype), rng.integers(13, size=9)
+    each = rng.random(13).astype(dtype) if smoothing == 0 else None
+    layer = layers.SoftmaxWithLoss(smoothing)
+    loss = layer.forward(x, labels, None if each is None else each[labels])
+    weight = None if each is None else torch.tensor(each)
+    expected, gradient = _loss_and_gradient(
+        lambda scores: torch.nn.functional.cross_entropy(
+            scores, torch.tensor(labels), weight, label_smoothing=smoothing
+        ),
+        x,
+    )
+    limit = rounding.of_softmax(x)
+    assert abs(loss - expected) <= limit * max(1, expected)
+    np.testing.assert_allclose(layer.backward(), gradient, rtol=0, atol=limit)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["sigmoid", "poisson", "huber"])
+def test_losses_of_outputs(name, dtype):
+    """Theirs are means over outputs, too; their Poisson loss lacks t log(t) - t."""
+    rng = np.random.default_rng(205)
+    x = rng.normal(scale=2, size=(9, 4)).astype(dtype)
+    t = (rng.poisson(2, x.shape) if name == "poisson" else rng.random(x.shape)).astype(dtype)
+    functional = torch.nn.functional
+    layer, theirs = {
+        "sigmoid": (layers.SigmoidWithLoss(), functional.binary_cross_entropy_with_logits),
+        "poisson": (layers.PoissonWithLoss(), functional.poisson_nll_loss),
+        "huber": (
+            layers.HuberWithLoss(0.5),
+            lambda x, t: functional.huber_loss(x, t, delta=0.5),
+        ),
+    }[name]
+    loss = layer.forward(x, t)
+    expected, gradient = _loss_and_gradient(lambda x: theirs(x, torch.tensor(t)), x)
+    rest = np.log(t, where=t > 0, out=np.zeros_like(t)) * t - t if name == "poisson" else 0 * t
+    # Some roundings of terms as large as exp(x), and of their sum.
+    size = np.exp(np.abs(x).max()) + t.max() * np.abs(x).max()
+    limit = (16 + x.size) * np.finfo(dtype).eps * size
+    assert abs(loss - (4 * expected + rest.sum(axis=1).mean())) <= 4 * limit
+    np.testing.assert_allclose(layer.backward(), 4 * gradient, rtol=0, atol=limit)

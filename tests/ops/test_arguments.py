@@ -163,6 +163,14 @@ def update(*states, **others):
     return make
 
 
+def binary_cross_entropy(draw):
+    return {"x": draw.rows(), "t": (draw.rows() > 0).astype(float)}
+
+
+def poisson(draw):
+    return {"x": draw.rows(), "t": np.abs(draw.rows())}
+
+
 ARGUMENTS = {
     "adagrad_": update("h"),
     "adam_": update("m", "v", step=1),
@@ -178,6 +186,7 @@ ARGUMENTS = {
     "batchnorm_relu": batchnorm_inference,
     "batchnorm_relu_backward": batchnorm_relu_backward,
     "batchnorm_relu_inference": batchnorm_inference,
+    "binary_cross_entropy": binary_cross_entropy,
     "choices": choices,
     "col2im": col2im,
     "convolution": convolution,
@@ -186,6 +195,7 @@ ARGUMENTS = {
     "dropout_backward": dropout_backward,
     "dropout_inference": lambda draw: draw.like("x") | {"ratio": 0.5},
     "gelu_backward": of_input,
+    "huber": lambda draw: draw.like("x", "t"),
     "im2col": im2col,
     "layernorm": layernorm,
     "layernorm_backward": layernorm_backward,
@@ -198,6 +208,7 @@ ARGUMENTS = {
     "nadam_": update("m", "v", step=1, mu_product=1.0),
     "nesterov_": update("v"),
     "permutation": random,
+    "poisson": poisson,
     "rmsprop_": update("h"),
     "sgd_": update(),
     "silu_backward": of_input,
@@ -225,7 +236,10 @@ def documented(function, words):
 def outputs(function):
     """Return the arguments for results, which may be left out."""
     parameters = inspect.signature(function).parameters.items()
-    return {name for name, parameter in parameters if parameter.default is None} - {"stride"}
+    return {name for name, parameter in parameters if parameter.default is None} - {
+        "stride",
+        "weights",
+    }
 
 
 def test_every_function_is_called_here():

@@ -79,6 +79,14 @@ def numbers(draw):
     return {"x": draw(6, 5), "t": draw(6, 5), "dx": draw.empty(6, 5)}
 
 
+def answers(draw):
+    return {"x": draw(6, 5), "t": (draw(6, 5) > 0).astype(draw.dtype), "dx": draw.empty(6, 5)}
+
+
+def counts(draw):
+    return {"x": draw(6, 5), "t": draw.positive(6, 5), "dx": draw.empty(6, 5)}
+
+
 def batchnorm(draw, shape=(6, 5)):
     features = {name: draw.positive(5) for name in ("gamma", "beta", "running_mean", "running_var")}
     return {"x": draw(*shape)} | features | {"out": draw.empty(*shape)}
@@ -185,6 +193,9 @@ CASES = {
     "softmax": [softmax],
     "softmax_cross_entropy": [labels, probabilities],
     "mean_squared_error": [numbers],
+    "binary_cross_entropy": [answers],
+    "poisson": [counts],
+    "huber": [numbers],
     "batchnorm": [batchnorm, lambda d: batchnorm(d, (3, 5, 2, 4))],
     "batchnorm_relu": [batchnorm, lambda d: batchnorm(d, (3, 5, 2, 4))],
     "batchnorm_inference": [batchnorm, lambda d: batchnorm(d, (3, 5, 2, 4))],

@@ -100,6 +100,16 @@ READ = {
         [(N, D), lambda: ops.softmax(values(1, N, D))],
     ),
     "mean_squared_error": (lambda a: ops.mean_squared_error(*a), [(N, D), (N, D)]),
+    "mean_squared_error weighted": (
+        lambda a: ops.mean_squared_error(a[0], a[1], weights=a[2]),
+        [(N, D), (N, D), lambda: np.abs(values(2, N))],
+    ),
+    "binary_cross_entropy": (
+        lambda a: ops.binary_cross_entropy(*a),
+        [(N, D), lambda: ops.sigmoid(values(1, N, D))],
+    ),
+    "poisson": (lambda a: ops.poisson(*a), [(N, D), lambda: np.abs(values(1, N, D))]),
+    "huber": (lambda a: ops.huber(*a), [(N, D), (N, D)]),
     "batchnorm": (
         lambda a: ops.batchnorm(*a, np.zeros(D, a[0].dtype), np.ones(D, a[0].dtype)),
         [(N, D), (D,), (D,)],

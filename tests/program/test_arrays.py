@@ -337,7 +337,7 @@ def test_whatever_is_set_in_a_layer_makes_new_tables():
             if isinstance(value, bool):
                 other = not value
             else:
-                other = value / 2 if isinstance(value, float) else value + 1
+                other = (value / 2 or 0.5) if isinstance(value, float) else value + 1
             setattr(layer, name, value.copy() if isinstance(value, np.ndarray) else other)
             for key, p in net.params.items():
                 if p is value:

@@ -425,7 +425,7 @@ def test_results_are_written_where_they_fit_alone(which, kind):
         np.testing.assert_array_equal(p, before[key])
 
 
-UNKNOWN = [-1, program_tables.SQUARED_ERROR + 1, 1 << 40]
+UNKNOWN = [-1, program_tables.PACK_ROWS + 1, 1 << 40]
 
 
 def planted(plant, kind="relu norm", steps=3, n=N, batch=BATCH):
@@ -453,7 +453,8 @@ def planted(plant, kind="relu norm", steps=3, n=N, batch=BATCH):
 @pytest.mark.parametrize("which", ["first", "loss", "last", "finish"])
 def test_nothing_else_is_done_for_an_unknown_step(number, which):
     def plant(tables):
-        last = int(np.flatnonzero(tables.steps["kind"] == program_tables.CROSS_ENTROPY)[0])
+        loss = kinds.CROSS_ENTROPY.address(tables.plan.sizes.real)
+        last = int(np.flatnonzero(tables.steps["function"] == loss)[0])
         finish = int(tables.segments["finish"].max())
         places = {"first": 0, "loss": last, "last": -1, "finish": finish}
         tables.steps["kind"][places[which]] = number

@@ -20,9 +20,9 @@ __all__ = [
 ]
 
 
-def by_layers(*args):
+def by_layers(*args, weights=None):
     """Return the route through the layers, with the arguments of a program."""
-    return LayerSteps(*args, "asked for")
+    return LayerSteps(*args, "asked for", weights)
 
 
 def replace_program(monkeypatch, make):

@@ -57,10 +57,17 @@ def _rows(name: str, elements: int, dtype: str) -> Values:
         "mask": _draw(shape, "float64", 4) > 0,
         "ratio": 0.5,
         "seed": 0,
-        "t": np.arange(len(x)) % width
-        if name == "softmax_cross_entropy"
-        else _draw(shape, dtype, 5),
+        "t": _targets(name, shape, dtype),
     }
+
+
+def _targets(name: str, shape: tuple[int, int], dtype: str) -> Any:
+    if name == "softmax_cross_entropy":
+        return np.arange(shape[0]) % shape[1]
+    t = _draw(shape, dtype, 5)
+    if name == "binary_cross_entropy":
+        return (t > 0).astype(dtype)
+    return np.abs(t) if name == "poisson" else t
 
 
 def _convolution(name: str, elements: int, dtype: str) -> Values:

@@ -133,6 +133,23 @@ def mean_squared_error(x: Any, t: Any) -> Any:
     return 0.5 * (difference * difference).sum() / len(x), difference / len(x)
 
 
+def binary_cross_entropy(x: Any, t: Any) -> Any:
+    losses = np.maximum(x, 0) - t * x + np.log1p(np.exp(-np.abs(x)))
+    return losses.sum() / len(x), (1 / (1 + np.exp(-x)) - t) / len(x)
+
+
+def poisson(x: Any, t: Any) -> Any:
+    e = np.exp(x)
+    logs = np.log(t, out=np.zeros_like(t), where=t > 0)
+    return (t * (logs - x) - t + e).sum() / len(x), (e - t) / len(x)
+
+
+def huber(x: Any, t: Any) -> Any:
+    difference = x - t
+    near = np.clip(difference, -1, 1)
+    return (near * (difference - 0.5 * near)).sum() / len(x), near / len(x)
+
+
 # Normalisation ------------------------------------------------------------------------------
 
 

@@ -59,7 +59,7 @@ def _dropout_agrees(results: Arrays, expected: Arrays) -> None:
 
 def _loss_expected(x: Any, t: Any) -> Arrays:
     loss, dx = np.empty(1), np.empty(x.shape)
-    reference.softmax_cross_entropy(x.astype(np.float64), t, loss, dx)
+    reference.softmax_cross_entropy(x.astype(np.float64), t, None, 0.0, loss, dx)
     return [loss[0], dx]
 
 
