@@ -18,8 +18,6 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.archive import Contents
 from fastnn._utils.files import File
 from fastnn._utils.types import Array
-from fastnn.exchange import onnx_file
-from fastnn.exchange.modules import sequential
 from fastnn.exchange.state_dict import Incompatible, load_state_dict, state_dict
 from fastnn.functional import numerical_gradient
 from fastnn.layers import Affine, IdentityWithLoss
@@ -773,6 +771,8 @@ class Network:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     MultiLayerNet(4, [8], 3).to_onnx(os.path.join(folder, "net.onnx"), softmax=True)
         """
+        from fastnn.exchange import onnx_file  # which few need
+
         onnx_file.write(path, [self], softmax, input_name, output_name, repr(self))
 
     def to_torch(self) -> Any:
@@ -794,6 +794,8 @@ class Network:
         RuntimeError
             If sizes are not known yet.
         """
+        from fastnn.exchange.modules import sequential  # which few need
+
         return sequential(self)
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
