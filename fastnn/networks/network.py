@@ -37,7 +37,6 @@ from fastnn.networks.buffer import join
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import count_correct
-from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
 from fastnn.training.data import classes, expect_finite, in_shape
 
 # What saves, shows and trains networks is loaded when that is done: it takes as long as the rest.
@@ -696,6 +695,7 @@ class Network:
         """
         size = numbers.integer("batch_size", batch_size, 1)
         from fastnn import optimizers
+        from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
         from fastnn.program.executor import StepSettings
         from fastnn.training.choice import choose
 
