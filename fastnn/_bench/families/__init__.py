@@ -16,6 +16,7 @@ from fastnn._bench.families import (
     memory,
     optimizers,
     overhead,
+    scripts,
     simplechains,
     startup,
     throughput,
@@ -35,11 +36,12 @@ FAMILIES = {
     "accuracy": accuracy,
     "overhead": overhead,
     "formulas": formulas,
+    "scripts": scripts,
     "startup": startup,
 }
 
 # Families under one name.
 GROUPS = {
     "training": ["throughput", "simplechains", "busy", "growth", "memory", "accuracy"],
-    "calls": ["overhead", "formulas"],
+    "calls": ["overhead", "formulas", "scripts"],
 }
