@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from numbers import Real
+from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,7 +95,7 @@ class BaseMLP(BaseEstimator):
         random_state = check_random_state(self.random_state)
         self.n_outputs_ = outputs
         if first:
-            self._begin([X.shape[1], *map(int, hidden), outputs], random_state, X.dtype)
+            self._begin([X.shape[1], *map(index, hidden), outputs], random_state, X.dtype)
         if self.solver == "lbfgs":
             self._fit_lbfgs(data)
         else:

@@ -13,6 +13,8 @@ from fastnn.sklearn.losses import Loss
 from fastnn.sklearn.watching import Watch
 from fastnn.training.choice import choose
 
+_TOGETHER = 256  # steps at most, as Ctrl-C comes through between calls
+
 
 class Steps:
     """Carries out epochs of steps.
@@ -80,7 +82,7 @@ class Steps:
         starts = np.arange(0, rows.size, size)
         counts = np.diff(starts, append=rows.size)
         masses = counts if self._weights is None else self._masses(rows, starts)
-        together = steps if self._alpha == 0 else 1
+        together = _TOGETHER if self._alpha == 0 else 1
         penalties = np.zeros(steps)
         begin = 0
         while begin < steps:
