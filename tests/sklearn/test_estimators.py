@@ -283,6 +283,8 @@ def test_validation_on_what_is_given():
     assert best.t_ == best.n_iter_ * len(train)
     with pytest.raises(ValueError, match="classes not in"):
         MLPClassifier().fit(X[train], Y[train], eval_set=(X, Y + 1))
+    with pytest.raises(ValueError, match="eval_set must have y of 2 outputs, got 1"):
+        MLPRegressor().fit(X, np.column_stack([NUMBERS, Y]), eval_set=(X, NUMBERS))
     with pytest.raises(ValueError, match="eval_set must be a pair"):
         MLPClassifier().fit(X[train], Y[train], eval_set=X)
 
