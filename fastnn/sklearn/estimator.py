@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from numbers import Real
+from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +30,7 @@ _REAL = (np.dtype(np.float32), np.dtype(np.float64))
 _OF_ACTIVATION = {loss.out_activation: loss for loss in LOSSES.values()}
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(BaseEstimator, ABC):
     """A multilayer perceptron: parameters, training, scores.
 
     Its weights are ``coefs_`` and ``intercepts_``, which the network that trains and predicts
@@ -76,7 +77,7 @@ class BaseMLP(BaseEstimator):
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, eval_set: Any = None
-    ) -> Any:
+    ) -> None:
         expect_valid(self, self._constraints)
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if np.ndim(sizes) else [sizes]
@@ -90,11 +91,11 @@ class BaseMLP(BaseEstimator):
             weights = of_classes if weights is None else weights * of_classes
         t, outputs = self._encoded(y)
         data = Data(X, y, t, weights)
-        held_out = None if eval_set is None else self._held_out(eval_set)
+        held_out = None if eval_set is None else self._held_out(eval_set, outputs)
         random_state = check_random_state(self.random_state)
         self.n_outputs_ = outputs
         if first:
-            self._begin([X.shape[1], *map(int, hidden), outputs], random_state, X.dtype)
+            self._begin([X.shape[1], *map(index, hidden), outputs], random_state, X.dtype)
         if self.solver == "lbfgs":
             self._fit_lbfgs(data)
         else:
@@ -105,14 +106,15 @@ class BaseMLP(BaseEstimator):
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
-        return self
 
-    def _held_out(self, eval_set: Any) -> Data:
+    def _held_out(self, eval_set: Any, outputs: int) -> Data:
         """Return what is given to validate on, checked."""
         if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
             raise ValueError(f"eval_set must be a pair (X, y), got {type(eval_set).__name__}.")
         X, y = self._checked(eval_set[0], eval_set[1], incremental=True, reset=False)
-        t, _ = self._encoded(y)
+        t, found = self._encoded(y)
+        if found != outputs:
+            raise ValueError(f"eval_set must have y of {outputs} outputs, got {found}.")
         return Data(X, y, t, None)
 
     def _begin(

@@ -13,13 +13,17 @@ from fastnn.sklearn.losses import Loss
 from fastnn.sklearn.watching import Watch
 from fastnn.training.choice import choose
 
+# Steps of one call, at most: Ctrl-C comes through between calls. What a penalty adds to the loss is
+# known between them, too; float32 takes it as changing evenly from one to the next.
+_TOGETHER, _PENALISED = 256, 16
+
 
 class Steps:
     """Carries out epochs of steps.
 
     scikit-learn divides the penalty on weights, alpha / 2 sum(W^2), by the samples of the batch, or
-    by the sum of their weights. So it differs from step to step, and what each step adds to the
-    loss is known before that step only. With a penalty steps are therefore taken one by one.
+    by the sum of their weights, and reports it as part of the loss. So with a penalty steps run
+    together where it is divided by the same; in float64 one by one.
 
     Parameters
     ----------
@@ -54,6 +58,9 @@ class Steps:
         outputs = network.output_size
         self._reported = loss.reported(outputs)
         self._matrices = list(network._weights().values())
+        self._together = _TOGETHER
+        if alpha:
+            self._together = _PENALISED if network.dtype == np.float32 else 1
 
     def epoch(
         self, rows: Int64s, rates: Float64s, interrupt: Interrupt, watch: Watch | None = None
@@ -80,15 +87,16 @@ class Steps:
         starts = np.arange(0, rows.size, size)
         counts = np.diff(starts, append=rows.size)
         masses = counts if self._weights is None else self._masses(rows, starts)
-        together = steps if self._alpha == 0 else 1
         penalties = np.zeros(steps)
         begin = 0
         while begin < steps:
+            end = min(steps, begin + self._together)
             if self._alpha:
+                others = masses[begin:end] != masses[begin]
+                end = begin + int(others.argmax()) if others.any() else end
                 factor = self._alpha / masses[begin]
                 self._network.weight_decay_lambda = factor
-                penalties[begin] = 0.5 * factor * squares(self._matrices)
-            end = min(steps, begin + together)
+                before = squares(self._matrices)
             if watch is not None:
                 end = min(end, begin + watch.steps_ahead())
             part, taken = slice(begin, end), rows[begin * size : end * size]
@@ -97,6 +105,10 @@ class Steps:
             self.executor.run(
                 None if whole else taken, size, rates[part], losses[part], correct[part]
             )
+            if self._alpha:
+                after = squares(self._matrices) if end - begin > 1 else before
+                between = np.linspace(before, after, end - begin, endpoint=False)
+                penalties[part] = 0.5 * factor * between
             if watch is not None:
                 watch.steps_end(losses[part].tolist())
             interrupt.release()

@@ -166,6 +166,19 @@ def test_float32_is_about_as_good():
         np.testing.assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-3)
 
 
+def test_penalties_of_steps_that_run_together(monkeypatch):
+    """float32 trains as it would by single steps, and reports nearly the same losses."""
+    settings = {"random_state": 0, "max_iter": 5, "batch_size": 8, "learning_rate_init": 0.01}
+    for alpha in (1e-4, 1.0):
+        together = MLPClassifier(alpha=alpha, **settings).fit(X, Y)
+        with monkeypatch.context() as patch:
+            patch.setattr("fastnn.sklearn.steps._PENALISED", 1)
+            alone = MLPClassifier(alpha=alpha, **settings).fit(X, Y)
+        for a, b in zip(together.coefs_, alone.coefs_, strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-3)
+
+
 def test_lbfgs_descends_on_the_sum_of_outputs():
     """With several outputs f and its gradient belong together, so that it reaches the minimum."""
     y = np.column_stack([NUMBERS, X[:, 0] * 3])
@@ -283,6 +296,8 @@ def test_validation_on_what_is_given():
     assert best.t_ == best.n_iter_ * len(train)
     with pytest.raises(ValueError, match="classes not in"):
         MLPClassifier().fit(X[train], Y[train], eval_set=(X, Y + 1))
+    with pytest.raises(ValueError, match="eval_set must have y of 2 outputs, got 1"):
+        MLPRegressor().fit(X, np.column_stack([NUMBERS, Y]), eval_set=(X, NUMBERS))
     with pytest.raises(ValueError, match="eval_set must be a pair"):
         MLPClassifier().fit(X[train], Y[train], eval_set=X)
 

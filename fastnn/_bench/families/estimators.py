@@ -58,8 +58,8 @@ def data(name: str, dtype: str) -> Data:
     from sklearn import datasets
 
     if name == "mnist":
-        (x, t), _ = load_mnist(normalize=True)
-        return x[:10_000].astype(dtype), t[:10_000]
+        (x, t), _ = load_mnist(normalize=True, subset="bundled")
+        return x.astype(dtype), t
     x, t = getattr(datasets, f"load_{name}")(return_X_y=True)
     if name == "diabetes":
         t = (t - t.mean()) / t.std()
