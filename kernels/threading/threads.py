@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn._utils.environment import variable
-from fastnn.kernels.machine import native
+from fastnn.kernels.machine import code, native
 from fastnn.kernels.plain import table
 from fastnn.kernels.threading.cpus import available
 from fastnn.kernels.tuning import COMMON
@@ -92,6 +92,7 @@ def _serve() -> Callable[[int], int]:
 def prepare() -> None:
     """Compile what helpers run, here: a fork while they do it would leave locks taken."""
     _serve()
+    table.set_distribute(code.address("distribute"))
 
 
 def _help(index: int) -> None:
