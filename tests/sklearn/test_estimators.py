@@ -176,7 +176,9 @@ def test_penalties_of_steps_that_run_together(monkeypatch):
             alone = MLPClassifier(alpha=alpha, **settings).fit(X, Y)
         for a, b in zip(together.coefs_, alone.coefs_, strict=True):
             np.testing.assert_array_equal(a, b)
-        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-3)
+        # The change of the penalty in a call, by which its middle may be off, is a share of 1e-5 of
+        # the loss, but for calls by whose change the next are shortened: twice or four times that.
+        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-4)
 
 
 def test_lbfgs_descends_on_the_sum_of_outputs():
@@ -397,7 +399,7 @@ def test_samples_stay_where_they_are():
 
 @pytest.mark.parametrize("form", ["float32", "bytes", "sparse"])
 def test_no_copy_of_the_samples_is_made(form):
-    n, features, batch = 4000, 500, 100
+    n, features, batch = 8000, 500, 100
     rng = np.random.default_rng(0)
     samples = (rng.random((n, features), dtype=np.float32) < 0.02) * np.float32(1)
     y = rng.integers(0, 3, n)
