@@ -17,7 +17,7 @@ import scipy.sparse
 import sklearn
 import sklearn.neural_network as theirs
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -481,3 +481,18 @@ def test_without_scikit_learn(tmp_path):
         check=True,
     ).stdout
     assert "it needs scikit-learn" in shown and "pip install" in shown
+
+
+@pytest.mark.slow
+def test_scores_are_within_the_spread_of_seeds():
+    digits, labels = load_digits(return_X_y=True)
+    scores = {
+        module: [
+            module.MLPClassifier((30,), max_iter=15, random_state=seed)
+            .fit(digits[:1200], labels[:1200])
+            .score(digits[1200:], labels[1200:])
+            for seed in range(5)
+        ]
+        for module in (ours, theirs)
+    }
+    assert abs(np.mean(scores[ours]) - np.mean(scores[theirs])) <= np.std(scores[theirs])
