@@ -89,6 +89,8 @@ class BaseMLP(BaseEstimator, ABC):
         of_classes = self._weights_of(y)
         if of_classes is not None:
             weights = of_classes if weights is None else weights * of_classes
+        if weights is not None and (weights == 1).all():
+            weights = None  # for which compiled code trains
         t, outputs = self._encoded(y)
         data = Data(X, y, t, weights)
         held_out = None if eval_set is None else self._held_out(eval_set, outputs)
