@@ -203,6 +203,13 @@ def test_options(option, kind):
     expect_agreement(kind, **({"learning_rate_init": 0.01} | OPTIONS[option]))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_lbfgs_on_some_rows_at_a_time(weighted, monkeypatch):
+    monkeypatch.setattr("fastnn.sklearn.lbfgs._ROWS", 16)
+    for kind in ("classes", "binary"):
+        expect_agreement(kind, weights=WEIGHTS if weighted else None, solver="lbfgs")
+
+
 @pytest.mark.parametrize("batch_size", [10, 16, 70])
 def test_no_more_is_drawn_from_a_state(batch_size):
     """Also where epochs that run together end a training."""
