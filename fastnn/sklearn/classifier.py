@@ -126,6 +126,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    loss: ClassVar[str] = "log_loss"
+
     _constraints: ClassVar[dict[str, Constraint]] = {
         **COMMON,
         "class_weight": either(

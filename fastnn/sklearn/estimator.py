@@ -89,6 +89,8 @@ class BaseMLP(BaseEstimator, ABC):
         of_classes = self._weights_of(y)
         if of_classes is not None:
             weights = of_classes if weights is None else weights * of_classes
+        if weights is not None and (weights == 1).all():
+            weights = None  # for which compiled code trains
         t, outputs = self._encoded(y)
         data = Data(X, y, t, weights)
         held_out = None if eval_set is None else self._held_out(eval_set, outputs)
@@ -155,25 +157,27 @@ class BaseMLP(BaseEstimator, ABC):
         last_layer : str or layer, optional
             The loss to train with.
         """
-        given = [*self.coefs_, *self.intercepts_]
-        real = np.dtype(self.dtype or np.result_type(*given))
+        arrays = [*self.coefs_, *self.intercepts_]
+        real = np.dtype(self.dtype or np.result_type(*arrays))
         network: Network | None = vars(self).get("_network")
         if network is not None:
             W, b = affine_arrays(network)
-            same = [array.shape for array in W + b] == [np.shape(array) for array in given]
+            same = [array.shape for array in W + b] == [np.shape(array) for array in arrays]
             if not same or network.dtype != real:
                 network = None
-            elif any(ours is not theirs for ours, theirs in zip(W + b, given, strict=True)):
-                for ours, theirs in zip(W + b, given, strict=True):
+            elif any(ours is not theirs for ours, theirs in zip(W + b, arrays, strict=True)):
+                for ours, theirs in zip(W + b, arrays, strict=True):
                     ours[...] = theirs
         if network is None:
-            network = network_of(self, self.coefs_, self.intercepts_, "mse", real)
-            self._network = network
+            given = self.coefs_, self.intercepts_, last_layer or "mse", real
+            self._network = network = network_of(self, *given)
         self.coefs_, self.intercepts_ = affine_arrays(network)
         if last_layer is None and isinstance(network.last_layer, LossOfSamples):
             last_layer = "mse"  # so that compiled code predicts
         if last_layer is not None:
-            network.last_layer = building.last_layer(last_layer)
+            wanted = building.last_layer(last_layer)
+            if wanted is last_layer or type(wanted) is not type(network.last_layer):
+                network.last_layer = wanted
         return network
 
     def _fit_lbfgs(self, data: Data) -> None:

@@ -14,8 +14,9 @@ from fastnn.sklearn.watching import Watch
 from fastnn.training.choice import choose
 
 # Steps of one call, at most: Ctrl-C comes through between calls. What a penalty adds to the loss is
-# known between them, too; float32 takes it as changing evenly from one to the next.
-_TOGETHER, _PENALISED = 256, 16
+# known between them, too; float32 takes it as changing evenly from one to the next, over so many
+# steps, and fewer where it changes by more than this share of the loss.
+TOGETHER, _PENALISED, _EVEN = 256, 16, 1e-5
 
 
 class Steps:
@@ -58,27 +59,34 @@ class Steps:
         outputs = network.output_size
         self._reported = loss.reported(outputs)
         self._matrices = list(network._weights().values())
-        self._together = _TOGETHER
-        if alpha:
-            self._together = _PENALISED if network.dtype == np.float32 else 1
+        self._together = 1 if alpha else TOGETHER
+        self._adapts = alpha and network.dtype == np.float32
 
-    def epoch(
-        self, rows: Int64s, rates: Float64s, interrupt: Interrupt, watch: Watch | None = None
-    ) -> tuple[float, float]:
-        """Take a step on each batch of these rows; return the loss of the epoch.
+    def epochs(
+        self,
+        count: int,
+        rows: Int64s,
+        rates: Float64s,
+        interrupt: Interrupt,
+        watch: Watch | None = None,
+    ) -> tuple[Float64s, Float64s]:
+        """Take a step on each batch of these rows; return the losses of the epochs.
 
         Parameters
         ----------
+        count : int
+            Of epochs; several have no smaller last batch.
         rows : ndarray of int64
+            The samples of all epochs.
         rates : ndarray of float64
             Learning rates, one a step.
         interrupt : Interrupt
-            Is let through between steps.
+            Is let through between steps of a single epoch.
         watch : Watch, optional
 
         Returns
         -------
-        reported, alone : float
+        reported, alone : ndarray of float64, shape (count,)
             The mean over samples of the losses of their batches, each before the update of its
             step: as scikit-learn reports it, and as the network has it, without penalty.
         """
@@ -92,30 +100,39 @@ class Steps:
         while begin < steps:
             end = min(steps, begin + self._together)
             if self._alpha:
-                others = masses[begin:end] != masses[begin]
-                end = begin + int(others.argmax()) if others.any() else end
+                end = begin + _same(masses[begin:end])
                 factor = self._alpha / masses[begin]
                 self._network.weight_decay_lambda = factor
                 before = squares(self._matrices)
+                penalties[begin] = 0.5 * factor * before
             if watch is not None:
                 end = min(end, begin + watch.steps_ahead())
             part, taken = slice(begin, end), rows[begin * size : end * size]
             # A step on all samples takes them as they stand.
-            whole = size == self._n == taken.size
-            self.executor.run(
-                None if whole else taken, size, rates[part], losses[part], correct[part]
-            )
-            if self._alpha:
-                after = squares(self._matrices) if end - begin > 1 else before
+            given = None if size == self._n else taken
+            self.executor.run(given, size, rates[part], losses[part], correct[part])
+            if self._adapts and steps > 1:
+                after = squares(self._matrices)
                 between = np.linspace(before, after, end - begin, endpoint=False)
                 penalties[part] = 0.5 * factor * between
+                self._adapt(0.5 * factor * abs(after - before), float(losses[part].mean()))
             if watch is not None:
                 watch.steps_end(losses[part].tolist())
-            interrupt.release()
+            if count == 1:
+                interrupt.release()
             begin = end
         with np.errstate(all="ignore"):
-            reported = (losses * self._reported + penalties) @ counts / rows.size
-            return float(reported), float(losses @ counts / rows.size)
+            shares = counts * (count / rows.size)
+            found = losses * self._reported + penalties, losses
+            reported, alone = ((values * shares).reshape(count, -1).sum(axis=1) for values in found)
+            return reported, alone
+
+    def _adapt(self, change: float, loss: float) -> None:
+        """Let calls take more steps or fewer, by how much the penalty has changed in the last."""
+        if change > _EVEN * loss:
+            self._together = max(1, self._together // 2)
+        elif self._together < _PENALISED:
+            self._together *= 2
 
     def _masses(self, rows: Int64s, starts: Int64s) -> Float64s:
         """Return the sums of the weights of the samples of each batch."""
@@ -126,6 +143,14 @@ class Steps:
                 f"sample_weight: expected a sum above 0 in each batch, got {masses.min()} in one"
             )
         return masses
+
+
+def _same(masses: Float64s | Int64s) -> int:
+    """Return how many there are until one differs from the first."""
+    if masses.size == 1:
+        return 1
+    others = masses != masses[0]
+    return int(others.argmax()) if others.any() else masses.size
 
 
 def squares(matrices: list[Array]) -> float:

@@ -17,14 +17,14 @@ import scipy.sparse
 import sklearn
 import sklearn.neural_network as theirs
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import fastnn.sklearn as ours
 from fastnn import callbacks, optimizers, schedules
@@ -54,13 +54,13 @@ def test_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.slow
-@parametrize_with_checks(
-    [MLPClassifier(max_iter=30, dtype=None), MLPRegressor(max_iter=30, dtype=None)]
-)
-def test_checks_with_the_dtype_of_samples(estimator, check):
-    check(estimator)
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_checks_of_rounding_hold_with_the_dtype_of_samples(kind):
+    checks = estimator_checks_generator(kind(max_iter=30, dtype=None))
+    found = [(e, check) for e, check in checks if check.func.__name__ in _ROUNDING]
+    assert len(found) == len(_ROUNDING)
+    for estimator, check in found:
+        check(estimator)
 
 
 @pytest.mark.slow
@@ -91,8 +91,8 @@ def test_attributes(name):
     for settings in ({}, {"early_stopping": True}, {"solver": "lbfgs"}):
         expected = getattr(theirs, name)(max_iter=3, **settings).fit(X, y)
         got = getattr(ours, name)(max_iter=3, **settings).fit(X, y)
-        public = {key for key in vars(expected) if key.endswith("_") and key[0] != "_"}
-        assert public <= set(vars(got))
+        public = {key for key in vars(expected) if key[0] != "_"}
+        assert not {key for key in public if not hasattr(got, key)}
         for key in public:
             kinds = {type(getattr(each, key)) for each in (expected, got)}
             assert len(kinds) == 1 or kinds <= {float, np.float64}, key
@@ -176,7 +176,9 @@ def test_penalties_of_steps_that_run_together(monkeypatch):
             alone = MLPClassifier(alpha=alpha, **settings).fit(X, Y)
         for a, b in zip(together.coefs_, alone.coefs_, strict=True):
             np.testing.assert_array_equal(a, b)
-        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-3)
+        # The change of the penalty in a call, by which its middle may be off, is a share of 1e-5 of
+        # the loss, but for calls by whose change the next are shortened: twice or four times that.
+        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-4)
 
 
 def test_lbfgs_descends_on_the_sum_of_outputs():
@@ -397,7 +399,7 @@ def test_samples_stay_where_they_are():
 
 @pytest.mark.parametrize("form", ["float32", "bytes", "sparse"])
 def test_no_copy_of_the_samples_is_made(form):
-    n, features, batch = 4000, 500, 100
+    n, features, batch = 8000, 500, 100
     rng = np.random.default_rng(0)
     samples = (rng.random((n, features), dtype=np.float32) < 0.02) * np.float32(1)
     y = rng.integers(0, 3, n)
@@ -422,17 +424,17 @@ def test_ctrl_c_leaves_a_model(ctrl_c, monkeypatch):
     from fastnn.sklearn import steps
 
     model = MLPClassifier(max_iter=50, random_state=0)
-    before = steps.Steps.epoch
+    before = steps.Steps.epochs
 
-    def epoch(self, *args):
-        if len(model.loss_curve_) == 3:
+    def epochs(self, *args):
+        if len(model.loss_curve_) >= 3:
             raise KeyboardInterrupt
         return before(self, *args)
 
-    monkeypatch.setattr(steps.Steps, "epoch", epoch)
+    monkeypatch.setattr(steps.Steps, "epochs", epochs)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(X, Y)
-    assert model.n_iter_ == len(model.loss_curve_) == 3
+    assert 3 <= model.n_iter_ == len(model.loss_curve_) < 50
     assert model.predict(X).shape == Y.shape
 
 
@@ -479,3 +481,18 @@ def test_without_scikit_learn(tmp_path):
         check=True,
     ).stdout
     assert "it needs scikit-learn" in shown and "pip install" in shown
+
+
+@pytest.mark.slow
+def test_scores_are_within_the_spread_of_seeds():
+    digits, labels = load_digits(return_X_y=True)
+    scores = {
+        module: [
+            module.MLPClassifier((30,), max_iter=15, random_state=seed)
+            .fit(digits[:1200], labels[:1200])
+            .score(digits[1200:], labels[1200:])
+            for seed in range(5)
+        ]
+        for module in (ours, theirs)
+    }
+    assert abs(np.mean(scores[ours]) - np.mean(scores[theirs])) <= np.std(scores[theirs])
