@@ -70,9 +70,11 @@ def _affine_backward(v: Any) -> Pair:
 
 
 def _book_norm(v: Any) -> Pair:
-    layer = book.BatchNormalization(v.ones, v.b)
-    given = v.x, v.ones, v.b, *v.running
-    return lambda: layer.forward(v.x), lambda: formulas.batchnorm(*given)[0]
+    # In the book's own type: with others, the layer itself is NumPy's formula.
+    given = [np.asarray(a, np.float64) for a in (v.x, v.ones, v.b, *v.running)]
+    x, gamma, beta, *_ = given
+    layer = book.BatchNormalization(gamma, beta)
+    return lambda: layer.forward(x), lambda: formulas.batchnorm(*given)[0]
 
 
 def _course_norm(v: Any) -> Pair:
