@@ -26,7 +26,6 @@ NOTES = (
     "a search: 8 settings x 5 folds on 150 x 4, in two threads, scikit-learn's in two processes;",
     "minima; in brackets the time over that of fastnn, median over rounds",
 )
-THREADS = "most"
 ALONE, THEIRS = "fastnn, n_jobs=1", "scikit-learn"
 
 # How much faster it is to be, by operation and data.
