@@ -72,14 +72,14 @@ class Memory:
 def guarded_programs(guarded, side, number):
     """Train small networks in such memory; those of every `number`-th combination."""
     tables_module._WORTH = 1e-9
-    kernel = tables_module.run
+    run = tables_module.Tables.run
 
-    def shared(program, *args):
+    def shared(tables, *args):
         """Share steps from the first one on."""
-        program["taken"], program["alone"] = COMMON.alone_first, 1 << 60
-        kernel(program, *args)
+        tables.program["taken"], tables.program["alone"] = COMMON.alone_first, 1 << 60
+        run(tables, *args)
 
-    tables_module.run = shared
+    tables_module.Tables.run = shared
     combinations = [
         (sizes, kind, dtype, data)
         for sizes in SIZES

@@ -39,13 +39,13 @@ def _restore_threads():
 @pytest.fixture
 def crowd(monkeypatch):
     """Let there be more threads than processors, which share each step of tiny networks."""
-    run = tables_module.run
+    run = tables_module.Tables.run
 
-    def shared(program, *args):
-        program["taken"], program["alone"] = COMMON.alone_first, 1 << 60
-        run(program, *args)
+    def shared(tables, *args):
+        tables.program["taken"], tables.program["alone"] = COMMON.alone_first, 1 << 60
+        run(tables, *args)
 
-    monkeypatch.setattr(tables_module, "run", shared)
+    monkeypatch.setattr(tables_module.Tables, "run", shared)
     monkeypatch.setattr(threads, "_available", 4)
     monkeypatch.setattr(tables_module, "_WORTH", NOTHING)
 
