@@ -150,6 +150,7 @@ ARGUMENTS: dict[str, Given] = {
     "then": (lambda draw: None, [1, "text", []]),
     "monitor": (lambda draw: "val_loss", [1, "nothing", [], {}]),
     "patience": (lambda draw: 3, [*_INTEGERS, 0]),
+    "mode": (lambda draw: None, ["most", 1, True, []]),
     "min_delta": (lambda draw: 0.0, [*_NUMBERS, -1.0]),
     "min_lr": (lambda draw: 0.0, [*_NUMBERS, -1.0]),
     "restore_best": (lambda draw: draw.chance(0.5), []),
