@@ -212,7 +212,8 @@ def bad_argument(draw: Draw, note: Note, figures: Counter[str]) -> None:
 def use(layer: Any) -> None:
     """Build a layer and let it compute: what it was given may be looked at only then."""
     shape = (2, 6, 6) if isinstance(layer, (layers.Convolution, layers.MaxPool)) else (FEATURES,)
-    if isinstance(layer, (layers.BatchNormalization, layers.BatchNormRelu)):
+    normalising = layers.BatchNormalization, layers.BatchNormRelu, layers.LayerNormalization
+    if isinstance(layer, normalising):
         shape = (4,)
     if not is_built(layer):
         layer.build(shape)
