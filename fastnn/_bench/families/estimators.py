@@ -92,6 +92,8 @@ def measure(family: str, case: Case, libraries: Libraries, settings: Settings) -
     if importlib.util.find_spec("sklearn") is None:
         raise NotMeasuredError(f"needs scikit-learn: {install_command('sklearn')}")
     operation, name, dtype = case.label, case.operation, settings.dtype
+    if operation == "search" and settings.threads == 1:
+        raise NotMeasuredError("needs two threads or more")
     x, t = data(name, dtype)
     with warnings.catch_warnings(), without_collector():
         warnings.simplefilter("ignore")  # that it has not converged
