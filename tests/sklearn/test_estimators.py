@@ -222,6 +222,18 @@ def test_weights_that_are_assigned_are_predicted_with():
     np.testing.assert_allclose(model.predict(X), X.sum(axis=1), rtol=1e-5, atol=1e-5)
 
 
+def test_samples_to_predict_are_looked_at():
+    model = MLPRegressor(max_iter=2).fit(X, NUMBERS)
+    large = np.full((5, 4), 3e38, np.float32)  # whose sum is not finite
+    assert model.predict(large).shape == (5,)
+    for value in (np.nan, np.inf):
+        large[2, 1] = value
+        with pytest.raises(ValueError, match="Input X contains"):
+            model.predict(large)
+    with pytest.raises(ValueError, match="X has 3 features, but MLPRegressor is expecting 4"):
+        model.predict(X[:, :3])
+
+
 def test_compiled_code_predicts_whatever_the_loss(monkeypatch):
     from fastnn.program import inference
 
