@@ -9,7 +9,8 @@ from hypothesis import settings
 # Where nothing was compiled before, it would be said on the standard error that tests read.
 os.environ["FASTNN_QUIET"] = "1"
 
-settings.register_profile("fastnn", derandomize=True, print_blob=True)
+# No deadline: how long an example takes is the machine's matter.
+settings.register_profile("fastnn", derandomize=True, print_blob=True, deadline=None)
 settings.load_profile("fastnn")
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from fastnn._utils import interrupts, schema
+from fastnn._utils import schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.files import File, writing
 from fastnn._utils.types import Array
@@ -55,7 +55,7 @@ def write(file: File, arrays: Mapping[str, Array], metadata: Mapping[str, str]) 
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with interrupts.held(), writing(file) as write_all:
+    with writing(file) as write_all:
         write_all(len(text).to_bytes(8, "little") + text)
         for name in order:
             if arrays[name].size:

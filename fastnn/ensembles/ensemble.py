@@ -11,7 +11,6 @@ from fastnn import layers, ops
 from fastnn._utils.files import File
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
-from fastnn.exchange import onnx_file
 from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import count_correct
@@ -117,6 +116,8 @@ class Ensemble:
         ImportError, TypeError, ValueError
             As there; also if a member is of float64.
         """
+        from fastnn.exchange import onnx_file  # which few need
+
         onnx_file.write(path, self.networks, self._classifies, input_name, output_name, repr(self))
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
 from fastnn._utils.distribution import VERSION
 from fastnn._utils.files import File, writing
@@ -58,8 +57,9 @@ def write(
     graph, results = Graph(), []
     after: Shape = ()
     for i, network in enumerate(networks):
-        graph.prefix = f"networks[{i}]/" if len(networks) > 1 else ""
-        result, after = _network(graph, network, softmax, input_name)
+        where = f"networks[{i}]" if len(networks) > 1 else "network"
+        graph.prefix = f"{where}/" if len(networks) > 1 else ""
+        result, after = _network(graph, where, network, softmax, input_name)
         results.append(result)
     graph.prefix = ""
     result = graph.node("mean", "Mean", *results) if len(results) > 1 else results[0]
@@ -68,16 +68,16 @@ def write(
     _write(file, graph, (input_name, before), (output_name, after), description)
 
 
-def _network(graph: Graph, network: Any, softmax: bool, x: str) -> tuple[str, Shape]:
+def _network(graph: Graph, where: str, network: Any, softmax: bool, x: str) -> tuple[str, Shape]:
     """Add the nodes of a network; return the name of its output and the shape of a sample's."""
     if network.dtype != np.float32:
         raise TypeError(
-            f"network: expected one of float32, which runtimes of ONNX take, got {network.dtype}; "
+            f"{where}: expected one of float32, which runtimes of ONNX take, got {network.dtype}; "
             "one like it of float32 takes its arrays by load_state_dict(network.state_dict())"
         )
     if network._has_own("predict"):
         raise TypeError(
-            f"network: expected one whose layers are all that it does, got "
+            f"{where}: expected one whose layers are all that it does, got "
             f"{type(network).__name__} with a predict of its own"
         )
     adopt(network)
@@ -138,7 +138,7 @@ def _write(
             f"network: expected at most {_MOST:,} bytes, which a file of ONNX may have, "
             f"got {length:,}"
         )
-    with interrupts.held(), writing(file) as write_all:
+    with writing(file) as write_all:
         write_all(start + _before(_GRAPH, length) + body)
         for name, array in graph.arrays.items():
             write_all(heads[name])

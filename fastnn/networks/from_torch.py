@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, SupportsFloat
 
-from fastnn.exchange.modules import layers_of
 from fastnn.layers import SoftmaxWithLoss
 from fastnn.networks.network import Network, Size
 
@@ -59,6 +58,8 @@ def from_torch(
     the biased one of each batch here. Softplus is exact here also above 20, where PyTorch returns
     its input.
     """
+    from fastnn.exchange.modules import layers_of  # which few need
+
     taken = layers_of(module)
     network = Network(
         taken.layers,

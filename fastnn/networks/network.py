@@ -38,7 +38,6 @@ from fastnn.ops import sigmoid, softmax
 from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import right_classes
-from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
 from fastnn.training.data import (
     classes_differ,
     expect_finite,
@@ -1113,6 +1112,7 @@ class Network:
         """
         size = numbers.integer("batch_size", batch_size, 1)
         from fastnn import optimizers
+        from fastnn.optimizers.updater import as_of, optimizer_of, owner_of
         from fastnn.program.executor import StepSettings
         from fastnn.training.choice import choose
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -86,6 +86,15 @@ def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(all="ignore"):  # what is too large becomes infinity
         array = np.require(array, dtype, ["C", "A"])
     return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
+def is_plain(value: Any) -> TypeGuard[Array]:
+    """Say whether a value is an array as kernels take it."""
+    return (
+        type(value) is np.ndarray
+        and (value.dtype is F32 or value.dtype is F64)
+        and value.flags.carray
+    )
 
 
 def inputs(**named: ArrayLike) -> tuple[Array, ...]:

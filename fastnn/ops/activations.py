@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
-from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, output
+from fastnn.ops._arrays import deliver, expect_ndim, expect_shape, inputs, is_plain, output
 from fastnn.ops._dispatch import checked, run
+from fastnn.ops._memory import empty
 
 _relu, _relu_backward = checked("relu"), checked("relu_backward")
 _leaky_relu, _leaky_relu_backward = checked("leaky_relu"), checked("leaky_relu_backward")
@@ -31,6 +32,10 @@ _FORMS = {"none": "", "tanh": "_tanh"}
 
 
 def _forward(name: str, x: ArrayLike, out: Array | None, *settings: float) -> Array:
+    if out is None and is_plain(x):  # the rest takes half a microsecond
+        y = empty(x.shape, x.dtype)
+        run(name, x, *settings, y)
+        return y
     (x,) = inputs(x=x)
     y = output("out", out, x.shape, x.dtype, *(() if out is x else (x,)))
     run(name, x, *settings, y)

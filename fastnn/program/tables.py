@@ -129,6 +129,8 @@ class Tables:
     def _fill(self, row: Any, planned: Planned) -> None:
         """Fill in a step."""
         row["kind"], row["function"] = planned.step.kind, planned.step.address(self._real)
+        for name, number in planned.step.kernel_values(self._real).items():
+            row[name] = number
         for name, value in planned.values.items():
             if isinstance(value, Buffer):
                 row[name], row[f"{name}_local"] = value.address, value.local

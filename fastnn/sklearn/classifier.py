@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
@@ -20,6 +22,8 @@ from fastnn.sklearn.estimator import DTYPES, BaseMLP
 from fastnn.sklearn.losses import LOSSES, Loss
 from fastnn.sklearn.parameters import COMMON, NONE, Constraint, among, either
 from fastnn.sklearn.stochastic import Data
+from fastnn.training.callbacks import Callback
+from fastnn.training.schedules import Schedule
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -122,6 +126,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
+    loss: ClassVar[str] = "log_loss"
+
     _constraints: ClassVar[dict[str, Constraint]] = {
         **COMMON,
         "class_weight": either(
@@ -133,40 +139,40 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike | int = (100,),
+        activation: str = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        class_weight=None,
-        dropout=0.0,
-        batch_norm=False,
-        optimizer=None,
-        schedule=None,
-        callbacks=(),
-        clip_norm=None,
-        ema=None,
-        dtype="float32",
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: dict[Any, float] | str | None = None,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        optimizer: Any = None,
+        schedule: Schedule | None = None,
+        callbacks: Iterable[Callback] = (),
+        clip_norm: float | None = None,
+        ema: float | None = None,
+        dtype: DTypeLike = "float32",
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -200,7 +206,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.ema = ema
         self.dtype = dtype
 
-    def fit(self, X, y, sample_weight=None, *, eval_set=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        eval_set: tuple[Any, Any] | None = None,
+    ) -> MLPClassifier:
         """Train on samples.
 
         Parameters
@@ -217,10 +230,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         MLPClassifier
         """
-        return self._fit(X, y, sample_weight, incremental=False, eval_set=eval_set)
+        self._fit(X, y, sample_weight, incremental=False, eval_set=eval_set)
+        return self
 
     @available_if(lambda estimator: estimator._check_solver())
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> MLPClassifier:
         """Train on samples for one epoch, and go on from the last call.
 
         Parameters
@@ -237,7 +257,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._is_first_call(classes):
             given = y if type_of_target(y).startswith("multilabel") else classes
             self._label_binarizer = LabelBinarizer().fit(given)
-        return self._fit(X, y, sample_weight, incremental=True)
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
 
     def _is_first_call(self, classes: Any) -> bool:
         """Say whether classes are new; set them, or raise ValueError if they are others."""
@@ -254,7 +275,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         return False
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Array:
         """Return the class of each sample, or for several labels a row of 0 and 1.
 
         Parameters
@@ -267,7 +288,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._labels_of(self._scores(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
 
         Parameters
@@ -282,7 +303,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of :meth:`predict_proba`.
 
         Parameters

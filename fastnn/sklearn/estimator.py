@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import math
+from abc import ABC, abstractmethod
 from numbers import Real
+from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +31,7 @@ _REAL = (np.dtype(np.float32), np.dtype(np.float64))
 _OF_ACTIVATION = {loss.out_activation: loss for loss in LOSSES.values()}
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(BaseEstimator, ABC):
     """A multilayer perceptron: parameters, training, scores.
 
     Its weights are ``coefs_`` and ``intercepts_``, which the network that trains and predicts
@@ -76,7 +78,7 @@ class BaseMLP(BaseEstimator):
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, eval_set: Any = None
-    ) -> Any:
+    ) -> None:
         expect_valid(self, self._constraints)
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if np.ndim(sizes) else [sizes]
@@ -88,13 +90,15 @@ class BaseMLP(BaseEstimator):
         of_classes = self._weights_of(y)
         if of_classes is not None:
             weights = of_classes if weights is None else weights * of_classes
+        if weights is not None and (weights == 1).all():
+            weights = None  # for which compiled code trains
         t, outputs = self._encoded(y)
         data = Data(X, y, t, weights)
-        held_out = None if eval_set is None else self._held_out(eval_set)
+        held_out = None if eval_set is None else self._held_out(eval_set, outputs)
         random_state = check_random_state(self.random_state)
         self.n_outputs_ = outputs
         if first:
-            self._begin([X.shape[1], *map(int, hidden), outputs], random_state, X.dtype)
+            self._begin([X.shape[1], *map(index, hidden), outputs], random_state, X.dtype)
         if self.solver == "lbfgs":
             self._fit_lbfgs(data)
         else:
@@ -105,14 +109,15 @@ class BaseMLP(BaseEstimator):
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
-        return self
 
-    def _held_out(self, eval_set: Any) -> Data:
+    def _held_out(self, eval_set: Any, outputs: int) -> Data:
         """Return what is given to validate on, checked."""
         if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
             raise ValueError(f"eval_set must be a pair (X, y), got {type(eval_set).__name__}.")
         X, y = self._checked(eval_set[0], eval_set[1], incremental=True, reset=False)
-        t, _ = self._encoded(y)
+        t, found = self._encoded(y)
+        if found != outputs:
+            raise ValueError(f"eval_set must have y of {outputs} outputs, got {found}.")
         return Data(X, y, t, None)
 
     def _begin(
@@ -153,25 +158,27 @@ class BaseMLP(BaseEstimator):
         last_layer : str or layer, optional
             The loss to train with.
         """
-        given = [*self.coefs_, *self.intercepts_]
-        real = np.dtype(self.dtype or np.result_type(*given))
+        arrays = [*self.coefs_, *self.intercepts_]
+        real = np.dtype(self.dtype or np.result_type(*arrays))
         network: Network | None = vars(self).get("_network")
         if network is not None:
             W, b = affine_arrays(network)
-            same = [array.shape for array in W + b] == [np.shape(array) for array in given]
+            same = [array.shape for array in W + b] == [np.shape(array) for array in arrays]
             if not same or network.dtype != real:
                 network = None
-            elif any(ours is not theirs for ours, theirs in zip(W + b, given, strict=True)):
-                for ours, theirs in zip(W + b, given, strict=True):
+            elif any(ours is not theirs for ours, theirs in zip(W + b, arrays, strict=True)):
+                for ours, theirs in zip(W + b, arrays, strict=True):
                     ours[...] = theirs
         if network is None:
-            network = network_of(self, self.coefs_, self.intercepts_, "mse", real)
-            self._network = network
+            given = self.coefs_, self.intercepts_, last_layer or "mse", real
+            self._network = network = network_of(self, *given)
         self.coefs_, self.intercepts_ = affine_arrays(network)
         if last_layer is None and isinstance(network.last_layer, LossOfSamples):
             last_layer = "mse"  # so that compiled code predicts
         if last_layer is not None:
-            network.last_layer = building.last_layer(last_layer)
+            wanted = building.last_layer(last_layer)
+            if wanted is last_layer or type(wanted) is not type(network.last_layer):
+                network.last_layer = wanted
         return network
 
     def _fit_lbfgs(self, data: Data) -> None:
@@ -223,15 +230,17 @@ class BaseMLP(BaseEstimator):
 
     def _is_plain(self, X: Any) -> bool:
         """Say whether samples need no more checks, which take as long as to predict few of them."""
-        return (
-            type(X) is np.ndarray
-            and X.dtype in _REAL
-            and X.ndim == 2
-            and X.shape[0] > 0
-            and X.shape[1] == self.n_features_in_
-            and not hasattr(self, "feature_names_in_")
-            and bool(np.isfinite(X).all())
-        )
+        if (
+            type(X) is not np.ndarray
+            or X.dtype not in _REAL
+            or X.ndim != 2
+            or X.shape[0] == 0
+            or X.shape[1] != self.n_features_in_
+            or hasattr(self, "feature_names_in_")
+        ):
+            return False
+        with np.errstate(all="ignore"):  # where the sum overflows scikit-learn looks closer
+            return math.isfinite(X.sum())
 
     def _outputs(self, X: Any) -> Array:
         """Return what the output activation makes of the scores of samples."""

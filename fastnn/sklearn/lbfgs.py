@@ -12,6 +12,8 @@ from fastnn._utils.types import Array, Float64s
 from fastnn.sklearn.sparse import blocks
 from fastnn.sklearn.steps import squares
 
+_ROWS = 1024  # that go through the layers at a time, which are then quick to take memory for
+
 
 class Objective:
     """Loss and gradient as functions of one vector, the arrays of ``network.params`` in turn.
@@ -56,7 +58,7 @@ class Objective:
         loss, begin = 0.0, 0
         total = {key: np.zeros_like(p) for key, p in self._network.params.items()}
         with np.errstate(all="ignore"):
-            for block in blocks(self._x):
+            for block in blocks(self._x, _ROWS):
                 t = self._t[begin : begin + len(block)]
                 share = self._share(t)
                 for key, g in self._network._gradient(block, t).items():

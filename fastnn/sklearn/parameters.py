@@ -126,9 +126,10 @@ def expect_valid(estimator: Any, constraints: Mapping[str, Constraint]) -> None:
     constraints : mapping of str to Constraint
         Of parameters by name; others are checked by what they are given to.
     """
-    for name, value in estimator.get_params(deep=False).items():
-        if name in constraints and not constraints[name].holds(value):
+    for name, constraint in constraints.items():
+        value = getattr(estimator, name)
+        if not constraint.holds(value):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be "
-                f"{constraints[name].text}. Got {value!r} instead."
+                f"{constraint.text}. Got {value!r} instead."
             )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
@@ -16,6 +18,8 @@ from fastnn.sklearn.estimator import DTYPES, BaseMLP
 from fastnn.sklearn.losses import LOSSES, Loss
 from fastnn.sklearn.parameters import COMMON, Constraint, among
 from fastnn.sklearn.stochastic import Data
+from fastnn.training.callbacks import Callback
+from fastnn.training.schedules import Schedule
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -67,40 +71,40 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: str = "squared_error",
+        hidden_layer_sizes: ArrayLike | int = (100,),
+        activation: str = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dropout=0.0,
-        batch_norm=False,
-        optimizer=None,
-        schedule=None,
-        callbacks=(),
-        clip_norm=None,
-        ema=None,
-        dtype="float32",
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        optimizer: Any = None,
+        schedule: Schedule | None = None,
+        callbacks: Iterable[Callback] = (),
+        clip_norm: float | None = None,
+        ema: float | None = None,
+        dtype: DTypeLike = "float32",
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -134,7 +138,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.ema = ema
         self.dtype = dtype
 
-    def fit(self, X, y, sample_weight=None, *, eval_set=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        eval_set: tuple[Any, Any] | None = None,
+    ) -> MLPRegressor:
         """Train on samples.
 
         Parameters
@@ -150,10 +161,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         MLPRegressor
         """
-        return self._fit(X, y, sample_weight, incremental=False, eval_set=eval_set)
+        self._fit(X, y, sample_weight, incremental=False, eval_set=eval_set)
+        return self
 
     @available_if(lambda estimator: estimator._check_solver())
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train on samples for one epoch, and go on from the last call.
 
         Parameters
@@ -165,9 +177,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         MLPRegressor
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Array:
         """Return a number for each sample, or a row of several.
 
         Parameters

@@ -37,10 +37,16 @@ class Solver:
         """The learning rate of the next epoch."""
         return float(self.optimizer.lr)
 
+    def rate_after(self, seen: int) -> float:
+        """Return the rate of an epoch that so many samples come before."""
+        if self.rule == "invscaling":
+            return float(self.learning_rate_init / (seen + 1) ** self.power_t)
+        return self.learning_rate
+
     def epoch_ends(self, seen: int) -> None:
         """Set the rate of the next epoch, after so many samples since the first one."""
         if self.rule == "invscaling":
-            self.optimizer.lr = float(self.learning_rate_init) / (seen + 1) ** self.power_t
+            self.optimizer.lr = self.rate_after(seen)
 
     def goes_on(self) -> tuple[bool, str]:
         """Say whether to go on, with a lower rate, where nothing improves; and what happens."""

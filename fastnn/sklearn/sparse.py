@@ -37,11 +37,11 @@ def as_samples(X: Any) -> Any:
     return SparseRows(X) if scipy.sparse.issparse(X) else X
 
 
-def blocks(x: Any) -> Iterator[Array]:
-    """Return the samples as arrays: dense ones at once, sparse ones some at a time."""
-    if not isinstance(x, SparseRows):
-        yield x
-        return
-    step = max(1, _BLOCK // max(1, x.shape[1] * 8))
-    for begin in range(0, len(x), step):
-        yield x[begin : begin + step]
+def blocks(x: Any, most: int | None = None) -> Iterator[Array]:
+    """Return the samples as arrays, of so many rows at most; sparse ones some at a time anyway."""
+    step = len(x) if most is None else most
+    if isinstance(x, SparseRows):
+        step = min(step, max(1, _BLOCK // max(1, x.shape[1] * 8)))
+    elif step >= len(x):
+        return iter([x])
+    return (x[begin : begin + step] for begin in range(0, len(x), step))

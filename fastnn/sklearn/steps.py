@@ -13,13 +13,18 @@ from fastnn.sklearn.losses import Loss
 from fastnn.sklearn.watching import Watch
 from fastnn.training.choice import choose
 
+# Steps of one call, at most: Ctrl-C comes through between calls. What a penalty adds to the loss is
+# known between them, too; float32 takes it as changing evenly from one to the next, over so many
+# steps, and fewer where it changes by more than this share of the loss.
+TOGETHER, _PENALISED, _EVEN = 256, 16, 1e-5
+
 
 class Steps:
     """Carries out epochs of steps.
 
     scikit-learn divides the penalty on weights, alpha / 2 sum(W^2), by the samples of the batch, or
-    by the sum of their weights. So it differs from step to step, and what each step adds to the
-    loss is known before that step only. With a penalty steps are therefore taken one by one.
+    by the sum of their weights, and reports it as part of the loss. So with a penalty steps run
+    together where it is divided by the same; in float64 one by one.
 
     Parameters
     ----------
@@ -54,24 +59,34 @@ class Steps:
         outputs = network.output_size
         self._reported = loss.reported(outputs)
         self._matrices = list(network._weights().values())
+        self._together = 1 if alpha else TOGETHER
+        self._adapts = alpha and network.dtype == np.float32
 
-    def epoch(
-        self, rows: Int64s, rates: Float64s, interrupt: Interrupt, watch: Watch | None = None
-    ) -> tuple[float, float]:
-        """Take a step on each batch of these rows; return the loss of the epoch.
+    def epochs(
+        self,
+        count: int,
+        rows: Int64s,
+        rates: Float64s,
+        interrupt: Interrupt,
+        watch: Watch | None = None,
+    ) -> tuple[Float64s, Float64s]:
+        """Take a step on each batch of these rows; return the losses of the epochs.
 
         Parameters
         ----------
+        count : int
+            Of epochs; several have no smaller last batch.
         rows : ndarray of int64
+            The samples of all epochs.
         rates : ndarray of float64
             Learning rates, one a step.
         interrupt : Interrupt
-            Is let through between steps.
+            Is let through between steps of a single epoch.
         watch : Watch, optional
 
         Returns
         -------
-        reported, alone : float
+        reported, alone : ndarray of float64, shape (count,)
             The mean over samples of the losses of their batches, each before the update of its
             step: as scikit-learn reports it, and as the network has it, without penalty.
         """
@@ -80,30 +95,44 @@ class Steps:
         starts = np.arange(0, rows.size, size)
         counts = np.diff(starts, append=rows.size)
         masses = counts if self._weights is None else self._masses(rows, starts)
-        together = steps if self._alpha == 0 else 1
         penalties = np.zeros(steps)
         begin = 0
         while begin < steps:
+            end = min(steps, begin + self._together)
             if self._alpha:
+                end = begin + _same(masses[begin:end])
                 factor = self._alpha / masses[begin]
                 self._network.weight_decay_lambda = factor
-                penalties[begin] = 0.5 * factor * squares(self._matrices)
-            end = min(steps, begin + together)
+                before = squares(self._matrices)
+                penalties[begin] = 0.5 * factor * before
             if watch is not None:
                 end = min(end, begin + watch.steps_ahead())
             part, taken = slice(begin, end), rows[begin * size : end * size]
             # A step on all samples takes them as they stand.
-            whole = size == self._n == taken.size
-            self.executor.run(
-                None if whole else taken, size, rates[part], losses[part], correct[part]
-            )
+            given = None if size == self._n else taken
+            self.executor.run(given, size, rates[part], losses[part], correct[part])
+            if self._adapts and steps > 1:
+                after = squares(self._matrices)
+                between = np.linspace(before, after, end - begin, endpoint=False)
+                penalties[part] = 0.5 * factor * between
+                self._adapt(0.5 * factor * abs(after - before), float(losses[part].mean()))
             if watch is not None:
                 watch.steps_end(losses[part].tolist())
-            interrupt.release()
+            if count == 1:
+                interrupt.release()
             begin = end
         with np.errstate(all="ignore"):
-            reported = (losses * self._reported + penalties) @ counts / rows.size
-            return float(reported), float(losses @ counts / rows.size)
+            shares = counts * (count / rows.size)
+            found = losses * self._reported + penalties, losses
+            reported, alone = ((values * shares).reshape(count, -1).sum(axis=1) for values in found)
+            return reported, alone
+
+    def _adapt(self, change: float, loss: float) -> None:
+        """Let calls take more steps or fewer, by how much the penalty has changed in the last."""
+        if change > _EVEN * loss:
+            self._together = max(1, self._together // 2)
+        elif self._together < _PENALISED:
+            self._together *= 2
 
     def _masses(self, rows: Int64s, starts: Int64s) -> Float64s:
         """Return the sums of the weights of the samples of each batch."""
@@ -114,6 +143,14 @@ class Steps:
                 f"sample_weight: expected a sum above 0 in each batch, got {masses.min()} in one"
             )
         return masses
+
+
+def _same(masses: Float64s | Int64s) -> int:
+    """Return how many there are until one differs from the first."""
+    if masses.size == 1:
+        return 1
+    others = masses != masses[0]
+    return int(others.argmax()) if others.any() else masses.size
 
 
 def squares(matrices: list[Array]) -> float:

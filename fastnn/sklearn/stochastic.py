@@ -20,7 +20,7 @@ from fastnn.program.executor import StepSettings
 from fastnn.sklearn.losses import Loss
 from fastnn.sklearn.solvers import solver_of
 from fastnn.sklearn.sparse import as_samples
-from fastnn.sklearn.steps import Steps
+from fastnn.sklearn.steps import TOGETHER, Steps
 from fastnn.sklearn.watching import Watch
 from fastnn.training import schedules
 from fastnn.training.factors import factors_of
@@ -168,7 +168,7 @@ class _Epochs:
             if watch is not None:
                 watch.begin()
             with interrupts.held() as interrupt:
-                while estimator.n_iter_ < most and self._epoch(interrupt):
+                while estimator.n_iter_ < most and self._epochs(most, interrupt):
                     if estimator.n_iter_ == estimator.max_iter and not incremental:
                         warn(
                             f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
@@ -186,27 +186,56 @@ class _Epochs:
         elif estimator.ema is not None:
             self._take_averages()
 
-    def _epoch(self, interrupt: Interrupt) -> bool:
-        """Train for an epoch; say whether to go on."""
+    def _together(self, most: int) -> int:
+        """Return how many epochs run before training may end or anything looks at it."""
         estimator, n = self._estimator, len(self._rows)
-        if estimator.shuffle:
-            order = np.arange(n)
+        watched = self._watch is not None or self._held_out is not None or estimator.verbose
+        if watched or n % self._batch_size:
+            return 1
+        # Each can make but one more without improvement.
+        patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
+        left = most - estimator.n_iter_
+        return max(1, int(min(patience, left, TOGETHER // self._steps_per_epoch)))
+
+    def _order(self) -> Int64s:
+        """Return the samples of the next epoch in their order."""
+        if self._estimator.shuffle:
+            order = np.arange(len(self._rows))
             self._random_state.shuffle(order)
             self._rows = self._rows[order]
-        begin = estimator.n_iter_ * self._steps_per_epoch
-        factors = factors_of(self._schedule, begin, begin + self._steps_per_epoch)
-        rates = factors * self._solver.learning_rate
-        loss, alone = self._steps.epoch(self._rows, rates, interrupt, self._watch)
+        return self._rows
+
+    def _epochs(self, most: int, interrupt: Interrupt) -> bool:
+        """Train for an epoch or several; say whether to go on."""
+        estimator, n, steps = self._estimator, len(self._rows), self._steps_per_epoch
+        count = self._together(most)
+        rows = [self._order() for _ in range(count)]
+        begin = estimator.n_iter_ * steps
+        rates = factors_of(self._schedule, begin, begin + count * steps).reshape(count, -1)
+        # What comes after the first epoch of a call depends on the number of samples alone.
+        following = [self._solver.rate_after(estimator.t_ + i * n) for i in range(1, count)]
+        rates = rates * np.array([self._solver.learning_rate, *following])[:, np.newaxis]
+        given = rows[0] if count == 1 else np.concatenate(rows)
+        losses = self._steps.epochs(count, given, rates.ravel(), interrupt, self._watch)
+        goes_on = True
+        for loss, alone in zip(*(each.tolist() for each in losses), strict=True):
+            goes_on = self._record(loss, alone, float(rates[0, -1]))
+        interrupt.release()
+        return goes_on
+
+    def _record(self, loss: float, alone: float, rate: float) -> bool:
+        """Record an epoch; say whether to go on."""
+        estimator = self._estimator
         estimator.n_iter_ += 1
         estimator.loss_ = loss
-        estimator.t_ += n
+        estimator.t_ += len(self._rows)
         estimator.loss_curve_.append(loss)
         self._tell(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         validated, score = self._validated()
         self._count_improvement(score)
         self._solver.epoch_ends(estimator.t_)
         ends = self._watch is not None and self._watch.epoch_ends(
-            float(rates[-1]), loss=alone, val_loss=validated, val_accuracy=score
+            rate, loss=alone, val_loss=validated, val_accuracy=score
         )
         if ends or estimator._no_improvement_count <= estimator.n_iter_no_change:
             return not ends

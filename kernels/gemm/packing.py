@@ -8,6 +8,7 @@ used often enough.
 from __future__ import annotations
 
 from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.memory import vector
 from fastnn.kernels.gemm.microkernel import transpose
 from fastnn.kernels.gemm.sizes import ROWS, VECTORS, tile_columns
 
@@ -56,6 +57,12 @@ def pack_transposed(b, packed, start, stop):
 
 
 @serial
+def row_of(a, i, first, size):
+    """Return numbers of a row, which are side by side whatever the step from row to row is."""
+    return vector(a.ctypes.data + i * a.strides[0] + first * a.itemsize, size, a)
+
+
+@serial
 def pack_rows(a, transposed, top, rows, first, k, to):
     """Copy a block of A in groups of `ROWS` rows, in each the rows of one k side by side."""
     for i in range(0, rows, ROWS):
@@ -63,11 +70,11 @@ def pack_rows(a, transposed, top, rows, first, k, to):
         height = min(ROWS, rows - i)
         if transposed:
             for q in range(k):
-                row = a[first + q, top + i : top + i + height]
+                row = row_of(a, first + q, top + i, height)
                 for j in range(height):
                     group[q * ROWS + j] = row[j]
         else:
             for j in range(height):
-                row = a[top + i + j, first : first + k]
+                row = row_of(a, top + i + j, first, k)
                 for q in range(k):
                     group[q * ROWS + j] = row[q]

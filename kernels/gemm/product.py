@@ -15,15 +15,19 @@ from fastnn.kernels.gemm.sizes import TRANSPOSED_A, scratch_size
 
 def _product(real: Any) -> Any:
     def product(
-        a, rows, columns, b, packed, bias, c, m, n, flags, top, bottom, left, right, scratch
-    ):
-        """Compute some of a product; see :func:`multiply`. What is not there is 0."""
+        a, a_step, b, b_step, packed, bias, c, c_step, m, k, n, flags, top, bottom, left, right,
+        scratch
+    ):  # fmt: skip
+        """Compute some of a product; see :func:`multiply`. What is not there is 0.
+
+        Rows of the matrices are any step apart, in elements.
+        """
         like = numba.carray(pointer(0), 0, real)
-        k = rows if flags & TRANSPOSED_A else columns
+        rows, columns = (k, m) if flags & TRANSPOSED_A else (m, k)
         _multiply(
-            matrix(a, rows, columns, like), matrix(b, k, n, like),
+            matrix(a, rows, a_step, like)[:, :columns], matrix(b, k, b_step, like)[:, :n],
             vector(packed, 1 if packed else 0, like), vector(bias, n if bias else 0, like),
-            matrix(c, m, n, like), flags, top, bottom, left, right,
+            matrix(c, m, c_step, like)[:, :n], flags, top, bottom, left, right,
             vector(scratch, scratch_size(m, k, n, like.itemsize), like),
         )  # fmt: skip
         return 0
@@ -38,12 +42,23 @@ PARTS = {"product": _product}
 def multiply(product, a, b, packed, bias, c, flags, top, bottom, left, right, scratch):
     """Do as :func:`fastnn.kernels.gemm.multiply.multiply`, by the part at an address.
 
-    `packed`, `bias` and `scratch` are addresses; what is not there is 0.
+    `packed`, `bias` and `scratch` are addresses; what is not there is 0. Rows of the matrices may
+    be any step apart.
     """
+    m, n = c.shape
+    k = a.shape[0] if flags & TRANSPOSED_A else a.shape[1]
+    size = c.itemsize
     ask(
         product,
         (
-            address_of(a), a.shape[0], a.shape[1], address_of(b), packed, bias, address_of(c),
-            c.shape[0], c.shape[1], flags, top, bottom, left, right, scratch,
+            address_of(a), a.strides[0] // size, address_of(b), b.strides[0] // size, packed, bias,
+            address_of(c), c.strides[0] // size, m, k, n, flags, top, bottom, left, right, scratch,
         ),
     )  # fmt: skip
+
+
+@serial
+def multiply_all(product, a, b, packed, c, flags, scratch):
+    """Compute all of C = [C +] A B by the part at an address; `packed` and `scratch` are arrays."""
+    m, n = c.shape
+    multiply(product, a, b, address_of(packed), 0, c, flags, 0, m, 0, n, address_of(scratch))

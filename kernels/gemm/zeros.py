@@ -11,6 +11,7 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic, row_sum, serial
 from fastnn.kernels.codegen.memory import typed
+from fastnn.kernels.gemm.packing import row_of
 from fastnn.kernels.gemm.sizes import BITS, NUMBER, ROWS
 from fastnn.kernels.tuning import by_itemsize
 
@@ -102,7 +103,7 @@ def _zero_times(row):
 def are_finite(b, top, rows, left, right):
     """Say whether these rows and columns of an array have neither NaN nor infinity."""
     for i in range(top, top + rows):  # noqa: SIM110 (Numba has no generators in all)
-        if _zero_times(b[i, left:right]) != 0:
+        if _zero_times(row_of(b, i, left, right - left)) != 0:
             return False
     return True
 

@@ -23,7 +23,7 @@ from fastnn.kernels.codegen.memory import (
     vector,
 )
 from fastnn.kernels.gemm.packing import pack_transposed
-from fastnn.kernels.gemm.products import multiply_all
+from fastnn.kernels.gemm.product import multiply_all
 from fastnn.kernels.gemm.sizes import (
     ACCUMULATE,
     TRANSPOSED_A,

@@ -93,11 +93,11 @@ _KERNELS: dict[str, dict[str, str]] = {
     "layers.convolution": {
         "convolution": (
             "x[n,c,h,w] W[f,c,i,j] b[f] stride:int pad:int -> out[n,f,p,q]"
-            " & stepped_product | n p q f c i j / 4 + n p q f / 4"
+            " & product | n p q f c i j / 4 + n p q f / 4"
         ),
         "convolution_backward": (
             "dout[n,f,p,q] x[n,c,h,w] W[f,c,i,j] stride:int pad:int"
-            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & stepped_product"
+            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & product"
             " | n p q f c i j / 4 + n c h w / 4 + f c i j / 4 + f / 4"
         ),
     },
@@ -199,21 +199,6 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "step_of_poisson",
         "step_of_huber",
     ),
-    "program.activations": tuple(
-        f"step_of_{name}{form}"
-        for name in (
-            "relu",
-            "sigmoid",
-            "tanh",
-            "leaky_relu",
-            "elu",
-            "silu",
-            "softplus",
-            "gelu",
-            "gelu_tanh",
-        )
-        for form in ("", "_gradient")
-    ),
     "program.norms": (
         "step_of_moments",
         "step_of_normalise",
@@ -224,11 +209,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
     ),
     "program.dropout": ("step_of_dropout", "step_of_mask"),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
-    "gemm.products": ("stepped_product",),
 }
 # The same for parts that know no dtype.
 _PLAIN: dict[str, tuple[str, ...]] = {
-    "threading.pool": ("serve",),
+    "threading.pool": ("serve", "distribute"),
     "program.run": ("run",),
 }
 # The step of each rule, with which programs update an array.

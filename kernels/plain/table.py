@@ -22,6 +22,7 @@ HELPERS = 512  # helpers from this index on claim nothing
 WORKERS = 528  # threads from this number on claim nothing of the present job
 AWAKE = 520  # helpers below this index do not go to sleep
 RESTS = 536  # but while this is not 0 they do
+DISTRIBUTE = 544  # where the function begins that shares out; 0 while there are no helpers
 _SIZE, _BOUNDARY = 640, 128
 
 MOST_CHUNKS = 0xFFFF  # that a ticket can count
@@ -48,6 +49,11 @@ def is_awake(index: int) -> bool:
 def keep_awake(count: int) -> None:
     """Keep the first so many helpers from going to sleep."""
     words[AWAKE // 8] = count
+
+
+def set_distribute(function: int) -> None:
+    """Let calls be shared out by the function at an address."""
+    words[DISTRIBUTE // 8] = function
 
 
 def set_helpers(n: int) -> None:

@@ -35,9 +35,9 @@ DROPOUT_GRADIENT = Step("gradient of dropout", part="step_of_mask")
 
 
 def activation(label: str, name: str) -> tuple[Step, Step]:
-    """Return the steps of an activation and of its gradient, whose parts have such a name."""
-    gradient = Step(f"gradient of {label}", part=f"step_of_{name}_gradient")
-    return Step(label, part=f"step_of_{name}"), gradient
+    """Return the steps of an activation and of its gradient, whose kernels have such a name."""
+    gradient = Step(f"gradient of {label}", tables.ELEMENTWISE, kernel=f"{name}_backward")
+    return Step(label, tables.ELEMENTWISE, kernel=name), gradient
 
 
 RELU = activation("ReLU", "relu")

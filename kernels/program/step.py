@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.kernels.machine import code
+from fastnn.kernels.machine import catalogue, code
 from fastnn.kernels.program.tables import BY_ADDRESS
 
 
@@ -28,11 +28,25 @@ class Step:
         Of a step that is part of the program; `BY_ADDRESS` for all others.
     part : str
         The name of the part of these; see :func:`fastnn.kernels.program.making.step_of`.
+    kernel : str
+        The name of an activation's kernel.
     """
 
     label: str
     kind: int = BY_ADDRESS
     part: str = ""
+    kernel: str = ""
+
+    def kernel_values(self, dtype: DTypeLike) -> dict[str, int]:
+        """Return what a program's table has of its kernel, compiled if need be."""
+        if not self.kernel:
+            return {}
+        signature = catalogue.signature(self.kernel)
+        return {
+            "kernel": code.address(self.kernel, np.dtype(dtype)),
+            "arrays": len(signature.arrays),
+            "numbers": len(signature.numbers),
+        }
 
     def address(self, dtype: DTypeLike) -> int:
         """Return where its part begins, compiled if need be; 0 for a part of the program."""

@@ -12,6 +12,7 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
+from fastnn.kernels.codegen.raw import WORD, ask, set_item, stack
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.packing import pack_panels
 from fastnn.kernels.gemm.sizes import ACCUMULATE, TRANSPOSED_A, panels, tile_columns
@@ -19,6 +20,7 @@ from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.program.places import claim, place, refuse, sample
 from fastnn.kernels.program.tables import (
     AFFINE,
+    ELEMENTWISE,
     FLOAT32,
     FLOAT64,
     GATHER,
@@ -72,6 +74,8 @@ def _step(p, data, s, index, first, count, slot, fresh, worker, like):
         dz = matrix(source, count, s.d, like)
         packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
         pack_panels(dz, packed, first, p.n, 0, panels(dz, s.d))
+    elif kind == ELEMENTWISE and s.kernel != 0:
+        _activate(s, source, target, other, count * s.h)
     else:
         refuse(p, UNKNOWN_STEP, kind)
 
@@ -84,7 +88,7 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
         call(
             p.product,
             (
-                source, count, s.d, s.W, s.packed, s.b, target, count, s.h, s.flags,
+                source, s.d, s.W, s.h, s.packed, s.b, target, s.h, count, s.d, s.h, s.flags,
                 0, count, 0, s.h, scratch,
             ),
         )  # fmt: skip
@@ -98,7 +102,7 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
         call(
             p.product,
             (
-                source, count, s.d, other, 0, 0, s.dW + shift, s.d, s.h, flags,
+                source, s.d, other, s.h, 0, 0, s.dW + shift, s.h, s.d, count, s.h, flags,
                 0, s.d, 0, s.h, scratch,
             ),
         )  # fmt: skip
@@ -108,13 +112,35 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
         call(
             p.product,
             (
-                source, count, s.d, 0, s.packed, 0, target, count, s.h, 0,
+                source, s.d, 0, s.h, s.packed, 0, target, s.h, count, s.d, s.h, 0,
                 0, count, 0, s.h, scratch,
             ),
         )  # fmt: skip
     else:
         a, c = matrix(source, count, s.d, like), matrix(target, count, s.h, like)
         multiply_rows(a, matrix(s.W, s.h, s.d, like), c, 0, 1, 1)
+
+
+# The words of an activation's kernel, at most: three arrays, their length, a number, pieces, and
+# workspace.
+_WORDS = 8
+
+
+@serial
+def _activate(s, source, target, other, size):
+    """Let a kernel write an activation of some rows, or their gradient in place."""
+    words, is_gradient = stack(_WORDS), s.arrays == 3
+    set_item(words, 0, target if is_gradient else source)
+    set_item(words, 1, other if is_gradient else target)
+    set_item(words, 2, target)
+    set_item(words, s.arrays, size)
+    if s.numbers > 0:
+        typed(words + WORD * (s.arrays + 1), 1, np.float64)[0] = s.setting
+    last = s.arrays + 1 + s.numbers
+    set_item(words, last, 1)  # in one piece, without workspace
+    set_item(words, last + 1, 0)
+    set_item(words, last + 2, 0)
+    ask(s.kernel, (words,))
 
 
 @serial

@@ -15,10 +15,11 @@ import numpy as np
 UNIT = 16
 
 # Kinds of steps: those of layers, which are compiled functions of their own, and parts of the
-# program. Products first.
+# program. Products first; what is elementwise is done by the kernel of an activation.
 BY_ADDRESS = 0
 AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT = range(1, 4)
 GATHER, PACK_ROWS = range(4, 6)
+ELEMENTWISE = 6
 
 _INTEGERS = [
     # What it is, and the address of its function if it is none of the program's own.
@@ -29,6 +30,8 @@ _INTEGERS = [
     "source_local", "target_local", "other_local", "output_local",
     # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
     "W", "b", "packed", "flags", "dW", "db",
+    # Of an activation: the address of its kernel, and how many arrays and numbers that takes.
+    "kernel", "arrays", "numbers",
     # Of batch normalisation and dropout. `calls` are the passes before those of this run.
     "partial", "scales", "mean", "rstd", "gamma", "beta", "dgamma", "dbeta", "running_mean",
     "running_var", "calls",

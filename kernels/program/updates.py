@@ -43,8 +43,8 @@ def update(p, u, like, worker):
             call(
                 p.product,
                 (
-                    u.source, p.n, u.d, u.dz, u.dz_packed, 0, u.dW, u.d, u.h, TRANSPOSED_A,
-                    u.top, u.bottom, 0, u.h, scratch,
+                    u.source, u.d, u.dz, u.h, u.dz_packed, 0, u.dW, u.h, u.d, p.n, u.h,
+                    TRANSPOSED_A, u.top, u.bottom, 0, u.h, scratch,
                 ),
             )  # fmt: skip
         elif p.slots_now == 0 and u.kind == BIAS:

@@ -18,10 +18,11 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, replace, store, symbol
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.codegen.raw import word
+from fastnn.kernels.codegen.raw import ask, word
 from fastnn.kernels.plain.table import (
     AWAKE,
     DATA,
+    DISTRIBUTE,
     DONE,
     FUNCTION,
     HELPERS,
@@ -85,10 +86,21 @@ def share(function, data, chunks, workers):
     Each call is told which thread it runs on: 0 is the caller, 1 the first helper, and so on,
     below `workers`: a job that has memory for each thread has it for so many.
     """
-    table = _table()
     if chunks == 1:
         call(function, (data, 0, 0))
-    elif chunks <= MOST_CHUNKS and replace(table + OWNER, 0, 1):
+        return
+    others = load(_table() + DISTRIBUTE)
+    if others != 0:
+        ask(others, (function, data, chunks, workers))
+    else:
+        for chunk in range(chunks):
+            call(function, (data, chunk, 0))
+
+
+def distribute(function, data, chunks, workers):
+    """Do as :func:`share`: it is compiled once, and the table says where it is."""
+    table = _table()
+    if chunks <= MOST_CHUNKS and replace(table + OWNER, 0, 1):
         store(table + FUNCTION, function)
         store(table + DATA, data)
         store(table + WORKERS, workers)
@@ -103,6 +115,7 @@ def share(function, data, chunks, workers):
     else:
         for chunk in range(chunks):
             call(function, (data, chunk, 0))
+    return 0
 
 
 @serial
@@ -128,4 +141,4 @@ def serve(index):
     return 0
 
 
-PARTS = {"serve": serve}
+PARTS = {"serve": serve, "distribute": distribute}

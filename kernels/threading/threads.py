@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn._utils.environment import variable
-from fastnn.kernels.machine import native
+from fastnn.kernels.machine import code, native
 from fastnn.kernels.plain import table
 from fastnn.kernels.threading.cpus import available
 from fastnn.kernels.tuning import COMMON
@@ -82,6 +82,7 @@ _starting = threading.Lock()
 _helpers: list[threading.Thread] = []
 _sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its index
 _closed = False
+_LATEST_END = 10.0  # seconds that an ending interpreter waits for helpers, which take milliseconds
 
 
 def _serve() -> Callable[[int], int]:
@@ -92,6 +93,7 @@ def _serve() -> Callable[[int], int]:
 def prepare() -> None:
     """Compile what helpers run, here: a fork while they do it would leave locks taken."""
     _serve()
+    table.set_distribute(code.address("distribute"))
 
 
 def _help(index: int) -> None:
@@ -182,12 +184,12 @@ def _close() -> None:
     """End the helpers before the interpreter ends: compiled code must not return into it."""
     global _closed
     _closed = True
+    end = time.monotonic() + _LATEST_END
     for helper in _helpers:
-        for _ in range(1000):  # it looks for work for a while before it comes back
+        # It looks for work for a while before it comes back, longer where others have its core.
+        while helper.is_alive() and time.monotonic() < end:
             wake(len(_helpers))
             helper.join(0.001)
-            if not helper.is_alive():
-                break
 
 
 _serial_until = 0

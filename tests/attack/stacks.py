@@ -481,6 +481,7 @@ BAD: dict[str, list[Any]] = {
     "seed": ["1", 1.5, -1, 2**64, [1]],
     "resume": [1, "text", {}, object()],
     "on_divergence": ["never", 1, None, []],
+    "metrics": ["nothing", "top_0_accuracy", 1, [1], [["accuracy"]], {"loss": len}, {"a": 1}],
 }
 
 
@@ -496,8 +497,11 @@ def _bad_targets(stack: Stack) -> list[Any]:
     t = np.array(stack.t)
     found: list[Any] = [None, "text", t[:-1], t[:0], t.astype(complex), 1.0, [[1], [1, 2]]]
     if stack.loss == "cross_entropy":
-        labels = stack.draw.rng.integers(0, stack.outputs, len(t))
-        found += [labels + stack.outputs, labels - stack.outputs, labels.astype("U3"), labels + 0.5]
+        # Any labels are taken if there are as many different ones as outputs.
+        kinds = 1 + stack.outputs * (len(t) > stack.outputs)
+        labels = np.arange(len(t)) % kinds
+        found += [labels + stack.outputs, labels - stack.outputs - 1, labels + 0.5]
+        found += [np.char.add("class ", labels.astype(str))]
     return found
 
 

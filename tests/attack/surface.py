@@ -152,6 +152,7 @@ ARGUMENTS: dict[str, Given] = {
     "then": (lambda draw: None, [1, "text", []]),
     "monitor": (lambda draw: "val_loss", [1, "nothing", [], {}]),
     "patience": (lambda draw: 3, [*_INTEGERS, 0]),
+    "mode": (lambda draw: None, ["most", 1, True, []]),
     "min_delta": (lambda draw: 0.0, [*_NUMBERS, -1.0]),
     "min_lr": (lambda draw: 0.0, [*_NUMBERS, -1.0]),
     "restore_best": (lambda draw: draw.chance(0.5), []),
@@ -213,7 +214,8 @@ def bad_argument(draw: Draw, note: Note, figures: Counter[str]) -> None:
 def use(layer: Any) -> None:
     """Build a layer and let it compute: what it was given may be looked at only then."""
     shape = (2, 6, 6) if isinstance(layer, (layers.Convolution, layers.MaxPool)) else (FEATURES,)
-    if isinstance(layer, (layers.BatchNormalization, layers.BatchNormRelu)):
+    normalising = layers.BatchNormalization, layers.BatchNormRelu, layers.LayerNormalization
+    if isinstance(layer, normalising):
         shape = (4,)
     if not is_built(layer):
         layer.build(shape)

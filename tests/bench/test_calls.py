@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fastnn import ops
-from fastnn._bench.calls import agreement, arguments, formulas
-from fastnn._bench.case import WrongResultError
+from fastnn._bench.calls import agreement, arguments, formulas, scripts
+from fastnn._bench.case import WrongResultError, agree
 from fastnn._bench.families import formulas as family
 from fastnn._bench.families import overhead
 from fastnn._bench.settings import Settings
@@ -128,3 +128,15 @@ def test_the_overhead_of_a_call_stands_beside_its_limit(label, shape, limit):
     head, row, last = overhead.table([found])
     assert row[0] == label and row[-1] == ("holds" if best <= limit else "missed")
     assert len(head) == len(row) == len(last)
+
+
+@pytest.mark.parametrize("name", scripts.PAIRS)
+def test_functions_of_the_drop_in_do_what_their_formulas_do(name):
+    results = []
+    for call in scripts.pair(name, 100, "float64"):
+        result = call()
+        several = result if isinstance(result, tuple) else () if result is None else (result,)
+        results.append([np.ravel(a) for a in several])
+    ours, theirs = results
+    if theirs:  # updates return nothing, or what they have written to
+        agree(ours, theirs)

@@ -86,8 +86,11 @@ def test_limits_are_judged_by_medians_over_rounds(limit, measured, found, holds)
 
 def test_what_compiles_is_not_in_the_short_list():
     cases = list(startup.cases("float32"))
-    assert {c.shape for c in cases if not c.quick} == {"empty", "source"}
-    assert {c.shape for c in cases if c.quick} == {"warm", "packed"}
+    quick = {"warm", "packed"}
+    if machine_code.kind() != machine_code.BY_NUMBA:  # nothing is compiled from an empty cache
+        quick |= {"empty"}
+    assert {c.shape for c in cases} == quick | {"empty", "source"}
+    assert {c.shape for c in cases if c.quick} == quick
     assert len({(c.label, c.shape) for c in cases}) == len(cases)
 
 

@@ -239,7 +239,11 @@ for dtype in ("float32", "float64"):
     for n, d in itertools.product((1, 300), (1, 700)):
         call("layernorm", a(n, d), a(d), a(d))
         call("layernorm_backward", a(n, d), a(n, d), a(d), a(n), a(n))
-    call("mean_squared_error", a(5, 3), a(5, 3))
+    call("mean_squared_error", a(5, 3), a(5, 3)), call("huber", a(5, 3), a(5, 3), 1)
+    call("binary_cross_entropy", a(5, 3), np.eye(5, 3)), call("poisson", a(5, 3), np.eye(5, 3))
+    for name in ("mean_squared_error", "huber", "binary_cross_entropy", "poisson"):
+        call(name, a(5, 3), np.eye(5, 3), weights=np.ones(5))
+    call("softmax_cross_entropy", a(5, 3), np.eye(5, 3)[[0, 1, 2, 1, 0]], label_smoothing=1)
     call("softmax_cross_entropy", a(5, 3), [0, 1, 2, 1, 0])
     call("softmax_cross_entropy", a(5, 3), np.zeros((5, 1), np.uint8))
     call("softmax_cross_entropy", a(5, 3), np.eye(3)[[0, 1, 2, 1, 0]])

@@ -120,6 +120,14 @@ def test_ensembles(loss):
     assert np.all(np.abs(ensemble.predict(x) - expected) <= limit)
 
 
+def test_a_member_of_float64_is_named():
+    members = [MultiLayerNet(4, [5], 3, dtype=dtype) for dtype in ("float32", "float64")]
+    file = io.BytesIO()
+    with pytest.raises(TypeError, match=r"networks\[1\]: expected one of float32"):
+        Ensemble(members).to_onnx(file)
+    assert not file.getvalue()
+
+
 def test_what_a_file_says_of_itself():
     net = Network(
         [layers.Convolution(2, 3), layers.Relu(), layers.Affine(3)], input_size=(1, 6, 5), seed=0

@@ -478,3 +478,11 @@ def test_a_library_that_refers_to_others_is_not_made(tmp_path):
     linking.link(tmp_path, tmp_path / "f.so")
     with pytest.raises(linking.BuildError, match=re.escape("f.so refers to puts")):
         linking.undefined(tmp_path / "f.so")
+
+
+@can_build
+def test_a_compiler_that_ends_ends_the_others_and_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(objects, "environment", lambda level: {"PYTHONHOME": "/nowhere"})
+    with pytest.raises(linking.BuildError, match=rf"(?s)^{LEVELS[0].name}: .*/nowhere"):
+        levels.build(LEVELS[:1], tmp_path / "libraries", ["relu"], say=lambda text: None)
+    assert not (tmp_path / "libraries").exists()

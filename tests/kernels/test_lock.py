@@ -67,7 +67,7 @@ def test_ctrl_c_ends_compiling_wherever_it_comes(kind):
                 call(compiled, N)
         except KeyboardInterrupt:
             came += 1
-        n = 7 * n
+        n = 3 * n
     assert came > 1
     assert call(compiled, N) == N
 

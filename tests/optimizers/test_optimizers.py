@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from updating import (
 )
 
 from fastnn import optimizers
+from fastnn.kernels.machine import catalogue
 from fastnn.kernels.updates.rule import _STEPS
 from fastnn.optimizers import (
     SGD,
@@ -332,7 +334,9 @@ def test_learning_rate_may_change_between_updates(kind):
 @every_kind
 def test_records_are_of_the_kernels_that_they_name(kind):
     """The kernel trusts the record: as many arrays, and these settings in this order."""
-    step, rule = _STEPS[kind.rule.name], kind.rule
+    rule = kind.rule
+    import_module(catalogue.module(rule.name))
+    step = _STEPS[rule.name]
     assert step.arrays == 2 + len(rule.states)
     named = {"bias_correction": "explicit"}
     assert step.settings == [named.get(name, name) for name in rule.settings]

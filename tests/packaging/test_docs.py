@@ -111,6 +111,7 @@ def test_docstrings_refer_to_what_is_there(package):
         refers_to(name)
 
 
+@pytest.mark.repository
 def test_links_lead_to_files():
     texts = [
         path

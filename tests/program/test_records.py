@@ -6,8 +6,12 @@ import pytest
 from routes import StepSettings, by_layers
 
 from fastnn import MultiLayerNetExtend, optimizers
+from fastnn.kernels.codegen.compile import serial
+from fastnn.kernels.codegen.memory import vector
 from fastnn.kernels.machine import catalogue
-from fastnn.kernels.program import kinds, making
+from fastnn.kernels.program import making
+from fastnn.kernels.program.places import place
+from fastnn.kernels.program.step import Step
 from fastnn.layers import Affine, Dropout, Relu, Sigmoid
 from fastnn.layers import record as _record
 from fastnn.layers.activations import Elementwise
@@ -33,13 +37,13 @@ def curve_gradient(dout, x, setting, dx):
 
 
 @numba.njit(inline="always")
-def bent_each(x, out):
+def bent_each(x, setting, out):
     for i in range(x.size):
         out[i] = x[i] if x[i] > 0 else x[i] * x.dtype.type(0.25)
 
 
 @numba.njit(inline="always")
-def bent_gradient(dout, y, dx):
+def bent_gradient(dout, y, setting, dx):
     for i in range(y.size):
         dx[i] = dout[i] if y[i] > 0 else dout[i] * y.dtype.type(0.25)
 
@@ -70,12 +74,37 @@ class Bent:
         return np.where(self.y > 0, dout, dout * dout.dtype.type(0.25))
 
 
-PARTS = making.activation("curve", curve_each, curve_gradient, setting=True)
-PARTS |= making.activation("bent", bent_each, bent_gradient)
+def parts_of(name, each, gradient):
+    """Return what makes the steps of an activation and of its gradient, by the parts' names."""
+
+    @serial
+    def forward(p, s, first, count, worker, like):
+        size, own = like.itemsize, worker * p.block
+        source = place(s.source, s.source_local, first, own, s.d * size)
+        target = place(s.target, s.target_local, first, own, s.h * size)
+        each(vector(source, count * s.d, like), s.setting, vector(target, count * s.h, like))
+
+    @serial
+    def backward(p, s, first, count, worker, like):
+        size, own = like.itemsize, worker * p.block
+        target = place(s.target, s.target_local, first, own, s.h * size)
+        other = place(s.other, s.other_local, first, own, s.h * size)
+        d = vector(target, count * s.h, like)
+        gradient(d, vector(other, count * s.h, like), s.setting, d)
+
+    return {name: making.step_of(forward), f"{name}_gradient": making.step_of(backward)}
+
+
+PARTS = parts_of("curve", curve_each, curve_gradient) | parts_of("bent", bent_each, bent_gradient)
 catalogue.add_parts(__name__, *PARTS)
 
-CURVE = Elementwise(kinds.activation("curve", "curve"), setting="bend", from_input=True)
-BENT = Elementwise(kinds.activation("bent", "bent"))
+
+def steps_of(name):
+    return Step(name, part=name), Step(f"gradient of {name}", part=f"{name}_gradient")
+
+
+CURVE = Elementwise(steps_of("curve"), setting="bend", from_input=True)
+BENT = Elementwise(steps_of("bent"))
 RECORDS = [
     Record(
         Curve, "curve", settings=("bend",), left=("x",), forward=CURVE.forward,

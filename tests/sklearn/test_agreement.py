@@ -125,8 +125,13 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("solver", "activation"),
+    [
+        *((solver, activation) for solver in SOLVERS for activation in ("tanh", "relu")),
+        *((s, activation) for s in ("adam", "lbfgs") for activation in ("identity", "logistic")),
+    ],
+)
 def test_solvers(solver, activation):
     expect_agreement("classes", activation=activation, **SOLVERS[solver])
 
@@ -160,6 +165,28 @@ OPTIONS = {
         "max_iter": 30,
     },
     "tolerance": {"tol": 0.05, "n_iter_no_change": 2, "max_iter": 60},
+    "tolerance, epochs together": {
+        "tol": 0.03,
+        "n_iter_no_change": 3,
+        "max_iter": 100,
+        "batch_size": "auto",
+        "learning_rate_init": 0.1,
+    },
+    "invscaling, epochs together": {
+        "solver": "sgd",
+        "learning_rate": "invscaling",
+        "batch_size": 35,
+        "learning_rate_init": 0.1,
+    },
+    "adaptive, epochs together": {
+        "solver": "sgd",
+        "learning_rate": "adaptive",
+        "tol": 0.1,
+        "n_iter_no_change": 1,
+        "max_iter": 30,
+        "batch_size": 70,
+        "learning_rate_init": 0.1,
+    },
     "called again": {"calls": 2},
     "warm start": {"calls": 3, "warm_start": True},
     "warm start, early stopping": {"calls": 2, "warm_start": True, "early_stopping": True},
@@ -173,7 +200,26 @@ OPTIONS = {
 def test_options(option, kind):
     if (option, kind) == ("warm start, early stopping", "binary"):
         pytest.skip("scikit-learn's best weights are those in training, from the second call on")
-    expect_agreement(kind, learning_rate_init=0.01, **OPTIONS[option])
+    expect_agreement(kind, **({"learning_rate_init": 0.01} | OPTIONS[option]))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_lbfgs_on_some_rows_at_a_time(weighted, monkeypatch):
+    monkeypatch.setattr("fastnn.sklearn.lbfgs._ROWS", 16)
+    for kind in ("classes", "binary"):
+        expect_agreement(kind, weights=WEIGHTS if weighted else None, solver="lbfgs")
+
+
+@pytest.mark.parametrize("batch_size", [10, 16, 70])
+def test_no_more_is_drawn_from_a_state(batch_size):
+    """Also where epochs that run together end a training."""
+    settings = {"batch_size": batch_size, "tol": 0.03, "n_iter_no_change": 3, "max_iter": 100}
+    drawn = []
+    for module in (theirs, ours):
+        state = np.random.RandomState(4)
+        fitted(module, "classes", random_state=state, learning_rate_init=0.05, **settings)
+        drawn.append(state.randint(2**31, size=3))
+    np.testing.assert_array_equal(*drawn)
 
 
 @pytest.mark.parametrize("kind", ["classes", "counts"])

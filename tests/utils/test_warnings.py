@@ -155,7 +155,7 @@ class Model:
 
 def solver():
     data = {"X_train": X, "y_train": T, "X_val": X, "y_val": T}
-    solver = Solver(Model(), data, num_epochs=2, batch_size=10, verbose=False)
+    solver = Solver(Model(), data, update_rule="adam", num_epochs=2, batch_size=10, verbose=False)
     solver.train()  # here
 
 
@@ -168,7 +168,7 @@ UPDATES = {
     "sanity_checks": lambda: sanity_checks(network(), X, T),  # here
     "the book's Trainer": book,
     "CS231n's Solver": solver,
-    "CS231n's sgd": lambda: optim.sgd(np.ones(3), np.ones(3)),  # here
+    "CS231n's sgd": lambda: optim.sgd(np.ones(9999), np.ones(9999)),  # here
 }
 
 

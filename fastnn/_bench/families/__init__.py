@@ -17,6 +17,7 @@ from fastnn._bench.families import (
     memory,
     optimizers,
     overhead,
+    scripts,
     simplechains,
     startup,
     throughput,
@@ -36,6 +37,7 @@ FAMILIES = {
     "accuracy": accuracy,
     "overhead": overhead,
     "formulas": formulas,
+    "scripts": scripts,
     "startup": startup,
     "sklearn": estimators,
 }
@@ -43,5 +45,5 @@ FAMILIES = {
 # Families under one name.
 GROUPS = {
     "training": ["throughput", "simplechains", "busy", "growth", "memory", "accuracy"],
-    "calls": ["overhead", "formulas"],
+    "calls": ["overhead", "formulas", "scripts"],
 }

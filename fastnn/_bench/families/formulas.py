@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,25 +29,41 @@ NOTES = (
 THREADS = "fewest"
 
 
-def _nothing() -> Arrays:
+def nothing() -> Arrays:
+    """Return the arrays of a case that has its own."""
     return []
 
 
 def cases(dtype: str) -> Iterator[Case]:
     """Yield a case for each function."""
     for name in ops.__all__:
-        yield Case(name, name, "", tuple, _nothing, quick=True)
+        yield Case(name, name, "", tuple, nothing, quick=True)
 
 
 def measure(family: str, case: Case, libraries: Libraries, settings: Settings) -> dict[str, Any]:
     """Time a function and its formula in each size, in turns."""
-    name, found = case.operation, []
+    name = case.operation
     agreement.verify(name, settings.dtype)
-    for elements in SHAPES:
-        calls = {
+
+    def pair(elements: int) -> dict[str, Callable[[], Any]]:
+        return {
             library: partial(getattr(module, name), *arguments(name, elements, settings.dtype))
             for library, module in (("fastnn", ops), ("NumPy", formulas))
         }
+
+    return timed(family, case, settings, pair)
+
+
+def timed(
+    family: str,
+    case: Case,
+    settings: Settings,
+    pair: Callable[[int], dict[str, Callable[[], Any]]],
+) -> dict[str, Any]:
+    """Time our call and the formula, of so many elements, in turns."""
+    found = []
+    for elements in SHAPES:
+        calls = pair(elements)
         for call in calls.values():
             call()
         with without_collector():

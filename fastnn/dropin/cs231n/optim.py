@@ -21,6 +21,8 @@ __all__ = ["adam", "np", "rmsprop", "sgd", "sgd_momentum"]
 
 Config = dict[str, Any]
 
+_MANY = 1 << 13  # elements; of fewer, the formula of gradient descent takes no longer than a call
+
 
 def _can(w: Any, dw: Any, lr: Any, shares: tuple[Any, ...], eps: Any, *state: Any) -> bool:
     """Say whether a kernel can do an update: arrays of one kind, numbers in their ranges."""
@@ -56,7 +58,8 @@ def sgd(w: Any, dw: Any, config: Config | None = None) -> tuple[Any, Config]:
         config = {}
     config.setdefault("learning_rate", 1e-2)
     lr = config["learning_rate"]
-    if _can(w, dw, lr, (), 0) and not np.may_share_memory(w, dw):
+    is_worth = type(w) is np.ndarray and w.size >= _MANY
+    if is_worth and _can(w, dw, lr, (), 0) and not np.may_share_memory(w, dw):
         ops.sgd_(w, dw, lr)
     else:
         w -= lr * dw
