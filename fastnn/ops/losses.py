@@ -108,7 +108,9 @@ def softmax_cross_entropy(
     >>> dx
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
-    smoothing = numbers.fraction("label_smoothing", label_smoothing)
+    smoothing = label_smoothing
+    if type(smoothing) is not float or not 0.0 <= smoothing <= 1.0:  # a call takes as long as this
+        smoothing = numbers.fraction("label_smoothing", label_smoothing)
     if weights is None:
         done = _cross_entropy(x, t, LEFT_OUT, smoothing, None, dx)
         if done is NotImplemented:
@@ -249,7 +251,9 @@ def binary_cross_entropy(
     array([[0.25],
            [0.  ]])
     """
-    smoothing = numbers.fraction("label_smoothing", label_smoothing)
+    smoothing = label_smoothing
+    if type(smoothing) is not float or not 0.0 <= smoothing <= 1.0:  # a call takes as long as this
+        smoothing = numbers.fraction("label_smoothing", label_smoothing)
     if weights is None:
         done = _binary_cross_entropy(x, t, LEFT_OUT, 0.0, 1.0, smoothing, None, dx)
         if done is not NotImplemented:

@@ -19,7 +19,7 @@ from fastnn._utils.warnings import warn
 from fastnn.networks import Network, building
 from fastnn.sklearn import lbfgs
 from fastnn.sklearn.building import affine_arrays, initial_values, network_of
-from fastnn.sklearn.losses import LOSSES, Loss, LossOfSamples
+from fastnn.sklearn.losses import LOSSES, Loss
 from fastnn.sklearn.parameters import COMMON, Constraint, expect_valid
 from fastnn.sklearn.sparse import as_samples, blocks
 from fastnn.sklearn.stochastic import Data, fit_stochastic
@@ -90,8 +90,6 @@ class BaseMLP(BaseEstimator, ABC):
         of_classes = self._weights_of(y)
         if of_classes is not None:
             weights = of_classes if weights is None else weights * of_classes
-        if weights is not None and (weights == 1).all():
-            weights = None  # for which compiled code trains
         t, outputs = self._encoded(y)
         data = Data(X, y, t, weights)
         held_out = None if eval_set is None else self._held_out(eval_set, outputs)
@@ -173,8 +171,6 @@ class BaseMLP(BaseEstimator, ABC):
             given = self.coefs_, self.intercepts_, last_layer or "mse", real
             self._network = network = network_of(self, *given)
         self.coefs_, self.intercepts_ = affine_arrays(network)
-        if last_layer is None and isinstance(network.last_layer, LossOfSamples):
-            last_layer = "mse"  # so that compiled code predicts
         if last_layer is not None:
             wanted = building.last_layer(last_layer)
             if wanted is last_layer or type(wanted) is not type(network.last_layer):
@@ -186,11 +182,9 @@ class BaseMLP(BaseEstimator, ABC):
         if self.batch_norm or self.dropout:
             raise ValueError("solver='lbfgs' does not support batch_norm and dropout")
         loss, weights = self._loss_entry, data.weights
-        last = loss.last_layer(weights is not None)
-        network = network_of(self, self.coefs_, self.intercepts_, last, np.dtype(np.float64))
-        mass = float(data.X.shape[0] if weights is None else weights.sum())
-        t = loss.targets(data.t, weights)
-        objective = lbfgs.Objective(network, as_samples(data.X), t, mass, self.alpha)
+        network = network_of(self, self.coefs_, self.intercepts_, loss.known, np.dtype(np.float64))
+        given = as_samples(data.X), data.t, weights, self.alpha
+        objective = lbfgs.Objective(network, *given)
         result = lbfgs.minimize(objective, self)
         objective.set(result.x)
         penalty = objective.penalty()

@@ -24,14 +24,17 @@ class Objective:
         Of float64: near a minimum losses differ by less than float32 can tell.
     x, t
         Samples, and targets as the loss of the network takes them.
-    mass : float
-        Number of samples, or sum of their weights, that the loss is a mean over.
+    weights : ndarray of float64, shape (N,), or None
+        Of samples.
     alpha : float
     """
 
-    def __init__(self, network: Any, x: Any, t: Array, mass: float, alpha: float) -> None:
-        self._network, self._x, self._t = network, x, t
-        self._mass, self._penalty = mass, alpha / mass
+    def __init__(
+        self, network: Any, x: Any, t: Array, weights: Float64s | None, alpha: float
+    ) -> None:
+        self._network, self._x, self._t, self._weights = network, x, t, weights
+        self._mass = float(len(t) if weights is None else weights.sum())
+        self._penalty = alpha / self._mass
         network.weight_decay_lambda = 0
         self._matrices = network._weights()
         self.last = np.nan
@@ -59,9 +62,10 @@ class Objective:
         total = {key: np.zeros_like(p) for key, p in self._network.params.items()}
         with np.errstate(all="ignore"):
             for block in blocks(self._x, _ROWS):
-                t = self._t[begin : begin + len(block)]
-                share = self._share(t)
-                for key, g in self._network._gradient(block, t).items():
+                rows = slice(begin, begin + len(block))
+                share = self._share(rows)
+                w = None if self._weights is None else self._weights[rows]
+                for key, g in self._network._gradient(block, self._t[rows], w).items():
                     total[key] += share * g
                 loss += share * self._network.last_layer.loss
                 begin += len(block)
@@ -71,12 +75,12 @@ class Objective:
             self.last = loss + self.penalty()
             return self.last, gradient
 
-    def _share(self, t: Array) -> float:
+    def _share(self, rows: slice) -> float:
         """Return which share of the mean over all samples that over some has."""
-        if len(t) == len(self._t):
+        count = rows.stop - rows.start
+        if count == len(self._t):
             return 1.0
-        weighted = getattr(self._network.last_layer, "weighted", False)
-        return float(t[:, -1].sum() if weighted else len(t)) / self._mass
+        return float(count if self._weights is None else self._weights[rows].sum()) / self._mass
 
 
 def minimize(objective: Objective, estimator: Any) -> Any:

@@ -55,7 +55,7 @@ class Steps:
         self._network, self._weights, self._alpha = network, weights, alpha
         self._batch_size, self._n = batch_size, len(x)
         network.weight_decay_lambda = 0
-        self.executor = choose(network, optimizer, x, t, batch_size, settings)
+        self.executor = choose(network, optimizer, x, t, batch_size, settings, weights)
         outputs = network.output_size
         self._reported = loss.reported(outputs)
         self._matrices = list(network._weights().values())

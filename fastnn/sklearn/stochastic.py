@@ -125,14 +125,13 @@ class _Epochs:
         self._schedule = estimator.schedule
         if self._schedule is not None:
             self._schedule = schedules.in_steps(self._schedule, self._steps_per_epoch)
-        weighted = data.weights is not None
-        self._network = estimator._linked(self._loss.last_layer(weighted))
+        self._network = estimator._linked(self._loss.known)
         self._samples = as_samples(data.X)
         self._steps = Steps(
             self._network,
             self._solver.optimizer,
             self._samples,
-            self._loss.targets(data.t, data.weights),
+            data.t,
             data.weights,
             self._batch_size,
             self._loss,

@@ -20,9 +20,9 @@ __all__ = [
 ]
 
 
-def by_layers(*args, weights=None):
+def by_layers(network, optimizer, x, t, batch_size, settings, weights=None):
     """Return the route through the layers, with the arguments of a program."""
-    return LayerSteps(*args, "asked for", weights)
+    return LayerSteps(network, optimizer, x, t, batch_size, settings, "asked for", weights)
 
 
 def replace_program(monkeypatch, make):
