@@ -142,7 +142,15 @@ LAYERS: dict[str, Callable[[Draw, Shape], Made | None]] = {
     "Flatten": _flatten,
 }
 # The base class; and last layers, which `loss` names.
-OTHERS = {"Layer", "SoftmaxWithLoss", "IdentityWithLoss"}
+OTHERS = {
+    "Layer",
+    "SoftmaxWithLoss",
+    "IdentityWithLoss",
+    "SigmoidWithLoss",
+    "PoissonWithLoss",
+    "HuberWithLoss",
+}
+LOSSES = ["mean_squared_error", "binary_cross_entropy", "poisson", "huber"]
 
 
 class Stack:
@@ -165,7 +173,7 @@ class Stack:
                 self.layers.append(made[0])
                 self.names.append(name)
                 shape = made[1]
-        self.loss = draw.one(["cross_entropy", "cross_entropy", "mean_squared_error"])
+        self.loss = draw.one(["cross_entropy", "cross_entropy", *LOSSES])
         self.outputs = draw.one([2, 3, 5]) if self.loss == "cross_entropy" else draw.one([1, 2, 4])
         self.layers.append(lambda: layers.Affine(self.outputs))
         self.settings = {
@@ -185,6 +193,12 @@ class Stack:
 
     def _targets(self, n: int) -> np.ndarray:
         rng, draw = self.draw.rng, self.draw
+        if self.loss == "binary_cross_entropy":
+            return draw.rng.integers(0, 2, (n, self.outputs)).astype(
+                draw.one([draw.dtype, np.uint8])
+            )
+        if self.loss == "poisson":
+            return rng.poisson(1, (n, self.outputs)).astype(draw.one([draw.dtype, np.int64]))
         if self.loss != "cross_entropy":
             return rng.standard_normal((n, self.outputs)).astype(draw.dtype)
         labels = rng.integers(0, self.outputs, n)
@@ -197,6 +211,8 @@ class Stack:
         found: dict[str, Any] = {"epochs": 2, "batch_size": self.batch, "verbose": False}
         if draw.chance(0.3):
             found["clip_value"] = 0.5
+        if draw.chance(0.2):
+            found["sample_weight"] = draw.rng.integers(1, 4, len(self.x))
         if draw.chance(0.2):
             found["clip_norm"] = 1.0
         if draw.chance(0.2):
@@ -481,6 +497,8 @@ BAD: dict[str, list[Any]] = {
     "seed": ["1", 1.5, -1, 2**64, [1]],
     "resume": [1, "text", {}, object()],
     "on_divergence": ["never", 1, None, []],
+    "sample_weight": ["text", [1.0], -1, [[1]], {"a": 1}],
+    "class_weight": ["text", [1.0], -1, [[1]], {"a": 1}],
     "metrics": ["nothing", "top_0_accuracy", 1, [1], [["accuracy"]], {"loss": len}, {"a": 1}],
 }
 

@@ -44,7 +44,7 @@ class Fake:
         self.rows, self.rates, self.sizes = [], [], []
         self.losses, self.stop_at, self.after_step = iter(losses), stop_at, after_step
 
-    def __call__(self, network, optimizer, x, t, batch_size, settings):
+    def __call__(self, network, optimizer, x, t, batch_size, settings, weights=None):
         self.x, self.t, self.batch_size, self.settings = x, t, batch_size, settings
         return self
 

@@ -269,7 +269,7 @@ def test_callbacks_go_by_the_moving_average(route):
 def test_ctrl_c_while_the_moving_average_is_validated(monkeypatch):
     net, other = network(), network()
 
-    def interrupted(*given):
+    def interrupted(*given, **settings):
         raise KeyboardInterrupt
 
     from fastnn.training import evaluation

@@ -85,11 +85,11 @@ def test_interrupted_while_validating(monkeypatch):
 
     evaluate, calls = module.evaluate, []
 
-    def interrupted(*args):
+    def interrupted(*args, **settings):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return evaluate(*args)
+        return evaluate(*args, **settings)
 
     monkeypatch.setattr(module, "evaluate", interrupted)
     net, whole = network(), network()

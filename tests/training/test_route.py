@@ -303,7 +303,7 @@ def test_the_program_is_chosen_where_there_is_one(monkeypatch):
     replace_program(monkeypatch, lambda *args: asked.append(args) or "the program")
     net = network()
     assert chosen(net) == "the program"
-    assert asked[0][0] is net and asked[0][4:] == (BATCH, StepSettings())
+    assert asked[0][0] is net and asked[0][4:] == (BATCH, StepSettings(), None)
 
 
 def test_the_layers_are_chosen_where_it_declines(monkeypatch):
