@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.diagnostics._check import Check
+from fastnn.layers import IdentityWithLoss, SoftmaxWithLoss
+from fastnn.layers.record import record_of
 from fastnn.networks.interface import (
     PENALTY,
     expect,
@@ -57,7 +59,8 @@ def check_initial_loss(
         As for :func:`sanity_checks`; biases should be at their initial values.
     expected : float, optional
         What to expect. By default ln C, or half the mean square of the targets, summed over
-        outputs, if the network's last layer is IdentityWithLoss. 9 for the hinge loss of
+        outputs, if the network's last layer is IdentityWithLoss, and for our other losses what they
+        are at scores of 0. 9 for the hinge loss of
         CS231n with ten classes and margin 1.
     samples : int
         How many of the first samples are taken.
@@ -171,6 +174,11 @@ def check_penalty(
 
 def chance(network: Any, t: Array) -> tuple[float, str, float]:
     """Return the loss of a network that knows nothing, its formula, the largest at the start."""
+    record = record_of(getattr(network, "last_layer", None))
+    if record is not None and record.kind not in (SoftmaxWithLoss, IdentityWithLoss):
+        last, outputs = copy.copy(network.last_layer), network.output_size
+        loss = float(last.forward(np.zeros((len(t), outputs)), t))
+        return loss, "the loss of scores 0", sys.float_info.max
     if is_regression(network):
         squares = np.square(t.reshape(len(t), -1), dtype=np.float64).sum(axis=1)
         return float(squares.mean()) / 2, "the mean of t^2 / 2", sys.float_info.max

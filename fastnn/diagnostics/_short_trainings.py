@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
 from fastnn.diagnostics._check import Check
+from fastnn.layers.record import takes
 from fastnn.networks.interface import (
     PENALTY,
     batches,
@@ -24,7 +25,7 @@ from fastnn.networks.interface import (
     turn_off_dropout,
     without_penalty,
 )
-from fastnn.ops._targets import count_correct
+from fastnn.ops._targets import are_rows, count_correct, right_answers
 from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import anew, optimizer_of
 
@@ -80,7 +81,7 @@ def check_overfitting(
     most = numbers.integer("steps", steps, 1)
     copied, losses = without_penalty(network, penalty), []
     turn_off_dropout(copied)
-    standardised = optimizer is None and is_regression(network)
+    standardised = optimizer is None and takes(network) == "numbers"
     if standardised:
         scale = targets.std(axis=0, dtype=np.float64)
         targets = (targets - targets.mean(axis=0, dtype=np.float64)) / np.where(scale > 0, scale, 1)
@@ -95,7 +96,7 @@ def check_overfitting(
             losses.append(loss())
             if losses[-1] < limit or step == most:
                 if not is_regression(network):
-                    share = _accuracy(in_training(copied.predict)(x), targets)
+                    share = _accuracy(network, in_training(copied.predict)(x), targets)
                 done = losses[-1] < limit and not share < 1
             if done or step == most or not math.isfinite(losses[-1]):
                 break
@@ -169,7 +170,8 @@ def check_generalisation(
     x, t = expect(network, x, t, None)
     name = "beats chance on new samples"
     labels = labels_of(t)
-    if labels is None or is_regression(network):
+    several = takes(network) == "answers" and are_rows(t)
+    if labels is None or several or is_regression(network):
         return Check(name, None, "the targets are no classes")
     if len(x) < 10:
         raise ValueError(f"x: expected at least 10 samples, got {len(x)}")
@@ -188,7 +190,7 @@ def check_generalisation(
         for some in batches(len(train), _BATCH, steps, seed):
             batch = train[some]
             optimizer.update(copied.params, copied.gradient(x[batch], t[batch]))
-        accuracy = _accuracy(copied.predict(x[new]), t[new])
+        accuracy = _accuracy(network, copied.predict(x[new]), t[new])
     ok = accuracy >= wanted
     text = (
         f"accuracy {accuracy:.1%} on {len(new)}, expected at least {wanted:.1%} "
@@ -208,7 +210,9 @@ def _copy_of(optimizer: Any) -> Any:
     return Adam() if optimizer is None else anew(optimizer_of(optimizer, {}))
 
 
-def _accuracy(scores: Array, t: Array) -> float:
-    """Return the share of samples whose largest score is the label's; NaN without classes."""
+def _accuracy(network: Any, scores: Array, t: Array) -> float:
+    """Return the share of samples that the network is right about; NaN without classes."""
+    if takes(network) == "answers":
+        return float(np.mean(right_answers(np.asarray(scores), t)))
     labels = labels_of(t)
     return math.nan if labels is None else count_correct(np.asarray(scores), labels) / len(labels)

@@ -44,7 +44,7 @@ def evaluate(
             loss += last.forward(scores, targets, w) * float(w.sum())
         if right is not None:
             hits = right(scores, targets)
-            correct += np.count_nonzero(hits) if weights is None else float(w[hits].sum())
+            correct += int(np.count_nonzero(hits)) if weights is None else float(w[hits].sum())
         done += n
         for each in sums:
             each.add(scores, targets)

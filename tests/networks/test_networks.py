@@ -543,7 +543,11 @@ def test_backends_agree_on_training(activation, use_batchnorm, use_dropout):
         ({"dropout_ration": -0.5}, ValueError, "dropout_ration"),
         ({"dtype": np.float16}, TypeError, "dtype: expected float32 or float64, got float16"),
         ({"dtype": np.int64}, TypeError, "dtype: expected float32 or float64, got int64"),
-        ({"loss": "hinge"}, ValueError, "loss: expected one of cross_entropy, mean_squared_error"),
+        (
+            {"loss": "hinge"},
+            ValueError,
+            "loss: expected one of cross_entropy, binary_cross_entropy, mean_squared_error",
+        ),
         ({"input_scale": 0}, ValueError, "input_scale: expected a number above 0, got 0"),
         ({"input_scale": "1"}, TypeError, "input_scale: expected a number above 0, got '1'"),
     ],
