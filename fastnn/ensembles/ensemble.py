@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import layers, ops
+from fastnn import ops
 from fastnn._utils.files import File
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
+from fastnn.layers.record import right_of, takes
 from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
-from fastnn.ops._targets import count_correct
+from fastnn.ops._targets import right_classes
 from fastnn.training.data import samples
 
 
 class Ensemble:
     """Networks whose predictions are averaged.
 
-    Classifiers give the mean of their probabilities, networks for the squared error the mean of
-    their outputs. Both losses are convex in what is averaged, so that the ensemble's is never
-    above the mean of the members' (Jensen's inequality).
+    Classifiers give the mean of their probabilities, networks with other losses than the
+    cross-entropy the mean of their outputs. Losses are convex in what is averaged, so that the
+    ensemble's is never above the mean of the members' (Jensen's inequality).
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ class Ensemble:
 
     @property
     def _classifies(self) -> bool:
-        return isinstance(self.networks[0].last_layer, layers.SoftmaxWithLoss)
+        return takes(self.networks[0]) == "classes"
 
     def predict(self, x: ArrayLike) -> Array:
         """Return the mean of the members' probabilities, or of their outputs.
@@ -139,10 +141,12 @@ class Ensemble:
         TypeError, ValueError
             If they are not as above, or there are no classes: a single output.
         """
-        if self.output_size < 2:
+        first = self.networks[0]
+        right = right_of(first) or right_classes
+        if self.output_size < 2 and takes(first) != "answers":
             raise ValueError("accuracy: expected networks of several outputs, got one output")
-        x, t = samples(self.networks[0], x, t)
-        return count_correct(self.predict(x), t) / len(x)
+        x, t = samples(first, x, t)
+        return int(np.count_nonzero(right(self.predict(x), t))) / len(x)
 
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the mean loss of the averaged predictions, without weight penalties.
@@ -165,8 +169,11 @@ class Ensemble:
             If they are not as there.
         """
         x, t = samples(self.networks[0], x, t)
-        if not self._classifies:
+        if not takes(self.networks[0]):  # a loss of the user's own
             return ops.mean_squared_error(self.predict(x), t)[0]
+        if not self._classifies:
+            last = copy.copy(self.networks[0].last_layer)
+            return float(last.forward(self.predict(x), t))
         # Logarithms of the sum of probabilities, which softmax takes as the mean.
         total = np.full((len(x), self.output_size), -np.inf)
         with np.errstate(invalid="ignore"):  # NaN and infinite scores give NaN

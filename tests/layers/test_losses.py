@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnn import Network, layers, ops, optimizers
+from fastnn import Network, kernels, layers, ops, optimizers
 from fastnn.layers import Affine, HuberWithLoss, SigmoidWithLoss, SoftmaxWithLoss, Tanh
 from fastnn.networks.building import LOSSES
 
@@ -303,3 +303,28 @@ def test_a_file_says_which_settings_there_are(tmp_path):
 def test_classes_are_for_the_cross_entropy():
     with pytest.raises(ValueError, match="'binary_cross_entropy'"):
         net("binary_cross_entropy").classes = ["no", "yes", "maybe", "never"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize(
+    "name",
+    ["softmax_cross_entropy_dense", "softmax_cross_entropy", "binary_cross_entropy", "poisson"],
+)
+def test_an_element_has_the_same_bits_wherever_it_stands(name, smoothing, dtype):
+    """In the vectors of a loop, or among the rest of it: so with any number of pieces."""
+    rng = np.random.default_rng(11)
+    x, t = rng.normal(size=(400, 3)).astype(dtype), rng.dirichlet(np.ones(3), 400).astype(dtype)
+    w = rng.random(400).astype(dtype)
+    given_ = {
+        "softmax_cross_entropy": (rng.integers(0, 3, 400), w, smoothing),
+        "softmax_cross_entropy_dense": (t, w, np.inf, smoothing),
+        "binary_cross_entropy": (t, w, -np.inf, np.inf, smoothing),
+        "poisson": (t, w, -np.inf),
+    }[name]
+    found = set()
+    for chunks in (1, 2, 5, 100, 400):
+        loss, dx = np.empty(1), np.empty_like(x)
+        getattr(kernels, name)(x, *given_, loss, dx, chunks)
+        found.add((loss.tobytes(), dx.tobytes()))
+    assert len(found) == 1

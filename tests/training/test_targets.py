@@ -143,7 +143,9 @@ def test_labels_of_other_kinds(what, call):
 
 
 def test_one_output_is_no_class():
-    text = "expected at least 2 with the cross-entropy, .* got 1; .*binary_cross_entropy.*" + SQUARES
+    text = (
+        "expected at least 2 with the cross-entropy, .* got 1; .*binary_cross_entropy.*" + SQUARES
+    )
     with pytest.raises(ValueError, match=f"^output_size: {text}"):
         network(outputs=1)
     with pytest.raises(ValueError, match=f"^output_size: {text}"):
