@@ -13,7 +13,7 @@ from pathlib import Path
 
 CODE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 EXTRA = 'the extra "'
-SAVED = {"network.npz", "checkpoint.npz"}
+SAVED = {"network.npz", "network.safetensors", "checkpoint.npz"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # How many paths each has.
 CHANGES = {"os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.link": 2, "os.symlink": 2}
