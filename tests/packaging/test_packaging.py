@@ -43,12 +43,17 @@ def pip(*arguments):
     subprocess.run([*command, "--quiet", "--no-deps"], check=True)
 
 
+def files(folder):
+    """Return what is in a folder, but for what Python keeps of `hatch_build.py`."""
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
 @pytest.fixture(scope="module")
 def wheel(clone, tmp_path_factory):
-    before = sorted(clone.rglob("*"))
+    before = files(clone)
     folder = tmp_path_factory.mktemp("wheel")
     pip("wheel", clone, "--wheel-dir", folder)
-    assert sorted(clone.rglob("*")) == before, "building leaves files behind"
+    assert files(clone) == before, "building leaves files behind"
     (path,) = folder.glob("*-py3-none-any.whl")
     return path
 

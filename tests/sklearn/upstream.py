@@ -57,7 +57,7 @@ def run(chosen, names, arguments=()):
         return subprocess.run(
             [*command, *arguments, "test_mlp.py"],
             cwd=folder,
-            env={**os.environ, "FASTNN_QUIET": "1"},
+            env={**os.environ, "FASTNN_QUIET": "1", "PYTEST_ADDOPTS": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
