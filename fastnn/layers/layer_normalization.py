@@ -6,7 +6,7 @@ import math
 from typing import Any, SupportsFloat
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils import validation as numbers
@@ -14,12 +14,12 @@ from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array
 from fastnn.layers._kept import after_forward
 from fastnn.layers.record import Record, register
+from fastnn.layers.scaling import Scaling
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
-from fastnn.layers.state import Trained
 
 
-class LayerNormalization(Trained):
+class LayerNormalization(Scaling):
     """Layer normalisation (Ba, Kiros and Hinton, 2016): each sample by its own mean and variance.
 
     It does the same in training and at test time. Samples of several axes are normalised over all
@@ -57,38 +57,8 @@ class LayerNormalization(Trained):
         """Return what it is: its kind, and settings that are not the usual ones."""
         return of_settings(self, ("eps",), changed=True)
 
-    def build(
-        self, shape: Shape, rng: object = None, dtype: DTypeLike = np.float32, init: object = None
-    ) -> Shape:
-        """Make scale and shift, ones and zeros, for samples of a shape.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of a sample.
-        rng, init : object
-            As other layers take them; not used.
-        dtype : dtype
-
-        Returns
-        -------
-        tuple of int
-            The shape of the output for a sample.
-        """
-        if self.gamma is None:
-            size = math.prod(shape)
-            self.gamma, self.beta = np.ones(size, dtype), np.zeros(size, dtype)
-        return self.output_shape(shape)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape of the output for a sample, its own; raise if it does not fit."""
-        for name in ("gamma", "beta"):
-            array = getattr(self, name)
-            if array is not None and np.shape(array) != (math.prod(shape),):
-                raise ValueError(
-                    f"expected samples for {name} of shape {np.shape(array)}, got shape {shape}"
-                )
-        return shape
+    def _features(self, shape: Shape) -> int:
+        return math.prod(shape)
 
     def forward(self, x: ArrayLike, train_flg: bool = True) -> Array:
         """Normalise each sample."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, SupportsFloat
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn._utils import validation as numbers
@@ -22,9 +22,9 @@ from fastnn.layers.folding import Folding
 from fastnn.layers.parameters import where_of
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
 from fastnn.layers.record import Record, register
+from fastnn.layers.scaling import Scaling
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape, expect_arrays, without_sizes
-from fastnn.layers.state import Trained
 
 
 def without_batch(name: str) -> ValueError:
@@ -35,7 +35,7 @@ def without_batch(name: str) -> ValueError:
     )
 
 
-class BatchNormalization(Trained):
+class BatchNormalization(Scaling):
     """Batch normalisation (Ioffe and Szegedy, 2015).
 
     A training batch with one number a feature, one row or one pixel, has no variance: its output is
@@ -102,40 +102,6 @@ class BatchNormalization(Trained):
     def __repr__(self) -> str:
         """Return what it is: its kind, and settings that are not the usual ones."""
         return of_settings(self, ("momentum", "eps", "per_pixel"), changed=True)
-
-    def build(
-        self, shape: Shape, rng: object = None, dtype: DTypeLike = np.float32, init: object = None
-    ) -> Shape:
-        """Make scale and shift, ones and zeros, for samples of a shape.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of a sample.
-        rng, init : object
-            As other layers take them; not used.
-        dtype : dtype
-
-        Returns
-        -------
-        tuple of int
-            The shape of the output for a sample.
-        """
-        if self.gamma is None:
-            size = self._features(shape)
-            self.gamma, self.beta = np.ones(size, dtype), np.zeros(size, dtype)
-        return self.output_shape(shape)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape of the output for a sample, its own; raise if it does not fit."""
-        if self.gamma is not None:
-            for name in ("gamma", "beta"):
-                if np.shape(getattr(self, name)) != (self._features(shape),):
-                    raise ValueError(
-                        f"expected samples for {name} of shape {np.shape(getattr(self, name))}, "
-                        f"got shape {shape}"
-                    )
-        return shape
 
     def _features(self, shape: Shape) -> int:
         return math.prod(shape) if self.per_pixel else shape[0]
