@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from fastnn import config, reference
 from fastnn._messages import compiling as _compiling  # noqa: F401 - will listen to Numba
 from fastnn.kernels.calls.routine import LEFT_OUT as LEFT_OUT
 from fastnn.kernels.calls.routine import routine
+from fastnn.kernels.machine import catalogue
+from fastnn.kernels.machine.signature import shape_of
+from fastnn.kernels.threading import threads
 
 
 def compiled() -> bool:
@@ -45,7 +49,24 @@ def run(name: str, *args: Any) -> None:
     *args
         The reference's arguments, checked.
     """
-    if compiled():
+    if not compiled():
+        run_reference(name, *args)
+    elif (most := config.limit()) is None:
         routine(name).run(*args)
     else:
-        run_reference(name, *args)
+        pieces = _pieces(name, args, most)
+        threads.wake(pieces - 1)
+        routine(name)(*args, pieces)
+
+
+def _pieces(name: str, args: tuple[Any, ...], most: int) -> int:
+    """Return into how many pieces to cut a call that may have so many threads."""
+    if most == 1:
+        return 1
+    signature = catalogue.signature(name)
+    lengths: dict[str, int] = {}
+    for parameter, arg in zip(signature.parameters, args, strict=True):
+        if parameter.axes is not None and arg is not None:
+            lengths.update(zip(parameter.axes, shape_of(parameter.axes, arg), strict=True))
+    work = sum(f * math.prod(lengths[name] for name in names) for f, names in signature.cost)
+    return min(most, threads.chunks(int(work)))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import config
 from fastnn._utils import interrupts
 from fastnn._utils.types import Array
-from fastnn.kernels.threading import threads
 from fastnn.kernels.tuning import COMMON
 from fastnn.layers.folding import folded
 from fastnn.layers.planning import Unsupported
@@ -57,7 +57,7 @@ def scores_of(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any])
     """Return what layers do to samples in inference mode, or raise Unsupported."""
     fewer = folded(found, real)
     n, features = given.array.shape
-    sizes = Sizes(n, threads.get_num_threads(), real)
+    sizes = Sizes(n, config.get_num_threads(), real)
     plan = Plan(fewer, features, sizes, gathered=not given.is_as_used(real), training=False)
     if not plan.gathered:
         plan.data.address = as_used(given, real).ctypes.data

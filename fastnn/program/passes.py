@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn import config
 from fastnn._utils.types import Array, Labels
 from fastnn.kernels.program import kinds
 from fastnn.kernels.program.tables import FORWARD, GRADIENTS
-from fastnn.kernels.threading import threads
 from fastnn.layers.parameters import parameters_of
 from fastnn.layers.planning import Buffer
 from fastnn.program.data import Samples
@@ -95,7 +95,7 @@ class Passes:
         training: bool,
     ) -> None:
         self._training = training
-        plan = _Plan(found, features, Sizes(n, threads.get_num_threads(), real), training)
+        plan = _Plan(found, features, Sizes(n, config.get_num_threads(), real), training)
         scores = plan.forward()
         forward = len(plan.segments), len(plan.segments[-1].steps)
         self._layout = _Gradients(found)

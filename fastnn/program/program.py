@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn import config
 from fastnn._messages import compiling
 from fastnn._utils.interrupts import held
 from fastnn._utils.mapped import is_mapped
@@ -23,7 +24,6 @@ from fastnn._utils.reprs import written
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.kernels.machine import code, native
 from fastnn.kernels.program.parts import addresses, missing, prepare
-from fastnn.kernels.threading import threads
 from fastnn.layers.adoption import adopt
 from fastnn.layers.normalization import without_batch
 from fastnn.layers.planning import Unsupported
@@ -120,7 +120,7 @@ class Program:
 
     def _plan(self, gathered: bool) -> Plan:
         batch = self._batch_size if gathered else self._n
-        sizes = Sizes(batch, threads.get_num_threads(), self._network.dtype)
+        sizes = Sizes(batch, config.get_num_threads(), self._network.dtype)
         plan = Plan(self._layers, self._features, sizes, gathered)
         scores = plan.forward()
         if scores is plan.data:
@@ -172,7 +172,7 @@ class Program:
         return facts
 
     def _facts_of_plan(self) -> list[Any]:
-        facts: list[Any] = [threads.get_num_threads()]
+        facts: list[Any] = [config.get_num_threads()]
         for layer in (*self._network.layers.values(), self._network.last_layer):
             facts.append(layer)
             facts += lasting(layer).values()

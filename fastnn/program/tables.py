@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn import config
 from fastnn._utils.types import Float64s, Int64s
 from fastnn.kernels.program.parts import addresses, run
 from fastnn.kernels.program.tables import (
@@ -214,7 +215,7 @@ def _table(records: list[dict[str, Any]]) -> NDArray[Any]:
 def share(tables: Tables) -> None:
     """Say how many threads work on rows and on updates."""
     p, plan = tables.program[0], tables.plan
-    available = min(threads.get_num_threads(), plan.sizes.threads)
+    available = min(config.get_num_threads(), plan.sizes.threads)
     on_rows = plan.flops * _NS_PER_FLOP
     # With slots all gradients are there, and few: one thread adds them up.
     on_updates = 0.0

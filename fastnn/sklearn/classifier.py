@@ -95,6 +95,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Decay of a moving average of the parameters, which the network has in the end.
     dtype : {"float32", "float64"} or None
         Of parameters and arithmetic. None: that of the samples, as in scikit-learn.
+    n_threads : int, optional
+        At most so many threads train and predict, of this estimator alone, whatever others do
+        meanwhile. None: as many as :func:`fastnn.get_num_threads` says. Results have the same bits
+        for any number.
 
     Attributes
     ----------
@@ -172,6 +176,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         clip_norm: float | None = None,
         ema: float | None = None,
         dtype: DTypeLike = "float32",
+        n_threads: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -205,6 +210,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.clip_norm = clip_norm
         self.ema = ema
         self.dtype = dtype
+        self.n_threads = n_threads
 
     def fit(
         self,

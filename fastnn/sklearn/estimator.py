@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn import config
 from fastnn._utils.types import Array, Float64s
 from fastnn._utils.warnings import warn
 from fastnn.networks import Network, building
@@ -80,6 +81,10 @@ class BaseMLP(BaseEstimator, ABC):
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, eval_set: Any = None
     ) -> None:
         expect_valid(self, self._constraints)
+        with config.limit_num_threads(self.n_threads):
+            self._train(X, y, sample_weight, incremental, eval_set)
+
+    def _train(self, X: Any, y: Any, sample_weight: Any, incremental: bool, eval_set: Any) -> None:
         sizes = self.hidden_layer_sizes
         hidden = list(sizes) if np.ndim(sizes) else [sizes]
         if any(size <= 0 for size in hidden):
@@ -220,7 +225,8 @@ class BaseMLP(BaseEstimator, ABC):
             check_is_fitted(self)
         if not self._is_plain(X):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return self._scores_of(X, self._linked())
+        with config.limit_num_threads(self.n_threads):
+            return self._scores_of(X, self._linked())
 
     def _is_plain(self, X: Any) -> bool:
         """Say whether samples need no more checks, which take as long as to predict few of them."""
@@ -239,7 +245,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _outputs(self, X: Any) -> Array:
         """Return what the output activation makes of the scores of samples."""
         scores = self._scores(X)
-        with np.errstate(all="ignore"):
+        with config.limit_num_threads(self.n_threads), np.errstate(all="ignore"):
             return self._loss_entry.activate(scores)
 
     def _check_solver(self) -> bool:

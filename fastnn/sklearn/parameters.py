@@ -114,6 +114,7 @@ COMMON: dict[str, Constraint] = {
     "clip_norm": either(interval(Real, 0, closed="neither"), NONE),
     "ema": either(interval(Real, 0, 1), NONE),
     "dtype": either(_DTYPE, NONE),
+    "n_threads": either(interval(Integral, 1), NONE),
 }
 
 

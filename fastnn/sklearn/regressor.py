@@ -37,7 +37,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum
     nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon
     n_iter_no_change, max_fun, dropout, batch_norm, optimizer, schedule, callbacks, clip_norm
-    ema, dtype
+    ema, dtype, n_threads
 
     Attributes
     ----------
@@ -104,6 +104,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         clip_norm: float | None = None,
         ema: float | None = None,
         dtype: DTypeLike = "float32",
+        n_threads: int | None = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -137,6 +138,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.clip_norm = clip_norm
         self.ema = ema
         self.dtype = dtype
+        self.n_threads = n_threads
 
     def fit(
         self,

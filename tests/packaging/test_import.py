@@ -24,7 +24,7 @@ NAMES = {
     "Trainer": "fastnn.training.trainer",
     "TwoLayerNet": "fastnn.networks.builders",
     "from_torch": "fastnn.networks.from_torch",
-    "get_num_threads": "fastnn.kernels.threading.threads",
+    "get_num_threads": "fastnn.config",
     "load": "fastnn.networks.files",
     "set_num_threads": "fastnn.kernels.threading.threads",
 }

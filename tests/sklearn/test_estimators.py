@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import warnings
 
 import joblib
@@ -27,7 +28,10 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import fastnn.sklearn as ours
-from fastnn import callbacks, optimizers, schedules
+from fastnn import callbacks, config, optimizers, schedules
+from fastnn.kernels.calls.routine import Routine
+from fastnn.kernels.threading import threads
+from fastnn.program.tables import Tables
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from tests.sklearn import upstream
 
@@ -146,6 +150,9 @@ def test_messages_of_parameters_out_of_range(parameter):
         ("ema", 1.0),
         ("dtype", "float16"),
         ("class_weight", "even"),
+        ("n_threads", 0),
+        ("n_threads", True),
+        ("n_threads", 1.0),
     ],
 )
 def test_parameters_of_our_own_are_checked(parameter, value):
@@ -397,6 +404,84 @@ def test_an_optimizer_that_is_given_stays_as_it_is():
 def test_moving_averages_begin_anew_and_so_are_refused_in_parts():
     with pytest.raises(ValueError, match="partial_fit does not support ema"):
         MLPRegressor(ema=0.9).partial_fit(X, NUMBERS)
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    """Return numbers of threads of all calls, by the Python thread; the library's number is 4."""
+    monkeypatch.setattr(threads, "_available", 4)
+    monkeypatch.setattr(threads, "_num_threads", 4)
+    found = {}
+
+    def seen(n):
+        found.setdefault(threading.get_ident(), []).append(n)
+
+    run, call, share = Tables.run, Routine.__call__, threads.run
+    rows = "row_threads", "update_threads", "workers"
+
+    def run_tables(self, *args):
+        seen(max(int(self.program[0][name]) for name in rows))
+        return run(self, *args)
+
+    def run_kernel(self, *args):
+        seen(args[-1])
+        return call(self, *args)
+
+    def run_shared(kernel, args, work):
+        seen(threads.chunks(work))
+        return share(kernel, args, work)
+
+    monkeypatch.setattr(Tables, "run", run_tables)
+    monkeypatch.setattr(Routine, "__call__", run_kernel)
+    monkeypatch.setattr(threads, "run", run_shared)
+    return found
+
+
+# Products of this size are worth more threads than one.
+WIDE = np.random.default_rng(0).normal(size=(2000, 100))
+
+
+def fit_and_predict(n_threads, **settings):
+    settings = {"hidden_layer_sizes": (64,), "max_iter": 2, "random_state": 0, **settings}
+    model = MLPClassifier(n_threads=n_threads, **settings).fit(WIDE, WIDE[:, 0] > 0)
+    return model, model.predict_proba(WIDE)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_threads_are_at_most_so_many(spied, solver, n):
+    free, expected = fit_and_predict(None, solver=solver)
+    (used,) = spied.values()
+    assert max(used) == 4
+    used.clear()
+    model, got = fit_and_predict(n, solver=solver)
+    assert max(used) == n
+    np.testing.assert_array_equal(got, expected)
+    for a, b in zip(model.coefs_, free.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    used.clear()
+    free.set_params(n_threads=n).predict(WIDE)
+    assert max(used) == n
+    assert config.get_num_threads() == 4
+
+
+def test_each_python_thread_has_its_own_number_of_threads(spied):
+    together, got = threading.Barrier(3), {}
+
+    class Together(callbacks.Callback):
+        def on_epoch_end(self, epoch):
+            together.wait(60)  # all are in the middle of their training
+
+    def work(n):
+        fit_and_predict(n, callbacks=[Together()], max_iter=3)
+        got[n] = max(spied[threading.get_ident()])
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in (1, 2, None)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert got == {1: 1, 2: 2, None: 4}
 
 
 def test_samples_stay_where_they_are():

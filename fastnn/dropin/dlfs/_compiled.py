@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import config
 from fastnn import layers as ours
 from fastnn._utils.types import Array, Labels
 from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
-from fastnn.kernels.threading import threads
 from fastnn.layers.planning import Unsupported
 from fastnn.program.data import samples
 from fastnn.program.inference import scores_of
@@ -94,7 +94,7 @@ class CompiledLayers:
         return usual(x) and x.ndim > 1 and x.shape[0] * self._features == x.size > 0
 
     def _plan(self, n: int, training: bool) -> _Plan | None:
-        key = n, training, threads.get_num_threads()
+        key = n, training, config.get_num_threads()
         if key not in self._plans:
             if n * sum(array.size for array in self._facts if np.ndim(array) == 1) > _ELEMENTS:
                 return None
