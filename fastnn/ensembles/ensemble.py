@@ -120,7 +120,8 @@ class Ensemble:
         """
         from fastnn.exchange import onnx_file  # which few need
 
-        onnx_file.write(path, self.networks, self._classifies, input_name, output_name, repr(self))
+        activation = "softmax" if self._classifies else ""
+        onnx_file.write(path, self.networks, activation, input_name, output_name, repr(self))
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Return the share of samples whose largest mean is the target's.

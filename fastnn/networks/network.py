@@ -1025,6 +1025,7 @@ class Network:
         path: File,
         *,
         softmax: bool = False,
+        sigmoid: bool = False,
         input_name: str = "input",
         output_name: str = "output",
     ) -> None:
@@ -1040,6 +1041,9 @@ class Network:
             writing bytes, is written to as it stands.
         softmax : bool
             Whether the output is probabilities, not the scores before softmax.
+        sigmoid : bool
+            Whether the output is the probability of each yes, not the scores before the sigmoid:
+            for networks with the logistic loss.
         input_name, output_name : str
             What they are called in the file.
 
@@ -1048,7 +1052,8 @@ class Network:
         ImportError
             If the package onnx is missing; it says how to install it.
         ValueError
-            If a layer is one of your own, which is named; or if the file would have 2 GiB.
+            If a layer is one of your own, which is named; if probabilities are asked for that are
+            not those of the network's loss; or if the file would have 2 GiB.
         TypeError
             If the network is of float64.
         RuntimeError
@@ -1063,7 +1068,8 @@ class Network:
         """
         from fastnn.exchange import onnx_file
 
-        onnx_file.write(path, [self], softmax, input_name, output_name, repr(self))
+        activation = onnx_file.activation_of(self, softmax, sigmoid)
+        onnx_file.write(path, [self], activation, input_name, output_name, repr(self))
 
     def to_torch(self) -> Any:
         """Return a ``torch.nn.Sequential`` that computes what :meth:`predict` does.

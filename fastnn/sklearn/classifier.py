@@ -17,9 +17,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from fastnn._utils.files import File
 from fastnn._utils.types import Array, Float64s
 from fastnn.sklearn.estimator import DTYPES, BaseMLP
 from fastnn.sklearn.losses import LOSSES, Loss
+from fastnn.sklearn.onnx_file import write_classifier
 from fastnn.sklearn.parameters import COMMON, NONE, Constraint, among, either
 from fastnn.sklearn.stochastic import Data
 from fastnn.training.callbacks import Callback
@@ -334,6 +336,32 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             found = (scores[:, 0] > 0) & (len(self.classes_) > 1)
         labels: Array = self.classes_[found.astype(np.intp, copy=False)]
         return labels
+
+    def to_onnx(self, path: File, *, input_name: str = "X") -> None:
+        """Write the fitted estimator to an ONNX file, which other programs run.
+
+        It takes samples of float32, any number of them, of shape (batch, features), and gives
+        what :meth:`predict` and :meth:`predict_proba` return: "label", integers of 64 bits or
+        strings, and "probabilities". Labels that are truth values, or floats, are integers there.
+        Parameters of float64 are rounded to float32; a label may then be another where two classes
+        are about equally probable. Names are those of skl2onnx with ``zipmap=False``. Needs the
+        extra "onnx".
+
+        Parameters
+        ----------
+        path : str, path or file object
+            As for :meth:`fastnn.Network.to_onnx`.
+        input_name : str
+            What the input is called in the file.
+
+        Raises
+        ------
+        ImportError
+            If the package onnx is missing; it says how to install it.
+        NotFittedError
+            If it is not fitted.
+        """
+        write_classifier(path, self, input_name)
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = validate_data(

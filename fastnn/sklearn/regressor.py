@@ -13,9 +13,11 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
+from fastnn._utils.files import File
 from fastnn._utils.types import Array
 from fastnn.sklearn.estimator import DTYPES, BaseMLP
 from fastnn.sklearn.losses import LOSSES, Loss
+from fastnn.sklearn.onnx_file import write_regressor
 from fastnn.sklearn.parameters import COMMON, Constraint, among
 from fastnn.sklearn.stochastic import Data
 from fastnn.training.callbacks import Callback
@@ -195,6 +197,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         outputs = self._outputs(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
+
+    def to_onnx(self, path: File, *, input_name: str = "X") -> None:
+        """Write the fitted estimator to an ONNX file, which other programs run.
+
+        It takes samples of float32, any number of them, of shape (batch, features), and gives
+        what :meth:`predict` returns: "variable", a row for each sample, also with one output.
+        Parameters of float64 are rounded to float32. Names are those of skl2onnx. Needs the extra
+        "onnx".
+
+        Parameters
+        ----------
+        path : str, path or file object
+            As for :meth:`fastnn.Network.to_onnx`.
+        input_name : str
+            What the input is called in the file.
+
+        Raises
+        ------
+        ImportError
+            If the package onnx is missing; it says how to install it.
+        NotFittedError
+            If it is not fitted.
+        """
+        write_regressor(path, self, input_name)
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = validate_data(

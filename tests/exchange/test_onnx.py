@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from inference import of, of_softmax
+from inference import CURVED, of, of_softmax
 from memory import peak_memory
 from own_layers import Scale
 from random_stacks import IMAGES, KINDS, spread, stack
@@ -102,6 +102,20 @@ def test_probabilities_of_builders(name):
     p = run(session(net, softmax=True), x)
     assert np.all(np.abs(p - expected) <= far)
     assert np.abs(p - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_probabilities_of_yes(outputs):
+    net = MultiLayerNet(6, [8], outputs, "tanh", loss="binary_cross_entropy", seed=0)
+    x = 3 * np.random.default_rng(1).normal(size=(50, 6)).astype(np.float32)
+    scores, far = of(net, x, EPS)
+    expected = 1 / (1 + np.exp(-scores))
+    # The sigmoid's slope is 1/4 at most, and what it rounds is at most 1.
+    limit = far / 4 + CURVED * EPS
+    p = run(session(net, sigmoid=True), x)
+    assert p.shape == (50, outputs)
+    assert np.all(np.abs(p - expected) <= limit)
+    assert np.abs(p - net.predict_proba(x)).max() <= 1e-6
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
@@ -231,6 +245,18 @@ BAD = {
         {"softmax": True}, ValueError, "softmax: expected .*several scores.*",
     ),
     "softmax": (small, {"softmax": 1}, TypeError, "softmax: expected True or False"),
+    "softmax of answers": (
+        lambda: Network([layers.Affine(3)], input_size=5, loss="binary_cross_entropy"),
+        {"softmax": True}, ValueError, "softmax: expected False .*SigmoidWithLoss.* sigmoid=True",
+    ),
+    "sigmoid": (small, {"sigmoid": 1}, TypeError, "sigmoid: expected True or False"),
+    "sigmoid of classes": (
+        small, {"sigmoid": True}, ValueError,
+        'sigmoid: expected a network with loss="binary_cross_entropy".*got SoftmaxWithLoss',
+    ),
+    "both": (
+        small, {"sigmoid": True, "softmax": True}, ValueError, "sigmoid: .*got softmax=True",
+    ),
     "one name": (small, {"output_name": "input"}, ValueError, "output_name: expected another"),
     "no name": (small, {"input_name": ""}, TypeError, "input_name: expected a string"),
 }  # fmt: skip
