@@ -44,12 +44,16 @@ class StepSettings:
         It starts as a copy of the parameters.
     stops : bool
         Whether a run ends at a loss that is not finite, before the update of that step.
+    alpha : float
+        If not 0, the penalty on weights is alpha / (2 m) sum(W^2), with the samples m of the batch,
+        or the sum of their weights, in place of that of the network: as scikit-learn takes it.
     """
 
     clip_value: float | None = None
     clip_norm: float | None = None
     ema: float | None = None
     stops: bool = False
+    alpha: float = 0.0
 
 
 class Executor(Protocol):
@@ -83,6 +87,8 @@ class Executor(Protocol):
         rates: Float64s,
         losses: Float64s,
         correct: Int64s,
+        epochs: int = 1,
+        penalties: Float64s | None = None,
     ) -> None:
         """Carry out steps. An exception leaves network and optimizer as after a whole step.
 
@@ -92,8 +98,8 @@ class Executor(Protocol):
         Parameters
         ----------
         rows : ndarray of int64, or None
-            The samples of all steps: step i uses ``rows[i * batch_size : (i + 1) * batch_size]``,
-            so that the last one may have fewer. None: each step uses all, as they stand.
+            The samples of all steps: those of an epoch one after the other, `batch_size` each, so
+            that its last one may have fewer. None: each step uses all, as they stand.
         batch_size : int
         rates : ndarray of float64, shape (steps,)
             Learning rates. 0 is allowed.
@@ -102,6 +108,10 @@ class Executor(Protocol):
         correct : ndarray of int64, shape (steps,)
             Filled with the number of samples in each batch whose largest score is the
             target's, before the update; 0 for the mean squared error.
+        epochs : int
+            How many have as many of the rows each.
+        penalties : ndarray of float64, shape (steps,), optional
+            Filled with the penalties on weights, before each update, where `alpha` is set.
         """
         ...
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,8 @@ class Program:
         rates: Float64s,
         losses: Float64s,
         correct: Int64s,
+        epochs: int = 1,
+        penalties: Float64s | None = None,
     ) -> None:
         """Carry out steps; see :class:`fastnn.program.executor.Executor`.
 
@@ -246,8 +249,9 @@ class Program:
         """
         self.done = 0
         if rows is not None:
-            rows = self._checked(rows, batch_size, rates.size)
-        for array, kind in ((losses, np.float64), (correct, np.int64)):
+            rows = self._checked(rows, batch_size, rates.size, epochs)
+        penalties = np.zeros(rates.size) if penalties is None else penalties
+        for array, kind in ((losses, np.float64), (correct, np.int64), (penalties, np.float64)):
             if array.shape != rates.shape or array.dtype != kind or not array.flags.carray:
                 raise ValueError(
                     f"losses, correct: expected {rates.size} of each, float64 and int64, side by "
@@ -257,34 +261,55 @@ class Program:
         share(tables)
         if rows is None:
             tables.take_all(self._n, rates.size)
-            self._run(tables, rates, losses, correct)
+            self._run(tables, rates, losses, correct, penalties)
             return
-        for part in self._parts(rows.size, batch_size):
-            some = rows[part.start * batch_size : part.stop * batch_size]
+        for steps, begin, end, together in self._parts(rows.size, batch_size, epochs):
+            some = rows[begin:end]
             at = some if self._converted is None else self._converted.take(some)
             p = tables.program[0]
-            p["batch"], p["rows"], p["order"] = batch_size, at.size, native.address_of(at)
+            p["batch"], p["epoch"] = batch_size, at.size // together
+            p["rows"], p["order"] = at.size, native.address_of(at)
             alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
             with statistics_kept(layer for _, layer in self._layers) if alone else _ALL_MOVE:
-                self._run(tables, rates[part], losses[part], correct[part])
-            if self.done < part.stop:  # it has stopped there
+                self._run(tables, rates[steps], losses[steps], correct[steps], penalties[steps])
+            if self.done < steps.stop:  # it has stopped there
                 return
 
-    def _parts(self, size: int, batch_size: int) -> Iterator[slice]:
-        """Return the steps that one call takes: those that are converted together, one alone."""
-        end = steps = -(-size // batch_size)
-        if self._normalised and size % batch_size == 1:
-            end -= 1
-        most = end if self._converted is None else len(self._converted.targets) // batch_size
-        for begin in range(0, end, max(1, most)):
-            yield slice(begin, min(end, begin + most))
-        if end < steps:
-            yield slice(end, steps)
+    def _parts(
+        self, size: int, batch_size: int, epochs: int
+    ) -> Iterator[tuple[slice, int, int, int]]:
+        """Return what each call takes: steps, where rows begin and end, and how many epochs.
 
-    def _run(self, tables: Tables, rates: Float64s, losses: Float64s, correct: Int64s) -> None:
+        Steps that are converted together are one call, and a sample alone is one.
+        """
+        rows = size // epochs
+        end = steps = -(-rows // batch_size)
+        if self._normalised and rows % batch_size == 1:
+            end -= 1
+        if end == steps and self._converted is None:
+            yield slice(0, epochs * steps), 0, size, epochs
+            return
+        most = end if self._converted is None else len(self._converted.targets) // batch_size
+        bounds = [*range(0, end, max(1, most)), *([end] if end < steps else []), steps]
+        for epoch in range(epochs):
+            for first, last in pairwise(bounds):
+                until = epoch * rows + min(rows, last * batch_size)
+                taken = slice(epoch * steps + first, epoch * steps + last)
+                yield taken, epoch * rows + first * batch_size, until, 1
+
+    def _run(
+        self,
+        tables: Tables,
+        rates: Float64s,
+        losses: Float64s,
+        correct: Int64s,
+        penalties: Float64s,
+    ) -> None:
         """Take steps on the rows that the tables say, and count them."""
         p = tables.program[0]
         p["penalty"] = self._network.weight_decay_lambda
+        p["alpha"] = self._settings.alpha
+        p["penalties"] = native.address_of(penalties) if self._settings.alpha else 0
         p["passes"], p["done"] = 0, 0
         for step, name, counter in tables.counters:
             step[name] = getattr(counter.layer, counter.name)
@@ -299,7 +324,7 @@ class Program:
                 before = getattr(counter.layer, counter.name)
                 setattr(counter.layer, counter.name, before + done)
 
-    def _checked(self, rows: Int64s, batch_size: int, steps: int) -> Int64s:
+    def _checked(self, rows: Int64s, batch_size: int, steps: int, epochs: int) -> Int64s:
         """Return a copy of the rows, which nobody can change after it was checked."""
         rows = np.array(rows, np.int64)
         if not 1 <= batch_size <= self._batch_size:
@@ -307,10 +332,11 @@ class Program:
                 f"batch_size: expected an integer from 1 to {self._batch_size}, "
                 f"which the program was made for, got {batch_size}"
             )
-        if rows.ndim != 1 or -(-rows.size // batch_size) != steps:
+        each, left = divmod(rows.size, epochs)
+        if rows.ndim != 1 or left or -(-each // batch_size) * epochs != steps:
             raise ValueError(
-                f"rows: expected those of {steps} steps with {batch_size} samples, "
-                f"got shape {rows.shape}"
+                f"rows: expected those of {steps} steps with {batch_size} samples in {epochs} "
+                f"epochs, got shape {rows.shape}"
             )
         if rows.size and (rows.min() < 0 or rows.max() >= self._n):
             raise ValueError(f"rows: expected numbers from 0 to {self._n - 1}")

@@ -119,6 +119,7 @@ class Tables:
         p["hit_sums"] = take("right answers", (plan.units,), np.int64)
         p["claims"] = take("claims", (workers, APART // 8), np.int64)
         p["squares"] = take("squares", (squares,), np.float64)
+        p["weight_squares"] = take("squares of weights", (squares,), np.float64)
 
     def _steps(self) -> NDArray[Any]:
         planned = list(self.plan.steps())
@@ -168,7 +169,7 @@ class Tables:
     def take_all(self, n: int, steps: int = 1) -> None:
         """Let each step take all of n samples, as they stand."""
         p = self.program[0]
-        p["batch"], p["rows"], p["order"] = n, n * steps, 0
+        p["batch"], p["epoch"], p["rows"], p["order"] = n, n, n * steps, 0
 
     def run(
         self,

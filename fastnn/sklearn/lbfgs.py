@@ -10,7 +10,6 @@ import scipy.optimize
 
 from fastnn._utils.types import Array, Float64s
 from fastnn.sklearn.sparse import blocks
-from fastnn.sklearn.steps import squares
 
 _ROWS = 1024  # that go through the layers at a time, which are then quick to take memory for
 
@@ -53,7 +52,11 @@ class Objective:
 
     def penalty(self) -> float:
         """Return what weights add to the loss."""
-        return 0.5 * self._penalty * squares(list(self._matrices.values()))
+        return (
+            0.5
+            * self._penalty
+            * sum(float(np.einsum("ij,ij->", W, W)) for W in self._matrices.values())
+        )
 
     def __call__(self, vector: Float64s) -> tuple[float, Float64s]:
         """Return loss and gradient."""

@@ -135,8 +135,9 @@ class _Epochs:
             data.weights,
             self._batch_size,
             self._loss,
-            estimator.alpha,
-            StepSettings(clip_norm=estimator.clip_norm, ema=estimator.ema),
+            StepSettings(
+                clip_norm=estimator.clip_norm, ema=estimator.ema, alpha=float(estimator.alpha)
+            ),
         )
         self._watch: Watch | None = None
         if estimator.callbacks:
@@ -187,9 +188,9 @@ class _Epochs:
 
     def _together(self, most: int) -> int:
         """Return how many epochs run before training may end or anything looks at it."""
-        estimator, n = self._estimator, len(self._rows)
+        estimator = self._estimator
         watched = self._watch is not None or self._held_out is not None or estimator.verbose
-        if watched or n % self._batch_size:
+        if watched:
             return 1
         # Each can make but one more without improvement.
         patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1

@@ -79,11 +79,15 @@ class LayerSteps:
         rates: Float64s,
         losses: Float64s,
         correct: Int64s,
+        epochs: int = 1,
+        penalties: Float64s | None = None,
     ) -> None:
         """Carry out steps; see :class:`fastnn.program.executor.Executor`."""
         self.done = 0
+        network: Any = self._network
         optimizer: Any = self._optimizer
         before = rate = rate_of(optimizer)
+        decay = getattr(network, "weight_decay_lambda", 0)
         with interrupts.held() as interrupt:
             try:
                 for i, wanted in enumerate(rates.tolist()):
@@ -93,7 +97,11 @@ class LayerSteps:
                         optimizer.lr = rate or _NO_RATE
                     batch: Int64s | slice = slice(None)
                     if rows is not None:
-                        batch = rows[i * batch_size : (i + 1) * batch_size]
+                        epoch, step = divmod(i, rates.size // epochs)
+                        some = rows.reshape(epochs, -1)[epoch]
+                        batch = some[step * batch_size : (step + 1) * batch_size]
+                    if self._settings.alpha and penalties is not None:
+                        penalties[i] = self._penalise(batch)
                     losses[i], correct[i], whole = self._step(batch)
                     if not whole:
                         break
@@ -102,6 +110,16 @@ class LayerSteps:
             finally:
                 if rate != before:
                     optimizer.lr = before
+                if self._settings.alpha:
+                    network.weight_decay_lambda = decay
+
+    def _penalise(self, rows: Int64s | slice) -> float:
+        """Let the network have the penalty for these samples; return it."""
+        ours: Any = self._network
+        mass = len(self._t[rows]) if self._weights is None else self._weights[rows].sum()
+        ours.weight_decay_lambda = self._settings.alpha / mass
+        penalty: float = ours._penalty()
+        return penalty
 
     def _step(self, rows: Int64s | slice) -> tuple[float, int, bool]:
         """Take a step; return the loss, right answers, and whether there was an update."""

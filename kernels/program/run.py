@@ -71,7 +71,7 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
             let_sleep(1 if resting else -1)
         shared = threads > 1 and start >= p.alone_until and p.taken >= FIRST
         shared = shared and p.taken % EVERY != 0
-        p.n = min(p.batch, p.rows - p.first)
+        p.n = min(p.batch, p.epoch - p.first % p.epoch)
         units = (p.n + UNIT - 1) // UNIT
         streams = min(p.row_threads, units) if shared else 1
         p.slots_now = min(p.slots, units)
@@ -80,6 +80,8 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
             p.pieces = p.slots_now
             streams = min(streams, p.pieces)
         p.mass = p.n if p.weights == 0 else _mass(p)
+        if p.alpha > 0:
+            p.penalty = p.alpha / p.mass
         for j in range(n_segments):
             p.begin, p.end, p.finish = parts[j].begin, parts[j].end, parts[j].finish
             _share(p, p.on_rows, data, streams)
@@ -96,6 +98,9 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
         if p.training == UPDATED:
             p.settings = settings + i * n_settings * 8
             _update_all(p, data, shared)
+            if p.penalties != 0:
+                squares = typed(p.weight_squares, p.n_squares, np.float64).sum()
+                typed(p.penalties, steps, np.float64)[i] = 0.5 * p.penalty * squares
         elif p.training == GRADIENTS:
             p.stage = COMPUTE
             _update_each(p, data, shared)

@@ -87,8 +87,9 @@ _FIXED = [
     # The data set, what is right for it, labels or rows of numbers, and the weights of samples,
     # float64, or 0 if they have none.
     "data", "data_step", "data_kind", "features", "targets", "weights",
-    # Samples of a batch, of all steps to come, and of the present step.
-    "batch", "rows", "n",
+    # Samples of a batch, of an epoch, which ends with a batch of what is left, of all steps to
+    # come, and of the present step.
+    "batch", "epoch", "rows", "n",
     # The address of the order of samples (0: as they are), and where in it the present step begins.
     "order", "first",
     # Rows that go through a segment at once. Gradients of samples are summed by slots, which
@@ -98,8 +99,9 @@ _FIXED = [
     "scratch", "scratch_size",
     # Of the batch: losses, labels, and targets if they are copied.
     "losses", "labels", "goals",
-    # Sums over units: of losses, of right answers. Sums of squared gradients.
-    "loss_sums", "hit_sums", "squares", "n_squares",
+    # Sums over units: of losses, of right answers. Sums of squared gradients, and of squared
+    # weights, with the address of what the penalty adds to the loss of each step; 0: not asked for.
+    "loss_sums", "hit_sums", "squares", "n_squares", "weight_squares", "penalties",
     # What is done about parameters, and whether a loss that is not finite ends the run.
     "training", "stops", "passes", "done",
     # How many threads there is memory for, and how many work on rows and on updates.
@@ -119,7 +121,9 @@ PROGRAM = np.dtype(
         (name, np.float64)
         for name in (
             "data_scale",
+            # What penalised weights are multiplied by, and if not 0 the same times `mass`.
             "penalty",
+            "alpha",
             "clip_value",
             "clip_norm",
             "decay",

@@ -50,12 +50,11 @@ def update(p, u, like, worker):
         elif p.slots_now == 0 and u.kind == BIAS:
             gradient[:] = 0
             add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
+        if p.penalties != 0 and u.penalised:
+            _sum_squares(p, u, numbers, p.weight_squares)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
         if p.clip_norm > 0:
-            squares = typed(p.squares, p.n_squares, np.float64)
-            for i in range(0, u.size, u.square_size):
-                part = gradient[i : min(u.size, i + u.square_size)]
-                squares[u.square + i // u.square_size] = _sum_of_squares(part)
+            _sum_squares(p, u, gradient, p.squares)
     if p.stage & APPLY:
         if p.shrink != 1:
             _shrink(gradient, p.shrink)
@@ -89,6 +88,15 @@ def _adjust(p, g, penalty, clip):
             d = g[i]
             d = bound if d > bound else d
             g[i] = -bound if d < -bound else d
+
+
+@serial
+def _sum_squares(p, u, numbers, sums):
+    """Leave the sums of squares of an update's numbers, each where it belongs."""
+    squares = typed(sums, p.n_squares, np.float64)
+    for i in range(0, u.size, u.square_size):
+        part = numbers[i : min(u.size, i + u.square_size)]
+        squares[u.square + i // u.square_size] = _sum_of_squares(part)
 
 
 @row_sum

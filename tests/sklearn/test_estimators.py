@@ -173,19 +173,18 @@ def test_float32_is_about_as_good():
         np.testing.assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-3)
 
 
-def test_penalties_of_steps_that_run_together(monkeypatch):
-    """float32 trains as it would by single steps, and reports nearly the same losses."""
-    settings = {"random_state": 0, "max_iter": 5, "batch_size": 8, "learning_rate_init": 0.01}
-    for alpha in (1e-4, 1.0):
-        together = MLPClassifier(alpha=alpha, **settings).fit(X, Y)
+def test_epochs_that_run_together(monkeypatch):
+    """They have the same numbers as epochs and steps of a call each, also with a ragged batch."""
+    settings = {"random_state": 0, "max_iter": 5, "batch_size": 7, "learning_rate_init": 0.01}
+    for weights in (None, np.random.default_rng(0).uniform(0.1, 2, len(X))):
+        together = MLPClassifier(alpha=1.0, **settings).fit(X, Y, weights)
         with monkeypatch.context() as patch:
-            patch.setattr("fastnn.sklearn.steps._PENALISED", 1)
-            alone = MLPClassifier(alpha=alpha, **settings).fit(X, Y)
+            patch.setattr("fastnn.sklearn.steps.TOGETHER", 1)
+            patch.setattr("fastnn.sklearn.stochastic.TOGETHER", 1)
+            alone = MLPClassifier(alpha=1.0, **settings).fit(X, Y, weights)
         for a, b in zip(together.coefs_, alone.coefs_, strict=True):
             np.testing.assert_array_equal(a, b)
-        # The change of the penalty in a call, by which its middle may be off, is a share of 1e-5 of
-        # the loss, but for calls by whose change the next are shortened: twice or four times that.
-        np.testing.assert_allclose(together.loss_curve_, alone.loss_curve_, rtol=1e-4)
+        np.testing.assert_array_equal(together.loss_curve_, alone.loss_curve_)
 
 
 def test_lbfgs_descends_on_the_sum_of_outputs():
