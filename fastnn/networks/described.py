@@ -57,6 +57,7 @@ _OF_ALL: dict[str, schema.Check] = {
 _AT_TIMES: dict[str, schema.Check] = {
     "labels": lambda name, value: [*Classes(schema.listed(_simple)(name, value)).values],
     "feature_names": schema.listed(schema.text),
+    "without_bias": schema.listed(schema.text),
     "loss_settings": schema.keyed(_simple),
 }
 _OF_THE_BOOKS: dict[str, schema.Check] = {

@@ -174,6 +174,7 @@ class Network:
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
     _classes: Classes | None = None
     feature_names: list[str] | None = None
+    _without_bias: frozenset[str] = frozenset()  # layers of PyTorch's modules that have none
 
     layers: OrderedDict[str, Any]
     last_layer: Any
@@ -948,12 +949,11 @@ class Network:
         FileNotFoundError
             If there is no such file.
         """
-        from fastnn.exchange.state_dict import load_state_dict
         from fastnn.networks import tensor_files
 
         found = tensor_files.read(path)
         if isinstance(found, tensor_files.Foreign):
-            load_state_dict(self, found.arrays, strict=True, source=f"path ({found.source})")
+            self._take_arrays(found.arrays, strict=True, source=f"path ({found.source})")
         else:
             self._restore(found)
 
@@ -990,7 +990,8 @@ class Network:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Write arrays by PyTorch's names, such as a module's ``state_dict()``, into the network.
 
-        They are converted to the network's dtype and written in place.
+        They are converted to the network's dtype and written in place. A network whose sizes are
+        not known takes them from the weights, if its first layer with parameters is an affine one.
 
         Parameters
         ----------
@@ -1013,12 +1014,17 @@ class Network:
         TypeError
             If a value is no array of real numbers.
         RuntimeError
-            If sizes are not known yet.
+            If sizes are not known, nor told by the weights: those of images before a convolution.
         """
-        from fastnn.exchange.state_dict import load_state_dict
-
         flag = numbers.flag("strict", strict)
-        return load_state_dict(self, state_dict, flag, source="state_dict")
+        return self._take_arrays(state_dict, flag, source="state_dict")
+
+    def _take_arrays(self, arrays: Any, strict: bool, source: str) -> Incompatible:
+        """Write arrays by PyTorch's names into the network, which they may give its sizes."""
+        from fastnn.exchange.state_dict import features_of, load_state_dict
+
+        with sizing.sized_as(self, features_of(self, arrays)):
+            return load_state_dict(self, arrays, strict, source)
 
     def to_onnx(
         self,
