@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn import ops
 from fastnn._utils.files import File
@@ -17,6 +18,7 @@ from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import right_classes
 from fastnn.training.data import samples
+from fastnn.training.labels import classes_of
 
 
 class Ensemble:
@@ -102,6 +104,29 @@ class Ensemble:
         if self._classifies:
             return mean_of(self.networks, x, ops.softmax)
         return mean_of(self.networks, x, np.asarray)
+
+    def predict_classes(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the label of each sample's largest mean.
+
+        With the logistic loss: 1, or the second of two `classes`, where a mean of scores is above
+        0, else 0, or the first.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+
+        Returns
+        -------
+        ndarray, shape (N,) or (N, output_size)
+            As for ``Network.predict_classes``; classes are those of the first member that has any.
+
+        Raises
+        ------
+        ValueError
+            If there is a single output, which has no classes.
+        """
+        known = (network._classes for network in self.networks)
+        return classes_of(self.networks[0], self.predict(x), next(filter(None, known), None))
 
     def to_onnx(
         self, path: File, *, input_name: str = "input", output_name: str = "output"

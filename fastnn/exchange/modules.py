@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn._utils.types import Array
 from fastnn._utils.validation import brief
-from fastnn.exchange.names import FUSED, are_images, modules, tensors
+from fastnn.exchange.names import BIASES, FUSED, are_images, is_without_bias, modules, tensors
 from fastnn.exchange.state_dict import state_dict
 from fastnn.layers import (
     Affine,
@@ -49,6 +49,8 @@ class Taken(NamedTuple):
     dtype : dtype
     frozen : list of (str, str)
         Layers and names of parameters that are not trained.
+    without_bias : frozenset of str
+        Layers whose modules have no bias: theirs is 0, and among those that are not trained.
     softmax : str
         What the last module is, if that is softmax, which is no layer here; else "".
     """
@@ -56,6 +58,7 @@ class Taken(NamedTuple):
     layers: dict[str, Any]
     dtype: np.dtype[Any]
     frozen: list[tuple[str, str]]
+    without_bias: frozenset[str]
     softmax: str
 
 
@@ -93,16 +96,16 @@ class _Module:
     def array(self, name: str, transposed: bool = False) -> Array:
         """Return a copy of an array; two that are one in PyTorch are one here, too."""
         tensor = self.get(name)
-        if tensor is None:
-            raise ValueError(
-                f"module: expected a {name} in {self}, which layers of fastnn have, got none: "
-                "torch.nn.Parameter(torch.zeros(...), requires_grad=False) is a bias that does "
-                "nothing and is not trained"
-            )
         if id(tensor) not in self._arrays:
             array = tensor.detach().cpu().numpy()
             self._arrays[id(tensor)] = np.array(array.T if transposed else array, order="C")
         return self._arrays[id(tensor)]
+
+    def bias(self) -> Array:
+        """Return a copy of the bias, or zeros where there is none."""
+        if self.get("bias") is not None:
+            return self.array("bias")
+        return np.zeros(len(self.get("weight")), self.array("weight").dtype)
 
 
 def _single(value: Any) -> Any:
@@ -113,7 +116,7 @@ def _single(value: Any) -> Any:
 
 
 def _affine(given: _Module) -> Affine:
-    return Affine(given.array("weight", True), given.array("bias"))
+    return Affine(given.array("weight", True), given.bias())
 
 
 def _convolution(given: _Module) -> Convolution:
@@ -128,7 +131,7 @@ def _convolution(given: _Module) -> Convolution:
         padding = size[0] // 2
     else:
         padding = given.single("padding")
-    return Convolution(given.array("weight"), given.array("bias"), stride, padding)
+    return Convolution(given.array("weight"), given.bias(), stride, padding)
 
 
 def _max_pool(given: _Module) -> MaxPool:
@@ -145,7 +148,7 @@ def _batch_norm(given: _Module) -> BatchNormalization:
         raise given.error("a number as momentum", "momentum=None, a mean over all batches")
     arrays = (given.array(name) for name in ("running_mean", "running_var"))
     return BatchNormalization(
-        given.array("weight"), given.array("bias"), 1 - momentum, *arrays, eps=given.get("eps")
+        given.array("weight"), given.bias(), 1 - momentum, *arrays, eps=given.get("eps")
     )
 
 
@@ -154,7 +157,7 @@ def _layer_norm(given: _Module) -> LayerNormalization:
     shape = given.get("normalized_shape")
     if len(shape) != 1:
         raise given.error("normalized_shape of one number", f"normalized_shape={tuple(shape)}")
-    return LayerNormalization(given.array("weight"), given.array("bias"), eps=given.get("eps"))
+    return LayerNormalization(given.array("weight"), given.bias(), eps=given.get("eps"))
 
 
 def _dropout(given: _Module) -> Dropout:
@@ -219,15 +222,16 @@ def layers_of(module: Any) -> Taken:
     dtype = _dtype(torch, module)
     arrays: dict[int, Array] = {}
     layers = {path: _layer(torch, _Module(path, leaf, arrays)) for path, leaf in found}
+    without = frozenset(path for path, leaf in found if getattr(leaf, "bias", 0) is None)
     frozen = {id(p) for p in module.parameters() if not p.requires_grad}
     held = {id(array) for number, array in arrays.items() if number in frozen}
     places = [
         (path, name)
         for path, layer in layers.items()
         for name, array in parameters_of(layer).items()
-        if id(array) in held
+        if id(array) in held or (path in without and name in BIASES)
     ]
-    return Taken(layers, dtype, places, softmax)
+    return Taken(layers, dtype, places, without, softmax)
 
 
 def _is_sequence(torch: Any, module: Any) -> bool:
@@ -322,6 +326,8 @@ def _paths(torch: Any, network: Any) -> Iterator[tuple[str, Any]]:
     for name, layer in network.layers.items():
         made = _modules(torch, name, layer, images)
         images = are_images(layer, images)
+        if is_without_bias(network, name):
+            made[-1 - isinstance(layer, FUSED)].register_parameter("bias", None)
         main = len(made) - 1 - isinstance(layer, FUSED)  # the last but for a ReLU
         for i, module in enumerate(made):
             path = names[name] if i == main else f"{name}_{type(module).__name__.lower()}"

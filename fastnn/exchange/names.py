@@ -36,6 +36,7 @@ _NAMES: Mapping[type[Any], Mapping[str, str]] = {
     BatchNormalization: _NORM,
     BatchNormRelu: _NORM,
 }
+BIASES = "b", "beta"
 FUSED = AffineRelu, BatchNormRelu  # two of PyTorch's modules each
 _OF_BUILDERS = "Affine", "BatchNorm", "Activation_function", "Dropout"
 
@@ -107,6 +108,14 @@ def _is_numbered(name: str, layer: Any) -> bool:
     return kind != name and kind in (type(layer).__name__, *_OF_BUILDERS)
 
 
+def is_without_bias(network: Any, name: str) -> bool:
+    """Say whether a layer comes from a module without a bias, and its own does nothing yet."""
+    return name in network._without_bias and any(
+        p.layer == name and p.name in BIASES and not p.array.any()
+        for p in network._adopted.left_out
+    )
+
+
 def tensors(network: Any) -> list[Tensor]:
     """Return the arrays of a network as PyTorch has them, in order.
 
@@ -125,7 +134,8 @@ def tensors(network: Any) -> list[Tensor]:
         record = nearest_record(layer)
         names = {} if record is None else _NAMES.get(record.kind, {})
         order = [*names]
-        of_layer = [p for p in adopted if p.layer == name]
+        hidden = BIASES if is_without_bias(network, name) else ()
+        of_layer = [p for p in adopted if p.layer == name and p.name not in hidden]
         for p in sorted(of_layer, key=lambda p: order.index(p.name) if p.name in order else -1):
             turned = isinstance(layer, Affine) and p.name == "W" and not p.declared
             shape = p.array.shape[::-1] if turned else p.array.shape

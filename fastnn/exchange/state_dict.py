@@ -10,8 +10,10 @@ import numpy as np
 from fastnn._utils import interrupts, schema
 from fastnn._utils.types import Array
 from fastnn._utils.validation import brief
-from fastnn.exchange.names import COUNT, Tensor, tensors
+from fastnn.exchange.names import COUNT, Tensor, modules, tensors
 from fastnn.exchange.tensors import array_of
+from fastnn.layers import Affine, Flatten
+from fastnn.layers.record import nearest_record
 from fastnn.layers.state import set_layer_state
 
 
@@ -33,6 +35,25 @@ class Incompatible(NamedTuple):
 def state_dict(network: Any) -> dict[str, Array]:
     """Return copies of the arrays by name."""
     return {each.name: np.array(each.theirs(network), order="C") for each in tensors(network)}
+
+
+def features_of(network: Any, given: Any) -> int | None:
+    """Return how many features samples have by the first weights of a dict, if these tell.
+
+    Images before a convolution may be of any size.
+    """
+    if network.input_size is not None or not isinstance(given, Mapping):
+        return None
+    names = modules(network)
+    for name, layer in network.layers.items():
+        if isinstance(layer, Affine):
+            shape = np.shape(given.get(f"{names[name]}.weight", 0))
+            return shape[1] if len(shape) == 2 and shape[1] else None
+        record = nearest_record(layer)
+        sizeless = record is not None and not record.parameters
+        if not sizeless or (hasattr(layer, "output_shape") and not isinstance(layer, Flatten)):
+            return None
+    return None
 
 
 def load_state_dict(network: Any, given: Any, strict: bool, source: str) -> Incompatible:

@@ -12,8 +12,7 @@ from fastnn._utils.types import Array
 from fastnn.layers.record import Record, records
 from fastnn.layers.settings import checked
 from fastnn.networks.sizing import size_of
-from fastnn.training.data import classes_differ
-from fastnn.training.labels import Classes
+from fastnn.training.labels import Classes, expect_count
 
 WHAT = "network or checkpoint"
 LEFT_OUT = "left out"  # the group of parameters that are not in `params`
@@ -57,6 +56,7 @@ _OF_ALL: dict[str, schema.Check] = {
 _AT_TIMES: dict[str, schema.Check] = {
     "labels": lambda name, value: [*Classes(schema.listed(_simple)(name, value)).values],
     "feature_names": schema.listed(schema.text),
+    "without_bias": schema.listed(schema.text),
     "loss_settings": schema.keyed(_simple),
 }
 _OF_THE_BOOKS: dict[str, schema.Check] = {
@@ -78,9 +78,10 @@ def facts_of(contents: Contents) -> dict[str, Any]:
     others = _OF_THE_BOOKS if "hidden_size_list" in given else _OF_STACKS
     there = {name: check for name, check in _AT_TIMES.items() if name in given}
     found: dict[str, Any] = schema.entries({**_OF_ALL, **others, **there})("network", given)
-    outputs = found["output_size"]
-    if "labels" in found and isinstance(outputs, int) and len(found["labels"]) != outputs:
-        raise classes_differ(len(found["labels"]), outputs)
+    if "labels" in found:
+        kinds = {record.kind.__name__: record.takes for record in records()}
+        kind = kinds.get(found["last_layer"], "")
+        expect_count(len(found["labels"]), kind, found["output_size"])
     for group in ("params", "layers", *([LEFT_OUT] if others is _OF_STACKS else [])):
         if group not in contents.groups:
             raise ValueError(f"groups: expected one of {group!r}, got {', '.join(contents.groups)}")

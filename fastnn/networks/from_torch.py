@@ -43,7 +43,9 @@ def from_torch(
     -------
     Network
         ``predict`` does what the module does in evaluation mode, whatever mode it is in. Parameters
-        that need no gradient are not in its `params`, and so not trained.
+        that need no gradient are not in its `params`, and so not trained. Nor is the bias of a
+        module that has none: it is 0 here, and neither `state_dict` nor `to_torch` has it. Where
+        parameters are not trained, the others are trained layer by layer.
 
     Raises
     ------
@@ -78,4 +80,5 @@ def from_torch(
     for p in network._adopted.parameters:
         if (p.layer, p.name) in taken.frozen:
             network.params.pop(p.key, None)
+    network._without_bias = taken.without_bias
     return network

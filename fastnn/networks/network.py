@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn._utils import validation as numbers
-from fastnn._utils.types import Array, Float64s, Int64s
+from fastnn._utils.types import Array, Float64s
 from fastnn.layers import Affine
 from fastnn.layers.adoption import (
     NOTHING,
@@ -39,7 +39,6 @@ from fastnn.ops._arrays import real
 from fastnn.ops._dispatch import compiled
 from fastnn.ops._targets import right_classes
 from fastnn.training.data import (
-    classes_differ,
     expect_finite,
     in_shape,
     samples,
@@ -47,7 +46,7 @@ from fastnn.training.data import (
     to_compare,
 )
 from fastnn.training.evaluation import TILE, evaluate
-from fastnn.training.labels import Classes
+from fastnn.training.labels import Classes, classes_of, expect_count
 from fastnn.training.metrics import Metrics, expect_for, metrics_of
 from fastnn.training.sample_weights import weights_for
 
@@ -127,7 +126,8 @@ class Network:
     classes : ndarray or None
         Labels of the outputs. The first :meth:`fit` finds them where labels are text, or integers
         others than 0, 1, ...; from then on targets are labels among these. Assign a list to name
-        outputs, also those of which there is no sample, or None to forget them.
+        outputs, also those of which there is no sample, or None to forget them. With the logistic
+        loss and one output they are two: what a no stands for, and what a yes does.
     feature_names : list of str or None
         Names of the columns of the table that the first :meth:`fit` was given. A table with others
         is refused from then on; arrays are not. Assign None to forget them.
@@ -174,6 +174,7 @@ class Network:
     _adopted: Adopted = NOTHING  # when `params` was last brought in line with the layers
     _classes: Classes | None = None
     feature_names: list[str] | None = None
+    _without_bias: frozenset[str] = frozenset()  # layers of PyTorch's modules that have none
 
     layers: OrderedDict[str, Any]
     last_layer: Any
@@ -229,15 +230,13 @@ class Network:
 
     @classes.setter
     def classes(self, values: Iterable[str] | Iterable[int] | None) -> None:
-        found = None if values is None else Classes(values)
-        outputs = self.output_size
-        if found is not None and takes(self) not in ("", "classes"):
-            raise ValueError(
-                "classes: expected None, as the network has "
-                + ("the squared error" if takes(self) == "numbers" else self._loss_name())
-            )
-        if found is not None and isinstance(outputs, int) and len(found) != outputs:
-            raise classes_differ(len(found), outputs)
+        found, kind = None if values is None else Classes(values), takes(self)
+        if found is not None:
+            if kind not in ("", "classes", "answers"):
+                raise ValueError(
+                    f"classes: expected None, as the network has the loss {self._loss_name()}"
+                )
+            expect_count(len(found), kind, self.output_size)
         self._classes = found
 
     def _begin(self) -> None:
@@ -485,8 +484,8 @@ class Network:
     def predict_classes(self, x: ArrayLike) -> NDArray[Any]:
         """Return the label of each sample's largest score.
 
-        Of a network with the logistic loss: 1 where a score is above 0, which is a probability
-        above 1/2, else 0.
+        Of a network with the logistic loss: 1, or the second of two `classes`, where a score is
+        above 0, which is a probability above 1/2, else 0, or the first.
 
         Parameters
         ----------
@@ -496,31 +495,22 @@ class Network:
         -------
         ndarray, shape (N,)
             Of `classes`, if the network has any, else integers from 0. With the logistic loss and
-            several outputs, shape (N, output_size).
+            several outputs, shape (N, output_size), 0 and 1.
 
         Raises
         ------
         ValueError
             If there is a single output, which has no classes.
         """
-        scores = self.predict(x)
-        if takes(self) == "answers":
-            answers: Int64s = (scores > 0).astype(np.int64)
-            return answers[..., 0] if scores.shape[-1] == 1 else answers
-        if scores.shape[-1] == 1:
-            raise ValueError(
-                "predict_classes: expected a network of several outputs, the largest of which is "
-                "the class, got one output"
-            )
-        found: Int64s = scores.argmax(axis=-1)
-        return found if self._classes is None else self._classes.array[found]
+        return classes_of(self, self.predict(x), self._classes)
 
     @sizing.sizes_first
     def predict_proba(self, x: ArrayLike) -> Array:
         """Return the probability of each class: the softmax of the scores.
 
-        Of a network with the logistic loss: the probability of a yes, the sigmoid of each score.
-        (scikit-learn's classifier of two classes has two columns; here there is one.)
+        Of a network with the logistic loss: the probability of a yes, or of the second of two
+        `classes`, the sigmoid of each score. (scikit-learn's classifier of two classes has two
+        columns; here there is one.)
 
         Parameters
         ----------
@@ -574,7 +564,7 @@ class Network:
             Samples that go through the layers together.
         sample_weight : array_like, shape (N,), optional
         class_weight : dict, array_like or "balanced", optional
-            As for :meth:`fit`. Loss and accuracy are weighted means then; metrics are not.
+            As for :meth:`fit`. Loss, accuracy and metrics are weighted then.
 
         Returns
         -------
@@ -770,9 +760,9 @@ class Network:
             cross-entropy (N, output_size), or (N,) with one output: for the logistic one between 0
             and 1, for "poisson" at least 0. Labels may be truth values, or
             floating-point numbers without a fraction. At the first training they may be text or
-            any integers, in lists or columns of tables, as many different ones as outputs:
-            `classes` has them afterwards, sorted, or in the order of a categorical column, and
-            later targets are looked up there.
+            any integers, in lists or columns of tables, as many different ones as outputs, or two
+            for one output with the logistic loss: `classes` has them afterwards, sorted, or in the
+            order of a categorical column, and later targets are looked up there.
         epochs : int
             Passes over the data, with `resume` those before included.
         batch_size : int
@@ -783,9 +773,10 @@ class Network:
             "Adamax", "AMSGrad", "Lion". By default the one of the history to resume, else Adam.
             One of fastnn's keeps a state, and a rate that callbacks have reduced, for each network
             that it trains: see :class:`fastnn.optimizers.Optimizer`.
-        validation : (x, t) or float, optional
-            Data to evaluate on after each epoch, or which share of the samples to hold out for
-            that: the last ones, in the order in which they come.
+        validation : (x, t), (x, t, weights) or float, optional
+            Data to evaluate on after each epoch, with weights of its samples if they have any; or
+            which share of the samples to hold out for that: the last ones, in the order in which
+            they come.
         callbacks : iterable of Callback
             See :mod:`fastnn.callbacks`.
         verbose : bool or "auto"
@@ -839,13 +830,15 @@ class Network:
             mean over outputs; or functions of (predictions, targets) that return a number. These
             get what :meth:`predict` returns of all samples, and targets as integers from 0, or
             rows. Those of the training data are taken at the end of each epoch, as for validation
-            data, in one pass over the data for all of them. By default those of the training to
-            resume.
+            data, in one pass over the data for all of them. Where samples have weights the metrics
+            are weighted, and functions get them if they have a parameter `sample_weight`. By
+            default those of the training to resume.
         sample_weight : array_like, shape (N,), optional
             Weights of the samples, at least 0. The loss of a batch is sum(w loss) / sum(w), as in
             scikit-learn, so that it does not matter how large all of them are; 0 if all of a
-            batch are 0. Accuracy of steps is not weighted. Of a share that is held out for
-            validation, the loss and accuracy are. A training that is resumed needs them again.
+            batch are 0. Accuracy of steps is not weighted; what is taken at the end of an epoch
+            is: metrics and, of a share that is held out for validation, loss and accuracy. A
+            training that is resumed needs them again.
         class_weight : dict, array_like or "balanced", optional
             Weights of samples by their class, times `sample_weight`: by labels, those that are not
             there counting 1, or one for each class in their order. "balanced": N / (classes count),
@@ -948,12 +941,11 @@ class Network:
         FileNotFoundError
             If there is no such file.
         """
-        from fastnn.exchange.state_dict import load_state_dict
         from fastnn.networks import tensor_files
 
         found = tensor_files.read(path)
         if isinstance(found, tensor_files.Foreign):
-            load_state_dict(self, found.arrays, strict=True, source=f"path ({found.source})")
+            self._take_arrays(found.arrays, strict=True, source=f"path ({found.source})")
         else:
             self._restore(found)
 
@@ -990,7 +982,8 @@ class Network:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Write arrays by PyTorch's names, such as a module's ``state_dict()``, into the network.
 
-        They are converted to the network's dtype and written in place.
+        They are converted to the network's dtype and written in place. A network whose sizes are
+        not known takes them from the weights, if its first layer with parameters is an affine one.
 
         Parameters
         ----------
@@ -1013,12 +1006,17 @@ class Network:
         TypeError
             If a value is no array of real numbers.
         RuntimeError
-            If sizes are not known yet.
+            If sizes are not known, nor told by the weights: those of images before a convolution.
         """
-        from fastnn.exchange.state_dict import load_state_dict
-
         flag = numbers.flag("strict", strict)
-        return load_state_dict(self, state_dict, flag, source="state_dict")
+        return self._take_arrays(state_dict, flag, source="state_dict")
+
+    def _take_arrays(self, arrays: Any, strict: bool, source: str) -> Incompatible:
+        """Write arrays by PyTorch's names into the network, which they may give its sizes."""
+        from fastnn.exchange.state_dict import features_of, load_state_dict
+
+        with sizing.sized_as(self, features_of(self, arrays)):
+            return load_state_dict(self, arrays, strict, source)
 
     def to_onnx(
         self,

@@ -44,6 +44,8 @@ def parts(network: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         facts["loss_settings"] = settings
     if network.feature_names is not None:
         facts["feature_names"] = [*network.feature_names]
+    if network._without_bias:
+        facts["without_bias"] = sorted(network._without_bias)
     groups = {"params": network.params, "layers": arrays}
     if "hidden_size_list" not in facts:  # which would say all that is needed to build it
         facts["forms"] = {name: _form(layer) for name, layer in network.layers.items()}
@@ -181,6 +183,7 @@ class _Fit:
         labels = saved.get("labels")
         network._classes = None if labels is None else Classes(labels)
         network.feature_names = saved.get("feature_names")
+        network._without_bias = frozenset(saved.get("without_bias", ()))
         record = record_of(network.last_layer)
         if record is not None and record.settings:
             usual = {name: getattr(record.kind(), name) for name in record.settings}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastnn._utils import tables
 from fastnn._utils import validation as numbers
 from fastnn._utils.mapped import is_mapped
-from fastnn._utils.types import Int64s, Samples
+from fastnn._utils.types import Float64s, Int64s, Samples
 from fastnn.layers.adoption import refresh
 from fastnn.layers.record import loss_of, record_of, takes
 from fastnn.ops._arrays import real
@@ -26,11 +26,12 @@ from fastnn.ops._targets import (
     read_targets,
 )
 from fastnn.ops._targets import outputs as rows_of_outputs
-from fastnn.training.labels import Positions, learned
+from fastnn.training.labels import Positions, count_of, expect_count, learned
+from fastnn.training.sample_weights import expect_some, weights_for
 
 Pair = tuple[Samples, Samples]
 
-_FRACTION = numbers.BETWEEN._replace(text="a pair (x, t) or a number in (0, 1)")
+_FRACTION = numbers.BETWEEN._replace(text="(x, t), (x, t, weights) or a number in (0, 1)")
 _TILE = 1 << 17  # numbers that are looked at together, which stay in the second-level cache
 
 
@@ -102,10 +103,11 @@ def _first_targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str) 
     try:
         return targets(network, t, n, outputs, name)
     except (TypeError, ValueError) as error:
-        known = network._classes is not None or outputs == 1
-        if known or takes(network) != "classes":
+        kind = takes(network)
+        known = network._classes is not None
+        if known or kind not in ("classes", "answers") or (count_of(kind, outputs) or 0) < 2:
             raise
-        found = learned(name, t, n, outputs, error)
+        found = learned(name, t, n, kind, outputs, error)
         if network.history is not None:
             raise type(error)(
                 f"{error}; the network was trained on integers or rows before: "
@@ -141,21 +143,12 @@ def targets(network: Any, t: ArrayLike, n: int, outputs: Any, name: str = "t") -
         If they are none. Rows of any numbers that are mapped into memory are not looked through.
     """
     kind = takes(network)
-    known = network._classes if kind in ("", "classes") else None
+    known = network._classes if kind in ("", "classes", "answers") else None
     if known is not None:
         t = known.positions(name, t)
-        if isinstance(outputs, int) and len(known) != outputs:
-            raise classes_differ(len(known), outputs)
+        expect_count(len(known), kind, outputs)
     found = _targets(network, kind, t, n, outputs, name)
     return found.view(Positions) if isinstance(t, Positions) else found
-
-
-def classes_differ(count: int, outputs: int) -> ValueError:
-    """Return the error of a network with other classes than outputs."""
-    return ValueError(
-        f"network.classes: expected {outputs} labels, one for each output of the network, got "
-        f"{count}"
-    )
 
 
 def _targets(network: Any, kind: str, t: ArrayLike, n: int, outputs: Any, name: str) -> Samples:
@@ -250,19 +243,29 @@ def not_finite(name: str, array: Samples, among: Int64s | None = None) -> str:
     return ""
 
 
-def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, Pair | None]:
+class Parts(NamedTuple):
+    """What to train on, and what to validate on, if anything, with weights of their samples."""
+
+    data: Pair
+    weights: Float64s | None
+    held_out: Pair | None = None
+    of_held_out: Float64s | None = None
+
+
+def split(network: Any, x: Samples, t: Samples, weights: Float64s | None, validation: Any) -> Parts:
     """Return the samples to train on and those to validate on.
 
     Parameters
     ----------
     network : Network
     x, t : ndarray
-    validation : (x, t), float or None
+    weights : ndarray of float64 or None
+        Of the samples.
+    validation : (x, t), (x, t, weights), float or None
 
     Returns
     -------
-    (x, t) : tuple of ndarray
-    held_out : tuple of ndarray, or None
+    Parts
 
     Raises
     ------
@@ -270,15 +273,21 @@ def split(network: Any, x: Samples, t: Samples, validation: Any) -> tuple[Pair, 
         If `validation` is not as above.
     """
     if validation is None:
-        return (x, t), None
+        return Parts((x, t), weights)
     if isinstance(validation, (tuple, list)):
-        if len(validation) != 2:
+        if len(validation) not in (2, 3):
             raise ValueError(f"validation: expected {_FRACTION.text}, got {len(validation)} items")
-        return (x, t), samples(network, validation[0], validation[1], "validation ")
+        held_out = samples(network, validation[0], validation[1], "validation ")
+        given, n = (*validation, None)[2], len(held_out[0])
+        of_held_out = weights_for(network, held_out[1], n, given, None, "validation weights")
+        return Parts((x, t), weights, held_out, of_held_out)
     if isinstance(validation, dict) or np.ndim(validation):
         raise TypeError(f"validation: expected {_FRACTION.text}, got {numbers.brief(validation)}")
     share = numbers.number("validation", validation, _FRACTION)
     n = len(x) - max(1, round(share * len(x)))
     if n < 1:
         raise ValueError(f"validation: {share} of {len(x)} samples leaves none to train on")
-    return (x[:n], t[:n]), (x[n:], t[n:])
+    data, held_out = (x[:n], t[:n]), (x[n:], t[n:])
+    if weights is None:
+        return Parts(data, None, held_out)
+    return Parts(data, expect_some(weights[:n]), held_out, expect_some(weights[n:]))

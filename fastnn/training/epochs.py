@@ -23,7 +23,7 @@ from fastnn.program.executor import Executor
 from fastnn.training import schedules
 from fastnn.training.callbacks import Callback
 from fastnn.training.choice import is_known
-from fastnn.training.data import Pair, not_finite
+from fastnn.training.data import Pair, Parts, not_finite
 from fastnn.training.divergence import BadStep, DivergenceWarning, Guard
 from fastnn.training.evaluation import evaluate, evaluate_averages, measure
 from fastnn.training.factors import factors_of, warn_of_rest
@@ -47,11 +47,8 @@ class Epochs:
         Of this training, which it may have begun already; it is added to.
     executor : Executor
     settings : FitSettings
-    data : (x, t)
-    held_out : (x, t) or None
-        What to validate on.
-    weights : ndarray of float64 or None
-        Of its samples.
+    parts : Parts
+        What to train and what to validate on.
     """
 
     def __init__(
@@ -60,13 +57,11 @@ class Epochs:
         history: History,
         executor: Executor,
         settings: FitSettings,
-        data: Pair,
-        held_out: Pair | None,
-        weights: Float64s | None = None,
+        parts: Parts,
     ) -> None:
         self._network, self._history, self._executor = network, history, executor
-        self._settings, self._data, self._held_out = settings, data, held_out
-        self._weights = weights
+        self._settings, self._data, self._held_out = settings, parts.data, parts.held_out
+        self._weights, self._of_held_out = parts.weights, parts.of_held_out
         self._apart = min(_STEPS, -(-_SAMPLES // history.batch_size))
         self._guard: Guard | None = None
         if settings.on_divergence == "stop":
@@ -74,7 +69,7 @@ class Epochs:
             self._guard = Guard(
                 network,
                 settings.optimizer,
-                data,
+                parts.data,
                 executor.averages,
                 history.steps_per_epoch,
                 self._again if known else None,  # what is not known may not be the same again
@@ -90,7 +85,7 @@ class Epochs:
             history.batch_size,
             history.steps_per_epoch,
             self._record_steps,
-            dict(zip("xt", data, strict=True)),
+            dict(zip("xt", parts.data, strict=True)),
             self._guard is not None,
         )
         # A step on all samples takes them as they stand: their order changes rounding errors alone.
@@ -161,7 +156,9 @@ class Epochs:
             self._stop(bad)
             return
         functions = history.functions
-        measured = measure(self._network, *self._data, functions) if functions else {}
+        measured = (
+            measure(self._network, *self._data, functions, self._weights) if functions else {}
+        )
         validated = self._validated()
         self._record_epochs(measured | validated)
         # Callbacks must not take parameters that are not finite for the best ones.
@@ -267,10 +264,10 @@ class Epochs:
         averages = self._history.averages if self._settings.validate_averages else None
         functions = self._history.functions
         if averages is None:
-            values = evaluate(self._network, *self._held_out, functions, weights=self._weights)
+            values = evaluate(self._network, *self._held_out, functions, weights=self._of_held_out)
         else:
             given = self._network, averages, self._data[0]
-            values = evaluate_averages(*given, *self._held_out, functions, self._weights)
+            values = evaluate_averages(*given, *self._held_out, functions, self._of_held_out)
         loss = values[0]
         if not (math.isfinite(loss) or self._told):
             self._told = True

@@ -29,7 +29,7 @@ def evaluate(
     """Return the mean loss without penalty, the share of samples that are right, and metrics.
 
     The second is 0 unless the network is trained on a cross-entropy. All are of one pass over
-    the samples, so many at a time. With weights of the samples the first two are weighted means.
+    the samples, so many at a time. With weights of the samples they are weighted.
     """
     last, right = network.last_layer, right_of(network)
     loss, correct, done = 0.0, 0.0, 0
@@ -37,17 +37,17 @@ def evaluate(
     sums = [metric.sums() for metric in metrics]
     for scores, targets in _scored(network, x, t, tile):
         n = len(scores)
-        if weights is None:
+        w = None if weights is None else weights[done : done + n]
+        if w is None:
             loss += last.forward(scores, targets) * n
         else:
-            w = weights[done : done + n]
             loss += last.forward(scores, targets, w) * float(w.sum())
         if right is not None:
             hits = right(scores, targets)
-            correct += int(np.count_nonzero(hits)) if weights is None else float(w[hits].sum())
+            correct += int(np.count_nonzero(hits)) if w is None else float(w[hits].sum())
         done += n
         for each in sums:
-            each.add(scores, targets)
+            each.add(scores, targets, w)
     return loss / total, correct / total, *(each.value() for each in sums)
 
 
@@ -56,12 +56,20 @@ def _scored(network: Any, x: Samples, t: Samples, tile: int) -> Iterator[tuple[A
         yield network.predict(x[begin : begin + tile]), t[begin : begin + tile]
 
 
-def measure(network: Any, x: Samples, t: Samples, metrics: Iterable[Metric]) -> dict[str, float]:
+def measure(
+    network: Any,
+    x: Samples,
+    t: Samples,
+    metrics: Iterable[Metric],
+    weights: Float64s | None = None,
+) -> dict[str, float]:
     """Return metrics of one pass over the samples, by name."""
-    sums = {metric.name: metric.sums() for metric in metrics}
+    sums, done = {metric.name: metric.sums() for metric in metrics}, 0
     for scores, targets in _scored(network, x, t, TILE):
+        w = None if weights is None else weights[done : done + len(scores)]
+        done += len(scores)
         for each in sums.values():
-            each.add(scores, targets)
+            each.add(scores, targets, w)
     return {name: each.value() for name, each in sums.items()}
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._utils import tables
+from fastnn._utils.types import Array, Int64s
+from fastnn.layers.record import takes
 
 _SHOWN = 5  # labels that an error names
 _KINDS = {str, int, bool}
@@ -111,6 +113,60 @@ class Classes:
         )
 
 
+def count_of(kind: str, outputs: Any) -> int | None:
+    """Return how many classes outputs tell apart, by the kind of targets; None if not known.
+
+    One output with the logistic loss tells two apart; several are questions of their own: 0.
+    """
+    if not isinstance(outputs, int):
+        return None
+    return outputs if kind != "answers" else 2 if outputs == 1 else 0
+
+
+def expect_count(count: int, kind: str, outputs: Any) -> None:
+    """Raise ValueError if a network with these outputs has not so many classes."""
+    expected = count_of(kind, outputs)
+    if expected == 0:
+        raise ValueError(
+            "network.classes: expected None, as several outputs with the logistic loss are as many "
+            f"questions, got {count} labels"
+        )
+    if expected is not None and count != expected:
+        raise ValueError(
+            f"network.classes: expected {expected} labels, {_reason(kind)}, got {count}"
+        )
+
+
+def _reason(kind: str) -> str:
+    if kind == "answers":
+        return "of no and of yes, as the network has one output"
+    return "one for each output of the network"
+
+
+def classes_of(network: Any, scores: Array, known: Classes | None) -> NDArray[Any]:
+    """Return what scores of a network say: labels, numbers of classes, or rows of 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If there is a single output, which has no classes.
+    """
+    found: Int64s
+    if takes(network) == "answers":
+        found = (scores > 0).astype(np.int64)
+        if scores.shape[-1] > 1:
+            return found
+        found = found[..., 0]
+    elif scores.shape[-1] == 1:
+        raise ValueError(
+            "predict_classes: expected a network of several outputs, the largest of which is the "
+            "class, got one output"
+        )
+    else:
+        found = scores.argmax(axis=-1)
+    return found if known is None else known.array[found]
+
+
 def some(values: Iterable[Any]) -> str:
     """Return labels as text, of many the first ones."""
     found = [*values]
@@ -118,19 +174,23 @@ def some(values: Iterable[Any]) -> str:
     return ", ".join(map(repr, found[:_SHOWN])) + more
 
 
-def learned(name: str, t: Any, n: int, outputs: int, error: Exception) -> Classes:
+def learned(name: str, t: Any, n: int, kind: str, outputs: int, error: Exception) -> Classes:
     """Return the classes of labels that are not positions.
 
     Those of a categorical column (pandas, polars' Enum) are all of its categories in their order
-    where there are as many as outputs; others are sorted.
+    where there are as many as the network tells apart; others are sorted.
 
     Parameters
     ----------
     name : str
         What errors call the labels.
     t : array_like
-    n, outputs : int
-        How many samples there are, and outputs of the network, one a class.
+    n : int
+        How many samples there are.
+    kind : str
+        What targets the network takes.
+    outputs : int
+        Of the network.
     error : Exception
         What is wrong with these targets as positions. It is raised for what is no label, too.
 
@@ -139,7 +199,7 @@ def learned(name: str, t: Any, n: int, outputs: int, error: Exception) -> Classe
     TypeError, ValueError
         If a label is missing, labels are of several types, or not as many as outputs.
     """
-    given = _labels(name, t)
+    given, count = _labels(name, t), count_of(kind, outputs)
     if given is None or given.dtype.kind not in "OTUiuf" or len(given) != n:
         raise error
     if given.dtype.kind == "f" and not (np.isfinite(given) & (given == np.trunc(given))).all():
@@ -160,19 +220,20 @@ def learned(name: str, t: Any, n: int, outputs: int, error: Exception) -> Classe
             f"{name}: expected labels of one type, got {' and '.join(map(repr, kinds.values()))}"
         )
     categories = _categories(t)
-    if len(categories) == outputs:
+    if len(categories) == count:
         return Classes(categories)
-    if len(different) == outputs:
+    if len(different) == count:
         return Classes(sorted(different))
     if kinds.keys() == {int}:
+        as_many = f"as many different ones as outputs, {count}"
         raise ValueError(
             f"{error}; fit takes other integers for labels, network.classes, only where there are "
-            f"as many different ones as outputs, {outputs}, got {len(different)}"
+            f"{'2 different ones' if kind == 'answers' else as_many}, got {len(different)}"
         ) from None
-    fewer = len(different) < outputs
+    fewer = count is not None and len(different) < count
     hint = "; network.classes = [...] before fit names those that are missing" if fewer else ""
     raise ValueError(
-        f"{name}: expected {outputs} classes, one for each output of the network, got "
+        f"{name}: expected {count} classes, {_reason(kind)}, got "
         f"{len(different)} different labels: {some(sorted(different))}{hint}"
     ) from None
 

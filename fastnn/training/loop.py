@@ -20,7 +20,7 @@ from fastnn.training.choice import choose
 from fastnn.training.data import samples, split
 from fastnn.training.epochs import Epochs
 from fastnn.training.history import History, ResumeState
-from fastnn.training.sample_weights import expect_some, weights_for
+from fastnn.training.sample_weights import weights_for
 from fastnn.training.settings import FitSettings
 
 
@@ -53,13 +53,9 @@ def _fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> His
     x, t = samples(network, x, t, learns=True)
     metrics = metrics_of_training(network, settings)
     weights = weights_for(network, t, len(x), settings.sample_weight, settings.class_weight)
-    (x, t), held_out = split(network, x, t, settings.validation)
-    of_held_out = None
-    if weights is not None:
-        expect_some(weights[: len(x)])
-        if len(weights) > len(x):  # a share of the samples was held out
-            weights, of_held_out = weights[: len(x)], expect_some(weights[len(x) :])
-    history = history_of(network, len(x), held_out is not None, settings, metrics)
+    parts = split(network, x, t, weights, settings.validation)
+    x, t = parts.data
+    history = history_of(network, len(x), parts.held_out is not None, settings, metrics)
     optimizer = settings.optimizer
     owner = history.owner if optimizer is history.optimizer else None
     undone = undone_unless_begun(network, history, optimizer)
@@ -67,12 +63,12 @@ def _fit(network: Any, x: ArrayLike, t: ArrayLike, settings: FitSettings) -> His
         history.settings = settings_of(history, settings)
         stops = settings.on_divergence == "stop"
         of_steps = replace(history.settings.of_steps, stops=stops)
-        executor = choose(network, optimizer, x, t, history.batch_size, of_steps, weights)
+        executor = choose(network, optimizer, x, t, history.batch_size, of_steps, parts.weights)
         history.route, history.reason = executor.name, executor.reason
         continue_averages(executor, history)
         state = history.elapsed, executor.averages, optimizer, owner_of(network)
         history.state = ResumeState(*state)
         history.functions = metrics
         network.history = history
-        Epochs(network, history, executor, settings, (x, t), held_out, of_held_out).run()
+        Epochs(network, history, executor, settings, parts).run()
     return history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,13 +11,14 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastnn._utils.types import Array, Samples
+from fastnn._utils.types import Array, Float64s, Samples
 from fastnn._utils.validation import brief
 from fastnn.layers.record import takes
-from fastnn.ops._targets import count_correct, largest
+from fastnn.ops._targets import largest, right_classes
 
-Function = Callable[[Array, Samples], Any]
+Function = Callable[..., Any]  # of predictions and targets
 # What users give: names, functions, or both.
 Metrics = str | Function | Iterable[str | Function] | Mapping[str, Function]
 
@@ -28,8 +30,8 @@ _TAKEN = frozenset({"loss", "lr", "seconds", "epoch"})  # columns of what is rec
 class Sums(Protocol):
     """What is kept of the samples so far."""
 
-    def add(self, scores: Array, t: Samples) -> None:
-        """Take in some samples, at least one."""
+    def add(self, scores: Array, t: Samples, weights: Float64s | None) -> None:
+        """Take in some samples, at least one, with their weights, if they have any."""
 
     def value(self) -> float:
         """Return the metric of all samples."""
@@ -53,8 +55,8 @@ class Metric:
     of: str
 
 
-def _count_top(k: int, scores: Array, t: Samples) -> int:
-    """Return of how many samples fewer than k scores are above the target's.
+def _is_in_top(k: int, scores: Array, t: Samples) -> NDArray[np.bool_]:
+    """Say of which samples fewer than k scores are above the target's.
 
     Of equal scores the first is above the others, and NaN above all, as for argmax.
     """
@@ -62,59 +64,77 @@ def _count_top(k: int, scores: Array, t: Samples) -> int:
     of_target = np.take_along_axis(scores, labels, axis=1)
     before = np.arange(scores.shape[1]) < labels
     above = ~(scores <= of_target) | (before & (scores == of_target))
-    return int(np.count_nonzero(above.sum(axis=1) < k))
+    found: NDArray[np.bool_] = above.sum(axis=1) < k
+    return found
 
 
 class _Share:
-    """The share of samples that a function counts."""
+    """The share of samples of which a function is true."""
 
-    def __init__(self, function: Callable[[Array, Samples], int]) -> None:
-        self._function, self._hits, self._count = function, 0, 0
+    def __init__(self, function: Callable[[Array, Samples], NDArray[np.bool_]]) -> None:
+        self._function, self._hits, self._count = function, 0.0, 0.0
 
-    def add(self, scores: Array, t: Samples) -> None:
-        self._hits += self._function(scores, t)
-        self._count += len(scores)
+    def add(self, scores: Array, t: Samples, weights: Float64s | None) -> None:
+        found = self._function(scores, t)
+        self._hits += int(np.count_nonzero(found)) if weights is None else weights[found].sum()
+        self._count += len(scores) if weights is None else weights.sum()
 
     def value(self) -> float:
-        return self._hits / self._count
+        return float(self._hits / self._count)
 
 
 class _Mean:
     """The mean of a function of the differences, over samples and outputs."""
 
     def __init__(self, function: Callable[[Array], Array]) -> None:
-        self._function, self._sum, self._count = function, 0.0, 0
+        self._function, self._sum, self._count = function, 0.0, 0.0
 
-    def add(self, scores: Array, t: Samples) -> None:
-        self._sum += float(self._function(np.subtract(scores, t, dtype=np.float64)).sum())
-        self._count += scores.size
+    def add(self, scores: Array, t: Samples, weights: Float64s | None) -> None:
+        found = self._function(np.subtract(scores, t, dtype=np.float64))
+        if weights is None:
+            self._sum += found.sum()
+            self._count += scores.size
+        else:
+            self._sum += weights @ found.sum(axis=1)
+            self._count += weights.sum() * found.shape[1]
 
     def value(self) -> float:
-        return self._sum / self._count
+        return float(self._sum / self._count)
 
 
 class _R2:
     """1 - squared errors / squared deviations from the mean, averaged over outputs.
 
     Of targets that are all equal it is 1 if there is no error, else 0, as scikit-learn's
-    ``r2_score`` has it. Deviations of parts are merged by the formula of Chan, Golub and LeVeque
-    (1979), so that large means cancel no digits.
+    ``r2_score`` has it. With weights both sums are weighted, and so is the mean. Deviations of
+    parts are merged by the formula of Chan, Golub and LeVeque (1979), so that large means cancel no
+    digits.
     """
 
     def __init__(self) -> None:
-        self._count, self._mean, self._deviations, self._errors = 0, 0.0, 0.0, 0.0
+        self._samples, self._count = 0, 0.0
+        self._mean, self._deviations, self._errors = 0.0, 0.0, 0.0
 
-    def add(self, scores: Array, t: Samples) -> None:
+    def add(self, scores: Array, t: Samples, weights: Float64s | None) -> None:
         t = np.asarray(t, np.float64)
-        mean, n = t.mean(axis=0), len(t)
+        self._samples += len(t)
+        if weights is None:
+            n, mean = float(len(t)), t.mean(axis=0)
+            deviations, errors = (np.square(t - each).sum(axis=0) for each in (mean, scores))
+        else:
+            n = float(weights.sum())
+            if n == 0:
+                return
+            mean = weights @ t / n
+            deviations, errors = (weights @ np.square(t - each) for each in (mean, scores))
         shift, total = mean - self._mean, self._count + n
-        self._deviations += np.square(t - mean).sum(axis=0) + shift**2 * (self._count * n / total)
+        self._deviations += deviations + shift**2 * (self._count * n / total)
         self._mean += shift * (n / total)
-        self._errors += np.square(t - scores).sum(axis=0)
+        self._errors += errors
         self._count = total
 
     def value(self) -> float:
-        if self._count < 2:
+        if self._samples < 2:
             return math.nan
         errors, deviations = np.asarray(self._errors), np.asarray(self._deviations)
         constant = deviations == 0
@@ -124,14 +144,21 @@ class _R2:
 
 
 class _Own:
-    """The value of a user's function of all predictions and targets."""
+    """The value of a user's function of all predictions and targets.
+
+    One with a parameter `sample_weight` is given weights by this name, where samples have any.
+    """
 
     def __init__(self, name: str, function: Function) -> None:
         self._name, self._function = name, function
         self._parts: list[tuple[Array, Samples]] = []
+        self._weights: list[Float64s] = []
+        self._takes_weights = _takes_weights(function)
 
-    def add(self, scores: Array, t: Samples) -> None:
+    def add(self, scores: Array, t: Samples, weights: Float64s | None) -> None:
         self._parts.append((scores, t))
+        if weights is not None and self._takes_weights:
+            self._weights.append(weights)
 
     def value(self) -> float:
         predictions, targets = (
@@ -140,8 +167,9 @@ class _Own:
         )
         if predictions.shape[1:] != targets.shape[1:] == (1,):
             targets = targets[:, 0]  # labels in a column
+        named = {"sample_weight": np.concatenate(self._weights)} if self._weights else {}
         try:
-            found = self._function(predictions, targets)
+            found = self._function(predictions, targets, **named)
         except Exception as error:
             kind = type(error).__name__
             raise RuntimeError(f"metrics: {self._name} raised {kind}: {error}") from error
@@ -149,6 +177,13 @@ class _Own:
         if value.size != 1 or value.dtype.kind not in "fiub":
             raise TypeError(f"metrics: expected a number from {self._name}, got {brief(found)}")
         return float(value.reshape(()))
+
+
+def _takes_weights(function: Function) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some of C have no signature
+        return False
 
 
 def _absolute(differences: Array) -> Array:
@@ -159,9 +194,9 @@ def built_in(name: str) -> Metric | None:
     """Return the metric that a name says; None if it says none."""
     top = _TOP.fullmatch(name)
     if top:
-        return Metric(name, lambda: _Share(partial(_count_top, int(top[1]))), "classes")
+        return Metric(name, lambda: _Share(partial(_is_in_top, int(top[1]))), "classes")
     found: dict[str, Metric] = {
-        "accuracy": Metric(name, lambda: _Share(count_correct), "classes"),
+        "accuracy": Metric(name, lambda: _Share(right_classes), "classes"),
         "mean_absolute_error": Metric(name, lambda: _Mean(_absolute), "numbers"),
         "mean_squared_error": Metric(name, lambda: _Mean(np.square), "numbers"),
         "r2": Metric(name, _R2, "numbers"),

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from fastnn._messages.bars import Progress
+from fastnn._messages.bars import Progress, is_watched
 from fastnn.program.executor import Executor
+
+
+def is_shown(name: str, verbose: Any) -> bool:
+    """Return whether to show progress; "auto" says so where somebody may watch it."""
+    if isinstance(verbose, str):
+        if verbose != "auto":
+            raise ValueError(f"{name}: expected True, False or 'auto', got {verbose!r}")
+        return is_watched()
+    return bool(verbose)
 
 
 def samples_bar(executor: Executor, total: int, done: int, show: bool) -> Progress:

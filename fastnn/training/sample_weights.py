@@ -18,7 +18,12 @@ from fastnn.training.labels import some
 
 
 def weights_for(
-    network: Any, t: Samples, n: int, sample_weight: ArrayLike | None, class_weight: Any
+    network: Any,
+    t: Samples,
+    n: int,
+    sample_weight: ArrayLike | None,
+    class_weight: Any,
+    name: str = "sample_weight",
 ) -> Float64s | None:
     """Return the weights of n samples, None if there are none.
 
@@ -30,6 +35,8 @@ def weights_for(
     n : int
     sample_weight : array_like, shape (N,), or None
     class_weight : dict, array_like of shape (classes,), "balanced" or None
+    name : str
+        What errors call `sample_weight`.
 
     Raises
     ------
@@ -38,7 +45,8 @@ def weights_for(
     """
     if sample_weight is None and class_weight is None:
         return None
-    name = "class_weight" if sample_weight is None else "sample_weight"
+    if sample_weight is None:
+        name = "class_weight"
     if (
         record_of(network.last_layer) is None
         or not is_ours(network)
@@ -50,7 +58,7 @@ def weights_for(
         )
     weights = np.ones(n)
     if sample_weight is not None:
-        weights = weights_of_samples("sample_weight", sample_weight, n, np.float64)
+        weights = weights_of_samples(name, sample_weight, n, np.float64)
     if class_weight is not None:
         labels, names = _classes(network, t)
         weights = weights * _of_classes(class_weight, labels, names)[labels]
@@ -75,7 +83,9 @@ def _classes(network: Any, t: Samples) -> tuple[Int64s, list[Any]]:
             *(range(outputs) if known is None else known.values)
         ]
     if kind == "answers" and outputs == 1:
-        return (np.reshape(t, -1) > 0.5).astype(np.int64), [0, 1]
+        known = network._classes
+        names = [0, 1] if known is None else [*known.values]
+        return (np.reshape(t, -1) > 0.5).astype(np.int64), names
     raise ValueError(
         'class_weight: expected a network with loss="cross_entropy", or "binary_cross_entropy" and '
         f"one output, got {type(network.last_layer).__name__} and {outputs}; sample_weight takes "

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fastnn._messages.bars import is_watched
 from fastnn._utils import validation as numbers
 from fastnn.optimizers import Adam
 from fastnn.optimizers.updater import Updater, optimizer_of, rate_of
@@ -15,6 +14,7 @@ from fastnn.training.callbacks import Callback, Checkpoint
 from fastnn.training.divergence import CHOICES, OnDivergence
 from fastnn.training.history import History
 from fastnn.training.metrics import Metric, metrics_of
+from fastnn.training.progress import is_shown
 from fastnn.training.schedules import Schedule
 
 
@@ -111,10 +111,6 @@ def _callbacks(name: str, given: Any) -> tuple[Callback, ...]:
     return tuple(sorted(found, key=lambda callback: isinstance(callback, Checkpoint)))
 
 
-def _verbose(name: str, given: Any) -> bool:
-    return is_watched() if isinstance(given, str) and given == "auto" else bool(given)
-
-
 def _history(name: str, given: Any) -> History:
     if not isinstance(given, History):
         raise TypeError(f"{name}: expected a History, got {given!r}")
@@ -125,7 +121,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "epochs": lambda name, value: numbers.integer(name, value, 0),
     "batch_size": lambda name, value: numbers.integer(name, value, 1),
     "callbacks": _callbacks,
-    "verbose": _verbose,
+    "verbose": is_shown,
     "schedule": _optional(_schedule),
     "clip_value": _optional(numbers.positive),
     "clip_norm": _optional(numbers.positive),

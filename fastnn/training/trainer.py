@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,7 +33,7 @@ from fastnn.training.divergence import (
     Guard,
     OnDivergence,
 )
-from fastnn.training.progress import mean_text, samples_bar
+from fastnn.training.progress import is_shown, mean_text, samples_bar
 from fastnn.training.runner import Runner
 
 __all__ = ["OPTIMIZERS", "Trainer"]
@@ -79,9 +79,10 @@ class Trainer:
         Settings of the optimizer that is named; not used for one that is given.
     evaluate_sample_num_per_epoch : int, optional
         How many of the first samples to evaluate on, instead of all.
-    verbose : bool
+    verbose : bool or "auto"
         Whether to show a progress bar with the loss and samples per second; where there is
-        neither a terminal nor a notebook, a line an epoch.
+        neither a terminal nor a notebook, a line an epoch. "auto": in a terminal or a notebook
+        only, not in the log of a job.
     seed : int, optional
         Chooses the mini-batches; random ones if not given.
     on_divergence : {"stop", "warn"}
@@ -123,7 +124,7 @@ class Trainer:
         optimizer: str | Updater = "SGD",
         optimizer_param: Mapping[str, Any] = MappingProxyType({"lr": 0.01}),
         evaluate_sample_num_per_epoch: int | None = None,
-        verbose: bool = True,
+        verbose: bool | Literal["auto"] = True,
         *,
         seed: int | None = None,
         on_divergence: OnDivergence = "stop",
@@ -133,8 +134,8 @@ class Trainer:
         refresh(network, x_train)
         if takes(network) in ("numbers", "counts") and (getattr(network, "output_size", 2) < 2):
             raise ValueError(
-                "network: expected one with classes, whose accuracy Trainer follows, got one for "
-                "the squared error of a single output; network.fit trains it"
+                "network: expected one with classes, whose accuracy Trainer follows, got one with "
+                f"{type(network.last_layer).__name__} and a single output; network.fit trains it"
             )
         self.network = network
         self.x_train, self.t_train = _pair(network, "train", x_train, t_train)
@@ -145,6 +146,7 @@ class Trainer:
         if evaluate_sample_num_per_epoch is not None:
             numbers.integer("evaluate_sample_num_per_epoch", evaluate_sample_num_per_epoch, 1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
+        is_shown("verbose", verbose)
         self.verbose = verbose
         self._stops = numbers.one_of("on_divergence", on_divergence, CHOICES) == "stop"
         self.diverged: Divergence | None = None
@@ -281,9 +283,9 @@ class Trainer:
         if self.max_iter == 0 or over:
             return
         size = self.batch_size
-        executor = self._current_runner().executor
+        executor, shown = self._current_runner().executor, is_shown("verbose", self.verbose)
         total, done = self.max_iter * size, self.current_iter * size
-        with samples_bar(executor, total, done, self.verbose) as progress:
+        with samples_bar(executor, total, done, shown) as progress:
 
             def after(samples: int) -> None:
                 progress.advance(samples, self._facts)
@@ -299,7 +301,7 @@ class Trainer:
                     progress.write(f"{epoch_of}: {', '.join(facts)}")
         self._evaluate_begun()
         self.final_test_acc = self.network.accuracy(self.x_test, self.t_test)
-        if self.verbose:
+        if shown:
             show(f"test accuracy after {self.epochs} epochs: {self.final_test_acc:.4f}", sys.stdout)
 
     def _facts(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from random_stacks import stack
 from states import everything, expect_same
 
 from fastnn import MultiLayerNet, MultiLayerNetExtend, Network, layers
+from fastnn._utils import safetensors
 from fastnn.exchange.names import _NAMES
 from fastnn.layers.record import records
 
@@ -170,6 +171,36 @@ def test_arguments():
     for call in (net.state_dict, lambda: net.load_state_dict({}), net.to_torch):
         with pytest.raises(RuntimeError, match="give the network an input_size"):
             call()
+
+
+@pytest.mark.parametrize("before", [[], [layers.Flatten()], [layers.Relu(), layers.Flatten()]])
+def test_weights_tell_sizes(before, tmp_path):
+    def new():
+        return Network([*before, layers.Affine(5), layers.Tanh(), layers.Affine(3)], seed=1)
+
+    given = Network([*before, layers.Affine(5), layers.Tanh(), layers.Affine(3)], input_size=4)
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    net = new()
+    assert net.load_state_dict(given.state_dict()) == ([], [])
+    assert (net.input_size, net.output_size) == (4, 3)
+    np.testing.assert_array_equal(net.predict(x), given.predict(x))
+    safetensors.write(tmp_path / "net.safetensors", given.state_dict(), {})
+    net = new()
+    net.load(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(net.predict(x), given.predict(x))
+
+
+def test_weights_that_do_not_fit_give_no_sizes():
+    net = Network([layers.Affine(5), layers.Affine(3)], seed=1)
+    wrong = {"0.weight": np.ones((5, 4)), "0.bias": np.ones(5), "1.weight": np.ones((3, 6))}
+    with pytest.raises(ValueError, match=r"missing: 1.bias; 1.weight: expected shape \(3, 5\)"):
+        net.load_state_dict(wrong)
+    assert net.input_size is None and not net.params and net.layers["Affine1"].W is None
+    assert net.predict(np.ones((1, 7))).shape == (1, 3)
+    images = Network([layers.Convolution(2, 3), layers.Affine(3)])
+    for given in (net.state_dict(), {"0.weight": np.ones((2, 1, 3, 3))}):
+        with pytest.raises(RuntimeError, match="give the network an input_size"):
+            images.load_state_dict(given)
 
 
 def test_arrays_that_are_read_only():

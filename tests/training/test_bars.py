@@ -213,6 +213,20 @@ def test_a_training_that_nobody_watches_may_be_silent(watched, monkeypatch, caps
     assert ("epoch 2/2: " in capsys.readouterr().out) is watched
     net.fit(np.ones((4, 2)), [0, 1, 0, 1], 2, verbose=True)
     assert "epoch 2/2: " in capsys.readouterr().out
+    x, t = np.ones((4, 2)), np.array([0, 1, 0, 1])
+    for verbose in ("auto", True):
+        Trainer(net, x, t, x, t, 2, 2, verbose=verbose).train()
+        told = "test accuracy" in capsys.readouterr().out
+        assert told is (watched or verbose is True)
+
+
+def test_verbose_is_checked():
+    net, x, t = MultiLayerNet(2, [3], 2), np.ones((4, 2)), np.array([0, 1, 0, 1])
+    text = "verbose: expected True, False or 'auto', got 'no'"
+    with pytest.raises(ValueError, match=text):
+        net.fit(x, t, verbose="no")
+    with pytest.raises(ValueError, match=text):
+        Trainer(net, x, t, x, t, verbose="no")
 
 
 def test_nothing_is_printed_of_nothing(capsys):

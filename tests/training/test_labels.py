@@ -291,8 +291,115 @@ def test_classes_that_are_none(classes, error, text):
     with pytest.raises(error, match=f"classes: {text}"):
         net.classes = classes
     assert net.classes is None
-    with pytest.raises(ValueError, match="^classes: expected None, as .* squared error"):
+    with pytest.raises(ValueError, match="^classes: expected None, as .* 'mean_squared_error'"):
         network(loss="mse").classes = NAMES
+
+
+# --- two classes with one output ----------------------------------------------------------
+
+YES = PLACES > 0
+TWO = {
+    "text": (np.where(YES, "yes", "no"), ["no", "yes"]),
+    "a list": (np.where(YES, "spam", "ham").tolist(), ["ham", "spam"]),
+    "a column": (Column(np.where(YES, "b", "a")), ["a", "b"]),
+    "signs": (np.where(YES, 1, -1), [-1, 1]),
+    "1 and 2": (YES + 1, [1, 2]),
+    "a matrix of a column": (np.where(YES, "yes", "no")[:, np.newaxis], ["no", "yes"]),
+}
+
+
+def of_two(**settings):
+    return network(1, loss="binary_cross_entropy", **settings)
+
+
+@pytest.mark.parametrize("kind", TWO)
+def test_the_logistic_loss_tells_two_classes_apart(kind, route):
+    t, classes = TWO[kind]
+    net, plain = route(of_two()), route(of_two())
+    history = fit(net, t, 4, validation=0.2)
+    expected = fit(plain, YES, 4, validation=0.2)
+    assert net.classes.tolist() == classes and plain.classes is None
+    assert (history.loss, history.val_accuracy) == (expected.loss, expected.val_accuracy)
+    expect_equal(net.params, plain.params)
+    assert net.loss(X, t) == plain.loss(X, YES)
+    assert net.accuracy(X, t) == plain.accuracy(X, YES)
+    assert net.evaluate(X, t) == plain.evaluate(X, YES)
+    expect_equal(net.gradient(X, t), plain.gradient(X, YES))
+    found = plain.predict_classes(X)
+    assert set(found) == {0, 1}
+    np.testing.assert_array_equal(net.predict_classes(X), np.array(classes)[found])
+    np.testing.assert_array_equal(net.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(ValueError, match="expected labels that the network knows"):
+        net.accuracy(X, np.full(N, "maybe"))
+
+
+def test_weights_of_two_classes():
+    net, plain = of_two(), of_two()
+    fit(net, TWO["text"][0], class_weight={"no": 2.0, "yes": 0.5})
+    fit(plain, YES, class_weight={0: 2.0, 1: 0.5})
+    expect_equal(net.params, plain.params)
+    with pytest.raises(ValueError, match="class_weight: expected classes .*'no', 'yes', got 0"):
+        fit(net, TWO["text"][0], class_weight={0: 2.0})
+
+
+@pytest.mark.parametrize("ending", [".npz", ".safetensors", "pickle"])
+def test_files_know_two_classes(ending, tmp_path):
+    net = of_two()
+    fit(net, TWO["text"][0])
+    if ending == "pickle":
+        other = pickle.loads(pickle.dumps(net))
+    else:
+        net.save(tmp_path / f"net{ending}")
+        other = fastnn.load(tmp_path / f"net{ending}")
+    assert other.classes.tolist() == ["no", "yes"]
+    np.testing.assert_array_equal(other.predict_classes(X), net.predict_classes(X))
+
+
+def test_what_one_output_tells_apart():
+    three, one = TEXT, np.full(N, "yes")
+    for t, text in (
+        (three, "t: expected 2 classes, of no and of yes, as the network has one output, got 3"),
+        (one, "t: expected 2 classes, .* got 1 different labels: 'yes'; network.classes = "),
+        (PLACES, "only where there are 2 different ones, got 3"),
+        (PLACES * 0.7, "expected finite numbers from 0 to 1, got 1.4"),
+    ):
+        net = of_two()
+        with pytest.raises((TypeError, ValueError), match=text):
+            fit(net, t)
+        assert net.classes is None and net.history is None
+    net = of_two()
+    assert fit(net, PLACES * 0.5).epochs == 2 and net.classes is None  # probabilities
+    net = of_two()
+    net.classes = ["no", "yes"]
+    fit(net, one)
+    with pytest.raises(ValueError, match="expected 2 labels, of no and of yes, as .* got 3"):
+        net.classes = NAMES
+    several = network(3, loss="binary_cross_entropy")
+    with pytest.raises(ValueError, match="network.classes: expected None, as several outputs"):
+        several.classes = NAMES
+    with pytest.raises((TypeError, ValueError), match="t: "):
+        fit(several, TEXT)
+
+
+def test_ensembles_know_classes():
+    members = [MultiLayerNet(D, [5], C, seed=seed) for seed in range(3)]
+    ensemble = Ensemble(members)
+    np.testing.assert_array_equal(ensemble.predict_classes(X), ensemble.predict(X).argmax(axis=1))
+    for net in members[1:]:
+        fit(net, TEXT, 10)
+    found = ensemble.predict_classes(X)
+    np.testing.assert_array_equal(found, np.array(NAMES)[ensemble.predict(X).argmax(axis=1)])
+    answers = [of_two(), MultiLayerNet(D, [5], 1, loss="binary_cross_entropy", seed=3)]
+    for net in answers:
+        fit(net, TWO["text"][0], 10)
+    both = Ensemble(answers)
+    expected = np.where(both.predict(X)[:, 0] > 0, "yes", "no")
+    np.testing.assert_array_equal(both.predict_classes(X), expected)
+    assert both.accuracy(X, TWO["text"][0]) == np.mean(expected == TWO["text"][0])
+    several = Ensemble([network(3, loss="binary_cross_entropy")])
+    np.testing.assert_array_equal(several.predict_classes(X), several.predict(X) > 0)
+    with pytest.raises(ValueError, match="predict_classes: expected a network of several outputs"):
+        Ensemble([network(1, loss="mse")]).predict_classes(X)
 
 
 # --- what keeps them ----------------------------------------------------------------------

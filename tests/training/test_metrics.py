@@ -61,11 +61,12 @@ SCORES = arrays.arrays(
 )
 
 
-def value_of(name, scores, t, parts=1):
+def value_of(name, scores, t, parts=1, weights=None):
     (metric,) = metrics_of(name)
     sums = metric.sums()
-    for some in zip(np.array_split(scores, parts), np.array_split(t, parts), strict=True):
-        sums.add(*some)
+    rows = np.array_split(np.arange(len(scores)), parts)
+    for some in rows:
+        sums.add(scores[some], t[some], None if weights is None else weights[some])
     return sums.value()
 
 
@@ -105,19 +106,74 @@ def test_errors_of_real_valued_targets(parts, mean):
     assert math.isnan(value_of("r2", exact[:1], exact[:1]))
 
 
+WEIGHTS = RNG.random(N) * (RNG.random(N) > 0.3)
+
+
 @pytest.mark.slow
-def test_metrics_are_those_of_scikit_learn():
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_metrics_are_those_of_scikit_learn(weights):
     metrics = pytest.importorskip("sklearn.metrics")
     net = network(2, loss="mse", dtype="float64")
     names = {"r2": "r2_score"} | {n: n for n in ("mean_absolute_error", "mean_squared_error")}
-    found = net.evaluate(X, REAL, list(names), batch_size=7)
+    found = net.evaluate(X, REAL, list(names), batch_size=7, sample_weight=weights)
     for name, theirs in names.items():
-        expected = getattr(metrics, theirs)(REAL, net.predict(X))
+        expected = getattr(metrics, theirs)(REAL, net.predict(X), sample_weight=weights)
         assert found[name] == pytest.approx(expected, rel=8 * N * EPS)
     scores = RNG.normal(size=(N, C))  # no two are equal
     for k in (1, 2, 4):
-        expected = metrics.top_k_accuracy_score(T, scores, k=k, labels=range(C))
-        assert value_of(f"top_{k}_accuracy", scores, T) == expected
+        given = {"k": k, "labels": range(C), "sample_weight": weights}
+        expected = metrics.top_k_accuracy_score(T, scores, **given)
+        got = value_of(f"top_{k}_accuracy", scores, T, weights=weights)
+        assert got == pytest.approx(expected, rel=2 * N * EPS)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "t"),
+    [
+        ("accuracy", "cross_entropy", T),
+        ("top_2_accuracy", "cross_entropy", T),
+        ("r2", "mse", REAL),
+        ("mean_absolute_error", "mse", REAL),
+        ("mean_squared_error", "mse", REAL),
+    ],
+)
+def test_a_weight_is_so_many_samples(name, loss, t):
+    counts = RNG.integers(4, size=N)
+    counts[:20] = 0  # parts of 7 without any
+    scores = RNG.normal(size=(N, 2 if loss == "mse" else C))
+    weighted = value_of(name, scores, t, 9, counts.astype(float))
+    repeated = value_of(name, scores.repeat(counts, axis=0), t.repeat(counts, axis=0))
+    assert weighted == pytest.approx(repeated, rel=32 * N * EPS)
+    ones = value_of(name, scores, t, 3, np.ones(N))
+    assert ones == pytest.approx(value_of(name, scores, t, 3), rel=32 * N * EPS)
+
+
+def test_metrics_of_epochs_are_weighted():
+    """Of the training data, of what is held out of them, and of data of their own."""
+    seen = []
+
+    def own(predictions, t, sample_weight=None):
+        seen.append((len(t), sample_weight))
+        return np.average(predictions.argmax(axis=1) == t, weights=sample_weight)
+
+    net = network()
+    settings = {"metrics": ["top_2_accuracy", own, f1_score], "sample_weight": WEIGHTS}
+    history = fit(net, 1, validation=0.25, **settings)
+    train, held_out = slice(0, 45), slice(45, N)
+    for rows, prefix in ((train, ""), (held_out, "val_")):
+        given = net.evaluate(X[rows], T[rows], ["top_2_accuracy"], sample_weight=WEIGHTS[rows])
+        assert history[f"{prefix}top_2_accuracy"] == [given["top_2_accuracy"]]
+        n, weights = seen[len(prefix) > 0]
+        assert n == len(X[rows])
+        np.testing.assert_array_equal(weights, WEIGHTS[rows])
+    assert history["val_own"] == pytest.approx(history.val_accuracy, rel=2 * N * EPS)
+    net.evaluate(X, T, own)
+    assert seen[-1] == (N, None)
+    w = np.arange(1.0, 21.0)
+    history = fit(network(), 1, validation=(*HELD_OUT, w), metrics=[own])
+    assert seen[-2] == (N, None)  # of the training data
+    np.testing.assert_array_equal(seen[-1][1], w)
+    assert history["val_own"] == pytest.approx(history.val_accuracy, rel=2 * N * EPS)
 
 
 def test_evaluate_is_what_fit_records(route):

@@ -323,7 +323,7 @@ def test_forms_that_are_no_numbers():
     with pytest.raises(TypeError, match="^x: expected numbers, got an array .* masked"):
         fit(network(), np.ma.masked_array(X, X > 1), T)
     with pytest.raises(
-        TypeError, match=r"^validation: expected a pair .*, got ndarray of shape \(30"
+        TypeError, match=r"^validation: expected \(x, t\), .*, got ndarray of shape \(30"
     ):
         network().fit(X, T, validation=X, verbose=False)
     with pytest.raises(ValueError, match=r"^x: expected samples of 4 features, .*\(2, 3\)"):

@@ -512,3 +512,13 @@ def test_layers_in_a_list():
     net = Stacked()
     Trainer(net, x, t, x, t, 2, 4, verbose=False).train()
     assert not np.array_equal(net.params["W"], np.full((4, 3), 0.1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("poisson", "PoissonWithLoss"), ("mse", "IdentityWithLoss"), ("huber", "HuberWithLoss")],
+)
+def test_a_single_output_without_classes_is_refused(loss, name):
+    network, x, t = MultiLayerNet(5, [10], 1, loss=loss), np.ones((20, 5)), np.ones(20)
+    with pytest.raises(ValueError, match=f"network: expected .*, got one with {name} and a single"):
+        Trainer(network, x, t, x, t)

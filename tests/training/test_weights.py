@@ -259,3 +259,39 @@ def test_weights_change_between_steps_with_a_setting():
     plain.fit(X, LABELS, 2, BATCH, resume=history, verbose=False)
     for key, p in smooth.params.items():
         np.testing.assert_array_equal(p, plain.params[key])
+
+
+def test_validation_with_weights():
+    """They are those of its samples, whatever the training has."""
+    held_out, w = (X[:30] + 0.1, LABELS[:30]), WEIGHTS[:30]
+    for of_training in (None, WEIGHTS):
+        net = network("cross_entropy")
+        given = {"sample_weight": of_training, "seed": 0, "verbose": False}
+        history = net.fit(X, LABELS, 2, BATCH, validation=(*held_out, w), **given)
+        expected = net.evaluate(*held_out, sample_weight=w)
+        assert {name: history[f"val_{name}"][-1] for name in expected} == expected
+        assert expected != net.evaluate(*held_out)
+        plain = network("cross_entropy")
+        without = plain.fit(X, LABELS, 2, BATCH, validation=held_out, **given)
+        assert without.loss == history.loss and without.val_loss != history.val_loss
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "text"),
+    [
+        (WEIGHTS, ValueError, r"validation weights: expected shape \(30,\).*got \(90,\)"),
+        (np.zeros(30), ValueError, "validation weights: expected a weight above 0 among 30"),
+        (-np.ones(30), ValueError, "validation weights: expected finite numbers of at least 0"),
+        (["a"] * 30, TypeError, "validation weights: "),
+    ],
+)
+def test_weights_of_validation_are_checked(weights, error, text):
+    net = network("cross_entropy")
+    before = {key: p.copy() for key, p in net.params.items()}
+    with pytest.raises(error, match=text):
+        net.fit(X, LABELS, validation=(X[:30], LABELS[:30], weights), verbose=False)
+    with pytest.raises(ValueError, match=r"validation: expected \(x, t\), .*got 4 items"):
+        net.fit(X, LABELS, validation=(X, LABELS, WEIGHTS, 1), verbose=False)
+    for key, p in net.params.items():
+        np.testing.assert_array_equal(p, before[key])
+    assert net.history is None
