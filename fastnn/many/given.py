@@ -15,6 +15,7 @@ from fastnn.ops._arrays import real
 from fastnn.optimizers.updater import anew, optimizer_of
 from fastnn.program.data import is_ready
 from fastnn.training.callbacks import Callback, Checkpoint, CSVLogger
+from fastnn.training.data import not_finite
 
 
 def each(name: str, value: Any, count: int) -> list[Any]:
@@ -159,6 +160,11 @@ class Shared:
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, np.dtype[Any]], tuple[Any, Any]] = {}
+
+    def finite(self) -> tuple[NDArray[Any], ...]:
+        """Return the arrays that have been looked through, and are finite."""
+        used = (np.asarray(made) for _, made in self._made.values() if not is_mapped(made))
+        return tuple(array for array in used if array.ndim > 1 and not not_finite("x", array))
 
     def samples(self, name: str, x: Any, network: Any) -> Any:
         """Return samples that the network's program reads where they lie, where that can be.

@@ -13,6 +13,7 @@ from fastnn.many.given import Shared, each, rows_to_train_on
 from fastnn.many.jobs import Jobs, jobs_of
 from fastnn.many.progress import Together
 from fastnn.networks import Network
+from fastnn.training import data
 from fastnn.training.progress import listener
 
 if TYPE_CHECKING:
@@ -156,14 +157,16 @@ def fit_many(
         "class_weight": class_weight,
     }
     jobs = jobs_of(n_jobs, len(found))
-    settings = _settings(found, x, t, arguments)
+    shared = Shared()
+    settings = _settings(found, x, t, arguments, shared)
     if verbose == "auto":
         verbose = is_watched()
     _expect_valid(found, settings)
     samples = [rows_to_train_on(one["x"], one["validation"]) * one["epochs"] for one in settings]
+    finite = shared.finite() if len(found) > 1 else ()
     with Together(samples, bool(verbose)) as progress:
         calls = [
-            partial(_fit, i, network, given, progress)
+            partial(_fit, i, network, given, progress, finite)
             for i, (network, given) in enumerate(zip(found, settings, strict=True))
         ]
         running = Jobs(calls, jobs)
@@ -199,9 +202,11 @@ def expect_networks(networks: Any) -> list[Network]:
     return found
 
 
-def _settings(networks: list[Network], x: Any, t: Any, arguments: Settings) -> list[Settings]:
+def _settings(
+    networks: list[Network], x: Any, t: Any, arguments: Settings, shared: Shared
+) -> list[Settings]:
     """Return the arguments of each training; samples are converted."""
-    count, shared = len(networks), Shared()
+    count = len(networks)
     given = {name: each(name, value, count) for name, value in arguments.items()}
     xs, ts = each("x", x, count), each("t", t, count)
     settings = [{name: values[i] for name, values in given.items()} for i in range(count)]
@@ -229,9 +234,12 @@ def _expect_valid(networks: list[Network], settings: list[Settings]) -> None:
             raise TypeError(f"x: expected samples, got {one['x']!r}")
 
 
-def _fit(i: int, network: Network, given: Settings, progress: Together) -> History:
+def _fit(
+    i: int, network: Network, given: Settings, progress: Together, finite: tuple[Any, ...]
+) -> History:
     line = "ended by an error"
     listener.set(progress.listener(i))  # in a context of its own
+    data.finite.set(finite)
     try:
         history = network.fit(**given, verbose=False)
         line = history.line(history.epochs) if history.epochs else "no epoch"

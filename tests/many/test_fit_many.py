@@ -156,6 +156,18 @@ def test_samples_are_not_copied(monkeypatch):
     assert [np.shares_memory(array, read[0]) for array in read] == [True] * 3
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_not_finite_are_refused(bad):
+    x = X.copy()
+    x[3, 2] = bad
+    with pytest.raises(ValueError, match=rf"^x: expected finite numbers, got {bad} in x\[3, 2\]"):
+        fit_many(networks(2), x, T, verbose=False)
+    with pytest.raises(FitManyError, match="expected finite numbers"):
+        fit_many(networks(2), [X, x], T, verbose=False)
+    with pytest.raises(ValueError, match=r"^validation x: expected finite numbers, got"):
+        fit_many(networks(2), X, T, validation=(x, T), verbose=False)
+
+
 def test_numbers_too_large_for_float32_end_as_alone():
     x = X.copy()
     x[3, 2] = 1e300
