@@ -14,6 +14,8 @@ arithmetic is Numba kernels.
 - :mod:`fastnn.gradient_check`, :mod:`fastnn.diagnostics`: checks before a training; monitors,
   verdicts and a dashboard of one.
 - :mod:`fastnn.search`: hyper-parameter search on Optuna.
+- :func:`fastnn.fit_many`, :func:`fastnn.cross_validate` (:mod:`fastnn.many`): several trainings at
+  the same time.
 - :mod:`fastnn.ensembles`: several networks as one, and one that learns from them.
 - :mod:`fastnn.second_order`: L-BFGS and Newton's method.
 - :mod:`fastnn.sklearn`: scikit-learn's multilayer perceptrons.
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         initializers,
         kernels,
         layers,
+        many,
         networks,
         ops,
         optimizers,
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
     from fastnn.config import get_num_threads, set_num_threads
     from fastnn.files import from_torch, load
     from fastnn.fit import DivergenceWarning
+    from fastnn.many import cross_validate, fit_many
     from fastnn.networks import MultiLayerNet, MultiLayerNetExtend, Network, TwoLayerNet
     from fastnn.trainer import Trainer
 
@@ -81,6 +85,7 @@ __all__ = [
     "build",
     "callbacks",
     "config",
+    "cross_validate",
     "datasets",
     "diagnostics",
     "dropin",
@@ -88,6 +93,7 @@ __all__ = [
     "exchange",
     "files",
     "fit",
+    "fit_many",
     "from_torch",
     "functional",
     "get_num_threads",
@@ -96,6 +102,7 @@ __all__ = [
     "kernels",
     "layers",
     "load",
+    "many",
     "networks",
     "ops",
     "optimizers",
@@ -118,6 +125,8 @@ if not TYPE_CHECKING:  # for a type checker, a module with __getattr__ has all n
         "Network": "networks",
         "Trainer": "trainer",
         "TwoLayerNet": "networks",
+        "cross_validate": "many",
+        "fit_many": "many",
         "from_torch": "files",
         "get_num_threads": "config",
         "load": "files",

@@ -42,14 +42,44 @@ class Interrupt:
 _outermost: Interrupt | None = None
 
 
+class _Local(threading.local):
+    told: Interrupt | None = None  # of a thread that is told of Ctrl-C
+    holds = False
+
+
+_local = _Local()
+
+
+@contextmanager
+def told(by: Interrupt) -> Iterator[None]:
+    """Let this thread, which is not the main one, end as by Ctrl-C once `by` has received it.
+
+    KeyboardInterrupt comes at the end of a block of :func:`held`, or where :func:`let_through` is
+    called in one.
+    """
+    before, _local.told = _local.told, by
+    try:
+        yield
+    finally:
+        _local.told = before
+
+
+def for_thread() -> Interrupt:
+    """Return what :func:`told` takes; its `receive` may be called by any thread."""
+    return Interrupt(signal.default_int_handler)
+
+
 def let_through() -> None:
     """Let a held Ctrl-C through at a place from which callers can take back what they have done.
 
     Such places are in the compiler, which may be at work for a minute inside one step: see
     :mod:`fastnn.kernels.codegen.lock`.
     """
-    here = _outermost
-    if here is not None and threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread():
+        here = _outermost
+    else:
+        here = _local.told if _local.holds else None
+    if here is not None:
         here.release()
 
 
@@ -68,12 +98,14 @@ def held_to_the_end() -> Iterator[None]:
 def held() -> Iterator[Interrupt]:
     """Hold back Ctrl-C inside a ``with`` block; the outermost one lets it through at its end.
 
-    Python delivers signals to the main thread alone; elsewhere this does nothing. Nor does it
-    where someone has turned the signal off or handles it outside Python.
+    Python delivers signals to the main thread alone; in others this does nothing, but in those that
+    are :func:`told` of them. Nor does it where someone has turned the signal off or handles it
+    outside Python.
     """
     global _outermost
     if threading.current_thread() is not threading.main_thread():
-        yield Interrupt()
+        with _held_in_thread() as here:
+            yield here
         return
     if _outermost is not None:
         yield _outermost
@@ -91,6 +123,20 @@ def held() -> Iterator[Interrupt]:
         _outermost = None
         here.give_back()
         here.release()  # also where an error ends the block, which someone may catch and go on
+
+
+@contextmanager
+def _held_in_thread() -> Iterator[Interrupt]:
+    here = _local.told
+    if here is None or _local.holds:
+        yield here or Interrupt()
+        return
+    _local.holds = True
+    try:
+        yield here
+    finally:
+        _local.holds = False
+        here.release()
 
 
 def _after_fork_in_child() -> None:

@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 # Modules through which a call comes here: ours, wherever kernels lie, and those that call us back.
 _OURS = {"contextlib", "fastnn", "functools", "importlib", "numba"}
 
 
-def warn(message: str, category: type[Warning]) -> None:
-    """Warn on behalf of the innermost function on the stack that is none of this package.
+class _Local(threading.local):
+    caller: FrameType | None = None  # who has started what this thread does
+
+
+_local = _Local()
+
+
+@contextmanager
+def called_by(frame: FrameType) -> Iterator[None]:
+    """Warn, in this thread, as if the function of a frame had called what it does."""
+    before, _local.caller = _local.caller, frame
+    try:
+        yield
+    finally:
+        _local.caller = before
+
+
+def user() -> FrameType:
+    """Return the frame of the innermost function on the stack that is none of this package.
 
     Frames are told by the names of their modules: the scripts of a book that import ours under
     its names are users, and so are tests and examples.
     """
     frame = sys._getframe(1)
-    while _is_ours(frame) and frame.f_back is not None:
-        frame = frame.f_back
+    while _is_ours(frame):
+        back = frame.f_back
+        if back is None or _name(back) == "threading":
+            back = _local.caller or back
+        if back is None:
+            break
+        frame = back
+    return frame
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn on behalf of the user's function that has called us."""
+    frame = user()
     try:
         warnings.warn_explicit(
             message,
@@ -34,6 +65,9 @@ def warn(message: str, category: type[Warning]) -> None:
         pass
 
 
+def _name(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
 def _is_ours(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__")
-    return isinstance(name, str) and name.partition(".")[0] in _OURS
+    return _name(frame).partition(".")[0] in _OURS

@@ -2,14 +2,10 @@
 
 Four ways to several networks (CS231n notes, "Neural networks 3", model ensembles):
 
-- one model from several initial values, each trained by itself::
+- one model from several initial values, trained at the same time on as many threads::
 
-      networks = []
-      for seed in range(5):
-          network = MultiLayerNet(784, [100, 100], 10, seed=seed)
-          network.fit(x, t, epochs=5, seed=seed)
-          networks.append(network)
-      ensemble = Ensemble(networks)
+      ensemble = Ensemble(MultiLayerNet(784, [100, 100], 10, seed=seed) for seed in range(5))
+      ensemble.fit(x, t, epochs=5, seed=[*range(5)])
 
 - the best models that a search of hyper-parameters has found (:mod:`fastnn.search`), trained
   again, with the trial as a callback only while it searches::

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +14,15 @@ from fastnn._utils.files import File
 from fastnn._utils.types import Array
 from fastnn.ensembles.averaging import expect_alike, mean_of, tiles
 from fastnn.layers.record import right_of, takes
+from fastnn.many import fit_many
 from fastnn.networks import Network
 from fastnn.networks.copies import expect_network
 from fastnn.ops._targets import right_classes
 from fastnn.training.data import samples
 from fastnn.training.labels import classes_of
+
+if TYPE_CHECKING:
+    from fastnn.training.history import History
 
 
 class Ensemble:
@@ -83,6 +87,43 @@ class Ensemble:
             f"Ensemble({len(self)} network{'s' * (len(self) > 1)}, {self.input_size} inputs, "
             f"{self.output_size} outputs)"
         )
+
+    def fit(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        n_jobs: SupportsIndex = -1,
+        verbose: Any = True,
+        **settings: Any,
+    ) -> list[History]:
+        """Train all networks, several at the same time, by :func:`fastnn.fit_many`.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, D), or (N, ...) with D elements a sample
+        t : array_like, shape (N,), (N, 1) or (N, output_size)
+            One for all members, or a list with one for each, as for a bagged ensemble.
+        n_jobs, verbose
+            As for ``fit_many``.
+        **settings
+            Its other keywords: one for all members or a list with one for each, such as
+            ``seed=[0, 1, 2]`` for as many orders of the samples.
+
+        Returns
+        -------
+        list of History
+            In the order of the members.
+
+        Raises
+        ------
+        TypeError, ValueError, FitManyError
+            As there; ValueError also if members come to have different classes.
+        """
+        histories = fit_many(self.networks, x, t, n_jobs=n_jobs, verbose=verbose, **settings)
+        for i, network in enumerate(self.networks):
+            expect_alike(f"networks[{i}]", network, "networks[0]", self.networks[0])
+        return histories
 
     @property
     def _classifies(self) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
@@ -15,6 +16,7 @@ from fastnn._utils import distribution as _distribution
 from fastnn._utils import interrupts
 from fastnn._utils import validation as numbers
 from fastnn._utils.warnings import warn
+from fastnn.many.jobs import Jobs, jobs_of
 from fastnn.search._ranges import Range, checked
 from fastnn.search._result import BorderWarning, SearchResult
 from fastnn.search._trial import Trial
@@ -54,6 +56,7 @@ def search(
     seed: SupportsIndex | None = None,
     storage: str | os.PathLike[str] | None = None,
     name: str = "search",
+    n_jobs: SupportsIndex = 1,
     verbose: bool = True,
 ) -> SearchResult:
     """Search for good hyper-parameters: train with many values, and compare.
@@ -107,6 +110,11 @@ def search(
         none. In memory if not given: what ends the search, Ctrl-C too, then loses them.
     name : str
         Of this search in its storage.
+    n_jobs : int
+        How many trials run at the same time, in threads of this process, each with its share of
+        those that kernels may use (:func:`fastnn.fit_many`); -1 for as many as there are. `train`
+        is called by several threads then. Random values are the same for any number; which trials
+        are ended early, and what "tpe" draws, depend on what has ended by then.
     verbose : bool
         Whether to show a progress bar.
 
@@ -161,7 +169,7 @@ def search(
     with backend.quiet():
         study = backend.Study(backend.open_storage(storage), name, settings)
         study.begin(sampler, seed, pruner, min_epochs)
-        _run(train, study, trials, min_epochs, verbose)
+        _run(train, study, trials, min_epochs, verbose, n_jobs)
         result: SearchResult = study.result()
     warn_of_borders(result)
     return result
@@ -193,29 +201,74 @@ def seed_of(seed: SupportsIndex | None) -> int:
     return numbers.integer("seed", seed, 0, 2**64 - 1)
 
 
-def _run(train: Train, study: Study, trials: int, min_epochs: int, verbose: bool) -> None:
+class _Trials:
+    """The trials of one process: asked for, run, told.
+
+    Parameters
+    ----------
+    train : function of a Trial
+    study : Study
+    count : int
+        How many there are to be, those of other processes included.
+    min_epochs : int
+    """
+
+    def __init__(self, train: Train, study: Study, count: int, min_epochs: int) -> None:
+        self._train, self._study, self._min_epochs = train, study, min_epochs
+        self._count, self._running, self._lock = count, 0, threading.Lock()
+
+    def __iter__(self) -> Iterator[Callable[[], None]]:
+        """Yield calls, each of one trial, as long as there are too few."""
+        while True:
+            with self._lock:
+                if self._study.done() + self._running >= self._count:
+                    return
+                self._running += 1
+            yield self._run
+
+    def _run(self) -> None:
+        trial, told = None, False
+        try:
+            with interrupts.held():
+                trial = self._study.ask(self._min_epochs)
+            value = self._study.value(trial, self._train(trial))
+            with interrupts.held():
+                told = True
+                self._study.tell(trial, value)
+        except BaseException:
+            if trial is not None and not told:
+                with interrupts.held():
+                    self._study.give_back(trial)
+            raise
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+def _run(
+    train: Train, study: Study, trials: int, min_epochs: int, verbose: bool, n_jobs: SupportsIndex
+) -> None:
     """Run trials until there are enough, those of other processes included."""
     done = study.done()
+    jobs = jobs_of(n_jobs, max(1, trials - done))
+    calls = _Trials(train, study, trials, min_epochs)
     with Progress(max(trials, done), " trials", verbose, done=done) as progress:
-        while done < trials:
-            trial, told = None, False
-            try:
-                with interrupts.held():
-                    trial = study.ask(min_epochs)
-                with warnings.catch_warnings():
-                    # A trial that diverges is a result like others.
-                    warnings.simplefilter("ignore", DivergenceWarning)
-                    value = study.value(trial, train(trial))
-                with interrupts.held():
-                    told = True
-                    study.tell(trial, value)
-            except BaseException:
-                if trial is not None and not told:
-                    with interrupts.held():
-                        study.give_back(trial)
-                raise
+
+        def look() -> None:
+            nonlocal done
             before, done = done, study.done()
-            progress.advance(done - before, partial(_best, study))
+            if done > before:
+                progress.advance(done - before, partial(_best, study))
+
+        with warnings.catch_warnings():
+            # A trial that diverges is a result like others.
+            warnings.simplefilter("ignore", DivergenceWarning)
+            if jobs > 1:
+                Jobs(calls, jobs, ends_at_error=True).run(look)
+                return
+            for call in calls:
+                call()
+                look()
 
 
 def _best(study: Study) -> dict[str, str]:

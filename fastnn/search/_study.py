@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,6 +90,8 @@ class Study:
                 raise ValueError(f"directions: expected {expected} alone")
         # By Optuna's number: what has been looked at, as there may be thousands.
         self._finished: dict[int, FinishedTrial] = {}
+        self._lock = threading.RLock()  # one trial is drawn at a time
+        self._asked: dict[Trial, optuna.Trial] = {}  # those that run
         for key, value in (settings or {}).items():
             if self._settings[key] != value:
                 raise ValueError(
@@ -110,9 +113,9 @@ class Study:
     def ask(self, min_epochs: int) -> Trial:
         """Return a new trial."""
         ranges = self._settings["ranges"]
-        with _reading(self._source):  # which has the numbers that queued trials draw by
+        with self._lock, _reading(self._source):  # which has the numbers that queued trials draw by
             asked = self._study.ask({name: distribution(r) for name, r in ranges.items()})
-        self._asked = asked
+            number = self._draws.number
 
         def is_bad(epoch: int, value: float) -> bool:
             times, rest = divmod(epoch, min_epochs)
@@ -121,17 +124,19 @@ class Study:
             asked.report(value, epoch)
             return asked.should_prune()
 
-        return Trial(
+        trial = Trial(
             {name: asked.params[name] for name in ranges},
-            self._draws.number,
+            number,
             self._settings["epochs"],
             self._settings["metric"],
             is_bad,
         )
+        self._asked[trial] = asked
+        return trial
 
     def give_back(self, trial: Trial) -> None:
         """Have a trial that an exception ended done again, by whoever asks next."""
-        self._study.tell(self._asked, state=TrialState.FAIL)
+        self._study.tell(self._asked.pop(trial), state=TrialState.FAIL)
         self._study.enqueue_trial(dict(trial.values), user_attrs={DRAW: trial.number})
 
     def value(self, trial: Trial, returned: Any) -> float:
@@ -162,11 +167,12 @@ class Study:
             "value": math.nan if state == "diverged" else value,
             "curves": trial.curves,
         }
-        self._asked.set_user_attr(_TRIAL, kept)
+        asked = self._asked.pop(trial)
+        asked.set_user_attr(_TRIAL, kept)
         if state == "complete":
-            self._study.tell(self._asked, value)
+            self._study.tell(asked, value)
         else:
-            self._study.tell(self._asked, state=TrialState.PRUNED)
+            self._study.tell(asked, state=TrialState.PRUNED)
 
     def result(self) -> SearchResult:
         """Return what was found so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ from fastnn.training.sample_weights import expect_some, weights_for
 Pair = tuple[Samples, Samples]
 
 _FRACTION = numbers.BETWEEN._replace(text="(x, t), (x, t, weights) or a number in (0, 1)")
+# Samples that are known to be finite, in this context: several trainings go through the same ones.
+finite: ContextVar[tuple[Samples, ...]] = ContextVar("finite", default=())
+
 _TILE = 1 << 17  # numbers that are looked at together, which stay in the second-level cache
 
 
@@ -213,6 +217,8 @@ def _tiles(array: Samples, count: int) -> Iterator[slice]:
 
 def expect_finite(name: str, array: Samples) -> None:
     """Raise ValueError if there is NaN or infinity, except in a file."""
+    if any(array is one for one in finite.get()):
+        return
     if array.dtype.kind == "f" and not is_mapped(array):
         where = not_finite(name, array)
         if where:

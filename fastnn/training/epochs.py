@@ -95,6 +95,14 @@ class Epochs:
 
     def run(self) -> None:
         """Train until there have been so many epochs, or a callback ends the training."""
+        try:
+            self._run()
+        finally:
+            # They refer to this object, which would keep the memory of its program until Python's
+            # collector of garbage comes by: a list of networks would need that of several.
+            del self._runner, self._guard
+
+    def _run(self) -> None:
         history, epochs, callbacks = self._history, self._settings.epochs, self._settings.callbacks
         for callback in callbacks:
             callback.network, callback.history = self._network, history

@@ -508,3 +508,24 @@ def test_bad_distillation():
         with pytest.raises(error, match="^" + re.escape(text)):
             distill(**{**arguments, **change})
     expect_same(everything(student), before)
+
+
+def test_fit_trains_all_members():
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(60, 4)), np.array([*"abc"] * 20)
+    together, alone = (
+        Ensemble(MultiLayerNet(4, [5], 3, seed=seed) for seed in range(3)) for _ in range(2)
+    )
+    histories = together.fit(x, t, epochs=2, batch_size=8, seed=[4, 5, 6], n_jobs=2, verbose=False)
+    assert [network.history for network in together.networks] == histories
+    for seed, network in zip([4, 5, 6], alone.networks, strict=True):
+        network.fit(x, t, 2, 8, seed=seed, verbose=False)
+    np.testing.assert_array_equal(together.predict(x), alone.predict(x))
+    assert 0 <= together.accuracy(x, t) <= 1
+
+
+def test_fit_of_members_with_other_classes_each():
+    ensemble = Ensemble(MultiLayerNet(4, [5], 2, seed=seed) for seed in range(2))
+    x = np.ones((4, 4))
+    with pytest.raises(ValueError, match=r"networks\[1\]: expected classes 'a', 'b', like those"):
+        ensemble.fit(x, [np.array([*"abab"]), np.array([*"xyxy"])], verbose=False)

@@ -23,6 +23,8 @@ NAMES = {
     "Network": "fastnn.networks.network",
     "Trainer": "fastnn.training.trainer",
     "TwoLayerNet": "fastnn.networks.builders",
+    "cross_validate": "fastnn.many.folds",
+    "fit_many": "fastnn.many.trainings",
     "from_torch": "fastnn.networks.from_torch",
     "get_num_threads": "fastnn.config",
     "load": "fastnn.networks.files",

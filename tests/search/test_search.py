@@ -4,6 +4,8 @@ import logging
 import math
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -347,3 +349,44 @@ def test_a_result_reads_well(capsys):
     assert f"(val_accuracy {best.value:.4g}) | lr {best['lr']:.3g}, decay" in lines[1]
     assert "best val_accuracy" in repr(result)
     assert capsys.readouterr() == ("", "")
+
+
+# Several trials at the same time
+
+
+def test_the_same_values_in_several_threads():
+    alone = run(learn, {"lr": Log(1e-4, 1)}, 12, epochs=2, pruner=None)
+    names = set()
+
+    def train(trial):
+        names.add(threading.current_thread().name)
+        time.sleep(0.01)
+        return learn(trial)
+
+    found = run(train, {"lr": Log(1e-4, 1)}, 12, epochs=2, pruner=None, n_jobs=3)
+    assert draws(found) == draws(alone) and len(found) == 12
+    assert [trial.curves for trial in found] == [trial.curves for trial in alone]
+    assert names == {"fastnn-job-1", "fastnn-job-2", "fastnn-job-3"}
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_error_of_one_trial_gives_all_that_run_back(tmp_path, error):
+    both, path = threading.Barrier(2), tmp_path / "search.journal"
+
+    def train(trial):
+        both.wait(10)
+        if trial.number == 1:
+            raise error("in trial 1")
+        while True:  # until it is ended
+            learn(trial)
+
+    options = {"ranges": {"lr": Log(1e-4, 1)}, "trials": 4, "epochs": 1, "storage": path}
+    with pytest.raises(error):
+        run(train, **options, n_jobs=2)
+    assert len(load(path)) == 0
+    assert draws(run(learn, **options)) == draws(run(learn, **(options | {"storage": None})))
+
+
+def test_n_jobs_is_checked():
+    with pytest.raises(ValueError, match="n_jobs: expected an integer of at least 1, or -1"):
+        run(n_jobs=0)

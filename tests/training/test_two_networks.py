@@ -12,6 +12,8 @@ from own_layers import C, D, Line, N, Scale, data
 from fastnn import MultiLayerNet, Trainer, diagnostics, optimizers
 from fastnn.callbacks import Callback, Checkpoint, ReduceLROnPlateau, load_checkpoint
 from fastnn.fit import DivergenceWarning
+from fastnn.program import Program
+from fastnn.training import choice
 
 STEPS = -(-N // 8)  # an epoch
 
@@ -482,3 +484,24 @@ def test_trainers_in_copies_go_on():
         whole.train()
         assert again.train_loss_list == whole.train_loss_list
         assert again.route == "program"
+
+
+@pytest.mark.parametrize("callbacks", [[], [Callback()]])
+def test_a_training_leaves_nothing_to_the_collector(callbacks, monkeypatch):
+    """The memory of its program goes at its end, not when the collector comes by."""
+    programs = []
+
+    def noted(*arguments):
+        program = Program(*arguments)
+        programs.append(weakref.ref(program))
+        return program
+
+    monkeypatch.setattr(choice, "Program", noted)
+    net = network()
+    gc.collect()
+    gc.disable()
+    try:
+        fit(net, optimizers.Adam(), callbacks=callbacks)
+        assert [program() for program in programs] == [None]
+    finally:
+        gc.enable()

@@ -14,6 +14,7 @@ from fastnn._bench.families import (
     estimators,
     formulas,
     growth,
+    many,
     memory,
     optimizers,
     overhead,
@@ -33,6 +34,7 @@ FAMILIES = {
     "simplechains": simplechains,
     "busy": busy,
     "growth": growth,
+    "many": many,
     "memory": memory,
     "accuracy": accuracy,
     "overhead": overhead,
@@ -44,6 +46,6 @@ FAMILIES = {
 
 # Families under one name.
 GROUPS = {
-    "training": ["throughput", "simplechains", "busy", "growth", "memory", "accuracy"],
+    "training": ["throughput", "simplechains", "busy", "growth", "many", "memory", "accuracy"],
     "calls": ["overhead", "formulas", "scripts"],
 }
