@@ -106,12 +106,16 @@ class MultiLayerNet:
             x = layer.forward(x)
         return x
 
+    def _is_told(self, name: str) -> bool:
+        """Say whether the layer of this name is given the flag of training."""
+        return False
+
     def _compiled_layers(self) -> CompiledLayers | None:
         """Return the layers as one compiled call takes them, or None if they are not for it."""
         known: CompiledLayers | None = vars(self).get("_compiled")
         if compiled() and (known is None or not known.are(self.layers)):
             try:
-                known = CompiledLayers(self.layers)
+                known = CompiledLayers(self.layers, self._is_told)
             except (Unsupported, TypeError, ValueError, AttributeError):
                 known = None
             self._compiled = known

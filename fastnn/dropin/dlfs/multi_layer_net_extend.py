@@ -69,9 +69,12 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
         """Return the scores before softmax."""
         return self._predict(x, bool(train_flg))
 
+    def _is_told(self, name: str) -> bool:
+        return "Dropout" in name or "BatchNorm" in name
+
     def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for key, layer in self.layers.items():
-            if "Dropout" in key or "BatchNorm" in key:
+            if self._is_told(key):
                 x = layer.forward(x, train_flg)
             else:
                 x = layer.forward(x)
