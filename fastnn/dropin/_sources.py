@@ -66,8 +66,8 @@ SOURCES = MappingProxyType(
             MappingProxyType(
                 {
                     "mean_squared_error": f"{_JAPANESE}:sum_squared_error",
-                    "Nesterov": f"{_JAPANESE}:Nesterov",
-                    "Trainer": f"{_JAPANESE}:Trainer",
+                    "Nesterov": f"{_JAPANESE}_training:Nesterov",
+                    "Trainer": f"{_JAPANESE}_training:Trainer",
                     "softmax": f"{_JAPANESE}:softmax",
                     "softmax_loss": f"{_JAPANESE}:softmax_loss",
                 }

@@ -36,28 +36,41 @@ key_file = {
 }
 
 
+_began = Path.cwd()  # scripts may go elsewhere before they load the data
+
+
 def _folders() -> list[Path]:
-    """Return where the book's repository has its files, as seen from a script in a chapter."""
+    """Return the folders ``dataset`` in which the files may be, in the order to look.
+
+    First those in which Python would find the script's own package of that name, then all upwards
+    from the script and from the working directory.
+    """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    places = [Path.cwd()] if main is None else [Path(main).resolve().parent, Path.cwd()]
-    return [folder / "dataset" for place in places for folder in (place.parent, place)]
+    starts = [_began, Path.cwd()]
+    if main is not None:
+        starts.insert(0, Path(_began, main).resolve().parent)
+    places = [Path(_began, entry) for entry in sys.path]
+    for start in starts:
+        places += [start, *start.parents]
+    folders = dict.fromkeys(Path(os.path.normpath(place), "dataset") for place in places)
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _load(normalize: bool = True, flatten: bool = True) -> Any:
-    if not variable("FASTNN_DATA_DIR"):
-        for folder in _folders():
-            try:
-                return datasets.load_mnist(normalize, flatten, data_dir=folder)
-            except FileNotFoundError:  # not there, or without one of the files
-                continue
+    folders = [] if variable("FASTNN_DATA_DIR") else _folders()
+    for folder in folders:
+        try:
+            return datasets.load_mnist(normalize, flatten, data_dir=folder)
+        except FileNotFoundError:  # without one of the files
+            continue
     try:
         return datasets.load_mnist(normalize, flatten)
     except ConnectionError:
-        places = ", ".join(dict.fromkeys(map(str, _folders())))
+        without = f" ({', '.join(map(str, folders))} lacks some)" if folders else ""
         raise ConnectionError(
-            f"load_mnist: the four MNIST files are in none of {places}, and could not be "
-            "downloaded; put them in one of these folders, or in one that the environment "
-            "variable FASTNN_DATA_DIR names"
+            "load_mnist: the four MNIST files are in no folder called dataset beside or above the "
+            f"script or {_began}{without}, and could not be downloaded; put them in one, or in a "
+            "folder that the environment variable FASTNN_DATA_DIR names"
         ) from None
 
 
@@ -67,8 +80,9 @@ def load_mnist(
     """Load MNIST.
 
     The four IDX files, gzip or not, are looked for in the folder that ``FASTNN_DATA_DIR``
-    names; without it in a folder ``dataset`` beside the script's folder or in it, or beside or
-    in the working directory; then in fastnn's cache folder, to which they are downloaded.
+    names; without it in a folder ``dataset`` on the path on which Python looks for modules, then
+    in the script's folder or above it, then in the working directory or above it; then in
+    fastnn's cache folder, to which they are downloaded.
 
     Parameters
     ----------
