@@ -1,8 +1,8 @@
 """Scripts written for the NumPy code of a book or a course, on fastnn, unmodified.
 
 The modules that such scripts import, ``common`` and ``dataset`` of *Deep Learning from Scratch*
-or ``cs231n`` of the course CS231n, come before files of the same name, wherever those lie, while
-they are installed::
+or ``cs231n`` of the course CS231n, come before files of the same name while they are installed.
+Where such files are the script's own, what their owner has changed or added in them is kept::
 
     import fastnn.dropin
 

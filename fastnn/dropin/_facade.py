@@ -4,15 +4,52 @@ from __future__ import annotations
 
 import dis
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import CodeType, ModuleType
 from typing import Any
 
+from fastnn.dropin import _owner
 from fastnn.dropin._sources import SOURCES
 
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
+
+
+class _Module(ModuleType):
+    """A module whose attributes that a script sets reach the code that looks them up."""
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        super().__setattr__(key, value)
+        if not key.startswith("__") and not isinstance(value, ModuleType):
+            _through.set(self, key, value)
+
+
+class _Through:
+    """What was set in modules of fastnn, and what they had before."""
+
+    def __init__(self) -> None:
+        self.targets: dict[ModuleType, list[ModuleType]] = {}
+        self._before: dict[tuple[ModuleType, str], Any] = {}
+
+    def set(self, module: ModuleType, key: str, value: Any) -> None:
+        """Set an attribute where the code of a module looks names up."""
+        for target in self.targets.get(module, ()):
+            self._before.setdefault((target, key), vars(target).get(key, self))
+            setattr(target, key, value)
+
+    def undo(self) -> None:
+        """Set all as it was before."""
+        for (target, key), value in self._before.items():
+            if value is self:
+                delattr(target, key)
+            else:
+                setattr(target, key, value)
+        self._before.clear()
+
+
+_through = _Through()
 
 
 class Shown:
@@ -26,27 +63,46 @@ class Shown:
     """
 
     def __init__(self, name: str, shown: str, real: str | None) -> None:
-        self.module = ModuleType(shown)
+        self.module = _Module(shown)
         self.module.__dict__["__getattr__"] = _missing(name, self.module)
-        self._name, self._real = name, real
+        self._name, self._real, self._filled = name, real, False
         if real is None:  # a package around others, no more
             self.module.__dict__["__all__"] = []
 
     def fill(self) -> None:
         """Give the module what it has, once: scripts may put other things into it."""
-        if self._real is None:
+        if self._filled:
             return
-        contents = importlib.import_module(self._real)
-        exported = {key: getattr(contents, key) for key in contents.__all__}
-        for key, other in SOURCES[self._name].others.items():
-            if key in exported:
-                where, _, its_name = other.partition(":")
-                del exported[key]
-                exported[its_name] = getattr(importlib.import_module(where), its_name)
+        file = self._open()
+        if self._real is not None:
+            self._fill(self._real, file)
+        elif file is not None and os.path.getsize(file):
+            del self.module.__all__
+            _owner.run(self.module, file)
+        self._filled = True
+
+    def _open(self) -> str | None:
+        """Let a package find the owner's modules; return the owner's file of this module."""
+        name = self.module.__name__
+        parent, _, last = name.rpartition(".")
+        path = sys.modules[parent].__path__ if parent else ()
+        if not hasattr(self.module, "__path__"):
+            return _owner.file_of(last, path)
+        inner = [os.path.join(folder, last) for folder in path] if parent else _owner.folders(name)
+        self.module.__path__ = inner
+        return _owner.file_of("__init__", inner)
+
+    def _fill(self, real: str, file: str | None) -> None:
+        source, contents = SOURCES[self._name], importlib.import_module(real)
+        others = [other for key, other in source.others.items() if key in contents.__all__]
+        targets = {importlib.import_module(other.partition(":")[0]) for other in others}
+        _through.targets[self.module] = [contents, *targets]
+        if file is not None and _owner.fill(self.module, self._name, file):
+            return
+        exported = _owner.exported(source, self.module.__name__)
         self.module.__doc__, self.module.__file__ = contents.__doc__, contents.__file__
         self.module.__dict__.update(exported)
         self.module.__dict__["__all__"] = [*exported]
-        self._real = None
 
 
 def make(name: str) -> dict[str, Shown]:
@@ -110,6 +166,9 @@ class _Finder:
         if name in self.modules:
             is_package = hasattr(self.modules[name].module, "__path__")
             return ModuleSpec(name, self, origin="fastnn", is_package=is_package)  # type: ignore[arg-type]
+        own = PathFinder.find_spec(name, path) if path else None
+        if own is not None:
+            return own
         names = [n for n in self.modules if n.startswith(f"{root}.")]
         raise ModuleNotFoundError(
             f"No module named {name!r}{_guess(name, names)}; fastnn has {', '.join(names)}",
@@ -138,6 +197,7 @@ def watch(modules: Mapping[str, Shown]) -> None:
 def forget(roots: Sequence[str]) -> None:
     """Leave these packages to others again."""
     for name in [n for n in _finder.modules if n.partition(".")[0] in roots]:
-        del _finder.modules[name]
+        _through.targets.pop(_finder.modules.pop(name).module, None)
+    _through.undo()
     if not _finder.modules and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)

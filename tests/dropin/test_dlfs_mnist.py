@@ -53,8 +53,6 @@ def test_files_beside_the_folder_of_the_script(idx_files, tmp_path, packed, run_
             (dataset / f"{file.name}.gz").write_bytes(gzip.compress(content, 1))
         else:
             (dataset / file.name).write_bytes(content)
-    # The book's own module is there, too, and would download.
-    (dataset / "mnist.py").write_text("raise RuntimeError('the book')")
     (dataset / "__init__.py").write_text("")
     (chapter / "script.py").write_text(SCRIPT)
     # From another folder: the script's own one counts.

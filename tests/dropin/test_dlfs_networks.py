@@ -11,6 +11,7 @@ from copying import COPIES
 
 SINGLE = 32 * np.finfo(np.float32).eps
 
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", [(12, [7, 6], 5), (12, [], 5), (3, [4], 2)], ids=str)
 def test_initial_state(dlfs, kind, sizes):

@@ -14,6 +14,7 @@ import numpy as np
 
 from fastnn import layers as ours
 from fastnn._utils.types import Array, Labels
+from fastnn.dropin.dlfs import layers as theirs
 from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
@@ -38,6 +39,7 @@ def _methods(kind: type) -> tuple[Any, Any]:
 
 
 # As they are here: scripts may put others in their place.
+_FUNCTIONS = theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error
 _METHODS = {kind: _methods(kind) for kind in (Affine, BatchNormalization, Dropout, Relu, Sigmoid)}
 
 
@@ -59,6 +61,8 @@ class CompiledLayers:
     """
 
     def __init__(self, book: dict[str, Any], flagged: Callable[[str], bool]) -> None:
+        if _functions() != _FUNCTIONS:
+            raise Unsupported("common.layers has another function")
         self._book = dict(book)
         self._facts = [*_facts(book)]
         self._found = [*_shadows(book)]
@@ -132,6 +136,11 @@ class CompiledLayers:
         return scores
 
 
+def _functions() -> tuple[Any, ...]:
+    """Return what layers call, which scripts may replace."""
+    return theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error
+
+
 def _copied(layer: Any) -> Any:
     """Return a layer with the same numbers."""
     kind = type(layer)
@@ -152,7 +161,8 @@ def _call_again(layers: list[Any], x: Array, layer: Any, name: str) -> Any:
 
 
 def _facts(book: dict[str, Any]) -> Iterator[Any]:
-    """Yield what plans are made of: layers, their arrays, and numbers."""
+    """Yield what plans are made of: layers, their arrays, numbers, and functions."""
+    yield from _functions()
     for name, layer in book.items():
         yield name
         yield layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from fastnn import datasets
 from fastnn._utils.environment import variable
+from fastnn.datasets.mnist import MIRRORS
 
 __all__ = [
+    "download_mnist",
     "img_dim",
     "img_size",
     "init_mnist",
@@ -106,3 +109,26 @@ def load_mnist(
 def init_mnist() -> None:
     """See that the files are there, or download them."""
     _load()
+
+
+def download_mnist() -> None:
+    """See that the files are there, or download them."""
+    _load()
+
+
+def serves(own: Mapping[str, Any]) -> bool:
+    """Say whether this reads what the script's own module does, by the names that it has.
+
+    That is, if the four files lie beside the module, or if there is nothing but the place to
+    download the digits from: neither a folder of the owner's choice nor the book's pickle.
+    """
+    beside = os.path.dirname(os.path.abspath(own["__file__"]))
+    folder = own.get("dataset_dir", beside)
+    if os.path.realpath(folder) != os.path.realpath(beside):
+        return False
+    try:
+        return datasets.mnist_source(beside) is not None
+    except FileNotFoundError:
+        mirrors = {url.partition("//")[2] for url in MIRRORS}
+        url = str(own.get("url_base", MIRRORS[0])).partition("//")[2]
+        return url in mirrors and not os.path.exists(str(own.get("save_file", "")))
