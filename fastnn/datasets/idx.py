@@ -61,6 +61,12 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             raise ValueError(message) from error
 
 
+def is_packed(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file is gzip, whatever its name says."""
+    with open(path, "rb") as raw:
+        return raw.read(2) == _GZIP
+
+
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Read an array from an IDX file, raw or gzip.
 

@@ -14,6 +14,7 @@ from fastnn._utils.environment import variable
 from fastnn._utils.files import path_of
 from fastnn._utils.paths import cache_dir
 from fastnn._utils.validation import brief
+from fastnn.datasets import unpacked
 from fastnn.datasets.idx import read_header, read_idx
 
 __all__ = ["load_mnist", "mnist_source"]
@@ -25,6 +26,8 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
+
+_ROWS = 128  # images that are scaled at a time: 400 KB
 
 _ADVICE = (
     "To go on without network: put the four files in a folder and pass data_dir= or set "
@@ -253,7 +256,7 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[npt.NDArray[Any], 
             f"{shape[0]:,} labels, one for each image in {images_path}",
             f"{of_labels[0]:,}",
         )
-    images, labels = _read(read_idx, images_path), _read(read_idx, labels_path)
+    images, labels = _read(unpacked.read, images_path), _read(read_idx, labels_path)
     if labels.max() > 9:
         raise _wrong(labels_path, "labels from 0 to 9", f"a label {labels.max()}")
     return images, labels
@@ -285,8 +288,22 @@ def _load_bundled() -> _Arrays:
 
 
 def _images(images: npt.NDArray[Any], normalize: bool, flatten: bool) -> npt.NDArray[Any]:
-    images = images.reshape(-1, 784) if flatten else images.reshape(-1, 1, 28, 28)
-    return np.divide(images, 255, dtype=np.float32) if normalize else images
+    """Return images as the caller wants them, in an array of its own."""
+    shape = (-1, 784) if flatten else (-1, 1, 28, 28)
+    if normalize:
+        return _scaled(images).reshape(shape)
+    return (images if images.flags.writeable else images.copy()).reshape(shape)
+
+
+def _scaled(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return images / 255 in float32."""
+    scaled = np.empty(images.shape, np.float32)
+    # Some rows at a time, which stay in the cache: it takes half the time of a pass over all.
+    for start in range(0, len(images), _ROWS):
+        rows = scaled[start : start + _ROWS]
+        np.copyto(rows, images[start : start + _ROWS])
+        rows /= np.float32(255)
+    return scaled
 
 
 def _labels(labels: npt.NDArray[Any], one_hot: bool) -> npt.NDArray[Any]:

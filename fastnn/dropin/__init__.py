@@ -1,8 +1,8 @@
 """Scripts written for the NumPy code of a book or a course, on fastnn, unmodified.
 
 The modules that such scripts import, ``common`` and ``dataset`` of *Deep Learning from Scratch*
-or ``cs231n`` of the course CS231n, stand in :data:`sys.modules` while they are installed, and
-come before files of the same name wherever those lie::
+or ``cs231n`` of the course CS231n, come before files of the same name while they are installed.
+Where such files are the script's own, what their owner has changed or added in them is kept::
 
     import fastnn.dropin
 
@@ -21,8 +21,6 @@ from types import ModuleType
 
 from fastnn._utils import validation as numbers
 from fastnn.dropin import _facade, _sources
-from fastnn.kernels.threading import threads
-from fastnn.ops._dispatch import compiled
 
 __all__ = ["NAMES", "install", "installed", "uninstall"]
 
@@ -61,10 +59,7 @@ def install(name: str) -> None:
     for other in [other for other in _installed if set(_sources.SOURCES[other].roots) & set(roots)]:
         uninstall(other)
     modules = _facade.make(name)
-    if compiled():
-        threads.prepare()  # here Numba sets itself up, not in the first call of a script
     _installed[name] = _take_out(roots)
-    sys.modules.update(modules)
     _facade.watch(modules)
 
 

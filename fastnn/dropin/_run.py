@@ -12,7 +12,9 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from fastnn import dropin
-from fastnn.dropin import _facade
+from fastnn.dropin import _facade, _owner
+
+_BETWEEN = (_facade.__file__, _owner.__file__)
 
 # What the module of a script has beside its name and file, where this Python gives it that.
 _USUAL: dict[str, Callable[[], Any]] = {"__annotations__": dict, "__cached__": lambda: None}
@@ -75,11 +77,11 @@ def run(name: str, script: str, arguments: Sequence[str]) -> int:
 
 
 def _of_script(frames: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without this module and without the one that refuses an import."""
+    """Return a traceback without this module and those that stand between scripts and modules."""
     first = last = frames and frames.tb_next
     while last is not None and last.tb_next is not None:
-        if last.tb_next.tb_frame.f_code.co_filename == _facade.__file__:
-            last.tb_next = None
+        if last.tb_next.tb_frame.f_code.co_filename in _BETWEEN:
+            last.tb_next = last.tb_next.tb_next
         else:
             last = last.tb_next
     return first

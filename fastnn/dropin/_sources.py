@@ -19,11 +19,15 @@ class Source(NamedTuple):
     others : mapping of str to str
         For the name of an object, the one that takes its place, as ``module:name``. An object
         that goes by another name here is not seen under the first.
+    compared : bool
+        Whether a definition in a script's own copy of the modules is compared with those that
+        fastnn's stand for, and kept if it is none of them.
     """
 
     title: str
     modules: MappingProxyType[str, str]
     others: MappingProxyType[str, str] = MappingProxyType({})
+    compared: bool = True
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -56,6 +60,7 @@ _BOOK = MappingProxyType(
 )
 
 _JAPANESE = "fastnn.dropin.dlfs.japanese"
+_VARIANTS = "fastnn.dropin.dlfs.variants"
 
 SOURCES = MappingProxyType(
     {
@@ -66,8 +71,8 @@ SOURCES = MappingProxyType(
             MappingProxyType(
                 {
                     "mean_squared_error": f"{_JAPANESE}:sum_squared_error",
-                    "Nesterov": f"{_JAPANESE}:Nesterov",
-                    "Trainer": f"{_JAPANESE}:Trainer",
+                    "Nesterov": f"{_JAPANESE}_training:Nesterov",
+                    "Trainer": f"{_JAPANESE}_training:Trainer",
                     "softmax": f"{_JAPANESE}:softmax",
                     "softmax_loss": f"{_JAPANESE}:softmax_loss",
                 }
@@ -76,6 +81,27 @@ SOURCES = MappingProxyType(
         "cs231n": Source(
             "CS231n, assignments 1 and 2",
             MappingProxyType(_within("fastnn.dropin.cs231n", "cs231n", _COURSE)),
+            compared=False,
         ),
     }
 )
+
+# What repositories of the book had at other times, which an own `common` may still have.
+VARIANTS = MappingProxyType(
+    {
+        "dlfs-older": SOURCES["dlfs"]._replace(
+            others=MappingProxyType({"Pooling": f"{_VARIANTS}:Pooling"})
+        ),
+        "dlfs-ja-later": SOURCES["dlfs-ja"]._replace(
+            others=MappingProxyType(
+                {
+                    **SOURCES["dlfs-ja"].others,
+                    "numerical_gradient": f"{_VARIANTS}:numerical_gradient",
+                }
+            )
+        ),
+    }
+)
+
+BASES = MappingProxyType({"dlfs-older": "dlfs", "dlfs-ja-later": "dlfs-ja"})
+"""The editions that the variants are of."""

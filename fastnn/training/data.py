@@ -33,6 +33,7 @@ from fastnn.training.sample_weights import expect_some, weights_for
 Pair = tuple[Samples, Samples]
 
 _FRACTION = numbers.BETWEEN._replace(text="(x, t), (x, t, weights) or a number in (0, 1)")
+
 # Samples that are known to be finite, in this context: several trainings go through the same ones.
 finite: ContextVar[tuple[Samples, ...]] = ContextVar("finite", default=())
 

@@ -18,7 +18,7 @@ import pytest
 from memory import peak_memory
 
 import fastnn.datasets
-from fastnn.datasets import load_mnist, make_subset, mnist, mnist_source
+from fastnn.datasets import load_mnist, make_subset, mnist, mnist_source, unpacked
 
 FULL_SET = os.environ.get("FASTNN_DATA_DIR")
 
@@ -76,6 +76,62 @@ def assert_same(loaded, arrays):
     for got, expected in zip(flat(loaded), arrays, strict=True):
         assert got.dtype == expected.dtype
         np.testing.assert_array_equal(got, expected)
+
+
+# What is kept ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed(tmp_path, monkeypatch):
+    """Return arrays, and the folder of their packed files, which are large enough to be kept."""
+    monkeypatch.setattr(unpacked, "LEAST", 1)
+    arrays = small_set()
+    write(tmp_path / "data", arrays)
+    return arrays, tmp_path / "data"
+
+
+def kept(tmp_path):
+    return sorted((tmp_path / "cache" / "unpacked").glob("*"))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_images_are_unpacked_once(packed, tmp_path, monkeypatch, normalize):
+    arrays, folder = packed
+    first = load_mnist(normalize, data_dir=folder)
+    assert len(kept(tmp_path)) == 2
+    monkeypatch.setattr(unpacked, "read_idx", None)  # which nobody needs now
+    second = load_mnist(normalize, data_dir=folder)
+    assert_same(second, flat(first))
+    for array in flat(second):
+        array[...] = 1  # is the caller's own
+    assert_same(load_mnist(normalize, data_dir=folder), flat(first))
+    if not normalize:
+        assert_same(first, arrays)
+
+
+def test_other_files_of_the_same_names_are_unpacked(packed):
+    _, folder = packed
+    load_mnist(False, data_dir=folder)
+    others = small_set(seed=1)
+    write(folder, others)
+    assert_same(load_mnist(False, data_dir=folder), others)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", None], ids=["empty", "other", "cut"])
+def test_what_is_kept_and_not_whole_is_unpacked_anew(packed, tmp_path, damage):
+    arrays, folder = packed
+    load_mnist(data_dir=folder)
+    whole = [path.read_bytes() for path in kept(tmp_path)]
+    for path, content in zip(kept(tmp_path), whole, strict=True):
+        path.write_bytes(content[:-1] if damage is None else damage)
+    assert_same(load_mnist(False, data_dir=folder), arrays)
+    assert [path.read_bytes() for path in kept(tmp_path)] == whole
+
+
+def test_nothing_is_kept_where_nothing_can_be_written(packed, tmp_path):
+    arrays, folder = packed
+    (tmp_path / "cache").write_text("is no folder")
+    assert_same(load_mnist(False, data_dir=folder), arrays)
 
 
 # What comes out ------------------------------------------------------------------------------

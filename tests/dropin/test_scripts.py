@@ -217,24 +217,6 @@ def test_ends(chapter, statement, code, run_fastnn):
     assert ("KeyboardInterrupt" in done.stderr) == (code == 130)
 
 
-def test_modules_of_the_book_beside_the_script_do_not_count(chapter, run_fastnn):
-    for place in (chapter, chapter.parent):
-        for name, module in (("common", "layers"), ("dataset", "mnist")):
-            (place / name).mkdir(exist_ok=True)
-            (place / name / "__init__.py").write_text("raise RuntimeError('the book')\n")
-            (place / name / f"{module}.py").write_text("raise RuntimeError('the book')\n")
-    (chapter / "own.py").write_text(
-        "import sys, os\n"
-        "sys.path.append(os.pardir)\n"
-        "sys.path.insert(0, os.pardir)\n"
-        "from common.layers import *\n"
-        "from dataset.mnist import load_mnist\n"
-        "print(Relu().forward(np.array([-1.0, 2.0])), len(load_mnist()[0][0]))\n"
-    )
-    done = run_fastnn(chapter, "own.py")
-    assert (done.returncode, done.stdout) == (0, "[0. 2.] 500\n"), done.stderr
-
-
 def test_misspelt_modules_and_names(chapter, run_fastnn):
     for number, (statement, words) in enumerate(
         [

@@ -15,6 +15,7 @@ import numpy as np
 from fastnn import config
 from fastnn import layers as ours
 from fastnn._utils.types import Array, Labels
+from fastnn.dropin.dlfs import layers as theirs
 from fastnn.dropin.dlfs._usual import usual
 from fastnn.dropin.dlfs.batchnorm import EPS, BatchNormalization
 from fastnn.dropin.dlfs.layers import Affine, Dropout, Relu, Sigmoid
@@ -29,6 +30,7 @@ Found = dict[tuple[str, str], Array]  # gradients, by a layer's name and the par
 _REAL = np.dtype(np.float64)
 _ELEMENTS = 8 << 20  # of a batch's activations; of larger ones nothing is kept
 _PLANS = 8  # for batches of different sizes
+_TOLD = (BatchNormalization, Dropout)  # they expect to be told whether they are in training
 _FUSED = {Affine: ours.AffineRelu, BatchNormalization: ours.BatchNormRelu}  # with Relu after them
 
 
@@ -37,6 +39,7 @@ def _methods(kind: type) -> tuple[Any, Any]:
 
 
 # As they are here: scripts may put others in their place.
+_FUNCTIONS = theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error
 _METHODS = {kind: _methods(kind) for kind in (Affine, BatchNormalization, Dropout, Relu, Sigmoid)}
 
 
@@ -47,20 +50,31 @@ class CompiledLayers:
     ----------
     book : dict of str to layer
         Of ``common.layers``, by name.
+    flagged : callable
+        Says of a layer's name whether the network tells that layer if it is in training.
 
     Raises
     ------
     Unsupported
-        If there is another layer, or parameters that are not plain arrays of float64.
+        If there is another layer, one that stands at two places, one that acts in training by
+        itself or would refuse to be told, or parameters that are not plain arrays of float64.
     """
 
-    def __init__(self, book: dict[str, Any]) -> None:
+    def __init__(self, book: dict[str, Any], flagged: Callable[[str], bool]) -> None:
+        if _functions() != _FUNCTIONS:
+            raise Unsupported("common.layers has another function")
         self._book = dict(book)
         self._facts = [*_facts(book)]
         self._found = [*_shadows(book)]
         if not self._found or type(next(iter(book.values()))) is not Affine:
             raise Unsupported("the first layer is not an affine one")
-        self._features = len(self._found[0][1].W)
+        if len({*map(id, book.values())}) < len(book):
+            raise Unsupported("a layer stands at two places")
+        for name, layer in book.items():
+            if flagged(name) != (type(layer) in _TOLD):
+                raise Unsupported(f"{name} is not told what it expects")
+        affine = [layer.W.shape for layer in book.values() if type(layer) is Affine]
+        self._features, self._classes = affine[0][0], affine[-1][1]
         self._plans: dict[tuple[int, bool, int], _Plan] = {}
 
     def are(self, book: dict[str, Any]) -> bool:
@@ -85,7 +99,7 @@ class CompiledLayers:
         """
         if not self._takes(x):
             return None
-        labels = _labels(t, len(x), self._found[-1][1].W.shape[-1])
+        labels = _labels(t, len(x), self._classes)
         if labels is None or (plan := self._plan(len(x), True)) is None:
             return None
         return plan.backward(x, t, labels, loss)
@@ -116,11 +130,15 @@ class CompiledLayers:
         # As they are now: scripts may update the parameters before they ask.
         copies = [*map(_copied, self._book.values())]
         for layer, copy in zip(self._book.values(), copies, strict=True):
-            again = partial(_call_again, copies, x, copy)
-            layer._compute_later(
-                **{name: partial(again, name) for name in names.get(type(layer), ())}
-            )
+            if type(layer) in names:
+                again = partial(_call_again, copies, x, copy)
+                layer._compute_later(**{n: partial(again, n) for n in names[type(layer)]})
         return scores
+
+
+def _functions() -> tuple[Any, ...]:
+    """Return what layers call, which scripts may replace."""
+    return theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error
 
 
 def _copied(layer: Any) -> Any:
@@ -137,13 +155,14 @@ def _copied(layer: Any) -> Any:
 def _call_again(layers: list[Any], x: Array, layer: Any, name: str) -> Any:
     """Return what a layer keeps of a pass at test time, by calling the layers one by one."""
     for each in layers:
-        arguments = (False,) if isinstance(each, (BatchNormalization, Dropout)) else ()
+        arguments = (False,) if isinstance(each, _TOLD) else ()
         x = each.forward(x, *arguments)
     return vars(layer)[name]
 
 
 def _facts(book: dict[str, Any]) -> Iterator[Any]:
-    """Yield what plans are made of: layers, their arrays, and numbers."""
+    """Yield what plans are made of: layers, their arrays, numbers, and functions."""
+    yield from _functions()
     for name, layer in book.items():
         yield name
         yield layer

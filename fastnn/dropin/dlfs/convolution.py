@@ -32,6 +32,8 @@ class Convolution(Computed):
         Gradients of the last backward pass.
     """
 
+    _data: Any = None  # of the class, for those that the book's code has pickled
+
     def __init__(self, W: Any, b: Any, stride: Any = 1, pad: Any = 0) -> None:
         self.W = W
         self.b = b
@@ -40,7 +42,6 @@ class Convolution(Computed):
         self.x: Any = None
         self.col: Any = None
         self.col_W: Any = None
-        self._data: Any = None
         self.dW: Any = None
         self.db: Any = None
 
@@ -56,7 +57,8 @@ class Convolution(Computed):
 
     def backward(self, dout: Any) -> Any:
         """Return the gradient with respect to the input; leave those of filters and biases."""
-        if dout.dtype != _REAL:  # the products are then not all of float64
+        # Without float64 in `dout` the products are not all of float64.
+        if dout.dtype != _REAL or self._data is None:
             return self._backward_by_formula(dout)
         dx, self.dW, self.db = ops.convolution_backward(
             dout, self._data, np.asarray(self.W, _REAL), self.stride, self.pad
@@ -85,6 +87,8 @@ class Pooling(Computed):
         Where in its window each element of the last output was, in the order (N, OH, OW, C).
     """
 
+    _windows: Any = None  # the same as (N, C, OH, OW); of the class, as above
+
     def __init__(self, pool_h: Any, pool_w: Any, stride: Any = 2, pad: Any = 0) -> None:
         self.pool_h = pool_h
         self.pool_w = pool_w
@@ -92,7 +96,6 @@ class Pooling(Computed):
         self.pad = pad
         self.x: Any = None
         self.arg_max: Any = None
-        self._windows: Any = None
 
     def forward(self, x: Any) -> Any:
         """Return the largest elements, shape (N, C, OH, OW)."""
@@ -113,6 +116,9 @@ class Pooling(Computed):
         """Return dout where the largest elements were, else 0."""
         n, channels, height, width = self.x.shape
         pad = self.pad
+        if self._windows is None:
+            rows = self.arg_max.reshape(n, *dout.shape[2:], channels)
+            self._windows = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
         dx = ops.max_pool_backward(
             np.asarray(dout, _REAL),
             self._windows,

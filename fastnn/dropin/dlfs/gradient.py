@@ -12,10 +12,15 @@ __all__ = ["np", "numerical_gradient", "numerical_gradient_2d"]
 _H = 1e-4
 
 
-def _difference(f: Callable[[Any], Any], x: Any, index: Any, argument: Any) -> Any:
-    """Return the centred difference of f(argument) over an element of x, which is set back."""
+def _difference(
+    f: Callable[[Any], Any], x: Any, index: Any, argument: Any, number: Callable[[Any], Any] = float
+) -> Any:
+    """Return the centred difference of f(argument) over an element of x, which is set back.
+
+    `number` makes of the element what the first step is added to.
+    """
     before = x[index]
-    x[index] = float(before) + _H
+    x[index] = number(before) + _H
     above = f(argument)
     x[index] = before - _H
     below = f(argument)
@@ -42,11 +47,16 @@ def numerical_gradient_2d(f: Callable[[Any], Any], X: Any) -> Any:
 
 def numerical_gradient(f: Callable[[Any], Any], x: Any) -> Any:
     """Return the gradient of f at x, an array of any shape; x is changed while f is called."""
+    return gradient_of_elements(f, x, float)
+
+
+def gradient_of_elements(f: Callable[[Any], Any], x: Any, number: Callable[[Any], Any]) -> Any:
+    """Return the gradient of f at x; `number` as for :func:`_difference`."""
     gradient = np.zeros_like(x)
     # In the order in which elements lie in memory, which f can see.
     elements = np.nditer(x, flags=["multi_index"], op_flags=[["readwrite"]])
     while not elements.finished:
         index = elements.multi_index
-        gradient[index] = _difference(f, x, index, x)
+        gradient[index] = _difference(f, x, index, x, number)
         elements.iternext()
     return gradient

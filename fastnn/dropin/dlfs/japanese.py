@@ -1,13 +1,12 @@
-"""What differs in the repository of the Japanese edition."""
+"""What differs in the repository of the Japanese edition: functions."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from fastnn import optimizers
-from fastnn.dropin.dlfs import functions, optimizer, trainer
+from fastnn.dropin.dlfs import functions
 
-__all__ = ["Nesterov", "Trainer", "softmax", "softmax_loss", "sum_squared_error"]
+__all__ = ["softmax", "softmax_loss", "sum_squared_error"]
 
 sum_squared_error = functions.mean_squared_error
 
@@ -20,21 +19,3 @@ def softmax(x: Any) -> Any:
 def softmax_loss(X: Any, t: Any) -> Any:
     """Return the cross-entropy of softmax(X)."""
     return functions.cross_entropy_error(softmax(X), t)
-
-
-class Nesterov(optimizer.Nesterov):
-    """Nesterov's momentum: v = momentum v - lr g; p += momentum v - lr g."""
-
-    _rule = optimizers.Nesterov.rule
-
-    def _each(self, params: Any, grads: Any, key: Any) -> None:
-        params[key] += self.momentum * self.momentum * self.v[key]
-        params[key] -= (1 + self.momentum) * self.lr * grads[key]
-        self.v[key] *= self.momentum
-        self.v[key] -= self.lr * grads[key]
-
-
-class Trainer(trainer.Trainer):
-    """The book's trainer, with that Nesterov."""
-
-    _optimizers: ClassVar = {**trainer.Trainer._optimizers, "nesterov": Nesterov}

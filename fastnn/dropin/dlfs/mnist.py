@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from fastnn import datasets
 from fastnn._utils.environment import variable
+from fastnn.datasets.mnist import MIRRORS
 
 __all__ = [
+    "download_mnist",
     "img_dim",
     "img_size",
     "init_mnist",
@@ -36,28 +39,41 @@ key_file = {
 }
 
 
+_began = Path.cwd()  # scripts may go elsewhere before they load the data
+
+
 def _folders() -> list[Path]:
-    """Return where the book's repository has its files, as seen from a script in a chapter."""
+    """Return the folders ``dataset`` in which the files may be, in the order to look.
+
+    First those in which Python would find the script's own package of that name, then all upwards
+    from the script and from the working directory.
+    """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    places = [Path.cwd()] if main is None else [Path(main).resolve().parent, Path.cwd()]
-    return [folder / "dataset" for place in places for folder in (place.parent, place)]
+    starts = [_began, Path.cwd()]
+    if main is not None:
+        starts.insert(0, Path(_began, main).resolve().parent)
+    places = [Path(_began, entry) for entry in sys.path]
+    for start in starts:
+        places += [start, *start.parents]
+    folders = dict.fromkeys(Path(os.path.normpath(place), "dataset") for place in places)
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _load(normalize: bool = True, flatten: bool = True) -> Any:
-    if not variable("FASTNN_DATA_DIR"):
-        for folder in _folders():
-            try:
-                return datasets.load_mnist(normalize, flatten, data_dir=folder)
-            except FileNotFoundError:  # not there, or without one of the files
-                continue
+    folders = [] if variable("FASTNN_DATA_DIR") else _folders()
+    for folder in folders:
+        try:
+            return datasets.load_mnist(normalize, flatten, data_dir=folder)
+        except FileNotFoundError:  # without one of the files
+            continue
     try:
         return datasets.load_mnist(normalize, flatten)
     except ConnectionError:
-        places = ", ".join(dict.fromkeys(map(str, _folders())))
+        without = f" ({', '.join(map(str, folders))} lacks some)" if folders else ""
         raise ConnectionError(
-            f"load_mnist: the four MNIST files are in none of {places}, and could not be "
-            "downloaded; put them in one of these folders, or in one that the environment "
-            "variable FASTNN_DATA_DIR names"
+            "load_mnist: the four MNIST files are in no folder called dataset beside or above the "
+            f"script or {_began}{without}, and could not be downloaded; put them in one, or in a "
+            "folder that the environment variable FASTNN_DATA_DIR names"
         ) from None
 
 
@@ -67,8 +83,9 @@ def load_mnist(
     """Load MNIST.
 
     The four IDX files, gzip or not, are looked for in the folder that ``FASTNN_DATA_DIR``
-    names; without it in a folder ``dataset`` beside the script's folder or in it, or beside or
-    in the working directory; then in fastnn's cache folder, to which they are downloaded.
+    names; without it in a folder ``dataset`` on the path on which Python looks for modules, then
+    in the script's folder or above it, then in the working directory or above it; then in
+    fastnn's cache folder, to which they are downloaded.
 
     Parameters
     ----------
@@ -92,3 +109,26 @@ def load_mnist(
 def init_mnist() -> None:
     """See that the files are there, or download them."""
     _load()
+
+
+def download_mnist() -> None:
+    """See that the files are there, or download them."""
+    _load()
+
+
+def serves(own: Mapping[str, Any]) -> bool:
+    """Say whether this reads what the script's own module does, by the names that it has.
+
+    That is, if the four files lie beside the module, or if there is nothing but the place to
+    download the digits from: neither a folder of the owner's choice nor the book's pickle.
+    """
+    beside = os.path.dirname(os.path.abspath(own["__file__"]))
+    folder = own.get("dataset_dir", beside)
+    if os.path.realpath(folder) != os.path.realpath(beside):
+        return False
+    try:
+        return datasets.mnist_source(beside) is not None
+    except FileNotFoundError:
+        mirrors = {url.partition("//")[2] for url in MIRRORS}
+        url = str(own.get("url_base", MIRRORS[0])).partition("//")[2]
+        return url in mirrors and not os.path.exists(str(own.get("save_file", "")))

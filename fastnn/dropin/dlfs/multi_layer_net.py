@@ -31,7 +31,7 @@ __all__ = [
 # Where the methods that compiled calls stand for are defined.
 _MODULES = (__name__, f"{__name__}_extend")
 
-_ACTIVATIONS = {"sigmoid": layers.Sigmoid, "relu": layers.Relu}
+_ACTIVATIONS = {"sigmoid": "Sigmoid", "relu": "Relu"}
 
 
 class MultiLayerNet:
@@ -68,10 +68,14 @@ class MultiLayerNet:
             self._add_affine(i)
             self._add_hidden(i, activation)
         self._add_affine(self.hidden_layer_num + 1)
-        self.last_layer: Any = layers.SoftmaxWithLoss()
+        self.last_layer: Any = self._global("SoftmaxWithLoss")()
 
     def __repr__(self) -> str:
         return of_settings(self)
+
+    def _global(self, name: str) -> Any:
+        """Return what a name means in the module of this class, where scripts may set it."""
+        return globals()[name]
 
     def _init_weights(self, weight_init_std: Any) -> None:
         """Draw weights from NumPy's global generator, in the order of the layers."""
@@ -87,10 +91,11 @@ class MultiLayerNet:
             self.params[f"b{i}"] = np.zeros(sizes[i])
 
     def _add_affine(self, i: int) -> None:
-        self.layers[f"Affine{i}"] = layers.Affine(self.params[f"W{i}"], self.params[f"b{i}"])
+        affine = self._global("Affine")
+        self.layers[f"Affine{i}"] = affine(self.params[f"W{i}"], self.params[f"b{i}"])
 
     def _add_hidden(self, i: int, activation: Any) -> None:
-        self.layers[f"Activation_function{i}"] = _ACTIVATIONS[activation]()
+        self.layers[f"Activation_function{i}"] = self._global(_ACTIVATIONS[activation])()
 
     def predict(self, x: Any) -> Any:
         """Return the scores before softmax."""
@@ -106,12 +111,16 @@ class MultiLayerNet:
             x = layer.forward(x)
         return x
 
+    def _is_told(self, name: str) -> bool:
+        """Say whether the layer of this name is given the flag of training."""
+        return False
+
     def _compiled_layers(self) -> CompiledLayers | None:
         """Return the layers as one compiled call takes them, or None if they are not for it."""
         known: CompiledLayers | None = vars(self).get("_compiled")
         if compiled() and (known is None or not known.are(self.layers)):
             try:
-                known = CompiledLayers(self.layers)
+                known = CompiledLayers(self.layers, self._is_told)
             except (Unsupported, TypeError, ValueError, AttributeError):
                 known = None
             self._compiled = known
@@ -166,7 +175,8 @@ class MultiLayerNet:
         return self._numerical_gradients(loss)
 
     def _numerical_gradients(self, loss: Any) -> dict[str, Any]:
-        return {key: numerical_gradient(loss, self.params[key]) for key, _, _ in self._keys()}
+        gradient = self._global("numerical_gradient")
+        return {key: gradient(loss, self.params[key]) for key, _, _ in self._keys()}
 
     def _keys(self) -> list[tuple[str, str, str]]:
         """Return keys of gradients in their order, and whose they are: of a layer, and which."""

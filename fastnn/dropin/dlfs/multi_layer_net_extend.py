@@ -55,26 +55,29 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
             weight_decay_lambda,
         )
 
+    def _global(self, name: str) -> Any:
+        return globals()[name]
+
     def _add_hidden(self, i: int, activation: Any) -> None:
         if self.use_batchnorm:
             size = self.hidden_size_list[i - 1]
             gamma = self.params[f"gamma{i}"] = np.ones(size)
             beta = self.params[f"beta{i}"] = np.zeros(size)
-            self.layers[f"BatchNorm{i}"] = layers.BatchNormalization(gamma, beta)
+            self.layers[f"BatchNorm{i}"] = self._global("BatchNormalization")(gamma, beta)
         super()._add_hidden(i, activation)
         if self.use_dropout:
-            self.layers[f"Dropout{i}"] = layers.Dropout(self._dropout_ratio)
+            self.layers[f"Dropout{i}"] = self._global("Dropout")(self._dropout_ratio)
 
     def predict(self, x: Any, train_flg: Any = False) -> Any:
         """Return the scores before softmax."""
         return self._predict(x, bool(train_flg))
 
+    def _is_told(self, name: str) -> bool:
+        return "Dropout" in name or "BatchNorm" in name
+
     def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for key, layer in self.layers.items():
-            if "Dropout" in key or "BatchNorm" in key:
-                x = layer.forward(x, train_flg)
-            else:
-                x = layer.forward(x)
+            x = layer.forward(x, train_flg) if self._is_told(key) else layer.forward(x)
         return x
 
     def loss(self, x: Any, t: Any, train_flg: Any = False) -> Any:

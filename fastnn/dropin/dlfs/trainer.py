@@ -28,14 +28,14 @@ __all__ = [
 class Trainer:
     """Train a network, and print and keep losses and accuracies."""
 
-    _optimizers: ClassVar[dict[str, Any]] = {
-        "sgd": SGD,
-        "momentum": Momentum,
-        "nesterov": Nesterov,
-        "adagrad": AdaGrad,
-        "rmsprop": RMSprop,
-        "rmsprpo": RMSprop,  # the book's spelling
-        "adam": Adam,
+    _optimizers: ClassVar[dict[str, str]] = {
+        "sgd": "SGD",
+        "momentum": "Momentum",
+        "nesterov": "Nesterov",
+        "adagrad": "AdaGrad",
+        "rmsprop": "RMSprop",
+        "rmsprpo": "RMSprop",  # the book's spelling
+        "adam": "Adam",
     }
 
     def __init__(
@@ -61,7 +61,7 @@ class Trainer:
         self.epochs = epochs
         self.batch_size = mini_batch_size
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
-        self.optimizer = self._optimizers[optimizer.lower()](**optimizer_param)
+        self.optimizer = self._global(self._optimizers[optimizer.lower()])(**optimizer_param)
 
         self.train_size = x_train.shape[0]
         self.iter_per_epoch = max(self.train_size / mini_batch_size, 1)
@@ -72,6 +72,10 @@ class Trainer:
         self.train_loss_list: list[Any] = []
         self.train_acc_list: list[Any] = []
         self.test_acc_list: list[Any] = []
+
+    def _global(self, name: str) -> Any:
+        """Return what a name means in this module, where scripts may set it."""
+        return globals()[name]
 
     def __repr__(self) -> str:
         return of_settings(self, mini_batch_size=self.batch_size)
