@@ -24,71 +24,17 @@ from fastnn.kernels.codegen.memory import (
 )
 from fastnn.kernels.gemm.packing import pack_transposed
 from fastnn.kernels.gemm.product import multiply_all
-from fastnn.kernels.gemm.sizes import (
-    ACCUMULATE,
-    TRANSPOSED_A,
-    pack_a_columns,
-    packed_size,
-    panels,
-    scratch_size,
-)
+from fastnn.kernels.gemm.sizes import ACCUMULATE, TRANSPOSED_A, panels
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.columns import collect, deliver, move
 from fastnn.kernels.layers.places import fits
+from fastnn.kernels.layers.strips import BACKWARD, INPUT, elements, plan, sizes_of
 from fastnn.kernels.machine.words import REFUSED
-from fastnn.kernels.plain.memory import CACHE_LINE
-from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
-from fastnn.kernels.tuning import by_itemsize
 
 __all__ = ["convolution", "convolution_backward"]
 
-_columns_length, _strips = by_itemsize("columns_length"), by_itemsize("strips")
-_strip_bytes, _fewest_places = by_itemsize("strip_bytes"), by_itemsize("fewest_places")
-_spare_places, _slot_count = by_itemsize("spare_places"), by_itemsize("slots")
-_slot_places, _slot_elements = by_itemsize("slot_places"), by_itemsize("slot_elements")
-
-BACKWARD, INPUT = 1, 2  # of the form of a call
 MULTIPLY, SUM = 1, 2  # steps
-
-
-@shared
-def _plan(shape, filters, places, itemsize):
-    """Return how to cut: channels of a group, images and rows of a strip, number of slots."""
-    n, c, _, _ = shape
-    f, _, fh, fw = filters
-    group = min(c, max(1, _columns_length(itemsize) // (fh * fw)))
-    room = _strip_bytes(itemsize) // (itemsize * (group * fh * fw + f))
-    most = pack_a_columns(itemsize) - _spare_places(itemsize)
-    room = min(most, max(_fewest_places(itemsize), room))
-    strips = (places[0] * places[1] + room - 1) // room
-    rows = max(1, (places[0] + strips - 1) // strips)
-    blocks = (n + _strips(itemsize) - 1) // _strips(itemsize)
-    together = max(1, min(room // (places[0] * places[1]), blocks))
-    most = _slot_elements(itemsize) // (f * (c * fh * fw + 1))
-    worth = n * places[0] * places[1] // _slot_places(itemsize)
-    slots = min(n, _slot_count(itemsize), worth, most)
-    return group, together, rows, max(1, slots)
-
-
-@shared
-def _sizes(shape, filters, places, itemsize, form):
-    """Return the workspace's parts.
-
-    Sizes of columns, of rows, of rows packed, of another matrix packed, and of slots; the step
-    from row to row.
-    """
-    group, together, rows, slots = _plan(shape, filters, places, itemsize)
-    f, c, fh, fw = filters
-    count, deep = together * rows * places[1], group * fh * fw
-    # An odd number of cache lines: rows do not displace each other.
-    step = ((count * itemsize + CACHE_LINE - 1) // CACHE_LINE | 1) * CACHE_LINE // itemsize
-    scratch = max(scratch_size(f, deep, count, itemsize), scratch_size(deep, f, count, itemsize))
-    packed = of_slots = 0
-    if form & BACKWARD:
-        packed, of_slots = packed_size(count, f, itemsize), slots * f * (c * fh * fw + 1)
-        scratch = max(scratch, scratch_size(deep, count, f, itemsize))
-    return deep * step, f * step, packed, scratch, of_slots, step
 
 
 @serial
@@ -211,8 +157,8 @@ def _backward_units(
 @inlined
 def _plan_of(x, W, y, form):
     """Return how to cut, and the workspace's parts; y has the places."""
-    plan = x.shape, W.shape, (y.shape[2], y.shape[3]), W.itemsize
-    return _plan(*plan), _sizes(*plan, form)
+    given = x.shape, W.shape, (y.shape[2], y.shape[3]), W.itemsize
+    return plan(*given), sizes_of(*given, form)
 
 
 @inlined
@@ -232,7 +178,7 @@ def _on_columns(W):
 @kernel("pieces")
 def _forward_layer(x, W, b, out, stride, pad, begin, product, pieces, start, stop):
     cut, sizes = _plan_of(x, W, out, 0)
-    work = vector(begin, _elements(sizes, pieces), W)
+    work = vector(begin, elements(sizes, pieces), W)
     window = W.shape[2], W.shape[3], stride, pad, out.shape[3]
     _forward_units(
         x, _on_columns(W), b, _on_rows(out), out.shape[2], window,
@@ -246,7 +192,7 @@ def _backward_layer(
 ):
     """Do steps of a backward pass."""
     cut, sizes = _plan_of(x, W, dout, form)
-    work = vector(begin, _elements(sizes, pieces), W)
+    work = vector(begin, elements(sizes, pieces), W)
     f, c, fh, fw = W.shape
     parts = _slots(work, sizes, f, c * fh * fw + 1, pieces)
     if steps & MULTIPLY:
@@ -257,13 +203,6 @@ def _backward_layer(
         )  # fmt: skip
     if steps & SUM:
         _add_slots(parts, _on_columns(dW), db, f * start // pieces, f * stop // pieces)
-
-
-@inlined
-def _elements(sizes, pieces):
-    """Return how many elements of workspace there should be."""
-    columns, results, packed, scratch, of_slots, _ = sizes
-    return pieces * (columns + results + packed + scratch) + of_slots
 
 
 @serial
@@ -279,7 +218,7 @@ def convolution(x, W, b, stride, pad, out, chunks, space, product):
     if not _fit(x, W, out, stride, pad):
         return REFUSED
     _, sizes = _plan_of(x, W, out, 0)
-    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    begin, wanted = claim(space, elements(sizes, chunks) * W.itemsize)
     if wanted > 0:
         return wanted
     return _forward_layer(x, W, b, out, stride, pad, begin, product, chunks, chunks)
@@ -292,7 +231,7 @@ def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, pro
         return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
     _, sizes = _plan_of(x, W, dout, form)
-    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    begin, wanted = claim(space, elements(sizes, chunks) * W.itemsize)
     if wanted > 0:
         return wanted
     args = dout, x, W, stride, pad, dx, dW, db, begin, product, form

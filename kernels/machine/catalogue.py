@@ -208,6 +208,20 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "step_of_finish_sums",
     ),
     "program.dropout": ("step_of_dropout", "step_of_mask"),
+    "program.images": (
+        "step_of_convolution",
+        "step_of_convolution_gradient",
+        "step_of_max_pool",
+        "step_of_max_pool_gradient",
+    ),
+    "program.image_norms": (
+        "step_of_image_moments",
+        "step_of_image_normalise",
+        "step_of_image_sums",
+        "step_of_image_norm_gradient",
+        "step_of_finish_image_moments",
+        "step_of_finish_image_sums",
+    ),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
 }
 # The same for parts that know no dtype.

@@ -29,7 +29,7 @@ class Step:
     part : str
         The name of the part of these; see :func:`fastnn.kernels.program.making.step_of`.
     kernel : str
-        The name of an activation's kernel.
+        The name of the kernel that it calls: of an activation, of images.
     """
 
     label: str

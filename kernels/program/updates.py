@@ -24,6 +24,7 @@ from fastnn.kernels.program.tables import (
     NORM,
     PACK,
     PROGRAM,
+    UNIT,
     UNKNOWN_UPDATE,
     UPDATE,
     WEIGHTS,
@@ -50,6 +51,8 @@ def update(p, u, like, worker):
         elif p.slots_now == 0 and u.kind == BIAS:
             gradient[:] = 0
             add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
+        elif u.sums != 0:
+            _sum_units(p, u, gradient)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
         if p.clip_norm > 0:
             squares = typed(p.squares, p.n_squares, np.float64)
@@ -74,6 +77,16 @@ def sum_slots(p, like):
         other = vector(p.gradients + slot * p.slot_step * like.itemsize, p.slot_step, like)
         for i in range(total.size):
             total[i] += other[i]
+
+
+@serial
+def _sum_units(p, u, gradient):
+    """Add up what steps have left of each unit."""
+    gradient[:] = 0
+    for unit in range((p.n + UNIT - 1) // UNIT):
+        other = vector(u.sums + unit * u.sums_step * gradient.itemsize, u.size, gradient)
+        for i in range(gradient.size):
+            gradient[i] += other[i]
 
 
 @serial
