@@ -224,10 +224,10 @@ def _take_workspace(
 ) -> None:
     """Let there be what the kernel works in, for so many images or fewer."""
     for n in {*range(1, min(UNIT, most)), most}:
-        cut = (n, *shape), layer.W.shape, after[1:], plan.itemsize
-        plan.scratch(
-            strips.elements(strips.sizes_of(*cut, form), 1) + 2 * CACHE_LINE // plan.itemsize
+        cut = strips.cut_of(
+            (n, *shape), layer.W.shape, after[1:], layer.stride, layer.pad, plan.itemsize, form
         )
+        plan.scratch(strips.elements(cut, 1) + 2 * CACHE_LINE // plan.itemsize)
 
 
 def _shapes(layer: Convolution, shape: Shape) -> tuple[Shape, dict[str, Shape]]:

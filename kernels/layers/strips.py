@@ -1,61 +1,135 @@
-"""How a convolution is cut, and the workspace that it takes: what callers must know."""
+"""How a convolution is cut, and the workspace that it takes: what callers must know.
+
+Images are (N, C, H, W), output images (N, F, OH, OW). A strip is some rows of output images, or of
+the gradient with respect to the input.
+"""
 
 from __future__ import annotations
 
-from fastnn.kernels.gemm.sizes import pack_a_columns, packed_size, scratch_size
+from typing import Any, NamedTuple
+
+from fastnn.kernels.gemm.sizes import BITS, packed_size
 from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.tuning import by_itemsize
 
-_columns_length, _strips = by_itemsize("columns_length"), by_itemsize("strips")
-_strip_bytes, _fewest_places = by_itemsize("strip_bytes"), by_itemsize("fewest_places")
-_spare_places, _slot_count = by_itemsize("spare_places"), by_itemsize("slots")
-_slot_places, _slot_elements = by_itemsize("slot_places"), by_itemsize("slot_elements")
+_strip_bytes, _strips = by_itemsize("strip_bytes"), by_itemsize("strips")
+_slot_count, _slot_images = by_itemsize("slots"), by_itemsize("slot_images")
+_groups = by_itemsize("slot_groups")
 
 BACKWARD, INPUT = 1, 2  # of the form of a call
+_WORD = 8
 
 
-@shared
-def plan(shape, filters, places, itemsize):
-    """Return how to cut: channels of a group, images and rows of a strip, number of slots."""
-    n, c, _, _ = shape
-    f, _, fh, fw = filters
-    group = min(c, max(1, _columns_length(itemsize) // (fh * fw)))
-    room = _strip_bytes(itemsize) // (itemsize * (group * fh * fw + f))
-    most = pack_a_columns(itemsize) - _spare_places(itemsize)
-    room = min(most, max(_fewest_places(itemsize), room))
-    strips = (places[0] * places[1] + room - 1) // room
-    rows = max(1, (places[0] + strips - 1) // strips)
-    blocks = (n + _strips(itemsize) - 1) // _strips(itemsize)
-    together = max(1, min(room // (places[0] * places[1]), blocks))
-    most = _slot_elements(itemsize) // (f * (c * fh * fw + 1))
-    worth = n * places[0] * places[1] // _slot_places(itemsize)
-    slots = min(n, _slot_count(itemsize), worth, most)
-    return group, together, rows, max(1, slots)
+class Cut(NamedTuple):
+    """How a convolution is cut, and its workspace.
 
-
-@shared
-def sizes_of(shape, filters, places, itemsize, form):
-    """Return the workspace's parts.
-
-    Sizes of columns, of rows, of rows packed, of another matrix packed, and of slots; the step
-    from row to row.
+    Attributes
+    ----------
+    rows, across, plane : int
+        Rows of outputs of a strip; elements of a row of its pixels, of one channel and of each
+        step within a stride; and of all these rows.
+    back_rows, back_across, back_plane : int
+        The same of gradients with respect to the input, and of gradients that these are made of.
+    wide : int
+        Places beside each other of gradients with respect to the input, of one step in a stride.
+    pixels, gradients, turned, results, tables, slots : int
+        Elements of workspace: of pixels, of gradients, of their transpose, of a strip of
+        results, of tables, and of slots, for each of these.
+    step : int
+        Elements from row to row of results.
+    slots_count, groups, group : int
+        Slots, groups of channels, and channels of a group.
     """
-    group, together, rows, slots = plan(shape, filters, places, itemsize)
-    f, c, fh, fw = filters
-    count, deep = together * rows * places[1], group * fh * fw
-    # An odd number of cache lines: rows do not displace each other.
-    step = ((count * itemsize + CACHE_LINE - 1) // CACHE_LINE | 1) * CACHE_LINE // itemsize
-    scratch = max(scratch_size(f, deep, count, itemsize), scratch_size(deep, f, count, itemsize))
-    packed = of_slots = 0
-    if form & BACKWARD:
-        packed, of_slots = packed_size(count, f, itemsize), slots * f * (c * fh * fw + 1)
-        scratch = max(scratch, scratch_size(deep, count, f, itemsize))
-    return deep * step, f * step, packed, scratch, of_slots, step
+
+    rows: Any
+    across: Any
+    plane: Any
+    back_rows: Any
+    back_across: Any
+    back_plane: Any
+    wide: Any
+    pixels: Any
+    gradients: Any
+    turned: Any
+    results: Any
+    tables: Any
+    slots: Any
+    step: Any
+    slots_count: Any
+    groups: Any
+    group: Any
 
 
 @shared
-def elements(sizes, pieces):
+def lines(elements, itemsize):
+    """Return a number of elements as whole cache lines, with one more."""
+    return (elements * itemsize // CACHE_LINE + 2) * CACHE_LINE // itemsize
+
+
+@shared
+def _rows(most, of_row, beyond, itemsize):
+    """Return how many rows a strip has, that has as many elements more for some rows beyond."""
+    room = max(1, _strip_bytes(itemsize) // (of_row * itemsize) - beyond)
+    strips = (most + room - 1) // room
+    return (most + strips - 1) // strips
+
+
+@shared
+def cut_of(shape, filters, places, stride, pad, itemsize, form):
+    """Return how to cut."""
+    n, c, h, w = shape
+    f, _, fh, fw = filters
+    down, right = (fh - 1) // stride, (fw - 1) // stride
+    steps = min(stride, fh) * min(stride, fw)
+    lanes = BITS // 8 // itemsize
+    k = c * fh * fw
+    slots = max(1, min(_slot_count(itemsize), n // _slot_images(itemsize)))
+    groups = 1
+    if form & BACKWARD:
+        groups = min(c, max(1, _groups(itemsize) // slots))
+    group = (c + groups - 1) // groups
+    across = (w + 2 * pad + stride - 1) // stride
+    rows = _rows(places[0], group * steps * across, down, itemsize)
+    if form & BACKWARD == 0 and n < _strips(itemsize):  # so many there should be to share out
+        most = max(1, places[0] * n // _strips(itemsize))
+        rows = min(rows, max(most, min(places[0], 4)))
+    plane = (rows + down) * across
+    count = (rows - 1) * across + places[1]
+    back_rows = back_across = back_plane = wide = gradients = turned = of_slots = back = 0
+    if form & BACKWARD:
+        turned = packed_size(rows * places[1], f, itemsize)
+        of_slots = slots * (k + 1) * lines(f, itemsize)
+    if form & INPUT:
+        first = pad // stride
+        wide = (w - 1 + pad) // stride + 1 - first
+        back_across = wide + right
+        high = (h - 1 + pad) // stride + 1 - first
+        back_rows = _rows(high, f * back_across, down, itemsize)
+        back_plane = (back_rows + down) * back_across
+        gradients = lines(f * back_plane + lanes, itemsize)
+        back = (back_rows - 1) * back_across + wide
+    # One cache line more than vectors take: rows do not displace each other.
+    step = lines(max(count, back), itemsize)
+    results, words = f * step, 2 * k + f
+    if form & BACKWARD:
+        results = group * step if form & INPUT else 0
+        words = group * fh * fw + 2 * rows * places[1] + group + 2 * f * fh * fw
+    return Cut(
+        rows, across, plane, back_rows, back_across, back_plane, wide,
+        lines(group * steps * plane + lanes, itemsize), gradients,
+        lines(turned, itemsize), results, lines(words * _WORD // itemsize, itemsize), of_slots,
+        step, slots, groups, group,
+    )  # fmt: skip
+
+
+@shared
+def of_thread(cut):
+    """Return how many elements of workspace a thread has."""
+    return cut.pixels + cut.gradients + cut.turned + cut.results + cut.tables
+
+
+@shared
+def elements(cut, pieces):
     """Return how many elements of workspace there should be."""
-    columns, results, packed, scratch, of_slots, _ = sizes
-    return pieces * (columns + results + packed + scratch) + of_slots
+    return pieces * of_thread(cut) + cut.slots

@@ -31,7 +31,7 @@ def _ask(p, s, words, images, worker, like):
     set_item(words, at, 1)  # in one piece
     set_item(words, at + 1, p.scratch + worker * room)
     set_item(words, at + 2, room)
-    set_item(words, at + 3, p.product)
+    set_item(words, at + 3, s.part)
     ask(s.kernel, (words,))
 
 

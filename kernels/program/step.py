@@ -46,7 +46,14 @@ class Step:
             "kernel": code.address(self.kernel, np.dtype(dtype)),
             "arrays": len(signature.arrays),
             "numbers": len(signature.numbers),
+            "part": code.address(signature.needs[0], np.dtype(dtype)) if signature.needs else 0,
         }
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of all that is compiled for it."""
+        needed = catalogue.signature(self.kernel).needs if self.kernel else ()
+        return tuple(name for name in (self.part, self.kernel, *needed) if name)
 
     def address(self, dtype: DTypeLike) -> int:
         """Return where its part begins, compiled if need be; 0 for a part of the program."""

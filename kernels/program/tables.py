@@ -30,8 +30,9 @@ _INTEGERS = [
     "source_local", "target_local", "other_local", "output_local",
     # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
     "W", "b", "packed", "flags", "dW", "db",
-    # Of an activation: the address of its kernel, and how many arrays and numbers that takes.
-    "kernel", "arrays", "numbers",
+    # Of an activation: the address of its kernel, how many arrays and numbers that takes, and the
+    # address of the part that it calls, if it does.
+    "kernel", "arrays", "numbers", "part",
     # Of images: how many words the kernel is given behind their number, and where these stand;
     # elements of filters, and from a unit's gradients to the next; pixels of a channel.
     "words", "given", "filters", "unit_step", "pixels",
