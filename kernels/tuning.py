@@ -50,20 +50,15 @@ class ByDtype(NamedTuple):
     few_samples: int = 8
     few_samples_per_unit: float = 1 / 8
 
-    # Convolutions, all of them choices, and order of sums. The length of columns from which on
-    # channels go in groups.
-    columns_length: int = 256
-    # Bytes of a strip, and how many places it has at least. It has fewer than `pack_a_columns` by
-    # `spare_places`: from that number on the filters would be packed anew for each strip.
+    # Convolutions, all of them choices, and order of sums. Bytes of the pixels of a strip, and how
+    # many strips there are to share out, at least.
     strip_bytes: int = 3 << 17
-    fewest_places: int = 64
-    spare_places: int = 32
-    # Images are put together as long as there are so many strips to share out.
-    strips: int = 16
-    # Slots of the weight gradient: their number, how many places are worth one, elements of all.
+    strips: int = 8
+    # Slots of the weight gradient: how many there are at most, and images of one; groups of
+    # channels and slots are so many together.
     slots: int = 16
-    slot_places: int = 256
-    slot_elements: int = 1 << 22
+    slot_images: int = 16
+    slot_groups: int = 4
 
     # Elements that the rows of a block have together, of which the cross-entropy is computed: each
     # pass over them finds them in the first-level cache (16 KiB in float32). A choice.
@@ -84,6 +79,13 @@ class Common(NamedTuple):
         4: (4, 2),
         2: (8, 4, 2),
         1: (16, 8, 4, 2),
+    }
+    # Tiles of convolutions, as above, in whole vectors; those of the main height have as many sums.
+    tap_tiles: Mapping[int, tuple[int, ...]] = {
+        6: (2, 1),
+        4: (2, 1),
+        2: (2, 1),
+        1: (2, 1),
     }
     # Rows of A in a step of scalar products with rows of B. Their products fill one vector when
     # they are summed, so more rows of A mean fewer of B. A choice.
@@ -198,7 +200,13 @@ EXCEPTIONS: Exceptions = (
                 4: (8, 4, 2),
                 2: (16, 8, 4, 2),
                 1: (16, 8, 4, 2),
-            }
+            },
+            "tap_tiles": {
+                8: (3, 2, 1),
+                4: (3, 2, 1),
+                2: (3, 2, 1),
+                1: (3, 2, 1),
+            },
         },
     ),
 )

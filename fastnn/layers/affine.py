@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import replace
 from functools import partial
@@ -19,8 +18,8 @@ from fastnn.kernels.gemm.sizes import is_few, packed_size, packs_b, scratch_size
 from fastnn.kernels.program import kinds
 from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import RELU, Relu
-from fastnn.layers.folding import Folding
-from fastnn.layers.planning import Buffer, Gradient, Plan, Product, Unsupported
+from fastnn.layers.folding import scale_weights
+from fastnn.layers.planning import Buffer, Gradient, Plan, Product
 from fastnn.layers.record import Record, register
 from fastnn.layers.sizes import (
     Init,
@@ -251,21 +250,9 @@ def _backward(
     return dx
 
 
-def _widths(layer: Affine, columns: int) -> tuple[int, dict[str, tuple[int, ...]]]:
+def _shapes(layer: Affine, shape: Shape) -> tuple[Shape, dict[str, Shape]]:
     after = np.shape(layer.W)[-1] if np.ndim(layer.W) == 2 else 0
-    return after, {"W": (columns, after), "b": (after,)}
-
-
-def _fold(folding: Folding, name: str, layer: Affine) -> None:
-    """Multiply the weights, in place of the input, by what that has still to be multiplied by."""
-    real, factor = folding.real, folding.factor
-    if any(type(p) is not np.ndarray or p.dtype != real for p in (layer.W, layer.b)):
-        raise Unsupported(f"{name} has parameters that are not arrays of {real}")
-    W = layer.W if factor == 1 else layer.W * real.type(factor)
-    scaled = copy.copy(layer)
-    scaled.W, scaled.b = np.ascontiguousarray(W), np.ascontiguousarray(layer.b)
-    folding.factor = 1.0
-    folding.add(name, scaled)
+    return (after,), {"W": (math.prod(shape), after), "b": (after,)}
 
 
 _AFFINE = register(
@@ -278,8 +265,8 @@ _AFFINE = register(
         smooth=True,
         forward=_forward,
         backward=_backward,
-        fold=_fold,
-        widths=_widths,
+        fold=scale_weights,
+        shapes=_shapes,
         absorbs={Relu: partial(_forward, relu=True)},
     )
 )

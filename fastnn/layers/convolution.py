@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
@@ -11,7 +12,13 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn import ops
 from fastnn._utils import validation as numbers
 from fastnn._utils.types import Array
+from fastnn.kernels.layers import strips
+from fastnn.kernels.plain.memory import CACHE_LINE
+from fastnn.kernels.program import kinds
+from fastnn.kernels.program.tables import UNIT
 from fastnn.layers._kept import after_forward
+from fastnn.layers.folding import scale_weights
+from fastnn.layers.planning import Buffer, Plan, Summed, Unsupported
 from fastnn.layers.record import Record, register
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import (
@@ -173,6 +180,64 @@ def _window(given: Any) -> tuple[int, int]:
     return size("b", pair[0]), size("b", pair[1])
 
 
+def _forward(plan: Plan, name: str, layer: Convolution, x: Buffer) -> Buffer:
+    shape = plan.shapes[name]
+    after = layer.output_shape(shape)
+    y = plan.buffer(f"{name} output", math.prod(after))
+    # The lengths that the kernel knows, and its numbers.
+    given = *shape, *np.delete(layer.W.shape, 1), *after[1:], layer.stride, layer.pad
+    plan.add(
+        kinds.CONVOLUTION, source=x, target=y, W=layer.W, b=layer.b, words=len(given),
+        given=np.array(given, np.int64), of=name,
+    )  # fmt: skip
+    _take_workspace(plan, layer, shape, after, 0, plan.batch)
+    plan.flops += _flops(plan, layer, after)
+    return y
+
+
+def _backward(plan: Plan, name: str, layer: Convolution, d: Buffer, wanted: bool) -> Buffer:
+    """Add a step that leaves the gradients of each unit, which updates add up."""
+    shape = plan.shapes[name]
+    after = layer.output_shape(shape)
+    dx = plan.buffer(f"{name} input gradient", math.prod(shape)) if wanted else None
+    size = layer.W.size + layer.b.size
+    sums = plan.memory(f"{name} gradients of units", (plan.units, size))
+    plan.sums[name] = {"W": Summed(sums, 0), "b": Summed(sums, layer.W.size)}
+    given = *after, *shape, *layer.W.shape[2:], layer.stride, layer.pad
+    plan.add(
+        kinds.CONVOLUTION_GRADIENT, source=d, target=dx, other=plan.inputs[name],
+        h=math.prod(shape), W=layer.W, partial=sums, filters=layer.W.size, unit_step=size,
+        words=len(given), given=np.array(given, np.int64), of=name,
+    )  # fmt: skip
+    form = strips.BACKWARD | (strips.INPUT if wanted else 0)
+    _take_workspace(plan, layer, shape, after, form, min(UNIT, plan.batch))
+    plan.flops += _flops(plan, layer, after) * (2 if wanted else 1)
+    return d if dx is None else dx
+
+
+def _flops(plan: Plan, layer: Convolution, after: Shape) -> int:
+    return 2 * plan.batch * int(layer.W.size) * math.prod(after[1:])
+
+
+def _take_workspace(
+    plan: Plan, layer: Convolution, shape: Shape, after: Shape, form: int, most: int
+) -> None:
+    """Let there be what the kernel works in, for so many images or fewer."""
+    for n in {*range(1, min(UNIT, most)), most}:
+        cut = strips.cut_of(
+            (n, *shape), layer.W.shape, after[1:], layer.stride, layer.pad, plan.itemsize, form
+        )
+        plan.scratch(strips.elements(cut, 1) + 2 * CACHE_LINE // plan.itemsize)
+
+
+def _shapes(layer: Convolution, shape: Shape) -> tuple[Shape, dict[str, Shape]]:
+    try:
+        after = layer.output_shape(shape)
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+    return after, {"W": (after[0], shape[0], *np.shape(layer.W)[2:]), "b": after[:1]}
+
+
 register(
     Record(
         Convolution,
@@ -182,5 +247,9 @@ register(
         form=("stride", "pad"),
         kept=("x",),
         smooth=True,
+        forward=_forward,
+        backward=_backward,
+        fold=scale_weights,
+        shapes=_shapes,
     )
 )

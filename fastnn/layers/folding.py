@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,21 @@ class Folding:
         """Raise Unsupported if the layer would have to multiply its input."""
         if self.factor != 1:
             raise Unsupported(f"{name} follows dropout")
+
+
+def scale_weights(folding: Folding, name: str, layer: Any) -> None:
+    """Add a layer whose weights are multiplied, in place of its input, by what that still is to be.
+
+    It has weights W and a bias b.
+    """
+    real, factor = folding.real, folding.factor
+    if any(type(p) is not np.ndarray or p.dtype != real for p in (layer.W, layer.b)):
+        raise Unsupported(f"{name} has parameters that are not arrays of {real}")
+    W = layer.W if factor == 1 else layer.W * real.type(factor)
+    scaled = copy.copy(layer)
+    scaled.W, scaled.b = np.ascontiguousarray(W), np.ascontiguousarray(layer.b)
+    folding.factor = 1.0
+    folding.add(name, scaled)
 
 
 def folded(found: list[tuple[str, Any]], real: np.dtype[Any]) -> list[tuple[str, Any]]:

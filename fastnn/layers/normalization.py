@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, SupportsFloat
 
@@ -15,9 +15,11 @@ from fastnn._utils import validation as numbers
 from fastnn._utils.reprs import of_settings
 from fastnn._utils.types import Array, Mask
 from fastnn.kernels.program import kinds
+from fastnn.kernels.program.step import Step
 from fastnn.layers._kept import after_forward
 from fastnn.layers.activations import Relu
 from fastnn.layers.affine import Affine, AffineRelu
+from fastnn.layers.convolution import Convolution
 from fastnn.layers.folding import Folding
 from fastnn.layers.parameters import where_of
 from fastnn.layers.planning import Buffer, Gradient, Held, Plan, Unsupported
@@ -184,10 +186,38 @@ class BatchNormRelu(BatchNormalization):
         return ops.batchnorm_relu_backward(dout, x, gamma, mean, rstd, y)
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of batch normalisation."""
+
+    moments: Step
+    finish_moments: Step
+    normalise: Step
+    sums: Step
+    finish_sums: Step
+    gradient: Step
+
+
+_OF_ROWS = _Steps(
+    kinds.MOMENTS, kinds.FINISH_MOMENTS, kinds.NORMALISE,
+    kinds.GRADIENT_SUMS, kinds.FINISH_SUMS, kinds.NORM_GRADIENT,
+)  # fmt: skip
+_OF_IMAGES = _Steps(
+    kinds.IMAGE_MOMENTS, kinds.FINISH_IMAGE_MOMENTS, kinds.IMAGE_NORMALISE,
+    kinds.IMAGE_SUMS, kinds.FINISH_IMAGE_SUMS, kinds.IMAGE_NORM_GRADIENT,
+)  # fmt: skip
+
+
+def _shapes(layer: BatchNormalization, shape: Shape) -> tuple[Shape, dict[str, Shape]]:
+    size = (math.prod(shape) if layer.per_pixel else shape[0],)
+    return shape, {"gamma": size, "beta": size}
+
+
 def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
     """Return what all steps of a layer work with."""
     size = layer.gamma.size
     return {
+        "pixels": math.prod(plan.shapes[name]) // size,
         # Three sums for each unit and for all, and then for each unit again, of float64 always.
         "partial": plan.memory(f"{name} sums", (2 * plan.units + 1, 3, size * 8 // plan.itemsize)),
         "scales": plan.memory(f"{name} scales", (3, size)),
@@ -202,10 +232,15 @@ def _memory(plan: Plan, name: str, layer: BatchNormalization) -> dict[str, Any]:
     }
 
 
+def _steps(memory: dict[str, Any]) -> _Steps:
+    """Return the steps for rows, or for images whose pixels have statistics in common."""
+    return _OF_ROWS if memory["pixels"] == 1 else _OF_IMAGES
+
+
 def _normalise(plan: Plan, name: str, x: Buffer, memory: dict[str, Any], relu: bool) -> Buffer:
     y = plan.buffer(f"{name} output", x.columns)
     y.needed = y.zeros = relu
-    plan.add(kinds.NORMALISE, source=x, target=y, low=0.0 if relu else -np.inf, **memory)
+    plan.add(_steps(memory).normalise, source=x, target=y, low=0.0 if relu else -np.inf, **memory)
     return y
 
 
@@ -214,9 +249,10 @@ def _forward(
 ) -> Buffer:
     """Add steps that measure a batch, for which all wait, and normalise it."""
     memory = plan.kept[name] = _memory(plan, name, layer)
-    plan.add(kinds.MOMENTS, source=x, **memory)
+    steps = _steps(memory)
+    plan.add(steps.moments, source=x, **memory)
     plan.end_segment(
-        kinds.FINISH_MOMENTS, source=x, momentum=layer.momentum, eps=layer.eps, **memory
+        steps.finish_moments, source=x, momentum=layer.momentum, eps=layer.eps, **memory
     )
     return _normalise(plan, name, x, memory, relu)
 
@@ -243,13 +279,14 @@ def _backward(
     wanted: bool,
     relu: bool = False,
 ) -> Buffer:
+    steps = _steps(plan.kept[name])
     where = {"source": d, "target": d, "other": plan.inputs[name], **plan.kept[name]}
     if relu:
         where["output"] = plan.outputs[name]
-    plan.add(kinds.GRADIENT_SUMS, **where)
-    plan.end_segment(kinds.FINISH_SUMS, source=d, **plan.kept[name])
+    plan.add(steps.sums, **where)
+    plan.end_segment(steps.finish_sums, source=d, **plan.kept[name])
     if wanted:
-        plan.add(kinds.NORM_GRADIENT, **where)
+        plan.add(steps.gradient, **where)
     return d
 
 
@@ -258,14 +295,19 @@ def _fold(
 ) -> None:
     """Put it into the weights of the affine layer before, with its ReLU if it has one."""
     folding.expect_no_factor(name)
-    before, affine = folding.found[-1] if folding.found else ("", None)
-    if type(affine) is not Affine:
-        raise Unsupported(f"{name} does not follow an affine layer")
-    folding.found[-1] = before, kind(*_normalised(affine, layer))
+    before, found = folding.found[-1] if folding.found else ("", None)
+    if type(found) is Convolution and not layer.per_pixel:
+        folding.found[-1] = before, Convolution(*_normalised(found, layer), found.stride, found.pad)
+        if kind is AffineRelu:
+            folding.add(name, Relu())
+    elif type(found) is Affine:
+        folding.found[-1] = before, kind(*_normalised(found, layer))
+    else:
+        raise Unsupported(f"{name} does not follow an affine layer or a convolution")
 
 
-def _normalised(affine: Affine, norm: BatchNormalization) -> tuple[Array, Array]:
-    """Return weights and bias for an affine layer and batch normalisation after it."""
+def _normalised(affine: Affine | Convolution, norm: BatchNormalization) -> tuple[Array, Array]:
+    """Return weights and bias for such a layer and batch normalisation after it."""
     if norm.running_mean is None or norm.running_var is None:
         raise Unsupported("batch normalisation has no statistics yet")
     of_norm = norm.gamma, norm.beta, norm.running_mean, norm.running_var
@@ -273,7 +315,7 @@ def _normalised(affine: Affine, norm: BatchNormalization) -> tuple[Array, Array]
         raise Unsupported("batch normalisation is of another width")
     with np.errstate(all="ignore"):
         scale = norm.gamma / np.sqrt(norm.running_var + norm.running_var.dtype.type(norm.eps))
-        W = affine.W * scale
+        W = affine.W * (scale if affine.W.ndim == 2 else scale[:, None, None, None])
         b = (affine.b - norm.running_mean) * scale + norm.beta
     if W.dtype != affine.W.dtype or not (np.isfinite(W).all() and np.isfinite(b).all()):
         raise Unsupported("weights with batch normalisation in them are out of range")
@@ -296,6 +338,7 @@ _NORM = register(
         backward=_backward,
         forward_given=_forward_given,
         fold=_fold,
+        shapes=_shapes,
         absorbs={Relu: partial(_forward, relu=True)},
     )
 )

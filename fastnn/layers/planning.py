@@ -7,9 +7,12 @@ A plan lists the steps of a training, and its memory, before any of them is take
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastnn.kernels.program.step import Step
+
+if TYPE_CHECKING:
+    from fastnn.layers.sizes import Shape
 
 
 class Unsupported(Exception):
@@ -27,6 +30,7 @@ class Buffer:
     ----------
     name : str
     columns, itemsize : int
+        Of a number; 1 for booleans, 4 for integers.
     local : bool or None
         Whether it has rows for the blocks that threads work on, not for all samples; None leaves
         that to the plan.
@@ -109,6 +113,22 @@ class Product:
     dz_packed: Memory | None = None
 
 
+@dataclass(frozen=True)
+class Summed:
+    """A gradient that steps leave for each unit of a batch, and updates add up.
+
+    Attributes
+    ----------
+    memory : Memory
+        Of shape (units, ...): a row for each.
+    begin : int
+        Where in a row it begins.
+    """
+
+    memory: Memory
+    begin: int
+
+
 class Plan(Protocol):
     """What a layer may ask of a plan.
 
@@ -122,8 +142,12 @@ class Plan(Protocol):
         The samples.
     inputs, outputs : dict of str to Buffer
         Of the layers, by name.
+    shapes : dict of str to tuple of int
+        Of a sample, before each layer, by the layer's name.
     products : dict of str to Product
         By the names of layers.
+    sums : dict of str to dict of str to Summed
+        By the names of layers, then of parameters.
     kept : dict of str to object
         What the forward steps of a layer leave for its backward steps.
     flops, weight_flops : int
@@ -137,13 +161,15 @@ class Plan(Protocol):
     data: Buffer
     inputs: dict[str, Buffer]
     outputs: dict[str, Buffer]
+    shapes: dict[str, Shape]
     products: dict[str, Product]
+    sums: dict[str, dict[str, Summed]]
     kept: dict[str, Any]
     flops: int
     weight_flops: int
 
     def buffer(self, name: str, columns: int, itemsize: int = 0) -> Buffer:
-        """Return a new buffer, of the plan's type of numbers or of booleans (`itemsize` 1)."""
+        """Return a new buffer, of the plan's numbers or of what `Buffer` says of `itemsize`."""
         ...
 
     def memory(self, name: str, shape: tuple[int, ...]) -> Memory:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import SupportsIndex
+import math
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import ops
 from fastnn._utils.types import Array
+from fastnn.kernels.program import kinds
 from fastnn.layers._kept import after_forward
+from fastnn.layers.planning import Buffer, Plan, Unsupported
 from fastnn.layers.record import Record, register
 from fastnn.layers.settings import Setting
 from fastnn.layers.sizes import Shape
@@ -76,6 +79,38 @@ class MaxPool:
         )  # fmt: skip
 
 
+def _forward(plan: Plan, name: str, layer: MaxPool, x: Buffer) -> Buffer:
+    shape = plan.shapes[name]
+    after = layer.output_shape(shape)
+    y = plan.buffer(f"{name} output", math.prod(after))
+    places_ = plan.kept[name] = plan.buffer(f"{name} places", math.prod(after), itemsize=4)
+    plan.add(kinds.MAX_POOL, source=x, target=y, other=places_, **_given(layer, *shape, *after[1:]))
+    return y
+
+
+def _backward(plan: Plan, name: str, layer: MaxPool, d: Buffer, wanted: bool) -> Buffer:
+    shape = plan.shapes[name]
+    after = layer.output_shape(shape)
+    dx = plan.buffer(f"{name} input gradient", math.prod(shape))
+    given = _given(layer, *after, *shape[1:])
+    plan.add(kinds.MAX_POOL_GRADIENT, source=d, target=dx, other=plan.kept[name], **given)
+    return dx
+
+
+def _given(layer: MaxPool, *lengths: int) -> dict[str, Any]:
+    """Return what the kernel is given: lengths, then the numbers of the layer."""
+    numbers = window(layer.pool_h, layer.pool_w, layer.stride)
+    given = np.array([*lengths, *numbers], np.int64)
+    return {"words": given.size, "given": given}
+
+
+def _shapes(layer: MaxPool, shape: Shape) -> tuple[Shape, dict[str, Shape]]:
+    try:
+        return layer.output_shape(shape), {}
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+
+
 register(
     Record(
         MaxPool,
@@ -83,5 +118,8 @@ register(
         form=("pool_h", "pool_w", "stride"),
         kept=("argmax",),
         left=("_shape",),
+        forward=_forward,
+        backward=_backward,
+        shapes=_shapes,
     )
 )

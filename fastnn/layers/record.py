@@ -19,6 +19,7 @@ from fastnn.ops._targets import right_answers, right_classes
 
 if TYPE_CHECKING:
     from fastnn.layers.folding import Folding
+    from fastnn.layers.sizes import Shape
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ class Record:
     fold : function of (folding, name, layer), optional
         Adds what it does at test time to a :class:`fastnn.layers.folding.Folding`. Without it, the
         layer itself is added.
-    widths : function of (layer, columns), optional
-        Returns the columns of its output and the shapes of parameters by name. Without it, there
-        are as many columns as before, and parameters have the shape (columns,).
+    shapes : function of (layer, shape), optional
+        Returns the shape of its output for a sample of a shape, and the shapes of parameters by
+        name. Without it, the shape is that before, and parameters have one number an element.
     absorbs : dict of type to function like `forward`
         Kinds of layers after this one whose forward pass can be part of its own, and the function
         that adds the steps of both.
@@ -110,7 +111,7 @@ class Record:
     backward: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
     forward_given: Callable[[Plan, str, Any, Buffer, bool], Buffer] | None = None
     fold: Callable[[Folding, str, Any], None] | None = None
-    widths: Callable[[Any, int], tuple[int, dict[str, tuple[int, ...]]]] | None = None
+    shapes: Callable[[Any, Shape], tuple[Shape, dict[str, Shape]]] | None = None
     absorbs: Mapping[type[Any], Callable[[Plan, str, Any, Buffer], Buffer]] = field(
         default_factory=dict
     )

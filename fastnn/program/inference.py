@@ -18,6 +18,7 @@ from fastnn._utils.types import Array
 from fastnn.kernels.tuning import COMMON
 from fastnn.layers.folding import folded
 from fastnn.layers.planning import Unsupported
+from fastnn.layers.sizes import Shape
 from fastnn.program.data import Samples, as_used, blocks, is_for_blocks, samples
 from fastnn.program.parameters import known_layers
 from fastnn.program.plan import Plan, Sizes
@@ -48,17 +49,30 @@ def _scores_of_all(
 ) -> Array:
     """Return the scores of samples; those in a file that must be converted are some at a time."""
     if not is_for_blocks(x):
-        return scores_of(found, samples(x, scale, real), real)
-    parts = [scores_of(found, samples(x[rows], scale, real), real) for rows in blocks(x, real)]
+        return scores_of(found, samples(x, scale, real), real, x.shape[1:])
+    parts = [
+        scores_of(found, samples(x[rows], scale, real), real, x.shape[1:])
+        for rows in blocks(x, real)
+    ]
     return np.concatenate(parts)
 
 
-def scores_of(found: list[tuple[str, Any]], given: Samples, real: np.dtype[Any]) -> Array:
-    """Return what layers do to samples in inference mode, or raise Unsupported."""
+def scores_of(
+    found: list[tuple[str, Any]],
+    given: Samples,
+    real: np.dtype[Any],
+    shape: Shape | None = None,
+) -> Array:
+    """Return what layers do to samples in inference mode, or raise Unsupported.
+
+    `shape` is that of a sample, if it is not a row.
+    """
     fewer = folded(found, real)
     n, features = given.array.shape
     sizes = Sizes(n, config.get_num_threads(), real)
-    plan = Plan(fewer, features, sizes, gathered=not given.is_as_used(real), training=False)
+    plan = Plan(
+        fewer, shape or (features,), sizes, gathered=not given.is_as_used(real), training=False
+    )
     if not plan.gathered:
         plan.data.address = as_used(given, real).ctypes.data
         plan.data.local = False

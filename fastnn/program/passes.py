@@ -50,7 +50,7 @@ class _Plan(Plan):
     def __init__(
         self, found: list[tuple[str, Any]], features: int, sizes: Sizes, training: bool
     ) -> None:
-        super().__init__(found, features, sizes, gathered=True, whole=True)
+        super().__init__(found, (features,), sizes, gathered=True, whole=True)
         self._as_in_training = training
 
     def _forward(self, name: str, layer: Any, x: Buffer) -> Buffer:

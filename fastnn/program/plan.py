@@ -24,11 +24,14 @@ from fastnn.kernels.program.step import Step
 from fastnn.kernels.program.tables import UNIT
 from fastnn.kernels.tuning import COMMON
 from fastnn.layers.parameters import parameters_of
-from fastnn.layers.planning import Buffer, Memory, Product, Unsupported
+from fastnn.layers.planning import Buffer, Memory, Product, Summed, Unsupported
 from fastnn.layers.record import Record, record_of
+from fastnn.layers.sizes import Shape
 from fastnn.program.memory import Workspace
 
 SLOTS = COMMON.program_slots
+
+_KINDS = {1: np.bool_, 4: np.int32}  # of a buffer that has no numbers of the plan's, by bytes
 
 # Bytes that the rows of a block may take in the second-level cache.
 _BLOCK_BYTES = COMMON.program_block_bytes
@@ -66,7 +69,8 @@ class Plan:
     Parameters
     ----------
     found : list of (str, layer)
-    features : int
+    shape : tuple of int
+        Of a sample.
     sizes : Sizes
     gathered : bool
         Whether samples are copied, row by row, before the first layer reads them.
@@ -84,7 +88,7 @@ class Plan:
     def __init__(
         self,
         found: list[tuple[str, Any]],
-        features: int,
+        shape: Shape,
         sizes: Sizes,
         gathered: bool,
         training: bool = True,
@@ -94,7 +98,9 @@ class Plan:
         self.layers = found
         self.batch, self.itemsize = sizes.batch, sizes.real.itemsize
         self.units = -(-sizes.batch // UNIT)
-        self.widths = widths(found, features)
+        shapes = shapes_of(found, shape)
+        self.shapes = {name: before for (name, _), before in zip(found, shapes, strict=False)}
+        self.widths = [math.prod(each) for each in shapes]
         self.parameters = sum(
             array.size for _, layer in found for array in parameters_of(layer).values()
         )
@@ -110,10 +116,11 @@ class Plan:
         self.buffers: list[Buffer] = []
         self.memories: list[Memory] = []
         self.gathered = gathered
-        self.data = self.buffer("samples", features)
+        self.data = self.buffer("samples", self.widths[0])
         self.inputs: dict[str, Buffer] = {}
         self.outputs: dict[str, Buffer] = {}
         self.products: dict[str, Product] = {}
+        self.sums: dict[str, dict[str, Summed]] = {}
         self.kept: dict[str, Any] = {}
         self.flops = self.weight_flops = 0
         self.scratch_size = 1
@@ -197,7 +204,8 @@ class Plan:
                 buffer.local = self.local
             if not buffer.address:
                 rows = self.block * self.sizes.threads if buffer.local else self.batch
-                kind = self.sizes.real if buffer.itemsize > 1 else np.dtype(np.bool_)
+                own = buffer.itemsize == self.itemsize
+                kind = self.sizes.real if own else np.dtype(_KINDS[buffer.itemsize])
                 buffer.address = workspace.take(buffer.name, (rows, buffer.columns), kind)
         for memory in self.memories:
             memory.address = workspace.take(memory.name, memory.shape, self.sizes.real)
@@ -220,14 +228,22 @@ def known(name: str, layer: Any) -> Record:
     return record
 
 
-def widths(found: list[tuple[str, Any]], features: int) -> list[int]:
-    """Return the columns before each layer and after the last, checked."""
-    columns = [features]
+def shape_of(network: Any, shape: Shape) -> Shape:
+    """Return the shape of a sample for the first layer: a network may be given samples as rows."""
+    size = network.input_size
+    return size if isinstance(size, tuple) and math.prod(size) == math.prod(shape) else shape
+
+
+def shapes_of(found: list[tuple[str, Any]], shape: Shape) -> list[Shape]:
+    """Return the shapes of a sample before each layer and after the last, checked."""
+    shapes = [shape]
     for name, layer in found:
-        record, before = known(name, layer), columns[-1]
-        after, shapes = record.widths(layer, before) if record.widths else (before, {})
+        record, before = known(name, layer), shapes[-1]
+        after, of_parameters = record.shapes(layer, before) if record.shapes else (before, {})
         for key, array in parameters_of(layer).items():
-            if np.shape(array) != shapes.get(key, (before,)):
-                raise Unsupported(f"{name}.{key} has shape {np.shape(array)} for {before} columns")
-        columns.append(after)
-    return columns
+            if np.shape(array) != of_parameters.get(key, (math.prod(before),)):
+                raise Unsupported(
+                    f"{name}.{key} has shape {np.shape(array)} for samples of shape {before}"
+                )
+        shapes.append(after)
+    return shapes

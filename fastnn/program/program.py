@@ -34,7 +34,7 @@ from fastnn.program.data import Converted, as_used, is_for_blocks, rows_of, samp
 from fastnn.program.executor import StepSettings
 from fastnn.program.explain import explain
 from fastnn.program.parameters import Parameters, known_layers
-from fastnn.program.plan import Plan, Sizes, widths
+from fastnn.program.plan import Plan, Sizes, shape_of, shapes_of
 from fastnn.program.tables import Tables, share
 
 __all__ = ["Program"]
@@ -81,14 +81,20 @@ class Program:
         self._network, self._optimizer, self._settings = network, optimizer, settings
         self._layers = known_layers(network)
         self._batch_size = batch_size
-        self._normalised = [name for name, layer in self._layers if statistics_of(layer)]
-        if self._normalised and batch_size == 1:
-            raise without_batch(self._normalised[0])
         self._x = rows_of(x)
-        self._n, self._features = len(self._x), math.prod(self._x.shape[1:])
+        self._n, self._shape = len(self._x), shape_of(network, self._x.shape[1:])
         self._loss = record_of(network.last_layer)
         assert self._loss is not None
-        self._classes = widths(self._layers, self._features)[-1]
+        shapes = shapes_of(self._layers, self._shape)
+        self._classes = math.prod(shapes[-1])
+        # Where one sample has one number for each that statistics are kept of.
+        self._normalised = [
+            name
+            for (name, layer), shape in zip(self._layers, shapes, strict=False)
+            if statistics_of(layer) and np.size(layer.gamma) == math.prod(shape)
+        ]
+        if self._normalised and batch_size == 1:
+            raise without_batch(self._normalised[0])
         dense = self._loss.of_labels is None
         self._targets = targets(t, self._n, self._classes, network.dtype, dense)
         self._weights = None if weights is None else np.array(weights, np.float64)
@@ -122,7 +128,7 @@ class Program:
     def _plan(self, gathered: bool) -> Plan:
         batch = self._batch_size if gathered else self._n
         sizes = Sizes(batch, config.get_num_threads(), self._network.dtype)
-        plan = Plan(self._layers, self._features, sizes, gathered)
+        plan = Plan(self._layers, self._shape, sizes, gathered)
         scores = plan.forward()
         if scores is plan.data:
             raise Unsupported("the network returns its input")
@@ -270,7 +276,8 @@ class Program:
             p["batch"], p["epoch"] = batch_size, at.size // together
             p["rows"], p["order"] = at.size, native.address_of(at)
             alone = min(at.size, batch_size) == 1  # which leaves running statistics alone
-            with statistics_kept(layer for _, layer in self._layers) if alone else _ALL_MOVE:
+            kept = (layer for name, layer in self._layers if name in self._normalised)
+            with statistics_kept(kept) if alone else _ALL_MOVE:
                 self._run(tables, rates[steps], losses[steps], correct[steps], penalties[steps])
             if self.done < steps.stop:  # it has stopped there
                 return

@@ -80,6 +80,10 @@ class Updates:
             square_size, tall = ROWS * array.shape[1], array.shape[0]
         elif product is not None and attribute == product.bias:
             record |= _of_gradient(product) | {"kind": BIAS}
+        elif attribute in (summed := self._plan.sums.get(name, {})):
+            given = summed[attribute]
+            record["sums"] = given.memory.address + given.begin * array.itemsize
+            record["sums_step"] = given.memory.shape[-1]
         record["penalised"] = is_decayed(key, layer, attribute, array)
         record["square"], record["square_size"] = self.squares, square_size
         self.squares += -(-array.size // square_size)

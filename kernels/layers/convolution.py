@@ -1,16 +1,17 @@
-"""Convolution of images: products of the filters with columns of pixels, and gradients.
+"""Convolution of images: products of filters with shifted pixels, and gradients.
 
-A column holds what a filter sees of an image at one place. There is never a matrix of all
-columns: those of a strip, some rows of places, stand in a workspace, few enough to stay in the
-second-level cache. Where images are small, a strip is of several.
+The pixels of a strip are copied, with the padding around them, one channel behind the other. What
+an element of a filter sees is then a run of them: output images are sums over elements of filters
+of runs that are some step apart, and there is no matrix of all that filters see. Runs go over the
+ends of rows; what is computed there is left out. Where filters are put only every so many pixels,
+those of each step in a stride stand by themselves, and a run is one of these again.
 
-    forward           out = W columns + b
-    weight gradient   dW^T = columns dout^T, in slots, which a second step adds up
-    input gradient    columns = W^T dout, added to the pixels that they are of
+    forward           out[f, p] = b[f] + sum over (c, i, j) of W[f, c, i, j] pixels[c, p + (i, j)]
+    weight gradient   dW^T[(c, i, j), f] = sum over p of pixels[c, p + (i, j)] dout^T[p, f]
+    input gradient    dx[c, p] = sum over (f, i, j) of W[f, c, i, j] dout[f, p - (i, j)]
 
-Channels go in groups, so that columns are not too long. The forward pass is cut into strips, the
-backward pass into slots, which are some of the images, and groups. All that depends on shapes
-alone, and so does the order of each sum.
+The forward pass is cut into strips, the backward pass into slots, which are some of the images, and
+groups of channels. All that depends on shapes alone, and so does the order of each sum.
 """
 
 from fastnn.kernels.codegen.compile import alone, inlined, serial
@@ -22,73 +23,21 @@ from fastnn.kernels.codegen.memory import (
     matrix,
     vector,
 )
+from fastnn.kernels.codegen.raw import put
 from fastnn.kernels.gemm.packing import pack_transposed
-from fastnn.kernels.gemm.product import multiply_all
-from fastnn.kernels.gemm.sizes import (
-    ACCUMULATE,
-    TRANSPOSED_A,
-    pack_a_columns,
-    packed_size,
-    panels,
-    scratch_size,
-)
+from fastnn.kernels.gemm.sizes import ACCUMULATE, BITS, panels, tile_columns
 from fastnn.kernels.layers.activations import sum_of
-from fastnn.kernels.layers.columns import collect, deliver, move
+from fastnn.kernels.layers.blocks import copy_block
 from fastnn.kernels.layers.places import fits
+from fastnn.kernels.layers.strips import BACKWARD, INPUT, cut_of, elements, of_thread
+from fastnn.kernels.layers.taps import multiply
 from fastnn.kernels.machine.words import REFUSED
-from fastnn.kernels.plain.memory import CACHE_LINE
-from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
-from fastnn.kernels.tuning import by_itemsize
 
 __all__ = ["convolution", "convolution_backward"]
 
-_columns_length, _strips = by_itemsize("columns_length"), by_itemsize("strips")
-_strip_bytes, _fewest_places = by_itemsize("strip_bytes"), by_itemsize("fewest_places")
-_spare_places, _slot_count = by_itemsize("spare_places"), by_itemsize("slots")
-_slot_places, _slot_elements = by_itemsize("slot_places"), by_itemsize("slot_elements")
-
-BACKWARD, INPUT = 1, 2  # of the form of a call
 MULTIPLY, SUM = 1, 2  # steps
-
-
-@shared
-def _plan(shape, filters, places, itemsize):
-    """Return how to cut: channels of a group, images and rows of a strip, number of slots."""
-    n, c, _, _ = shape
-    f, _, fh, fw = filters
-    group = min(c, max(1, _columns_length(itemsize) // (fh * fw)))
-    room = _strip_bytes(itemsize) // (itemsize * (group * fh * fw + f))
-    most = pack_a_columns(itemsize) - _spare_places(itemsize)
-    room = min(most, max(_fewest_places(itemsize), room))
-    strips = (places[0] * places[1] + room - 1) // room
-    rows = max(1, (places[0] + strips - 1) // strips)
-    blocks = (n + _strips(itemsize) - 1) // _strips(itemsize)
-    together = max(1, min(room // (places[0] * places[1]), blocks))
-    most = _slot_elements(itemsize) // (f * (c * fh * fw + 1))
-    worth = n * places[0] * places[1] // _slot_places(itemsize)
-    slots = min(n, _slot_count(itemsize), worth, most)
-    return group, together, rows, max(1, slots)
-
-
-@shared
-def _sizes(shape, filters, places, itemsize, form):
-    """Return the workspace's parts.
-
-    Sizes of columns, of rows, of rows packed, of another matrix packed, and of slots; the step
-    from row to row.
-    """
-    group, together, rows, slots = _plan(shape, filters, places, itemsize)
-    f, c, fh, fw = filters
-    count, deep = together * rows * places[1], group * fh * fw
-    # An odd number of cache lines: rows do not displace each other.
-    step = ((count * itemsize + CACHE_LINE - 1) // CACHE_LINE | 1) * CACHE_LINE // itemsize
-    scratch = max(scratch_size(f, deep, count, itemsize), scratch_size(deep, f, count, itemsize))
-    packed = of_slots = 0
-    if form & BACKWARD:
-        packed, of_slots = packed_size(count, f, itemsize), slots * f * (c * fh * fw + 1)
-        scratch = max(scratch, scratch_size(deep, count, f, itemsize))
-    return deep * step, f * step, packed, scratch, of_slots, step
+_WORD = 8
 
 
 @serial
@@ -97,129 +46,311 @@ def _block(size, total, index):
     return index * size, min(total, (index + 1) * size)
 
 
-@alone
-def _forward(x, filters, b, out, window, memory, product, group, images, rows):
-    """Compute some rows of places of some images."""
-    columns, results, packed, scratch = memory
-    area, across = window[0] * window[1], window[4]
-    count = (images[1] - images[0]) * (rows[1] - rows[0]) * across
-    for c in range(0, x.shape[1], group):
-        channels = c, min(x.shape[1], c + group)
-        first, last = c * area, channels[1] * area
-        move(x, columns, images, rows, channels, window, False)
-        a, col = filters[:, first:last], columns[: last - first, :count]
-        flags = ACCUMULATE if c > 0 else 0
-        multiply_all(product, a, col, packed[:0], results[:, :count], flags, scratch)
-    deliver(results, b, out, images, (rows[0] * across, rows[1] * across))
+@serial
+def _vectors(count, itemsize):
+    """Return how many vectors hold so many numbers."""
+    lanes = BITS // 8 // itemsize
+    return (count + lanes - 1) // lanes
+
+
+@serial
+def _inside(size, offset, stride, first, last):
+    """Return which places p of a range have p stride - offset in range(size), as a range."""
+    low = min(max((max(0, offset) + stride - 1) // stride, first), last)
+    return low, max(min((max(0, size + offset) + stride - 1) // stride, last), low)
 
 
 @alone
-def _backward(x, filters, dout, dx, part, window, memory, product, form, channels, images, rows):
-    """Add to dW^T, with the first channels to db, and to dx what some rows of places give."""
-    columns, gradients, packed, scratch = memory
-    area, across = window[0] * window[1], window[4]
-    first, last = channels[0] * area, channels[1] * area
-    d = collect(dout, gradients, images, (rows[0] * across, rows[1] * across))
-    a, col = filters[:, first:last], columns[: last - first, : d.shape[1]]
-    if first == 0:
-        for f in range(d.shape[0]):
-            part[-1, f] += sum_of(vector(d.ctypes.data + f * d.strides[0], d.shape[1], d))
-    move(x, columns, images, rows, channels, window, False)
-    pack_transposed(d, packed, 0, panels(d, d.shape[0]))
-    multiply_all(product, col, d, packed, part[first:last], ACCUMULATE, scratch)
-    if form & INPUT:
-        multiply_all(product, a, d, packed[:0], col, TRANSPOSED_A, scratch)
-        move(dx, columns, images, rows, channels, window, True)
+def _spread(x, image, channels, top, left, rows, across, plane, steps, stride, pixels):
+    """Copy rows of some channels; those outside the image are left as they are.
+
+    For each step in a stride, (a, b), row y and column p are those of the image with numbers
+    y stride + a + top and p stride + b + left.
+    """
+    h, w = x.shape[2:]
+    zero, size = x.dtype.type(0), x.itemsize
+    begin, to = address_of(x) + image * x.strides[0], address_of(pixels)
+    for c in range(channels[0], channels[1]):
+        for a in range(steps[0]):
+            first, last = _inside(h, -(a + top), stride, 0, rows)
+            for b in range(steps[1]):
+                low, high = _inside(w, -(b + left), stride, 0, across)
+                source = begin + c * x.strides[1] + (first * stride + a + top) * x.strides[2]
+                source += (low * stride + b + left) * size
+                target = to + (first * across + low) * size
+                if stride == 1:
+                    copy_block(
+                        source, x.strides[2], target, across * size, last - first, high - low, zero
+                    )
+                else:
+                    for y in range(last - first):
+                        row = vector(source + y * stride * x.strides[2], (high - low) * stride, x)
+                        own = vector(target + y * across * size, high - low, x)
+                        for p in range(high - low):
+                            own[p] = row[p * stride]
+                to += plane * size
+
+
+@alone
+def _gather(results, step, dx, image, channels, top, left, rows, across, a, b, stride):
+    """Write gradients of one step in a stride to the pixels that they are of."""
+    h, w = dx.shape[2:]
+    zero, size = dx.dtype.type(0), dx.itemsize
+    first, last = _inside(h, -(a + top), stride, 0, rows[1] - rows[0])
+    low, high = _inside(w, -(b + left), stride, 0, rows[2])
+    for c in range(channels[0], channels[1]):
+        source = address_of(results) + ((c - channels[0]) * step + first * across + low) * size
+        target = address_of(dx) + image * dx.strides[0] + c * dx.strides[1]
+        target += (first * stride + a + top) * dx.strides[2] + (low * stride + b + left) * size
+        if stride == 1:
+            copy_block(source, across * size, target, dx.strides[2], last - first, high - low, zero)
+        else:
+            for y in range(last - first):
+                own = vector(source + y * across * size, high - low, dx)
+                row = vector(target + y * stride * dx.strides[2], (high - low) * stride, dx)
+                for p in range(high - low):
+                    row[p * stride] = own[p]
+
+
+@serial
+def _tabulate_pixels(table, window, cut, channels, size):
+    """Write the steps to what the elements of filters see of some channels."""
+    fh, fw, stride, _, _ = window
+    of_rows, of_columns = min(stride, fh), min(stride, fw)
+    for c in range(channels[0], channels[1]):
+        for i in range(fh):
+            for j in range(fw):
+                own = ((c - channels[0]) * of_rows + i % stride) * of_columns + j % stride
+                at = own * cut.plane + i // stride * cut.across + j // stride
+                put(table, at * size)
+                table += _WORD
+
+
+@serial
+def _tabulate(table, count, step):
+    """Write multiples of a step."""
+    for i in range(count):
+        put(table + i * _WORD, i * step)
+
+
+@inlined
+def _memory(work, cut, thread):
+    """Return what a thread works in: pixels, gradients, their transpose, results; tables."""
+    mine = of_thread(cut)
+    own = work[thread * mine : (thread + 1) * mine]
+    gradients = cut.pixels + cut.gradients
+    results = gradients + cut.turned
+    tables = results + cut.results
+    return (
+        own[: cut.pixels], own[cut.pixels : gradients], own[gradients:results],
+        own[results:tables], address_of(own) + tables * own.itemsize,
+    )  # fmt: skip
+
+
+@inlined
+def _slots(work, cut, length, pieces):
+    """Return the slots, which stand behind the memory of all threads: (slots, length, filters)."""
+    begin = address_of(work) + pieces * of_thread(cut) * work.itemsize
+    wide = cut.slots // (cut.slots_count * length) if cut.slots > 0 else 0
+    return cube(begin, cut.slots_count, length, wide, work)
+
+
+@inlined
+def _cut_of(x, W, y, stride, pad, form):
+    """Return how to cut; y has the places."""
+    return cut_of(x.shape, W.shape, (y.shape[2], y.shape[3]), stride, pad, W.itemsize, form)
+
+
+@kernel("pieces")
+def _forward_layer(x, W, b, out, stride, pad, begin, taps, pieces, start, stop):
+    """Compute some pieces of out; a unit is a strip of an image."""
+    cut = _cut_of(x, W, out, stride, pad, 0)
+    work = vector(begin, elements(cut, pieces), W)
+    pixels, _, _, results, tables = _memory(work, cut, start)
+    n, c, _, _ = x.shape
+    f, _, fh, fw = W.shape
+    down, across = out.shape[2:]
+    k, size, zero = c * fh * fw, W.itemsize, W.dtype.type(0)
+    window = fh, fw, stride, pad, across
+    of_x, of_rows = tables + k * _WORD, tables + 2 * k * _WORD
+    _tabulate(tables, k, size)
+    _tabulate_pixels(of_x, window, cut, (0, c), size)
+    _tabulate(of_rows, f, k * size)
+    strips = (down + cut.rows - 1) // cut.rows
+    for i in range(pixels.size):
+        pixels[i] = zero
+    units = n * strips
+    for unit in range(units * start // pieces, units * stop // pieces):
+        image, rows = unit // strips, _block(cut.rows, down, unit % strips)
+        high = rows[1] - rows[0]
+        if strips > 1:  # other rows are padding than before
+            for i in range(pixels.size):
+                pixels[i] = zero
+        _spread(
+            x, image, (0, c), rows[0] * stride - pad, -pad, high + (fh - 1) // stride, cut.across,
+            cut.plane, (min(stride, fh), min(stride, fw)), stride, pixels,
+        )  # fmt: skip
+        vectors = _vectors((high - 1) * cut.across + across, size)
+        multiply(
+            taps, k, address_of(W), of_rows, tables, address_of(pixels), of_x,
+            address_of(results), cut.step * size, address_of(b), 0, f, vectors,
+        )  # fmt: skip
+        for filter_ in range(f):
+            copy_block(
+                address_of(results) + filter_ * cut.step * size, cut.across * size,
+                address_of(out) + image * out.strides[0] + filter_ * out.strides[1]
+                + rows[0] * out.strides[2], out.strides[2], high, across, zero,
+            )  # fmt: skip
+
+
+@alone
+def _add_weights(x, dout, part, memory, window, cut, taps, channels, image, rows, steps, clear):
+    """Add to dW^T what some rows of places of an image give, and with the first channels to db."""
+    pixels, _, turned, _, tables = memory
+    fh, fw, stride, pad, across = window
+    size, zero, f = x.itemsize, x.dtype.type(0), dout.shape[1]
+    high, k = rows[1] - rows[0], (channels[1] - channels[0]) * fh * fw
+    if clear:  # other rows are padding than before
+        for i in range(pixels.size):
+            pixels[i] = zero
+    _spread(
+        x, image, channels, rows[0] * stride - pad, -pad, high + (fh - 1) // stride, cut.across,
+        cut.plane, steps, stride, pixels,
+    )  # fmt: skip
+    begin = address_of(dout) + image * dout.strides[0] + rows[0] * dout.strides[2]
+    d = matrix(begin, f, dout.strides[1] // size, dout)[:, : high * across]
+    if channels[0] == 0:
+        for i in range(f):
+            part[-1, i] += sum_of(vector(begin + i * dout.strides[1], high * across, dout))
+    pack_transposed(d, turned, 0, panels(d, f))
+    wide = tile_columns(d)
+    of_a, of_x = tables + k * _WORD, tables + (k + cut.rows * across) * _WORD
+    for panel in range(panels(d, f)):
+        multiply(
+            taps, high * across, address_of(pixels), tables, of_a,
+            address_of(turned) + panel * wide * high * across * size, of_x,
+            address_of(part) + (channels[0] * fh * fw * part.shape[1] + panel * wide) * size,
+            part.strides[0], 0, ACCUMULATE, k, _vectors(min(wide, f - panel * wide), size),
+        )  # fmt: skip
+
+
+@alone
+def _input_gradient(W, dout, dx, memory, window, cut, taps, channels, image, tables, rows, clear):
+    """Write the gradient with respect to some rows of an image, of all steps in a stride."""
+    _, gradients, _, results, _ = memory
+    fh, fw, stride, pad, _ = window
+    f = W.shape[0]
+    size, zero, first = W.itemsize, W.dtype.type(0), pad // stride
+    down, right = (fh - 1) // stride, (fw - 1) // stride
+    if clear:
+        for i in range(gradients.size):
+            gradients[i] = zero
+    _spread(
+        dout, image, (0, f), first + rows[0] - down, first - right, rows[1] - rows[0] + down,
+        cut.back_across, cut.back_plane, (1, 1), 1, gradients,
+    )  # fmt: skip
+    count = (rows[1] - rows[0] - 1) * cut.back_across + cut.wide
+    taken, most = 0, f * fh * fw
+    of_a = tables + (channels[1] - channels[0]) * _WORD
+    for a in range(min(stride, fh)):
+        for b in range(min(stride, fw)):
+            k = f * ((fh - a + stride - 1) // stride) * ((fw - b + stride - 1) // stride)
+            multiply(
+                taps, k, address_of(W) + channels[0] * fh * fw * size, tables,
+                of_a + taken * _WORD, address_of(gradients), of_a + (most + taken) * _WORD,
+                address_of(results), cut.step * size, 0, 0, channels[1] - channels[0],
+                _vectors(count, size),
+            )  # fmt: skip
+            _gather(
+                results, cut.step, dx, image, channels, (first + rows[0]) * stride - pad,
+                first * stride - pad, (rows[0], rows[1], cut.wide), cut.back_across, a, b, stride,
+            )  # fmt: skip
+            taken += k
+
+
+@serial
+def _tabulate_back(table, shape, window, cut, group, size):
+    """Write the steps of the input gradient: to rows of filters, their elements, and gradients."""
+    f, c = shape
+    fh, fw, stride, _, _ = window
+    area, down, right = fh * fw, (fh - 1) // stride, (fw - 1) // stride
+    _tabulate(table, group, area * size)
+    of_a = table + group * _WORD
+    of_x = of_a + f * area * _WORD
+    for a in range(min(stride, fh)):
+        for b in range(min(stride, fw)):
+            for filter_ in range(f):
+                for i in range(a, fh, stride):
+                    for j in range(b, fw, stride):
+                        put(of_a, (filter_ * c * area + i * fw + j) * size)
+                        at = filter_ * cut.back_plane + (down - i // stride) * cut.back_across
+                        put(of_x, (at + right - j // stride) * size)
+                        of_a += _WORD
+                        of_x += _WORD
+
+
+@inlined
+def _backward_units(x, W, dout, dx, parts, window, memory, taps, form, cut, start, stop, pieces):
+    """Compute some pieces of the slots and of dx; a unit is a slot of a group of channels."""
+    fh, fw, stride, pad, across = window
+    n, c, h, _ = x.shape
+    f, down, size, zero = W.shape[0], dout.shape[2], W.itemsize, W.dtype.type(0)
+    strips = (down + cut.rows - 1) // cut.rows
+    high = (h - 1 + pad) // stride + 1 - pad // stride
+    back_strips = (high + cut.back_rows - 1) // cut.back_rows if form & INPUT else 0
+    steps = min(stride, fh), min(stride, fw)
+    units = cut.slots_count * cut.groups
+    for unit in range(units * start // pieces, units * stop // pieces):
+        slot, channels = unit // cut.groups, _block(cut.group, c, unit % cut.groups)
+        if channels[0] >= channels[1]:
+            continue
+        k, part, tables = (channels[1] - channels[0]) * fh * fw, parts[slot], memory[4]
+        part[channels[0] * fh * fw : channels[1] * fh * fw] = 0
+        if channels[0] == 0:
+            part[c * fh * fw] = 0
+        for i in range(memory[0].size):
+            memory[0][i] = zero
+        for i in range(memory[1].size):
+            memory[1][i] = zero
+        _tabulate_pixels(tables, window, cut, channels, size)
+        of_a, of_x = tables + k * _WORD, tables + (k + cut.rows * across) * _WORD
+        for y in range(cut.rows):
+            for p in range(across):
+                put(of_a + (y * across + p) * _WORD, (y * cut.across + p) * size)
+        _tabulate(of_x, cut.rows * across, tile_columns(W) * size)
+        back = tables + (k + 2 * cut.rows * across) * _WORD
+        if form & INPUT:
+            group = channels[1] - channels[0]
+            _tabulate_back(back, (f, c), window, cut, group, size)
+        for image in range(n * slot // cut.slots_count, n * (slot + 1) // cut.slots_count):
+            for strip in range(strips):
+                _add_weights(
+                    x, dout, part, memory, window, cut, taps, channels, image,
+                    _block(cut.rows, down, strip), steps, strips > 1,
+                )  # fmt: skip
+            if form & INPUT and stride > 1:  # some pixels may be seen by no filter
+                dx[image, channels[0] : channels[1]] = 0
+            for strip in range(back_strips):
+                _input_gradient(
+                    W, dout, dx, memory, window, cut, taps, channels, image, back,
+                    _block(cut.back_rows, high, strip), back_strips > 1,
+                )  # fmt: skip
 
 
 @serial
 def _add_slots(parts, dW, db, first, last):
     """Add up dW^T, and its last row, db, for some filters."""
-    slots, k, _ = parts.shape
+    slots, length, _ = parts.shape
     for f in range(first, last):
         db[f] = 0
-    for slot in range(slots):
+        for slot in range(slots):
+            db[f] += parts[slot, length - 1, f]
+    for i in range(length - 1):
         for f in range(first, last):
-            db[f] += parts[slot, k - 1, f]
-        for i in range(k - 1):
-            for f in range(first, last):
-                dW[f, i] = parts[slot, i, f] + (dW[f, i] if slot > 0 else 0)
-
-
-@inlined
-def _memory(work, sizes, filters, thread):
-    """Return what a thread works in: columns, results or gradients, B packed, scratch."""
-    columns, results, packed, scratch, _, step = sizes
-    mine = columns + results + packed + scratch
-    own = work[thread * mine : (thread + 1) * mine]
-    begin, size = address_of(own), own.itemsize
-    return (
-        matrix(begin, columns // step, step, own),
-        matrix(begin + columns * size, filters, step, own),
-        own[columns + results : mine - scratch],
-        own[mine - scratch :],
-    )
-
-
-@inlined
-def _slots(work, sizes, filters, length, pieces):
-    """Return the slots, which stand behind the memory of all threads: (slots, length, filters)."""
-    columns, results, packed, scratch, of_slots, _ = sizes
-    begin = address_of(work) + pieces * (columns + results + packed + scratch) * work.itemsize
-    return cube(begin, of_slots // (filters * length), length, filters, work)
-
-
-@inlined
-def _forward_units(x, filters, b, out, down, window, memory, product, cut, start, stop, pieces):
-    """Compute some pieces of out; a unit is a strip of some images."""
-    group, together, rows, _ = cut
-    n = x.shape[0]
-    blocks, strips = (n + together - 1) // together, (down + rows - 1) // rows
-    units = blocks * strips
-    for unit in range(units * start // pieces, units * stop // pieces):
-        images, there = _block(together, n, unit // strips), _block(rows, down, unit % strips)
-        _forward(x, filters, b, out, window, memory, product, group, images, there)
-
-
-@inlined
-def _backward_units(
-    x, filters, dout, dx, parts, down, window, memory, product, form, cut, start, stop, pieces
-):
-    """Compute some pieces of the slots and of dx; a unit is a slot of a group of channels."""
-    group, together, rows, slots = cut
-    n, c, area = x.shape[0], x.shape[1], window[0] * window[1]
-    blocks, strips = (n + together - 1) // together, (down + rows - 1) // rows
-    groups = (c + group - 1) // group
-    units = slots * groups
-    for unit in range(units * start // pieces, units * stop // pieces):
-        slot, channels = unit // groups, _block(group, c, unit % groups)
-        part = parts[slot]
-        part[channels[0] * area : channels[1] * area] = 0
-        if channels[0] == 0:
-            part[c * area] = 0
-        for block in range(blocks * slot // slots, blocks * (slot + 1) // slots):
-            images = _block(together, n, block)
-            if form & INPUT:
-                dx[images[0] : images[1], channels[0] : channels[1]] = 0
-            for strip in range(strips):
-                _backward(
-                    x, filters, dout, dx, part, window, memory, product, form, channels,
-                    images, _block(rows, down, strip),
-                )  # fmt: skip
-
-
-@inlined
-def _plan_of(x, W, y, form):
-    """Return how to cut, and the workspace's parts; y has the places."""
-    plan = x.shape, W.shape, (y.shape[2], y.shape[3]), W.itemsize
-    return _plan(*plan), _sizes(*plan, form)
-
-
-@inlined
-def _on_rows(images):
-    """Return images with their places side by side: (N, F, OH OW)."""
-    n, f, down, across = images.shape
-    return cube(address_of(images), n, f, down * across, images)
+            total = parts[0, i, f]
+            for slot in range(1, slots):
+                total += parts[slot, i, f]
+            dW[f, i] = total
 
 
 @inlined
@@ -230,40 +361,21 @@ def _on_columns(W):
 
 
 @kernel("pieces")
-def _forward_layer(x, W, b, out, stride, pad, begin, product, pieces, start, stop):
-    cut, sizes = _plan_of(x, W, out, 0)
-    work = vector(begin, _elements(sizes, pieces), W)
-    window = W.shape[2], W.shape[3], stride, pad, out.shape[3]
-    _forward_units(
-        x, _on_columns(W), b, _on_rows(out), out.shape[2], window,
-        _memory(work, sizes, W.shape[0], start), product, cut, start, stop, pieces,
-    )  # fmt: skip
-
-
-@kernel("pieces")
 def _backward_layer(
-    dout, x, W, stride, pad, dx, dW, db, begin, product, form, steps, pieces, start, stop
+    dout, x, W, stride, pad, dx, dW, db, begin, taps, form, steps, pieces, start, stop
 ):
     """Do steps of a backward pass."""
-    cut, sizes = _plan_of(x, W, dout, form)
-    work = vector(begin, _elements(sizes, pieces), W)
+    cut = _cut_of(x, W, dout, stride, pad, form)
+    work = vector(begin, elements(cut, pieces), W)
     f, c, fh, fw = W.shape
-    parts = _slots(work, sizes, f, c * fh * fw + 1, pieces)
+    parts = _slots(work, cut, c * fh * fw + 1, pieces)
     if steps & MULTIPLY:
         _backward_units(
-            x, _on_columns(W), _on_rows(dout), dx, parts, dout.shape[2],
-            (fh, fw, stride, pad, dout.shape[3]), _memory(work, sizes, f, start), product, form,
-            cut, start, stop, pieces,
+            x, W, dout, dx, parts, (fh, fw, stride, pad, dout.shape[3]),
+            _memory(work, cut, start), taps, form, cut, start, stop, pieces,
         )  # fmt: skip
     if steps & SUM:
         _add_slots(parts, _on_columns(dW), db, f * start // pieces, f * stop // pieces)
-
-
-@inlined
-def _elements(sizes, pieces):
-    """Return how many elements of workspace there should be."""
-    columns, results, packed, scratch, of_slots, _ = sizes
-    return pieces * (columns + results + packed + scratch) + of_slots
 
 
 @serial
@@ -274,28 +386,28 @@ def _fit(x, W, y, stride, pad):
 
 
 @serial
-def convolution(x, W, b, stride, pad, out, chunks, space, product):
+def convolution(x, W, b, stride, pad, out, chunks, space, taps):
     """out = patches of x times W^T, + b."""
     if not _fit(x, W, out, stride, pad):
         return REFUSED
-    _, sizes = _plan_of(x, W, out, 0)
-    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    cut = _cut_of(x, W, out, stride, pad, 0)
+    begin, wanted = claim(space, elements(cut, chunks) * W.itemsize)
     if wanted > 0:
         return wanted
-    return _forward_layer(x, W, b, out, stride, pad, begin, product, chunks, chunks)
+    return _forward_layer(x, W, b, out, stride, pad, begin, taps, chunks, chunks)
 
 
 @serial
-def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, product):
+def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, taps):
     """Gradients of a convolution; dx may be absent, and is then not computed."""
     if not _fit(x, W, dout, stride, pad):
         return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
-    _, sizes = _plan_of(x, W, dout, form)
-    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    cut = _cut_of(x, W, dout, stride, pad, form)
+    begin, wanted = claim(space, elements(cut, chunks) * W.itemsize)
     if wanted > 0:
         return wanted
-    args = dout, x, W, stride, pad, dx, dW, db, begin, product, form
+    args = dout, x, W, stride, pad, dx, dW, db, begin, taps, form
     if chunks == 1:
         return _backward_layer(*args, MULTIPLY | SUM, 1, 1)
     _backward_layer(*args, MULTIPLY, chunks, chunks)

@@ -93,11 +93,11 @@ _KERNELS: dict[str, dict[str, str]] = {
     "layers.convolution": {
         "convolution": (
             "x[n,c,h,w] W[f,c,i,j] b[f] stride:int pad:int -> out[n,f,p,q]"
-            " & product | n p q f c i j / 4 + n p q f / 4"
+            " & taps | n p q f c i j / 4 + n p q f / 4"
         ),
         "convolution_backward": (
             "dout[n,f,p,q] x[n,c,h,w] W[f,c,i,j] stride:int pad:int"
-            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & product"
+            " -> dx?[n,c,h,w] dW[f,c,i,j] db[f] & taps"
             " | n p q f c i j / 4 + n c h w / 4 + f c i j / 4 + f / 4"
         ),
     },
@@ -189,6 +189,7 @@ _UPDATES: dict[str, dict[str, str]] = {
 # one for each of float32 and float64.
 _PARTS: dict[str, tuple[str, ...]] = {
     "gemm.product": ("product",),
+    "layers.taps": ("taps",),
     "program.steps": ("on_rows",),
     "program.updates": ("on_updates",),
     "program.losses": (
@@ -208,6 +209,20 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "step_of_finish_sums",
     ),
     "program.dropout": ("step_of_dropout", "step_of_mask"),
+    "program.images": (
+        "step_of_convolution",
+        "step_of_convolution_gradient",
+        "step_of_max_pool",
+        "step_of_max_pool_gradient",
+    ),
+    "program.image_norms": (
+        "step_of_image_moments",
+        "step_of_image_normalise",
+        "step_of_image_sums",
+        "step_of_image_norm_gradient",
+        "step_of_finish_image_moments",
+        "step_of_finish_image_sums",
+    ),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
 }
 # The same for parts that know no dtype.

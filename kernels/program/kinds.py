@@ -29,6 +29,31 @@ NORM_GRADIENT = Step("gradient of normalisation", part="step_of_norm_gradient")
 FINISH_MOMENTS = Step("mean, variance, running statistics", part="step_of_finish_moments")
 FINISH_SUMS = Step("gradients of gamma and beta", part="step_of_finish_sums")
 
+# The same of images, with statistics over the pixels of a channel.
+IMAGE_MOMENTS = Step("sums for mean and variance of channels", part="step_of_image_moments")
+IMAGE_NORMALISE = Step("normalise channels", part="step_of_image_normalise")
+IMAGE_SUMS = Step("sums for gamma and beta of channels", part="step_of_image_sums")
+IMAGE_NORM_GRADIENT = Step(
+    "gradient of normalisation of channels", part="step_of_image_norm_gradient"
+)
+FINISH_IMAGE_MOMENTS = Step(
+    "mean, variance, running statistics of channels", part="step_of_finish_image_moments"
+)
+FINISH_IMAGE_SUMS = Step(
+    "gradients of gamma and beta of channels", part="step_of_finish_image_sums"
+)
+
+CONVOLUTION = Step("convolution", part="step_of_convolution", kernel="convolution")
+CONVOLUTION_GRADIENT = Step(
+    "gradients of convolution",
+    part="step_of_convolution_gradient",
+    kernel="convolution_backward",
+)
+MAX_POOL = Step("max-pooling", part="step_of_max_pool", kernel="max_pool")
+MAX_POOL_GRADIENT = Step(
+    "gradient of max-pooling", part="step_of_max_pool_gradient", kernel="max_pool_backward"
+)
+
 DROPOUT = Step("dropout", part="step_of_dropout")
 BY_MASK = Step("dropout by a given mask", part="step_of_mask")
 DROPOUT_GRADIENT = Step("gradient of dropout", part="step_of_mask")

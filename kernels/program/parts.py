@@ -42,8 +42,7 @@ def missing(
     Each by its name, and the dtype or None, as :func:`fastnn.kernels.machine.code.address` takes
     them.
     """
-    names = [step.part or step.kernel for step in steps]
-    names = [*_OWN, *dict.fromkeys(name for name in names if name)]
+    names = [*_OWN, *dict.fromkeys(name for step in steps for name in step.needs)]
     names += [part_of(rule)] if rule else []
     needed: list[tuple[str, np.dtype[Any] | None]] = [(name, np.dtype(dtype)) for name in names]
     needed.append(("run", None))

@@ -29,7 +29,7 @@ class Step:
     part : str
         The name of the part of these; see :func:`fastnn.kernels.program.making.step_of`.
     kernel : str
-        The name of an activation's kernel.
+        The name of the kernel that it calls: of an activation, of images.
     """
 
     label: str
@@ -46,7 +46,14 @@ class Step:
             "kernel": code.address(self.kernel, np.dtype(dtype)),
             "arrays": len(signature.arrays),
             "numbers": len(signature.numbers),
+            "part": code.address(signature.needs[0], np.dtype(dtype)) if signature.needs else 0,
         }
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of all that is compiled for it."""
+        needed = catalogue.signature(self.kernel).needs if self.kernel else ()
+        return tuple(name for name in (self.part, self.kernel, *needed) if name)
 
     def address(self, dtype: DTypeLike) -> int:
         """Return where its part begins, compiled if need be; 0 for a part of the program."""

@@ -30,8 +30,12 @@ _INTEGERS = [
     "source_local", "target_local", "other_local", "output_local",
     # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
     "W", "b", "packed", "flags", "dW", "db",
-    # Of an activation: the address of its kernel, and how many arrays and numbers that takes.
-    "kernel", "arrays", "numbers",
+    # Of an activation: the address of its kernel, how many arrays and numbers that takes, and the
+    # address of the part that it calls, if it does.
+    "kernel", "arrays", "numbers", "part",
+    # Of images: how many words the kernel is given behind their number, and where these stand;
+    # elements of filters, and from a unit's gradients to the next; pixels of a channel.
+    "words", "given", "filters", "unit_step", "pixels",
     # Of batch normalisation and dropout. `calls` are the passes before those of this run.
     "partial", "scales", "mean", "rstd", "gamma", "beta", "dgamma", "dbeta", "running_mean",
     "running_var", "calls",
@@ -50,6 +54,8 @@ UPDATE = np.dtype(
         (name, np.int64)
         for name in (
             "kind",
+            # Where sums over units begin that the gradient is the sum of, and from one to the next.
+            "sums", "sums_step",
             # What the gradient is computed from: x (n, d) and dz (n, h); the rows of W.
             "source", "dz", "dz_packed", "d", "h", "top", "bottom", "W", "dW",
             # Where the numbers to update begin, and how many they are; 0 for what there is not.

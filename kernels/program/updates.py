@@ -24,6 +24,7 @@ from fastnn.kernels.program.tables import (
     NORM,
     PACK,
     PROGRAM,
+    UNIT,
     UNKNOWN_UPDATE,
     UPDATE,
     WEIGHTS,
@@ -52,6 +53,8 @@ def update(p, u, like, worker):
             add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
         if p.penalties != 0 and u.penalised:
             _sum_squares(p, u, numbers, p.weight_squares)
+        elif u.sums != 0:
+            _sum_units(p, u, gradient)
         _adjust(numbers, gradient, p.penalty if u.penalised else 0.0, p.clip_value)
         if p.clip_norm > 0:
             _sum_squares(p, u, gradient, p.squares)
@@ -73,6 +76,16 @@ def sum_slots(p, like):
         other = vector(p.gradients + slot * p.slot_step * like.itemsize, p.slot_step, like)
         for i in range(total.size):
             total[i] += other[i]
+
+
+@serial
+def _sum_units(p, u, gradient):
+    """Add up what steps have left of each unit."""
+    gradient[:] = 0
+    for unit in range((p.n + UNIT - 1) // UNIT):
+        other = vector(u.sums + unit * u.sums_step * gradient.itemsize, u.size, gradient)
+        for i in range(gradient.size):
+            gradient[i] += other[i]
 
 
 @serial
