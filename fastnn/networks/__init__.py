@@ -7,7 +7,7 @@
 - `building`: names of layers, their arrays and initial values; `sizing`: sizes, given or of the
   first samples; `buffer`: the parameters in one buffer; `summary`: the layers as a table.
 - `files`: networks from files; `saved`: what is in them, and how it comes into a network at hand;
-  `described`: what they say, checked; `tensor_files`: the format safetensors; `copies`: copies of networks.
+  `described`: what they say, checked; `tensor_files`: the format safetensors; `copies`: copies.
 - `interface`: what checks and diagnostics ask of a network, also of a user's.
 """
 
