@@ -1,14 +1,21 @@
-"""The network 784-100-100-100-100-10: a training step layer by layer, an epoch by `fit`."""
+"""The network 784-100-100-100-100-10: a training step layer by layer, an epoch by `fit`.
+
+And an epoch of 784-100-10 with each other loss, and with weights of samples.
+"""
 
 import numpy as np
 
 from fastnn import optimizers
-from fastnn.networks import MultiLayerNetExtend
+from fastnn.networks import MultiLayerNet, MultiLayerNetExtend
 
 from .common import DTYPES, IMPLS, Timed, ready
 
 OPTIMIZERS = ["SGD", "Adam"]
 NORMALIZATIONS = ["none", "batchnorm"]
+LOSSES = [
+    "label smoothing", "sample weights", "binary cross entropy", "mean squared error", "poisson",
+    "huber",
+]  # fmt: skip
 BATCH = 128
 STEPS = 20  # in an epoch
 EVERY = [20, 5]  # steps between two looks of a monitor
@@ -52,6 +59,23 @@ def watched(every, dtype):
     return lambda: net.fit(x, t, 1, BATCH, rule, callbacks=[monitor], verbose=False, seed=0)
 
 
+def with_loss(name, dtype):
+    (x, t), settings = samples(STEPS * BATCH, dtype), {}
+    of_labels = name in ("label smoothing", "sample weights")
+    loss = "cross_entropy" if of_labels else name.replace(" ", "_")
+    net = MultiLayerNet(784, [100], 10, loss=loss, dtype=dtype, seed=0)
+    if name == "label smoothing":
+        from fastnn.layers import SoftmaxWithLoss  # younger than the oldest commits
+
+        net.last_layer = SoftmaxWithLoss(label_smoothing=0.1)
+    elif name == "sample weights":
+        settings["sample_weight"] = 1 + x[:, 0]
+    if not of_labels:
+        t = np.eye(10, dtype=dtype)[t]
+    rule = _optimizer("SGD")
+    return lambda: net.fit(x, t, 1, BATCH, rule, verbose=False, seed=0, **settings)
+
+
 class Training(Timed):
     params = [IMPLS, OPTIMIZERS, NORMALIZATIONS, DTYPES]
     param_names = ["impl", "optimizer", "normalization", "dtype"]
@@ -68,6 +92,15 @@ class Fit(Timed):
 
     def time_epoch(self, impl, optimizer, normalization, dtype):
         ready(impl, epoch, optimizer, normalization, dtype)()
+
+
+class Losses(Timed):
+    number = 1
+    params = [IMPLS, LOSSES, DTYPES]
+    param_names = ["impl", "loss", "dtype"]
+
+    def time_epoch(self, impl, loss, dtype):
+        ready(impl, with_loss, loss, dtype)()
 
 
 class Watched(Timed):

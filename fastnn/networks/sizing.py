@@ -85,7 +85,7 @@ def sized(network: Network, x: ArrayLike) -> Iterator[None]:
 
 
 @contextmanager
-def sized_as(network: Network, size: Any) -> Iterator[None]:
+def sized_as(network: Any, size: Any) -> Iterator[None]:
     """Take a size where there is none yet; undo that after an error before training begins."""
     if network.input_size is not None or size is None:
         yield

@@ -14,7 +14,8 @@ except ImportError as _error:
 
     raise ImportError(
         f"fastnn.sklearn: {_error}; it needs scikit-learn 1.6 or newer: "
-        f"{_distribution.install_command('sklearn')}"
+        f"{_distribution.install_command('sklearn')}",
+        name=__name__,
     ) from _error
 
 from fastnn.sklearn.classifier import MLPClassifier

@@ -395,7 +395,7 @@ X, T = data()
         ({"callbacks": 3}, TypeError, "callbacks: expected a list of callbacks, got 3"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected objects of type Callback, got 3"),
         ({"callbacks": [Noting]}, TypeError, "callbacks: expected objects of type Callback, got <"),
-        ({"validation": 1.0}, ValueError, r"validation: expected \(x, t\), .* in \(0, 1\), got 1"),
+        ({"validation": 1.0}, ValueError, r"validation: expected .* in \(0, 1\), got 1.0"),
         ({"validation": 0}, ValueError, r"validation: expected \(x, t\), .* or a number"),
         ({"validation": "all"}, TypeError, r"validation: expected \(x, t\), .* or a number"),
         ({"validation": (X,)}, ValueError, r"validation: expected \(x, t\), .*, got 1 items"),
