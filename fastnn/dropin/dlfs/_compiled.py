@@ -60,7 +60,10 @@ class CompiledLayers:
         self._found = [*_shadows(book)]
         if not self._found or type(next(iter(book.values()))) is not Affine:
             raise Unsupported("the first layer is not an affine one")
-        self._features = len(self._found[0][1].W)
+        if len({*map(id, book.values())}) < len(book):
+            raise Unsupported("a layer stands twice, and keeps what it does of the last pass")
+        affine = [layer for layer in book.values() if type(layer) is Affine]
+        self._features, self._classes = len(affine[0].W), affine[-1].W.shape[-1]
         self._plans: dict[tuple[int, bool, int], _Plan] = {}
 
     def are(self, book: dict[str, Any]) -> bool:
@@ -85,7 +88,7 @@ class CompiledLayers:
         """
         if not self._takes(x):
             return None
-        labels = _labels(t, len(x), self._found[-1][1].W.shape[-1])
+        labels = _labels(t, len(x), self._classes)
         if labels is None or (plan := self._plan(len(x), True)) is None:
             return None
         return plan.backward(x, t, labels, loss)
@@ -117,9 +120,8 @@ class CompiledLayers:
         copies = [*map(_copied, self._book.values())]
         for layer, copy in zip(self._book.values(), copies, strict=True):
             again = partial(_call_again, copies, x, copy)
-            layer._compute_later(
-                **{name: partial(again, name) for name in names.get(type(layer), ())}
-            )
+            if later := {name: partial(again, name) for name in names.get(type(layer), ())}:
+                layer._compute_later(**later)
         return scores
 
 

@@ -124,8 +124,9 @@ class BatchNormalization(Computed):
     def backward(self, dout: Any) -> Any:
         """Return the gradient through the batch's statistics; leave dgamma and dbeta."""
         dout = _rows(dout)
-        if self._saved and self._are_for_kernels(dout) and dout.shape == self._saved[0].shape:
-            x, mean, rstd = self._saved
+        saved = getattr(self, "_saved", None)  # the book's layers, pickled, have none
+        if saved and self._are_for_kernels(dout) and dout.shape == saved[0].shape:
+            x, mean, rstd = saved
             dx, self.dgamma, self.dbeta = ops.batchnorm_backward(dout, x, self.gamma, mean, rstd)
         else:
             dx = self._backward_by_formula(dout)

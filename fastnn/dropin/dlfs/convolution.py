@@ -32,6 +32,8 @@ class Convolution(Computed):
         Gradients of the last backward pass.
     """
 
+    _data: Any = None  # the last input, in float64. The book's layers, pickled, have none
+
     def __init__(self, W: Any, b: Any, stride: Any = 1, pad: Any = 0) -> None:
         self.W = W
         self.b = b
@@ -40,7 +42,6 @@ class Convolution(Computed):
         self.x: Any = None
         self.col: Any = None
         self.col_W: Any = None
-        self._data: Any = None
         self.dW: Any = None
         self.db: Any = None
 
@@ -58,8 +59,9 @@ class Convolution(Computed):
         """Return the gradient with respect to the input; leave those of filters and biases."""
         if dout.dtype != _REAL:  # the products are then not all of float64
             return self._backward_by_formula(dout)
+        data = np.asarray(self.x, _REAL) if self._data is None else self._data
         dx, self.dW, self.db = ops.convolution_backward(
-            dout, self._data, np.asarray(self.W, _REAL), self.stride, self.pad
+            dout, data, np.asarray(self.W, _REAL), self.stride, self.pad
         )
         return dx
 
@@ -85,6 +87,8 @@ class Pooling(Computed):
         Where in its window each element of the last output was, in the order (N, OH, OW, C).
     """
 
+    _windows: Any = None  # `arg_max` as a kernel has it. The book's layers, pickled, have none
+
     def __init__(self, pool_h: Any, pool_w: Any, stride: Any = 2, pad: Any = 0) -> None:
         self.pool_h = pool_h
         self.pool_w = pool_w
@@ -92,7 +96,6 @@ class Pooling(Computed):
         self.pad = pad
         self.x: Any = None
         self.arg_max: Any = None
-        self._windows: Any = None
 
     def forward(self, x: Any) -> Any:
         """Return the largest elements, shape (N, C, OH, OW)."""
@@ -115,7 +118,7 @@ class Pooling(Computed):
         pad = self.pad
         dx = ops.max_pool_backward(
             np.asarray(dout, _REAL),
-            self._windows,
+            _unflattened(self.arg_max, dout.shape) if self._windows is None else self._windows,
             (n, channels, height + 2 * pad, width + 2 * pad),
             self.pool_h,
             self.pool_w,
@@ -126,3 +129,9 @@ class Pooling(Computed):
 
 def _flattened(windows: Any) -> Any:
     return windows.transpose(0, 2, 3, 1).reshape(-1).astype(np.int64)
+
+
+def _unflattened(arg_max: Any, shape: tuple[int, ...]) -> Any:
+    n, channels, height, width = shape
+    windows = arg_max.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(windows, np.int32)

@@ -31,6 +31,9 @@ __all__ = [
 # Where the methods that compiled calls stand for are defined.
 _MODULES = (__name__, f"{__name__}_extend")
 
+# Layers that take that as an argument; scripts may add some, whatever `predict` does.
+_WITH_MODES = (layers.BatchNormalization, layers.Dropout)
+
 _ACTIVATIONS = {"sigmoid": layers.Sigmoid, "relu": layers.Relu}
 
 
@@ -106,11 +109,18 @@ class MultiLayerNet:
             x = layer.forward(x)
         return x
 
+    def _tells_mode(self, key: str) -> bool:
+        """Say whether `predict` tells the layer of a name if it is training."""
+        return False
+
     def _compiled_layers(self) -> CompiledLayers | None:
         """Return the layers as one compiled call takes them, or None if they are not for it."""
         known: CompiledLayers | None = vars(self).get("_compiled")
         if compiled() and (known is None or not known.are(self.layers)):
             try:
+                for key, layer in self.layers.items():
+                    if isinstance(layer, _WITH_MODES) is not self._tells_mode(key):
+                        raise Unsupported(f"{key} is called with other arguments than it takes")
                 known = CompiledLayers(self.layers)
             except (Unsupported, TypeError, ValueError, AttributeError):
                 known = None

@@ -71,11 +71,11 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
 
     def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for key, layer in self.layers.items():
-            if "Dropout" in key or "BatchNorm" in key:
-                x = layer.forward(x, train_flg)
-            else:
-                x = layer.forward(x)
+            x = layer.forward(x, train_flg) if self._tells_mode(key) else layer.forward(x)
         return x
+
+    def _tells_mode(self, key: str) -> bool:
+        return "Dropout" in key or "BatchNorm" in key
 
     def loss(self, x: Any, t: Any, train_flg: Any = False) -> Any:
         """Return the mean loss and the penalty."""
