@@ -84,7 +84,7 @@ def cross_entropy_error(y: Any, t: Any) -> Any:
     if t.size == y.size:
         t = t.argmax(axis=1)
     n = y.shape[0]
-    return -np.sum(np.log(y[np.arange(n), t] + 1e-7)) / n
+    return -np.add.reduce(np.log(y[np.arange(n), t] + 1e-7), axis=None) / n
 
 
 def softmax_loss(X: Any, t: Any) -> Any:
