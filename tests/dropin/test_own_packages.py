@@ -93,6 +93,27 @@ def test_what_the_owner_has_not_changed_runs_on_fastnn(own, copied, edition, cap
     assert caplog.text == ""
 
 
+def test_an_older_loss_keeps_its_infinities(own):
+    """Networks with it run on fastnn, too: that loss is the only thing that is another one."""
+    edit(own / "common" / "functions.py", " + 1e-7", "")
+    edit(own / "common" / "layers.py", "stride=2", "stride=1")
+    x, t = np.random.default_rng(1).normal(size=(5, 3)), np.array([0, 1, 2, 0, 1])
+    with script_in(own):
+        from common.functions import cross_entropy_error
+        from common.layers import Pooling
+        from common.multi_layer_net_extend import MultiLayerNetExtend
+
+        net = MultiLayerNetExtend(3, [4], 3)
+        assert whose(MultiLayerNetExtend) == whose(Pooling) == "fastnn"
+        assert Pooling(2, 2).forward(np.ones((1, 1, 4, 4))).shape == (1, 1, 3, 3)
+        grads = net.gradient(x, t)
+        assert net.last_layer.loss == -np.log(net.last_layer.y[np.arange(5), t]).sum() / 5
+        assert net.loss(x, t) == pytest.approx(net.last_layer.loss, rel=1e-14)
+        with np.errstate(divide="ignore"):
+            assert np.isinf(cross_entropy_error(np.array([[1.0, 0.0]]), np.array([1])))
+        assert np.isfinite(grads["W1"]).all()
+
+
 # A change, and what is the owner's then: what he has changed, and whatever calls it.
 CHANGES = {
     "loss": (
