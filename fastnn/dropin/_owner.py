@@ -85,7 +85,9 @@ def fill(module: ModuleType, name: str, file: str) -> bool:
     """
     source, shown, tree = SOURCES[name], module.__name__, _parsed(file)
     if not source.compared:
-        return _fill_exercises(module, exported(source, shown), file, tree)
+        means_other = getattr(importlib.import_module(source.modules[shown]), "kept", None)
+        kept = means_other(_forms.definitions(tree)) if means_other else set()
+        return _fill_exercises(module, exported(source, shown), file, tree, kept)
     _run(module, file, tree)
     taken, kept = _stand_ins(vars(module), shown, _forms.definitions(tree), name)
     vars(module).update(taken)
@@ -94,10 +96,10 @@ def fill(module: ModuleType, name: str, file: str) -> bool:
 
 
 def _fill_exercises(
-    module: ModuleType, ours: Mapping[str, Any], file: str, tree: ast.Module
+    module: ModuleType, ours: Mapping[str, Any], file: str, tree: ast.Module, kept: set[str]
 ) -> bool:
-    """Do it for a module of the course: only what fastnn lacks is the owner's."""
-    own = [key for key in _public(tree) if key not in ours]
+    """Do it for a module of the course: the owner's is what fastnn lacks, and `kept`."""
+    own = [key for key in _public(tree) if key not in ours or key in kept]
     if not own:
         return False
     try:
@@ -105,7 +107,8 @@ def _fill_exercises(
     except Exception as error:
         say(f"{_short(file)} is left out, with {', '.join(own)}: {type(error).__name__}: {error}")
         return False
-    vars(module).update({key: ours[key] for key in _forms.definitions(tree) if key in ours})
+    taken = _forms.definitions(tree).keys() & ours.keys() - kept
+    vars(module).update({key: ours[key] for key in taken})
     for key, value in ours.items():
         vars(module).setdefault(key, value)
     for key in own:

@@ -252,6 +252,51 @@ def test_the_course_keeps_what_fastnn_lacks(tmp_path):
         assert whose(solver.update_rule) == "own"
 
 
+DROPOUT = """
+import numpy as np
+
+
+def dropout_forward(x, dropout_param):
+    p, mode = dropout_param["p"], dropout_param["mode"]
+    if "seed" in dropout_param:
+        np.random.seed(dropout_param["seed"])
+    mask = (np.random.rand(*x.shape) {}) / {} if mode == "train" else None
+    return x if mask is None else x * mask, (dropout_param, mask)
+
+
+def dropout_backward(dout, cache):
+    return dout * cache[1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("forward", "share"),
+    [(DROPOUT.format("< p", "p"), 0.2), (DROPOUT.format(">= p", "(1 - p)"), 0.8), ("", 0.2)],
+    ids=["keeps", "drops", "is not written"],
+)
+def test_dropout_of_2017_is_read_as_its_solution_reads_it(tmp_path, forward, share):
+    """Texts of those years say that p is for dropping; most solutions keep with it."""
+    (tmp_path / "cs231n").mkdir()
+    (tmp_path / "cs231n" / "layers.py").write_text(forward)
+    np.random.seed(4)
+    expected = np.random.rand()
+    np.random.seed(4)
+    with script_in(tmp_path, "cs231n"):
+        from cs231n.classifiers.fc_net import FullyConnectedNet
+        from cs231n.layers import dropout_forward
+
+        assert np.random.rand() == expected
+        assert whose(dropout_forward) == ("own" if share == 0.8 else "fastnn")
+        net = FullyConnectedNet([400], 3, 2, dropout=0.2, use_batchnorm=True, seed=1)
+        assert np.mean(dropout_forward(np.ones((50, 50)), net.dropout_param)[0] != 0) == (
+            pytest.approx(share, abs=0.1)
+        )
+        net = FullyConnectedNet([400], 3, 2, dropout=0.2, seed=1, weight_scale=1.0)
+        _, grads = net.loss(np.array([[1.0, 2.0, 3.0]]), np.array([1]))
+        used = np.abs(grads["W2"]).sum(axis=1) > 0  # about half of the units are above 0
+        assert np.mean(used) == pytest.approx(share / 2, abs=0.1)
+
+
 def test_attributes_that_a_script_sets_reach_the_code(tmp_path):
     """In the originals all of these are looked up in the module when they are used."""
     x, t = np.ones((2, 3)), np.array([0, 1])
