@@ -213,6 +213,25 @@ def test_modules_and_names_of_the_owner(own):
     assert not [name for name in sys.modules if name.startswith(("common", "dataset"))]
 
 
+def test_what_runs_on_what_is_told(own, run_alone, monkeypatch):
+    monkeypatch.delenv("FASTNN_QUIET")
+    edit(own / "common" / "optimizer.py", "lr=0.001", "lr=0.002")
+    (own / "train.py").write_text(
+        "from common.optimizer import *\nfrom common.util import im2col\nprint(Adam().lr)\n"
+    )
+    line = "fastnn: common/optimizer.py: on fastnn run SGD, Momentum, Nesterov, AdaGrad, RMSprop; "
+    line += "kept as they are there: Adam\n"
+    done = run_alone(own, "train.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0.002\n", line)
+    told = run_alone(own, "--explain", "train.py", name="auto")
+    first, second = told.stderr.splitlines()
+    assert (told.returncode, told.stdout, f"{first}\n") == (0, "0.002\n", line)
+    assert "common/util.py: on fastnn run" in second and second.endswith("there: none")
+    strict = run_alone(own, "--strict", "train.py")
+    assert (strict.returncode, strict.stdout) == (1, "")
+    assert strict.stderr.splitlines()[-1] == line.strip().replace("fastnn: ", "ImportError: ", 1)
+
+
 def test_an_error_in_an_own_module_is_the_scripts(own, run_fastnn):
     with (own / "common" / "optimizer.py").open("a") as file:
         file.write("\n\n1 / 0\n")
