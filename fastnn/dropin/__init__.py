@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from fastnn._utils import validation as numbers
-from fastnn.dropin import _facade, _sources
+from fastnn.dropin import _facade, _owner, _sources
 
 __all__ = ["NAMES", "install", "installed", "uninstall"]
 
@@ -30,7 +30,7 @@ NAMES: tuple[str, ...] = tuple(_sources.SOURCES)
 _installed: dict[str, dict[str, ModuleType]] = {}  # by name, the modules that were there before
 
 
-def install(name: str) -> None:
+def install(name: str, tells: str = "kept") -> None:
     """Put the modules of a book or a course in place.
 
     Modules of the same names that were imported before are put away until :func:`uninstall`.
@@ -41,11 +41,15 @@ def install(name: str) -> None:
     name : {"dlfs", "dlfs-ja", "cs231n"}
         *Deep Learning from Scratch* as in the repository of the Korean edition, or of the
         Japanese one; or the assignments 1 and 2 of CS231n, solved.
+    tells : {"kept", "all", "error"}
+        What is said on standard error of each module that the script has as a file of its own:
+        what is kept as it is there, if something is; all, with what runs on fastnn; or nothing,
+        but what must be kept is an ImportError.
 
     Raises
     ------
     ValueError
-        If there is no such name.
+        If there is no such name, or `tells` is another text.
 
     Examples
     --------
@@ -55,6 +59,8 @@ def install(name: str) -> None:
     >>> fastnn.dropin.uninstall()
     """
     numbers.one_of("name", name, NAMES)
+    numbers.one_of("tells", tells, _owner.TELLS)
+    _owner.tells = tells
     roots = _sources.SOURCES[name].roots
     for other in [other for other in _installed if set(_sources.SOURCES[other].roots) & set(roots)]:
         uninstall(other)

@@ -94,6 +94,9 @@ class Shown:
 
     def _fill(self, real: str, file: str | None) -> None:
         source, contents = SOURCES[self._name], importlib.import_module(real)
+        root = self.module.__name__.partition(".")[0]
+        if not source.compared and sys.modules[root].__path__:
+            importlib.import_module(f"{root}.layers")  # what is kept of it, others call
         others = [other for key, other in source.others.items() if key in contents.__all__]
         targets = {importlib.import_module(other.partition(":")[0]) for other in others}
         _through.targets[self.module] = [contents, *targets]

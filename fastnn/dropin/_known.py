@@ -7,6 +7,8 @@ that name stands for a form, and the form's digest.
 KNOWN = """\
 common.functions cross_entropy_error dlfs,dlfs-ja a2a809a127349b5c
 common.functions cross_entropy_error dlfs,dlfs-ja f643d3cf80bf37a9
+common.functions cross_entropy_error dlfs-older 8edf2296c04322f4
+common.functions cross_entropy_error dlfs-older fa19d22558f9aba2
 common.functions identity_function dlfs,dlfs-ja 92a422f847cc5738
 common.functions mean_squared_error dlfs,dlfs-ja 1b933c3a94dc0dc4
 common.functions relu dlfs,dlfs-ja 6012741de9b7cad1
@@ -44,6 +46,7 @@ common.layers Dropout dlfs,dlfs-ja dee15fdc1add1ab7
 common.layers Pooling dlfs,dlfs-ja 81be315f9ec252cb
 common.layers Pooling dlfs,dlfs-ja a267f661f9cd185f
 common.layers Pooling dlfs-older 2347dc0a8ecdfd8e
+common.layers Pooling dlfs-older e0acec087799bf75
 common.layers Relu dlfs,dlfs-ja 04fd6972ae94c80c
 common.layers Relu dlfs,dlfs-ja f6ec551bc025b01b
 common.layers Sigmoid dlfs,dlfs-ja 72d4bbdb131c8cc4

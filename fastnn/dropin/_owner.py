@@ -21,7 +21,12 @@ from fastnn._utils.log import say
 from fastnn.dropin import _forms
 from fastnn.dropin._sources import BASES, SOURCES, VARIANTS, Source
 
-__all__ = ["exported", "file_of", "fill", "folders", "run"]
+__all__ = ["TELLS", "exported", "file_of", "fill", "folders", "run"]
+
+TELLS = ("kept", "all", "error")
+"""What may be said: what is kept, if something is; that and all that runs on fastnn; an error."""
+
+tells = TELLS[0]
 
 # Values of constants that our functions have no use for.
 _PLACES = frozenset({"dataset_dir", "save_file", "url_base"})
@@ -85,7 +90,9 @@ def fill(module: ModuleType, name: str, file: str) -> bool:
     """
     source, shown, tree = SOURCES[name], module.__name__, _parsed(file)
     if not source.compared:
-        return _fill_exercises(module, exported(source, shown), file, tree)
+        means_other = getattr(importlib.import_module(source.modules[shown]), "kept", None)
+        kept = means_other(_forms.definitions(tree)) if means_other else set()
+        return _fill_exercises(module, exported(source, shown), file, tree, kept)
     _run(module, file, tree)
     taken, kept = _stand_ins(vars(module), shown, _forms.definitions(tree), name)
     vars(module).update(taken)
@@ -94,10 +101,10 @@ def fill(module: ModuleType, name: str, file: str) -> bool:
 
 
 def _fill_exercises(
-    module: ModuleType, ours: Mapping[str, Any], file: str, tree: ast.Module
+    module: ModuleType, ours: Mapping[str, Any], file: str, tree: ast.Module, kept: set[str]
 ) -> bool:
-    """Do it for a module of the course: only what fastnn lacks is the owner's."""
-    own = [key for key in _public(tree) if key not in ours]
+    """Do it for a module of the course: the owner's is what fastnn lacks, and `kept`."""
+    own = [key for key in _public(tree) if key not in ours or key in kept]
     if not own:
         return False
     try:
@@ -105,9 +112,11 @@ def _fill_exercises(
     except Exception as error:
         say(f"{_short(file)} is left out, with {', '.join(own)}: {type(error).__name__}: {error}")
         return False
-    vars(module).update({key: ours[key] for key in _forms.definitions(tree) if key in ours})
+    taken = [key for key in _forms.definitions(tree) if key in ours and key not in kept]
+    vars(module).update({key: ours[key] for key in taken})
     for key, value in ours.items():
         vars(module).setdefault(key, value)
+    _tell(file, taken, dict.fromkeys(own, ""))
     for key in own:
         if key in vars(module):
             setattr(module, key, vars(module)[key])  # where ours look names up, too
@@ -211,12 +220,17 @@ def _differs(
 
 
 def _tell(file: str, taken: Iterable[str], kept: Mapping[str, str]) -> None:
-    if kept:
-        names = [f"{name} ({why})" if why else name for name, why in kept.items()]
-        say(
-            f"{_short(file)}: on fastnn run {', '.join(taken) or 'none'}; kept as they are there: "
-            f"{', '.join(names)}"
-        )
+    """Say what of a file runs on what, or raise ImportError for what is kept."""
+    if not kept and tells != "all":
+        return
+    names = [f"{name} ({why})" if why else name for name, why in kept.items()]
+    text = (
+        f"{_short(file)}: on fastnn run {', '.join(taken) or 'none'}; kept as they are there: "
+        f"{', '.join(names) or 'none'}"
+    )
+    if kept and tells == "error":
+        raise ImportError(text, path=file)
+    say(text)
 
 
 def _short(file: str) -> str:

@@ -14,23 +14,26 @@ from typing import Any
 from fastnn import dropin
 from fastnn.dropin import _facade, _owner
 
+_AUTO = ("dlfs", "cs231n")
 _BETWEEN = (_facade.__file__, _owner.__file__)
 
 # What the module of a script has beside its name and file, where this Python gives it that.
 _USUAL: dict[str, Callable[[], Any]] = {"__annotations__": dict, "__cached__": lambda: None}
 
 
-def run(name: str, script: str, arguments: Sequence[str]) -> int:
+def run(name: str, script: str, arguments: Sequence[str], tells: str = "kept") -> int:
     """Run a script as the main program; return its exit code.
 
     Parameters
     ----------
     name : str
-        What to install.
+        What to install, or ``"auto"`` for the book and the course: a script imports what it needs.
     script : str
         Path of the file.
     arguments : sequence of str
         What the script finds in ``sys.argv[1:]``.
+    tells : {"kept", "all", "error"}
+        As for :func:`fastnn.dropin.install`.
 
     Returns
     -------
@@ -50,7 +53,8 @@ def run(name: str, script: str, arguments: Sequence[str]) -> int:
     except OSError as error:
         print(f"run: can't open file {script!r}: {error.strerror}", file=sys.stderr)
         return 2
-    dropin.install(name)
+    for each in _AUTO if name == "auto" else (name,):
+        dropin.install(each, tells)
     main = ModuleType("__main__")
     main.__file__ = path
     main.__loader__ = SourceFileLoader("__main__", path)

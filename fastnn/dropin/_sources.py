@@ -86,11 +86,20 @@ SOURCES = MappingProxyType(
     }
 )
 
+_OLDER = (
+    "MultiLayerNet",
+    "MultiLayerNetExtend",
+    "Pooling",
+    "SoftmaxWithLoss",
+    "cross_entropy_error",
+    "softmax_loss",
+)
+
 # What repositories of the book had at other times, which an own `common` may still have.
 VARIANTS = MappingProxyType(
     {
         "dlfs-older": SOURCES["dlfs"]._replace(
-            others=MappingProxyType({"Pooling": f"{_VARIANTS}:Pooling"})
+            others=MappingProxyType({name: f"{_VARIANTS}:{name}" for name in _OLDER})
         ),
         "dlfs-ja-later": SOURCES["dlfs-ja"]._replace(
             others=MappingProxyType(

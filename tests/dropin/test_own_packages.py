@@ -93,6 +93,27 @@ def test_what_the_owner_has_not_changed_runs_on_fastnn(own, copied, edition, cap
     assert caplog.text == ""
 
 
+def test_an_older_loss_keeps_its_infinities(own):
+    """Networks with it run on fastnn, too: that loss is the only thing that is another one."""
+    edit(own / "common" / "functions.py", " + 1e-7", "")
+    edit(own / "common" / "layers.py", "stride=2", "stride=1")
+    x, t = np.random.default_rng(1).normal(size=(5, 3)), np.array([0, 1, 2, 0, 1])
+    with script_in(own):
+        from common.functions import cross_entropy_error
+        from common.layers import Pooling
+        from common.multi_layer_net_extend import MultiLayerNetExtend
+
+        net = MultiLayerNetExtend(3, [4], 3)
+        assert whose(MultiLayerNetExtend) == whose(Pooling) == "fastnn"
+        assert Pooling(2, 2).forward(np.ones((1, 1, 4, 4))).shape == (1, 1, 3, 3)
+        grads = net.gradient(x, t)
+        assert net.last_layer.loss == -np.log(net.last_layer.y[np.arange(5), t]).sum() / 5
+        assert net.loss(x, t) == pytest.approx(net.last_layer.loss, rel=1e-14)
+        with np.errstate(divide="ignore"):
+            assert np.isinf(cross_entropy_error(np.array([[1.0, 0.0]]), np.array([1])))
+        assert np.isfinite(grads["W1"]).all()
+
+
 # A change, and what is the owner's then: what he has changed, and whatever calls it.
 CHANGES = {
     "loss": (
@@ -192,6 +213,25 @@ def test_modules_and_names_of_the_owner(own):
     assert not [name for name in sys.modules if name.startswith(("common", "dataset"))]
 
 
+def test_what_runs_on_what_is_told(own, run_alone, monkeypatch):
+    monkeypatch.delenv("FASTNN_QUIET")
+    edit(own / "common" / "optimizer.py", "lr=0.001", "lr=0.002")
+    (own / "train.py").write_text(
+        "from common.optimizer import *\nfrom common.util import im2col\nprint(Adam().lr)\n"
+    )
+    line = "fastnn: common/optimizer.py: on fastnn run SGD, Momentum, Nesterov, AdaGrad, RMSprop; "
+    line += "kept as they are there: Adam\n"
+    done = run_alone(own, "train.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0.002\n", line)
+    told = run_alone(own, "--explain", "train.py", name="auto")
+    first, second = told.stderr.splitlines()
+    assert (told.returncode, told.stdout, f"{first}\n") == (0, "0.002\n", line)
+    assert "common/util.py: on fastnn run" in second and second.endswith("there: none")
+    strict = run_alone(own, "--strict", "train.py")
+    assert (strict.returncode, strict.stdout) == (1, "")
+    assert strict.stderr.splitlines()[-1] == line.strip().replace("fastnn: ", "ImportError: ", 1)
+
+
 def test_an_error_in_an_own_module_is_the_scripts(own, run_fastnn):
     with (own / "common" / "optimizer.py").open("a") as file:
         file.write("\n\n1 / 0\n")
@@ -229,6 +269,51 @@ def test_the_course_keeps_what_fastnn_lacks(tmp_path):
         )
         solver.train()
         assert whose(solver.update_rule) == "own"
+
+
+DROPOUT = """
+import numpy as np
+
+
+def dropout_forward(x, dropout_param):
+    p, mode = dropout_param["p"], dropout_param["mode"]
+    if "seed" in dropout_param:
+        np.random.seed(dropout_param["seed"])
+    mask = (np.random.rand(*x.shape) {}) / {} if mode == "train" else None
+    return x if mask is None else x * mask, (dropout_param, mask)
+
+
+def dropout_backward(dout, cache):
+    return dout * cache[1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("forward", "share"),
+    [(DROPOUT.format("< p", "p"), 0.2), (DROPOUT.format(">= p", "(1 - p)"), 0.8), ("", 0.2)],
+    ids=["keeps", "drops", "is not written"],
+)
+def test_dropout_of_2017_is_read_as_its_solution_reads_it(tmp_path, forward, share):
+    """Texts of those years say that p is for dropping; most solutions keep with it."""
+    (tmp_path / "cs231n").mkdir()
+    (tmp_path / "cs231n" / "layers.py").write_text(forward)
+    np.random.seed(4)
+    expected = np.random.rand()
+    np.random.seed(4)
+    with script_in(tmp_path, "cs231n"):
+        from cs231n.classifiers.fc_net import FullyConnectedNet
+        from cs231n.layers import dropout_forward
+
+        assert np.random.rand() == expected
+        assert whose(dropout_forward) == ("own" if share == 0.8 else "fastnn")
+        net = FullyConnectedNet([400], 3, 2, dropout=0.2, use_batchnorm=True, seed=1)
+        assert np.mean(dropout_forward(np.ones((50, 50)), net.dropout_param)[0] != 0) == (
+            pytest.approx(share, abs=0.1)
+        )
+        net = FullyConnectedNet([400], 3, 2, dropout=0.2, seed=1, weight_scale=1.0)
+        _, grads = net.loss(np.array([[1.0, 2.0, 3.0]]), np.array([1]))
+        used = np.abs(grads["W2"]).sum(axis=1) > 0  # about half of the units are above 0
+        assert np.mean(used) == pytest.approx(share / 2, abs=0.1)
 
 
 def test_attributes_that_a_script_sets_reach_the_code(tmp_path):

@@ -13,10 +13,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as",
         dest="name",
-        required=True,
-        choices=dropin.NAMES,
+        default="auto",
+        choices=("auto", *dropin.NAMES),
         help="dlfs: the book as in its Korean repository; dlfs-ja: in its Japanese one; "
-        "cs231n: the course's assignments 1 and 2",
+        "cs231n: the course's assignments 1 and 2; auto (the default): dlfs and cs231n",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--explain",
+        dest="tells",
+        action="store_const",
+        const="all",
+        default="kept",
+        help="say what of the script's own common, dataset or cs231n runs on fastnn, what is kept",
+    )
+    what.add_argument(
+        "--strict",
+        dest="tells",
+        action="store_const",
+        const="error",
+        help="end with an error if something of them is kept as it is there",
     )
     parser.add_argument("script", metavar="SCRIPT", help="path of the script")
     parser.add_argument(
@@ -26,4 +42,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the script; return its exit code."""
-    return _run.run(parsed.name, parsed.script, parsed.arguments)
+    return _run.run(parsed.name, parsed.script, parsed.arguments, parsed.tells)

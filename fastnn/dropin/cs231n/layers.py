@@ -5,6 +5,8 @@ Forward functions return the output and a cache, which the backward function tak
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from fastnn import ops
 from fastnn.dropin.cs231n import _images
 from fastnn.dropin.cs231n._affine import affine_backward, affine_forward
+from fastnn.dropin.cs231n._dropping import drops
 from fastnn.dropin.cs231n._fast import fast
 from fastnn.dropin.cs231n._losses import softmax_loss, svm_loss
 from fastnn.dropin.cs231n._norms import (
@@ -130,3 +133,8 @@ def max_pool_backward_naive(dout: Any, cache: Any) -> Any:
     x, pool_param = cache
     _, argmax = _images.pool(x, *_window(pool_param))
     return _images.pool_backward(dout, argmax, x, *_window(pool_param))
+
+
+def kept(definitions: Mapping[str, ast.stmt]) -> set[str]:
+    """Return what a script's own module, with these definitions, means otherwise than this one."""
+    return {"dropout_forward", "dropout_backward"} if drops(definitions) else set()

@@ -79,12 +79,17 @@ def mean_squared_error(y: Any, t: Any) -> Any:
 
 def cross_entropy_error(y: Any, t: Any) -> Any:
     """Return the mean of -log(y + 1e-7) at the labels, of which `t` may also be one-hot rows."""
+    return cross_entropy(y, t, 1e-7)
+
+
+def cross_entropy(y: Any, t: Any, delta: Any) -> Any:
+    """Return the mean of -log(y + delta) at the labels."""
     if y.ndim == 1:
         y, t = y.reshape(1, y.size), t.reshape(1, t.size)
     if t.size == y.size:
         t = t.argmax(axis=1)
     n = y.shape[0]
-    return -np.add.reduce(np.log(y[np.arange(n), t] + 1e-7), axis=None) / n
+    return -np.add.reduce(np.log(y[np.arange(n), t] + delta), axis=None) / n
 
 
 def softmax_loss(X: Any, t: Any) -> Any:

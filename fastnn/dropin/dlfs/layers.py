@@ -168,16 +168,17 @@ class SoftmaxWithLoss(Computed):
         """Return the loss for scores and labels (N,) or targets (N, C)."""
         self.t = t
         self.y = softmax(x)
-        self.loss = cross_entropy_error(self.y, self.t)
+        self.loss = self._error(self.y, self.t)
         return self.loss
+
+    def _error(self, y: Any, t: Any) -> Any:
+        return cross_entropy_error(y, t)
 
     def keep(self, x: Any, t: Any) -> None:
         """Keep what :meth:`forward` does, computed from the scores when it is asked for."""
         self.t = t
         labels = t.copy()  # scripts may change theirs
-        self._compute_later(
-            y=lambda: softmax(x), loss=lambda: cross_entropy_error(softmax(x), labels)
-        )
+        self._compute_later(y=lambda: softmax(x), loss=lambda: self._error(softmax(x), labels))
 
     def backward(self, dout: Any = 1) -> Any:
         """Return the gradient with respect to the scores; `dout` is not used, as in the book."""

@@ -232,10 +232,10 @@ OLD_AND_NEW = [
     ({"dropout": 1}, {}),
     ({"dropout": 0.25}, {"dropout_keep_ratio": 0.25}),
     ({"use_batchnorm": True}, {"normalization": "batchnorm"}),
-    ({"use_batchnorm": False, "dropout": 0.25}, {"dropout_keep_ratio": 0.75}),
+    ({"use_batchnorm": False, "dropout": 0.75}, {"dropout_keep_ratio": 0.75}),
     (
         {"use_batchnorm": True, "dropout": 0.25, "seed": 5},
-        {"normalization": "batchnorm", "dropout_keep_ratio": 0.75, "seed": 5},
+        {"normalization": "batchnorm", "dropout_keep_ratio": 0.25, "seed": 5},
     ),
 ]
 
@@ -258,7 +258,7 @@ def test_arguments_of_earlier_years(course, old, new):
 def test_arguments_of_2016_by_position(course, fourth, fifth):
     def action(m):
         if m is course.plain:
-            fourth_, fifth_ = 1 - fourth, "batchnorm" if fifth else None
+            fourth_, fifth_ = fourth or 1, "batchnorm" if fifth else None
         else:
             fourth_, fifth_ = fourth, fifth
         net = m.fc_net.FullyConnectedNet([7], 4, 5, fourth_, fifth_, 0.1, 0.2, np.float64, 3)

@@ -23,7 +23,6 @@ TARGET = HERE.parents[2] / "fastnn/dropin/_known.py"
 OWN = {"dlfs": HERE.parent / "numpy_dlfs", "dlfs-ja": HERE.parent / "numpy_dlfs_ja"}
 
 REFUSED = {
-    "8edf2296c04322f4": "cross-entropy without 1e-7",
     "d991c3080f20bf0b": "batch normalisation with statistics for each sample's channels",
     "117ae957062b8bb6": "a network whose accuracy fails for one-hot targets",
     "f2130119325ec485": "the same, and its gradient forgets the weight decay",
@@ -38,7 +37,14 @@ OF = {
     "3d3422a5b691c2a9": ("dlfs",),  # Nesterov, the velocity first
     "8e9dc2f58e49f7ec": ("dlfs-ja",),
     "17076a3955951cf7": ("dlfs-ja-later",),  # numerical gradients with steps of the array's dtype
+    "8edf2296c04322f4": ("dlfs-older",),  # cross-entropy without 1e-7
     "2347dc0a8ecdfd8e": ("dlfs-older",),  # pooling with a stride of 1 by default
+}
+
+# The transcription as it would be of an older state: edits of its text, by module.
+OLDER = {
+    "common.functions": ("cross_entropy_error", " + 1e-7", ""),
+    "common.layers": ("Pooling", "stride=2", "stride=1"),
 }
 
 HEAD = '''"""Digests of the definitions that fastnn's stand for.
@@ -62,6 +68,17 @@ def found(folders):
                     yield module, name, edition, node
 
 
+def older():
+    """Yield module, name and digest for definitions of the transcription, made older."""
+    for module, (name, old, new) in OLDER.items():
+        text = Path(OWN["dlfs"], *module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        yield (
+            module,
+            name,
+            _forms.digest(_forms.definitions(ast.parse(text.replace(old, new)))[name]),
+        )
+
+
 def _editions(name, digest, its):
     """Return whose object of a name stands for a form: of both editions if they share it."""
     if digest in OF:
@@ -79,6 +96,9 @@ def main(arguments):
         digest = _forms.digest(node)
         editions.setdefault((module, name), {}).setdefault(digest, set()).add(edition)
         texts[digest] = ast.unparse(node)
+    for module, name, digest in older():
+        OF[digest] = ("dlfs-older",)
+        editions[module, name].setdefault(digest, {"dlfs-older"})
     lines = []
     for (module, name), forms in sorted(editions.items()):
         groups = {}
@@ -87,9 +107,10 @@ def main(arguments):
                 groups.setdefault(_editions(name, digest, its), []).append(digest)
         for its, digests in sorted(groups.items()):
             lines += [f"{module} {name} {','.join(its)} {each}" for each in sorted(digests)]
-        if show and len(forms) > 1:
+        shown = [texts[digest].splitlines() for digest in forms if digest in texts]
+        if show and len(shown) > 1:
             print("###", module, name, *forms)
-            first, *others = (texts[digest].splitlines() for digest in forms)
+            first, *others = shown
             for other in others:
                 print("\n".join(difflib.unified_diff(first, other, lineterm="", n=1)))
     TARGET.write_text(HEAD + "\n".join(lines) + '\n"""\n', encoding="utf-8")

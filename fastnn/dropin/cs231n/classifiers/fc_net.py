@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn._utils.reprs import of_settings
-from fastnn.dropin.cs231n import layer_utils
+from fastnn.dropin.cs231n import layer_utils, layers
 from fastnn.dropin.cs231n._affine import (
     affine_backward,
     affine_forward,
@@ -20,8 +20,6 @@ from fastnn.dropin.cs231n._norms import batchnorm_relu_backward, batchnorm_relu_
 from fastnn.dropin.cs231n.classifiers import _saved
 from fastnn.dropin.cs231n.layer_utils import *  # noqa: F403 (scripts find these here, too)
 from fastnn.dropin.cs231n.layers import (
-    dropout_backward,
-    dropout_forward,
     layernorm_backward,
     layernorm_forward,
     relu_backward,
@@ -127,11 +125,12 @@ class TwoLayerNet(_Network):
 class FullyConnectedNet(_Network):
     """(Affine - [normalisation] - ReLU - [dropout]) for each hidden layer - affine - softmax.
 
-    The course has renamed arguments. Dropout is dropout_keep_ratio since 2021, where 1 means
-    none. It was dropout before: with use_batchnorm, of 2016 and 2017, the probability of
-    dropping, else that of keeping, where 0 (of those years) means none, too. (A script of 2017
-    that gives dropout without use_batchnorm is read as one of 2018.) Normalisation is None,
-    "batchnorm" or "layernorm"; it was use_batchnorm, False or True, in the same place.
+    The course has renamed arguments. Dropout is dropout_keep_ratio since 2021, and was dropout
+    before: what :func:`dropout_forward` gets as its p, but for 0 and 1, with which nothing is
+    dropped. (The texts of 2016 and 2017 call p the probability of dropping, most solutions of
+    those years keep with it. If a script's own ``cs231n/layers.py`` drops with p, its function is
+    the one that is called.) Normalisation is None, "batchnorm" or "layernorm"; it was
+    use_batchnorm, False or True, in the same place.
 
     Attributes
     ----------
@@ -173,9 +172,8 @@ class FullyConnectedNet(_Network):
             normalization = "batchnorm"
         if dropout is None:
             dropout = dropout_keep_ratio
-        # With either meaning of the number, 0 and 1 cannot be for dropping everything.
+        # Whatever the number means, 0 and 1 cannot be for dropping everything.
         none = dropout in (0, 1)
-        keep = 1 if none else dropout if use_batchnorm is None else 1 - dropout
         self.normalization = normalization
         self.use_batchnorm = normalization == "batchnorm"
         self.use_dropout = not none
@@ -192,7 +190,7 @@ class FullyConnectedNet(_Network):
                 self.params[f"beta{i}"] = np.zeros(outputs, dtype)
         self.dropout_param: dict[str, Any] = {}
         if self.use_dropout:
-            self.dropout_param = {"mode": "train", "p": keep}
+            self.dropout_param = {"mode": "train", "p": dropout}
             if seed is not None:
                 self.dropout_param["seed"] = seed
         self.bn_params: list[dict[str, Any]] = []
@@ -238,14 +236,14 @@ class FullyConnectedNet(_Network):
         else:
             out, cache = affine_relu_forward(x, W, b)
         if self.use_dropout:
-            out, dropout_cache = dropout_forward(out, self.dropout_param)
+            out, dropout_cache = layers.dropout_forward(out, self.dropout_param)
         return out, (cache, norm_cache, dropout_cache)
 
     def _hidden_backward(self, i: int, dout: Any, caches: Any, grads: dict[str, Any]) -> Any:
         """Put a hidden layer's gradients into the dict, and return its input's."""
         cache, norm_cache, dropout_cache = caches
         if self.use_dropout:
-            dout = dropout_backward(dout, dropout_cache)
+            dout = layers.dropout_backward(dout, dropout_cache)
         if self.normalization in _NORMS:
             _, backward = _NORMS[self.normalization]
             dout, grads[f"gamma{i}"], grads[f"beta{i}"] = backward(dout, norm_cache)
