@@ -14,6 +14,7 @@ from fastnn._bench.families import (
     estimators,
     formulas,
     growth,
+    images,
     memory,
     optimizers,
     overhead,
@@ -30,6 +31,7 @@ FAMILIES = {
     "optimizers": optimizers,
     "activations": activations,
     "throughput": throughput,
+    "images": images,
     "simplechains": simplechains,
     "busy": busy,
     "growth": growth,
@@ -44,6 +46,6 @@ FAMILIES = {
 
 # Families under one name.
 GROUPS = {
-    "training": ["throughput", "simplechains", "busy", "growth", "memory", "accuracy"],
+    "training": ["throughput", "images", "simplechains", "busy", "growth", "memory", "accuracy"],
     "calls": ["overhead", "formulas", "scripts"],
 }
