@@ -51,9 +51,9 @@ class ByDtype(NamedTuple):
     few_samples_per_unit: float = 1 / 8
 
     # Convolutions, all of them choices, and order of sums. Bytes of the pixels of a strip, and how
-    # many strips there are to share out, at least.
+    # many strips there are for each piece, at least.
     strip_bytes: int = 3 << 17
-    strips: int = 8
+    strips: int = 2
     # Slots of the weight gradient: how many there are at most, and images of one; groups of
     # channels and slots are so many together.
     slots: int = 16

@@ -225,7 +225,7 @@ def _take_workspace(
     """Let there be what the kernel works in, for so many images or fewer."""
     for n in {*range(1, min(UNIT, most)), most}:
         cut = strips.cut_of(
-            (n, *shape), layer.W.shape, after[1:], layer.stride, layer.pad, plan.itemsize, form
+            (n, *shape), layer.W.shape, after[1:], layer.stride, layer.pad, plan.itemsize, form, 1
         )
         plan.scratch(strips.elements(cut, 1) + 2 * CACHE_LINE // plan.itemsize)
 

@@ -156,15 +156,16 @@ def _slots(work, cut, length, pieces):
 
 
 @inlined
-def _cut_of(x, W, y, stride, pad, form):
+def _cut_of(x, W, y, stride, pad, form, pieces):
     """Return how to cut; y has the places."""
-    return cut_of(x.shape, W.shape, (y.shape[2], y.shape[3]), stride, pad, W.itemsize, form)
+    places = y.shape[2], y.shape[3]
+    return cut_of(x.shape, W.shape, places, stride, pad, W.itemsize, form, pieces)
 
 
 @kernel("pieces")
 def _forward_layer(x, W, b, out, stride, pad, begin, taps, pieces, start, stop):
     """Compute some pieces of out; a unit is a strip of an image."""
-    cut = _cut_of(x, W, out, stride, pad, 0)
+    cut = _cut_of(x, W, out, stride, pad, 0, pieces)
     work = vector(begin, elements(cut, pieces), W)
     pixels, _, _, results, tables = _memory(work, cut, start)
     n, c, _, _ = x.shape
@@ -365,7 +366,7 @@ def _backward_layer(
     dout, x, W, stride, pad, dx, dW, db, begin, taps, form, steps, pieces, start, stop
 ):
     """Do steps of a backward pass."""
-    cut = _cut_of(x, W, dout, stride, pad, form)
+    cut = _cut_of(x, W, dout, stride, pad, form, pieces)
     work = vector(begin, elements(cut, pieces), W)
     f, c, fh, fw = W.shape
     parts = _slots(work, cut, c * fh * fw + 1, pieces)
@@ -390,7 +391,7 @@ def convolution(x, W, b, stride, pad, out, chunks, space, taps):
     """out = patches of x times W^T, + b."""
     if not _fit(x, W, out, stride, pad):
         return REFUSED
-    cut = _cut_of(x, W, out, stride, pad, 0)
+    cut = _cut_of(x, W, out, stride, pad, 0, chunks)
     begin, wanted = claim(space, elements(cut, chunks) * W.itemsize)
     if wanted > 0:
         return wanted
@@ -403,7 +404,7 @@ def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, tap
     if not _fit(x, W, dout, stride, pad):
         return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
-    cut = _cut_of(x, W, dout, stride, pad, form)
+    cut = _cut_of(x, W, dout, stride, pad, form, chunks)
     begin, wanted = claim(space, elements(cut, chunks) * W.itemsize)
     if wanted > 0:
         return wanted

@@ -76,8 +76,8 @@ def _rows(most, of_row, beyond, itemsize):
 
 
 @shared
-def cut_of(shape, filters, places, stride, pad, itemsize, form):
-    """Return how to cut."""
+def cut_of(shape, filters, places, stride, pad, itemsize, form, pieces):
+    """Return how to cut: strips of the forward pass depend on pieces, but no sum does."""
     n, c, h, w = shape
     f, _, fh, fw = filters
     down, right = (fh - 1) // stride, (fw - 1) // stride
@@ -90,10 +90,12 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form):
         groups = min(c, max(1, _groups(itemsize) // slots))
     group = (c + groups - 1) // groups
     across = (w + 2 * pad + stride - 1) // stride
+    if stride == 1:  # what is left of a row is right of the one before
+        across = max(w + pad, places[1])
     rows = _rows(places[0], group * steps * across, down, itemsize)
-    if form & BACKWARD == 0 and n < _strips(itemsize):  # so many there should be to share out
-        most = max(1, places[0] * n // _strips(itemsize))
-        rows = min(rows, max(most, min(places[0], 4)))
+    if form == 0 and pieces > 1:
+        strips = min(places[0], (_strips(itemsize) * pieces + n - 1) // max(1, n))
+        rows = min(rows, (places[0] + strips - 1) // strips)
     plane = (rows + down) * across
     count = (rows - 1) * across + places[1]
     back_rows = back_across = back_plane = wide = gradients = turned = of_slots = back = 0
@@ -104,6 +106,8 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form):
         first = pad // stride
         wide = (w - 1 + pad) // stride + 1 - first
         back_across = wide + right
+        if stride == 1 and pad <= right:
+            back_across = max(wide, places[1] + right - pad)
         high = (h - 1 + pad) // stride + 1 - first
         back_rows = _rows(high, f * back_across, down, itemsize)
         back_plane = (back_rows + down) * back_across

@@ -14,9 +14,10 @@ from fastnn import networks
 from fastnn._bench import measure, peers
 from fastnn._bench.case import Variant, WrongResultError, verify
 from fastnn._bench.families import FAMILIES, busy, memory, simplechains, throughput
+from fastnn._bench.families import images as images_family
 from fastnn._bench.peers import process
 from fastnn._bench.settings import Settings
-from fastnn._bench.training import agreement, with_fastnn
+from fastnn._bench.training import agreement, images, with_fastnn
 from fastnn._bench.training.problem import STEPS_COMPARED, STILL
 from fastnn._bench.training.spec import NotMeasuredError, Spec
 
@@ -315,3 +316,18 @@ def test_groups_are_of_families():
 
     assert set(GROUPS["training"]) < set(FAMILIES)
     assert not set(GROUPS) & set(FAMILIES)
+
+
+@pytest.mark.slow
+def test_networks_of_images_are_the_same_for_all(monkeypatch):
+    given = images.problem("chapter 7: 30 of 5x5, 100", "float32", 4, 2, 1e-3)
+    case = next(iter(images_family.cases("float32")))
+    expected = images.expected(*given)
+    for name in ("ours", "with_torch"):
+        module = pytest.importorskip(f"fastnn._bench.peers.{name}", exc_type=ImportError)
+        with module.session():
+            variants = module.training_of_images(*given)
+            for variant in variants:
+                verify(case, variant, expected)
+    with pytest.raises(WrongResultError):
+        verify(case, Variant("wrong", lambda: [1.01 * expected[0].astype(np.float32)]), expected)

@@ -18,6 +18,7 @@ from fastnn.layers import (
     BatchNormalization,
     BatchNormRelu,
     Dropout,
+    LayerNormalization,
     Relu,
     Sigmoid,
     Tanh,
@@ -84,7 +85,10 @@ def test_any_order_is_the_same_on_both_routes(makers, seed):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: convolutional(input_size=(2, 6, 6)), "Convolution1 is of type Convolution"),
+        (
+            lambda: Network([LayerNormalization(), Affine(C)], input_size=(72,)),
+            "LayerNormalization1 is of type LayerNormalization",
+        ),
         (
             lambda: Network({"a": Affine(4), "mine": Scale(4), "b": Affine(C)}, input_size=72),
             "mine is of type Scale",
@@ -103,6 +107,8 @@ def test_explain(capsys):
     assert text.startswith("route: compiled training program")
     assert "Affine1 affine + ReLU (6 x 8)" in text
     convolutional(input_size=(2, 6, 6)).explain()
+    assert capsys.readouterr().out.startswith("route: compiled training program")
+    Network([LayerNormalization(), Affine(C)], input_size=72).explain()
     assert capsys.readouterr().out.startswith(
-        "route: layer by layer (Convolution1 is of type Convolution)"
+        "route: layer by layer (LayerNormalization1 is of type LayerNormalization)"
     )

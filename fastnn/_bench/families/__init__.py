@@ -14,6 +14,7 @@ from fastnn._bench.families import (
     estimators,
     formulas,
     growth,
+    images,
     many,
     memory,
     optimizers,
@@ -31,6 +32,7 @@ FAMILIES = {
     "optimizers": optimizers,
     "activations": activations,
     "throughput": throughput,
+    "images": images,
     "simplechains": simplechains,
     "busy": busy,
     "growth": growth,
@@ -46,6 +48,15 @@ FAMILIES = {
 
 # Families under one name.
 GROUPS = {
-    "training": ["throughput", "simplechains", "busy", "growth", "many", "memory", "accuracy"],
+    "training": [
+        "throughput",
+        "images",
+        "simplechains",
+        "busy",
+        "growth",
+        "many",
+        "memory",
+        "accuracy",
+    ],  # fmt: skip
     "calls": ["overhead", "formulas", "scripts"],
 }

@@ -12,6 +12,8 @@ import numpy as np
 from fastnn import ops, optimizers
 from fastnn._bench.case import Variant
 from fastnn._bench.problems import EPS, Update
+from fastnn._bench.training import images
+from fastnn._bench.training.images import ImageProblem
 from fastnn._bench.training.problem import Problem, results_of
 from fastnn._bench.training.with_fastnn import Training
 
@@ -138,3 +140,8 @@ def training(problem: Problem, backend: str = "numba") -> list[Variant]:
         return []
 
     return [Variant("fit", run, results_of(trained, losses))]
+
+
+def training_of_images(given: ImageProblem) -> list[Variant]:
+    """Return training by ``fit``."""
+    return [Variant("fit", images.Training(given).epoch)]

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from fastnn._bench.case import Variant
 from fastnn._bench.problems import EPS, Update
+from fastnn._bench.training import with_torch_images
+from fastnn._bench.training.images import ImageProblem
 from fastnn._bench.training.problem import Problem, in_epochs
 from fastnn._bench.training.with_torch import Training
 
@@ -222,3 +224,11 @@ def training(problem: Problem, kind: Any = Training, api: str = "eager, fused") 
         trained = kind(problem.spec, problem.spec.initial(), problem.x.copy(), problem.t.copy())
     variant = in_epochs(api, trained, problem)
     return [variant._replace(run=outside(variant.run))]
+
+
+def training_of_images(given: ImageProblem) -> list[Variant]:
+    """Return training by autograd, of images as they are and of channels last."""
+    apis = (("autograd", False), ("autograd, channels last", True))
+    with torch.inference_mode(mode=False):
+        trainings = [(api, with_torch_images.Training(given, last)) for api, last in apis]
+    return [Variant(api, training.epoch) for api, training in trainings]
