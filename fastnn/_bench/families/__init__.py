@@ -57,6 +57,6 @@ GROUPS = {
         "many",
         "memory",
         "accuracy",
-    ],  # fmt: skip
+    ],
     "calls": ["overhead", "formulas", "scripts"],
 }
