@@ -51,6 +51,7 @@ block
 slot
     One of up to 16 runs of samples whose gradients of weights are summed apart, by steps, and put
     together at the end. Without slots gradients are products of all samples, as part of updates.
+    Those of filters are left by steps for each unit, and added up by updates, in any case.
 update
     Some rows of a weight, or a whole vector, with all that is done to them: gradient, weight decay,
     clipping, the optimizer's rule, the moving average, packing. Its stages are named so.

@@ -10,6 +10,8 @@ those of each step in a stride stand by themselves, and a run is one of these ag
     weight gradient   dW^T[(c, i, j), f] = sum over p of pixels[c, p + (i, j)] dout^T[p, f]
     input gradient    dx[c, p] = sum over (f, i, j) of W[f, c, i, j] dout[f, p - (i, j)]
 
+Of few channels that would be few rows: then the sums over f are taken first, for each (c, i, j).
+
 The forward pass is cut into strips, the backward pass into slots, which are some of the images, and
 groups of channels. All that depends on shapes alone, and so does the order of each sum.
 """
@@ -27,9 +29,9 @@ from fastnn.kernels.codegen.raw import put
 from fastnn.kernels.gemm.packing import pack_transposed
 from fastnn.kernels.gemm.sizes import ACCUMULATE, BITS, panels, tile_columns
 from fastnn.kernels.layers.activations import sum_of
-from fastnn.kernels.layers.blocks import copy_block
+from fastnn.kernels.layers.blocks import add_block, copy_block
 from fastnn.kernels.layers.places import fits
-from fastnn.kernels.layers.strips import BACKWARD, INPUT, cut_of, elements, of_thread
+from fastnn.kernels.layers.strips import BACKWARD, INPUT, cut_of, elements, is_few, of_thread
 from fastnn.kernels.layers.taps import multiply
 from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
@@ -269,6 +271,64 @@ def _input_gradient(W, dout, dx, memory, window, cut, taps, channels, image, tab
             taken += k
 
 
+@alone
+def _add_block(results, step, across, dx, image, channels, window, rows):
+    """Add what each element of a filter gives at some rows of places to the pixels it has seen."""
+    fh, fw, stride, pad, wide = window
+    h, w = dx.shape[2:]
+    zero, size = dx.dtype.type(0), dx.itemsize
+    own = address_of(results)
+    for c in range(channels[0], channels[1]):
+        plane = address_of(dx) + image * dx.strides[0] + c * dx.strides[1]
+        for i in range(fh):
+            first, last = _inside(h, pad - i, stride, rows[0], rows[1])
+            for j in range(fw):
+                low, high = _inside(w, pad - j, stride, 0, wide)
+                source = own + ((first - rows[0]) * across + low) * size
+                target = plane + (first * stride + i - pad) * dx.strides[2]
+                target += (low * stride + j - pad) * size
+                if stride == 1:
+                    add_block(
+                        source, across * size, target, dx.strides[2], last - first, high - low, zero
+                    )
+                else:
+                    for y in range(last - first):
+                        given = vector(source + y * across * size, high - low, dx)
+                        row = vector(target + y * stride * dx.strides[2], (high - low) * stride, dx)
+                        for p in range(high - low):
+                            row[p * stride] += given[p]
+                own += step * size
+
+
+@alone
+def _few_gradients(W, dout, dx, memory, window, cut, taps, channels, image, tables, rows):
+    """Add what some rows of places give to the gradient of few channels of an image."""
+    _, gradients, _, results, _ = memory
+    f, area, size, zero = W.shape[0], window[0] * window[1], W.itemsize, W.dtype.type(0)
+    high, count = rows[1] - rows[0], (channels[1] - channels[0]) * area
+    begin = address_of(dout) + image * dout.strides[0] + rows[0] * dout.strides[2]
+    copy_block(
+        begin, dout.strides[1], address_of(gradients), cut.back_plane * size, f,
+        high * cut.back_across, zero,
+    )  # fmt: skip
+    of_a, of_x = tables + count * _WORD, tables + (count + f) * _WORD
+    multiply(
+        taps, f, address_of(W) + channels[0] * area * size, tables, of_a, address_of(gradients),
+        of_x, address_of(results), cut.step * size, 0, 0, count,
+        _vectors(high * cut.back_across, size),
+    )  # fmt: skip
+    _add_block(results, cut.step, cut.back_across, dx, image, channels, window, rows)
+
+
+@serial
+def _tabulate_few(table, filters, count, cut, size):
+    """Write the steps of :func:`_few_gradients`: to elements of filters, to filters, gradients."""
+    f, c, fh, fw = filters
+    _tabulate(table, count, size)
+    _tabulate(table + count * _WORD, f, c * fh * fw * size)
+    _tabulate(table + (count + f) * _WORD, f, cut.back_plane * size)
+
+
 @serial
 def _tabulate_back(table, shape, window, cut, group, size):
     """Write the steps of the input gradient: to rows of filters, their elements, and gradients."""
@@ -297,7 +357,8 @@ def _backward_units(x, W, dout, dx, parts, window, memory, taps, form, cut, star
     n, c, h, _ = x.shape
     f, down, size, zero = W.shape[0], dout.shape[2], W.itemsize, W.dtype.type(0)
     strips = (down + cut.rows - 1) // cut.rows
-    high = (h - 1 + pad) // stride + 1 - pad // stride
+    few = is_few(cut.group)
+    high = down if few else (h - 1 + pad) // stride + 1 - pad // stride
     back_strips = (high + cut.back_rows - 1) // cut.back_rows if form & INPUT else 0
     steps = min(stride, fh), min(stride, fw)
     units = cut.slots_count * cut.groups
@@ -320,8 +381,10 @@ def _backward_units(x, W, dout, dx, parts, window, memory, taps, form, cut, star
                 put(of_a + (y * across + p) * _WORD, (y * cut.across + p) * size)
         _tabulate(of_x, cut.rows * across, tile_columns(W) * size)
         back = tables + (k + 2 * cut.rows * across) * _WORD
-        if form & INPUT:
-            group = channels[1] - channels[0]
+        group = channels[1] - channels[0]
+        if form & INPUT and few:
+            _tabulate_few(back, W.shape, k, cut, size)
+        elif form & INPUT:
             _tabulate_back(back, (f, c), window, cut, group, size)
         for image in range(n * slot // cut.slots_count, n * (slot + 1) // cut.slots_count):
             for strip in range(strips):
@@ -329,13 +392,19 @@ def _backward_units(x, W, dout, dx, parts, window, memory, taps, form, cut, star
                     x, dout, part, memory, window, cut, taps, channels, image,
                     _block(cut.rows, down, strip), steps, strips > 1,
                 )  # fmt: skip
-            if form & INPUT and stride > 1:  # some pixels may be seen by no filter
+            if form & INPUT and (few or stride > 1):  # some pixels may be seen by no filter
                 dx[image, channels[0] : channels[1]] = 0
             for strip in range(back_strips):
-                _input_gradient(
-                    W, dout, dx, memory, window, cut, taps, channels, image, back,
-                    _block(cut.back_rows, high, strip), back_strips > 1,
-                )  # fmt: skip
+                own = _block(cut.back_rows, high, strip)
+                if few:
+                    _few_gradients(
+                        W, dout, dx, memory, window, cut, taps, channels, image, back, own
+                    )
+                else:
+                    _input_gradient(
+                        W, dout, dx, memory, window, cut, taps, channels, image, back, own,
+                        back_strips > 1,
+                    )  # fmt: skip
 
 
 @serial

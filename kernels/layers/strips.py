@@ -19,6 +19,7 @@ _groups = by_itemsize("slot_groups")
 
 BACKWARD, INPUT = 1, 2  # of the form of a call
 _WORD = 8
+FEW = 4  # rows of a tile that has as many sums under way as it takes
 
 
 class Cut(NamedTuple):
@@ -30,7 +31,8 @@ class Cut(NamedTuple):
         Rows of outputs of a strip; elements of a row of its pixels, of one channel and of each
         step within a stride; and of all these rows.
     back_rows, back_across, back_plane : int
-        The same of gradients with respect to the input, and of gradients that these are made of.
+        The same of gradients with respect to the input, and of gradients that these are made of;
+        where channels are few, of outputs.
     wide : int
         Places beside each other of gradients with respect to the input, of one step in a stride.
     pixels, gradients, turned, results, tables, slots : int
@@ -76,6 +78,15 @@ def _rows(most, of_row, beyond, itemsize):
 
 
 @shared
+def is_few(channels):
+    """Return whether the input gradient of so many channels is computed by elements of filters.
+
+    Rows of a product would be too few.
+    """
+    return channels < FEW
+
+
+@shared
 def cut_of(shape, filters, places, stride, pad, itemsize, form, pieces):
     """Return how to cut: strips of the forward pass depend on pieces, but no sum does."""
     n, c, h, w = shape
@@ -111,14 +122,21 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, pieces):
         high = (h - 1 + pad) // stride + 1 - first
         back_rows = _rows(high, f * back_across, down, itemsize)
         back_plane = (back_rows + down) * back_across
-        gradients = lines(f * back_plane + lanes, itemsize)
         back = (back_rows - 1) * back_across + wide
+        if is_few(group):
+            back_across = places[1]
+            back_rows = _rows(places[0], (f + group * fh * fw) * places[1], 0, itemsize)
+            back_plane = back = back_rows * places[1]
+        gradients = lines(f * back_plane + lanes, itemsize)
     # One cache line more than vectors take: rows do not displace each other.
     step = lines(max(count, back), itemsize)
     results, words = f * step, 2 * k + f
     if form & BACKWARD:
         results = group * step if form & INPUT else 0
         words = group * fh * fw + 2 * rows * places[1] + group + 2 * f * fh * fw
+        if is_few(group):
+            results *= fh * fw
+            words += group * fh * fw
     return Cut(
         rows, across, plane, back_rows, back_across, back_plane, wide,
         lines(group * steps * plane + lanes, itemsize), gradients,

@@ -24,7 +24,7 @@ class Part(NamedTuple):
     """A layer: its kind, and of one with weights how many filters or units, their side, padding."""
 
     kind: str
-    count: int = 0
+    units: int = 0
     side: int = 0
     pad: int = 0
 
@@ -56,13 +56,13 @@ def sized(parts: list[Part]) -> Iterator[tuple[Part, tuple[int, ...], int]]:
         shape: tuple[int, ...] = ()
         places = 1
         if part.kind == "convolution":
-            shape = part.count, c, part.side, part.side
-            c, h, w = part.count, h + 2 * part.pad - part.side + 1, w + 2 * part.pad - part.side + 1
+            shape = part.units, c, part.side, part.side
+            c, h, w = part.units, h + 2 * part.pad - part.side + 1, w + 2 * part.pad - part.side + 1
             places = h * w
         elif part.kind == "pool":
             h, w = h // 2, w // 2
         elif part.kind == "affine":
-            shape, (c, h, w) = (c * h * w, part.count), (part.count, 1, 1)
+            shape, (c, h, w) = (c * h * w, part.units), (part.units, 1, 1)
         yield part, shape, places
 
 
@@ -104,12 +104,12 @@ class Training:
 
     def __init__(self, given: ImageProblem, backend: str = "numba") -> None:
         self._given, self._backend = given, backend
-        weights, found = iter(given.weights()), []
+        weights, found = iter(given.weights()), list[Any]()
         for part, shape, _ in sized(given.parts):
             if not shape:
                 found.append(ours.Relu() if part.kind == "relu" else ours.MaxPool(2, 2))
                 continue
-            arrays = next(weights), np.zeros(part.count, given.x.dtype)
+            arrays = next(weights), np.zeros(part.units, given.x.dtype)
             convolves = part.kind == "convolution"
             found.append(
                 ours.Convolution(*arrays, pad=part.pad) if convolves else ours.Affine(*arrays)

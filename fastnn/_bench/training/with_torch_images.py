@@ -22,13 +22,13 @@ class Training:
             if part.kind == "convolution":
                 parts.append(nn.Conv2d(*shape[1::-1], part.side, padding=part.pad))
                 parts[-1].weight.data = torch.from_numpy(next(weights))
-                parts[-1].bias.data = torch.zeros(part.count)
+                parts[-1].bias.data = torch.zeros(part.units)
             elif part.kind == "affine":
                 if not any(isinstance(each, nn.Flatten) for each in parts):
                     parts.append(nn.Flatten())
                 parts.append(nn.Linear(*shape))
                 parts[-1].weight.data = torch.from_numpy(np.ascontiguousarray(next(weights).T))
-                parts[-1].bias.data = torch.zeros(part.count)
+                parts[-1].bias.data = torch.zeros(part.units)
             else:
                 parts.append(nn.ReLU(inplace=True) if part.kind == "relu" else nn.MaxPool2d(2))
         self._x, self._t = torch.from_numpy(given.x.copy()), torch.from_numpy(given.t)
