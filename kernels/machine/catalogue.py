@@ -209,6 +209,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     ),
     "program.dropout": ("step_of_dropout", "step_of_mask"),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
+    "limits.repeated": ("products",),
 }
 # The same for parts that know no dtype.
 _PLAIN: dict[str, tuple[str, ...]] = {

@@ -17,6 +17,7 @@ from fastnn._bench.families import (
     memory,
     optimizers,
     overhead,
+    products,
     scripts,
     simplechains,
     startup,
@@ -25,6 +26,7 @@ from fastnn._bench.families import (
 
 FAMILIES = {
     "affine": affine,
+    "products": products,
     "convolution": convolution,
     "batchnorm": batchnorm,
     "optimizers": optimizers,
