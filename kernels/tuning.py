@@ -24,7 +24,9 @@ class ByDtype(NamedTuple):
 
     # Products. Blocks of k, and of rows, in tiles: a packed block of A (192 KiB in float32) and a
     # panel of B (64 KiB) stay in the second-level cache; k = 256 or 384 took 5 to 15 % longer at
-    # 1024 x 1024 x 1024. Order of sums: block_k.
+    # 1024 x 1024 x 1024. On AMD Zen 5 (48 KiB, 1 MiB) with 512 bits, GFLOP/s at 1024 and 2048 of
+    # 275 (float32) and 137 (float64): 263, 249 and 123, 115; with blocks of 16 tiles 257, 243 and
+    # 122, 114; of k = 256 and 16 tiles 261, 233 and 116, 104. Order of sums: block_k.
     block_k: int = 512
     block_tiles: int = 8
 
@@ -38,8 +40,9 @@ class ByDtype(NamedTuple):
     pack_depth: int = 16
 
     # From how many k and columns on to look for zeros in A, and what share of the k must remain at
-    # most in the first row of tiles. To look takes a hundredth of the time that 100 columns take.
-    skip_depth: int = 48
+    # most in the first row of tiles. To look takes a hundredth of the time that 100 columns take,
+    # and at 64 x 64 x 64 two, more than there is to gain.
+    skip_depth: int = 128
     skip_columns: int = 32
     skip_share: float = 0.75
 
@@ -71,14 +74,18 @@ class Common(NamedTuple):
     # Kinds of tiles: for each height the widths, in half vectors; so they suit both dtypes. The
     # first height is the main one: as many accumulators as fit beside the vectors of B and one
     # broadcast element of A, in 16 registers (AVX2, SSE). The others take the rows that are left;
-    # few rows need many vectors, to have enough sums under way at once. Widths up to 2 are masked.
+    # few rows need many vectors, to have enough sums under way at once. Heights are such that any
+    # number of rows from 8 on comes in tiles of 4 and more (or 4 sums of two vectors would wait for
+    # each other): 37 = 12 + 12 + 8 + 5. Odd widths and 2 are masked in their last vector: one pass
+    # over A less than a whole vector and then the rest, (96, 1500, 24) took a sixth less time.
     # A half vector takes the same time as a whole one. Few kinds, as each takes 30 ms to compile,
     # and again where the function that holds it is part of another.
     tiles: Mapping[int, tuple[int, ...]] = {
-        6: (4, 2),
-        4: (4, 2),
-        2: (8, 4, 2),
-        1: (16, 8, 4, 2),
+        6: (4, 3, 2),
+        5: (4, 3, 2),
+        4: (4, 3, 2),
+        2: (8, 4, 3, 2),
+        1: (16, 8, 4, 3, 2),
     }
     # Tiles of convolutions, as above, in whole vectors; those of the main height have as many sums.
     tap_tiles: Mapping[int, tuple[int, ...]] = {
@@ -87,6 +94,12 @@ class Common(NamedTuple):
         2: (2, 1),
         1: (2, 1),
     }
+    # Rows that a vector holds where few columns are left, the most first: vectors of two columns at
+    # least. On AMD Zen 5, of the limit: (128, 784, 100) in float32 with 512 bits 80 % before, 87 %
+    # so, with 256 bits 85 and 91 %; (37, 129, 67) 71 and 80 %, 79 and 85 %.
+    folds: tuple[int, ...] = (4, 2)
+    # How many rows ahead of the one that is copied into a panel another is asked for. A choice.
+    copy_ahead: int = 16
     # Rows of A in a step of scalar products with rows of B. Their products fill one vector when
     # they are summed, so more rows of A mean fewer of B. A choice.
     dots_rows: tuple[int, ...] = (4, 2, 1)
@@ -195,11 +208,12 @@ EXCEPTIONS: Exceptions = (
         {
             # In 32 registers; a half vector takes half the time of a whole one.
             "tiles": {
-                12: (4, 2, 1),
-                8: (4, 2, 1),
-                4: (8, 4, 2),
-                2: (16, 8, 4, 2),
-                1: (16, 8, 4, 2),
+                12: (4, 3, 2, 1),
+                8: (4, 3, 2),
+                5: (4, 3, 2),
+                4: (8, 4, 3, 2),
+                2: (16, 8, 4, 3, 2),
+                1: (16, 8, 4, 3, 2),
             },
             "tap_tiles": {
                 8: (3, 2, 1),

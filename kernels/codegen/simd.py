@@ -5,6 +5,7 @@ The IR is generic: LLVM's own vector types, fused multiply-add, masked loads and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -25,7 +26,7 @@ class Vectors:
 
     def __init__(self, builder: ir.IRBuilder, real: Any, lanes: int) -> None:
         self.builder = builder
-        self.lanes = lanes
+        self.real, self.lanes = real, lanes
         self.size = real.bitwidth // 8
         self.scalar = ir.FloatType() if real == types.float32 else ir.DoubleType()
         self.type = ir.VectorType(self.scalar, lanes)
@@ -59,8 +60,12 @@ class Vectors:
 
     def mask(self, count: ir.Value) -> ir.Value:
         """Return a mask of the first `count` lanes (none if negative, all if more)."""
-        lane = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
-        return self.builder.icmp_signed("<", lane, self.splat(count))
+        b, kind = self.builder, ir.IntType(8 * self.size)
+        if kind != I64:  # as many bits as the vectors have, so that one comparison does it
+            count = b.select(b.icmp_signed("<", count, I64(self.lanes)), count, I64(self.lanes))
+            count = b.trunc(b.select(b.icmp_signed("<", count, I64(0)), I64(0), count), kind)
+        lane = ir.Constant(ir.VectorType(kind, self.lanes), list(range(self.lanes)))
+        return b.icmp_signed("<", lane, self.splat(count))
 
     def load(self, address: ir.Value, mask: ir.Value | None = None) -> ir.Value:
         """Load a vector; lanes that the mask leaves out are zero and not touched."""
@@ -69,6 +74,11 @@ class Vectors:
             return self.builder.load(pointer, align=self.size)
         name = f"llvm.masked.load.{self._suffix}.p0"
         return self._call(name, self.type, pointer, I32(self.size), mask, self.zero)
+
+    def prefetch(self, address: ir.Value) -> None:
+        """Have a cache line come into the first-level cache, if there is memory at the address."""
+        pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
+        self._call("llvm.prefetch.p0", ir.VoidType(), pointer, I32(0), I32(3), I32(1))
 
     def gather(self, addresses: ir.Value, mask: ir.Value) -> ir.Value:
         """Load from a vector of addresses; lanes that the mask leaves out are zero."""
@@ -100,8 +110,8 @@ class Vectors:
             for i in lanes:
                 if not i & block:
                     pair = rows[i], rows[i + block]
-                    turned[i] = self._shuffle(*pair, low)
-                    turned[i + block] = self._shuffle(*pair, high)
+                    turned[i] = self.shuffle(*pair, low)
+                    turned[i + block] = self.shuffle(*pair, high)
             rows, block = turned, 2 * block
         return rows
 
@@ -117,9 +127,7 @@ class Vectors:
             low = [f + self.lanes if e & block else f for e, f in zip(lanes, first, strict=True)]
             high = [e + block for e in low]
             pairs = zip(rows[:block], rows[block:], strict=True)
-            rows = [
-                self.builder.fadd(self._shuffle(*p, low), self._shuffle(*p, high)) for p in pairs
-            ]
+            rows = [self.builder.fadd(self.shuffle(*p, low), self.shuffle(*p, high)) for p in pairs]
             block //= 2
         return rows[0]
 
@@ -138,13 +146,19 @@ class Vectors:
         order = ir.Constant(ir.VectorType(I32, self.lanes), lanes)
         return self.builder.shuffle_vector(vector, undefined, order)
 
-    def _shuffle(self, a: ir.Value, b: ir.Value, lanes: list[int]) -> ir.Value:
-        order = ir.Constant(ir.VectorType(I32, self.lanes), lanes)
+    def shuffle(self, a: ir.Value, b: ir.Value, lanes: Sequence[int]) -> ir.Value:
+        """Return lanes of two vectors, counted through both."""
+        order = ir.Constant(ir.VectorType(I32, self.lanes), list(lanes))
         return self.builder.shuffle_vector(a, b, order)
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """Return a b + c: fused where the machine can, else two operations."""
         return self._call(f"llvm.fmuladd.{self._suffix}", self.type, a, b, c)
+
+    def positive(self, value: ir.Value) -> ir.Value:
+        """Return zeros where a value is below; NaN is not, and passes."""
+        below = self.builder.fcmp_ordered("<=", value, self.zero)
+        return self.builder.select(below, self.zero, value)
 
     def ones(self) -> ir.Value:
         """Return ones that the compiler takes for any number, so that it keeps products by them.

@@ -22,7 +22,11 @@ from numba import types
 from fastnn.kernels.codegen import flow, simd
 from fastnn.kernels.codegen.compile import intrinsic
 from fastnn.kernels.codegen.flow import I32, I64
-from fastnn.kernels.gemm.sizes import ACCUMULATE, BITS, RELU, ROWS, TILES
+from fastnn.kernels.gemm.sizes import ACCUMULATE, BITS, RELU, ROWS, TILES, VECTORS
+from fastnn.kernels.plain.memory import CACHE_LINE
+from fastnn.kernels.tuning import COMMON
+
+COPY_AHEAD = COMMON.copy_ahead
 
 
 class _Tile:
@@ -42,10 +46,12 @@ class _Tile:
         self.v = v
 
     def emit(self, vectors: int, edge: bool, listed: bool) -> None:
-        """Emit the tile with some vectors of columns; `edge` masks those beyond the matrix."""
+        """Emit the tile with some vectors of columns; `edge` masks the last of them."""
         v = self.v
         self.cells = [(i, j) for i in range(self.rows) for j in range(vectors)]
-        masks = [v.mask(self.columns) if edge else None] * vectors
+        masks: list[ir.Value | None] = [None] * vectors
+        if edge:
+            masks[-1] = v.mask(self.b.sub(self.columns, I64((vectors - 1) * v.lanes)))
         tile = self._product(masks, self._listed if listed else self._next)
         self._epilogue(tile, masks)
         for (i, j), value in zip(self.cells, tile, strict=True):
@@ -93,10 +99,7 @@ class _Tile:
             for cell, (_, j) in enumerate(self.cells):
                 tile[cell] = b.fadd(tile[cell], bias[j])
         with flow.when(b, self._has(RELU), tile):
-            for cell, value in enumerate(tile):
-                # Ordered: NaN is not below zero and passes.
-                below = b.fcmp_ordered("<=", value, v.zero)
-                tile[cell] = b.select(below, v.zero, value)
+            tile[:] = [v.positive(value) for value in tile]
 
     def _has(self, flag: int) -> ir.Value:
         return self.b.icmp_signed("!=", self.b.and_(self.flags, I64(flag)), I64(0))
@@ -114,7 +117,7 @@ def _function(
     def emit(builder: ir.IRBuilder, args: Sequence[ir.Value]) -> None:
         lanes = BITS // real.bitwidth
         v = simd.Vectors(builder, real, lanes // 2 if width == 1 else lanes)
-        _Tile(builder, args, v, rows).emit(max(1, width // 2), width <= 2, listed)
+        _Tile(builder, args, v, rows).emit((width + 1) // 2, width <= 2 or width % 2 == 1, listed)
 
     suffix = ".listed" if listed else ""
     return flow.function(module, f"fastnn.tile.{real}.{rows}.{width}{suffix}", 12, emit)
@@ -170,6 +173,52 @@ def tile(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _copier(width_of: Callable[[int], int]) -> Callable[..., Any]:
+    """Return a function that copies rows of at most so many numbers, by a vector's lanes."""
+
+    @intrinsic
+    def copy(typingctx, source, source_step, rows, columns, target, target_step, zero):
+        """Copy rows, vector by vector.
+
+        Whole vectors are written: what comes behind a row's columns is undefined then.
+
+        Parameters
+        ----------
+        source, source_step, target, target_step : int
+            Addresses of the first elements, and steps from row to row, in bytes.
+        rows, columns : int
+            Beyond so many columns nothing is read.
+        zero : float
+            Of the matrices' type.
+        """
+        if zero not in (types.float32, types.float64):
+            return None
+
+        def codegen(context, builder, signature, args):
+            source, source_step, rows, columns, target, target_step, _ = args
+            v = simd.Vectors(builder, zero, BITS // zero.bitwidth)
+            width = width_of(v.lanes)
+            firsts = range(0, width, v.lanes)
+            masks = [v.mask(builder.sub(columns, I64(first))) for first in firsts]
+            ahead = builder.mul(source_step, I64(COPY_AHEAD))
+            with flow.loop(builder, rows, [source, target]) as carried:
+                row, to = carried
+                for first in range(0, width, CACHE_LINE // v.size):
+                    v.prefetch(v.offset(builder.add(row, ahead), first))
+                for first, mask in zip(firsts, masks, strict=True):
+                    v.store(v.load(v.offset(row, first), mask), v.offset(to, first))
+                carried[:] = builder.add(row, source_step), builder.add(to, target_step)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 6, zero), codegen
+
+    return copy
+
+
+copy_panel = _copier(lambda lanes: VECTORS * lanes)  # rows of a panel of B
+copy_group = _copier(lambda lanes: ROWS)  # of a group of rows of A, for one k each
 
 
 @intrinsic

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import vector
-from fastnn.kernels.gemm.microkernel import transpose
-from fastnn.kernels.gemm.sizes import ROWS, VECTORS, tile_columns
+from fastnn.kernels.gemm.microkernel import copy_group, copy_panel, transpose
+from fastnn.kernels.gemm.sizes import BITS, ROWS, VECTORS, tile_columns
+
+VECTOR = BITS // 8  # bytes
 
 
 @serial
@@ -20,15 +22,14 @@ def pack_panels(b, packed, top, k, start, stop):
     Panels stand one after another, in each the columns of one row side by side; b holds the
     rows from `top` on, and goes into the panels from `start` up to `stop`.
     """
-    width = tile_columns(b)
+    width, size = tile_columns(b), b.itemsize
     rows, n = b.shape
     for p in range(start, stop):
-        panel, left = packed[(p * k + top) * width : (p + 1) * k * width], p * width
-        columns = min(width, n - left)
-        for i in range(rows):
-            row, to = b[i, left : left + columns], panel[i * width : i * width + columns]
-            for j in range(columns):
-                to[j] = row[j]
+        left = p * width
+        copy_panel(
+            b.ctypes.data + left * size, b.strides[0], rows, n - left,
+            packed.ctypes.data + (p * k + top) * width * size, width * size, b.dtype.type(0),
+        )  # fmt: skip
 
 
 @serial
@@ -64,17 +65,30 @@ def row_of(a, i, first, size):
 
 @serial
 def pack_rows(a, transposed, top, rows, first, k, to):
-    """Copy a block of A in groups of `ROWS` rows, in each the rows of one k side by side."""
+    """Copy a block of A in groups of `ROWS` rows, in each the rows of one k side by side.
+
+    Less than a vector is written behind the last group.
+    """
+    zero, size, step = a.dtype.type(0), a.itemsize, a.strides[0]
+    lanes = VECTOR // size
     for i in range(0, rows, ROWS):
-        group = to[i * k : (i + ROWS) * k]
+        target, target_step = to.ctypes.data + i * k * size, ROWS * size
         height = min(ROWS, rows - i)
         if transposed:
-            for q in range(k):
-                row = row_of(a, first + q, top + i, height)
-                for j in range(height):
-                    group[q * ROWS + j] = row[j]
+            source = a.ctypes.data + first * step + (top + i) * size
+            copy_group(source, step, k, height, target, target_step, zero)
         else:
+            deep = k // lanes * lanes
+            # The last rows first: what is written behind them is then written over.
+            for above in range((height - 1) // lanes * lanes, -1, -lanes):
+                source = a.ctypes.data + (top + i + above) * step + first * size
+                for q in range(0, deep, lanes):
+                    transpose(
+                        source + q * size, step, height - above,
+                        target + (q * ROWS + above) * size, target_step, zero,
+                    )  # fmt: skip
+            group = to[i * k : (i + ROWS) * k]
             for j in range(height):
                 row = row_of(a, top + i + j, first, k)
-                for q in range(k):
+                for q in range(deep, k):
                     group[q * ROWS + j] = row[q]

@@ -7,10 +7,10 @@ from typing import Any
 import numba
 
 from fastnn.kernels.codegen.compile import serial
-from fastnn.kernels.codegen.memory import address_of, matrix, pointer, vector
+from fastnn.kernels.codegen.memory import address_of, pointer
 from fastnn.kernels.codegen.raw import ask
 from fastnn.kernels.gemm.multiply import multiply as _multiply
-from fastnn.kernels.gemm.sizes import TRANSPOSED_A, scratch_size
+from fastnn.kernels.gemm.sizes import TRANSPOSED_A
 
 
 def _product(real: Any) -> Any:
@@ -22,13 +22,9 @@ def _product(real: Any) -> Any:
 
         Rows of the matrices are any step apart, in elements.
         """
-        like = numba.carray(pointer(0), 0, real)
-        rows, columns = (k, m) if flags & TRANSPOSED_A else (m, k)
         _multiply(
-            matrix(a, rows, a_step, like)[:, :columns], matrix(b, k, b_step, like)[:, :n],
-            vector(packed, 1 if packed else 0, like), vector(bias, n if bias else 0, like),
-            matrix(c, m, c_step, like)[:, :n], flags, top, bottom, left, right,
-            vector(scratch, scratch_size(m, k, n, like.itemsize), like),
+            a, a_step, b, b_step, packed, bias, c, c_step, m, k, n, flags, top, bottom, left, right,
+            scratch, numba.carray(pointer(0), 0, real),
         )  # fmt: skip
         return 0
 

@@ -12,8 +12,13 @@ BITS = vector_bits()
 TILES = COMMON.tiles
 HEIGHTS = tuple(TILES)
 ROWS, VECTORS = HEIGHTS[0], TILES[HEIGHTS[0]][0] // 2
+# Widths of tiles that all heights have, in half vectors, the narrowest first.
+WIDTHS = tuple(sorted(width for width in TILES[ROWS]))
 COLUMNS32 = VECTORS * BITS // 32  # of the main tile, in float32
 COLUMNS64 = VECTORS * BITS // 64
+
+FOLDS = COMMON.folds  # rows that a vector holds, the most first
+SUMS = 8  # vectors of a folded tile: as many sums as two units have under way at once
 
 ACCUMULATE, RELU = 1, 2  # flags of a tile
 TRANSPOSED_A = 4  # a flag beside those of a tile
@@ -77,7 +82,7 @@ def scratch_size(m: int, k: int, n: int, itemsize: int) -> int:
     """Return how many elements a product packs a block of A into, or lists its k in."""
     tiles, depth = block_tiles(itemsize), block_k(itemsize)
     if packs_a(m, k, n, itemsize):
-        return tiles * ROWS * depth
+        return tiles * ROWS * depth + BITS // (8 * itemsize)
     return tiles * list_bytes(depth) // 4 if may_skip(m, k, n, itemsize) else 0
 
 

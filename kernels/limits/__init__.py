@@ -11,7 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.kernels.machine import native
+from fastnn.kernels.gemm import workspace
+from fastnn.kernels.gemm.sizes import packed_size, scratch_size
+from fastnn.kernels.machine import code, native
 from fastnn.kernels.plain.level import vector_bits
 
 # Registers that do not wait for each other: more than the latency of the instruction (4 cycles)
@@ -41,3 +43,17 @@ def copy_bytes(rounds: int, source: NDArray[Any], target: NDArray[Any], chunks: 
     """Copy as :func:`copy` with the C library's memcpy; it passes large arrays by the cache."""
     part = native.function("copy_bytes", 5, source.dtype)
     part(rounds, source.ctypes.data, target.ctypes.data, source.size, chunks)
+
+
+def products(rounds: int, a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]) -> None:
+    """Compute c = a b, `rounds` times, on the calling thread: what a product takes without Python.
+
+    Operands are packed in each round, where that pays.
+    """
+    (m, k), n = a.shape, b.shape[1]
+    size = packed_size(k, n, a.itemsize) + scratch_size(m, k, n, a.itemsize) + 1
+    space = workspace.take(size, a.dtype)
+    part, product = native.function("products", 9, a.dtype), code.address("product", a.dtype)
+    addresses = (array.ctypes.data for array in (a, b, c))
+    part(rounds, product, *addresses, m, k, n, space.ctypes.data)
+    workspace.give_back(space)

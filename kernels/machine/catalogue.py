@@ -224,6 +224,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "step_of_finish_image_sums",
     ),
     "limits.loops": ("multiply_add", "copy", "copy_bytes"),
+    "limits.repeated": ("products",),
 }
 # The same for parts that know no dtype.
 _PLAIN: dict[str, tuple[str, ...]] = {

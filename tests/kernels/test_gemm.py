@@ -160,8 +160,10 @@ def guarded_affine():
             (70, 300, 31),
             (37, 129, 67),
             (66, 5, 260),
-            (2 * ROWS, 59, 33),
+            (2 * ROWS, 139, 33),
             (50, 530, 40),
+            (64, 70, COLUMNS + 1),
+            (40, 19, COLUMNS + 6),
         ]:
             x, W, b, y = operands(0, m, k, n, dtype)
             x[:, : k // 2] = 0  # some of which is skipped in the last two
@@ -316,7 +318,7 @@ def with_zeros(seed, shape, dtype, share):
 @settings(deadline=None, max_examples=60)
 @given(
     n=st.sampled_from([ROWS, 2 * ROWS + 1, 97]),
-    d=st.sampled_from([48, 65, 530, 784]),
+    d=st.sampled_from([128, 145, 530, 784]),
     h=st.sampled_from([32, 33, 100]),
     dtype=st.sampled_from(["float32", "float64"]),
     share=st.sampled_from([0.02, 0.2, 0.6]),
@@ -336,6 +338,31 @@ def test_zeros_that_are_skipped_change_no_bit(n, d, h, dtype, share):
         columns = np.ascontiguousarray(x[:, left : left + ROWS - 1])
         _, part, _ = ops.affine_backward(dout, columns, W[left : left + ROWS - 1])
         np.testing.assert_array_equal(dW[left : left + ROWS - 1], part)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    beside=st.integers(1, COLUMNS),
+    d=st.sampled_from([0, 1, 3, 16, 37, 530]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    relu=st.booleans(),
+)
+@example(1, 37, "float32", True)  # 4 rows in a vector
+@example(COLUMNS // 4, 530, "float64", False)  # 2 rows
+@example(COLUMNS // 2 + 1, 37, "float32", False)  # 4 rows, behind a whole vector
+def test_a_row_has_the_same_bits_whatever_its_tile(beside, d, dtype, relu):
+    n, h = 70, COLUMNS + beside
+    x, W, b, dout = operands(beside, n, d, h, dtype)
+    forward = ops.affine_relu if relu else ops.affine
+    y = forward(x, W, b)
+    for top in range(0, n, 3):  # of so few rows, each in a vector of its own
+        np.testing.assert_array_equal(y[top : top + 3], forward(x[top : top + 3], W, b))
+    x, W, b, dout = operands(beside, max(d, 1), n, h, dtype)
+    _, dW, _ = ops.affine_backward(dout, x, W)
+    for left in range(0, n, 3):
+        columns = np.ascontiguousarray(x[:, left : left + 3])
+        _, part, _ = ops.affine_backward(dout, columns, W[left : left + 3])
+        np.testing.assert_array_equal(dW[left : left + 3], part)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastnn import ops
 from fastnn.kernels import limits
 from fastnn.kernels.plain.level import vector_bits
 
@@ -28,3 +29,13 @@ def test_copies(kernel, chunks):
         kernel(rounds, source, target, chunks)
         assert np.array_equal(source, np.arange(1000))
         assert np.array_equal(target, np.arange(1000))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m, k, n", [(7, 5, 3), (97, 130, 260)])
+def test_products(m, k, n, dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    out = np.full((m, n), np.nan, dtype)
+    limits.products(2, a, b, out)
+    np.testing.assert_array_equal(out, ops.affine(a, b, np.zeros(n, dtype)))

@@ -76,6 +76,9 @@ def test_tiles_take_any_number_of_rows_and_columns(bits):
     """Rows one by one where nothing else fits; columns in whole and, masked, in single vectors."""
     tiles = choose(Common(), Where(bits=bits)).tiles
     assert 1 in tiles and all(2 in widths for widths in tiles.values())
+    # One width between a single vector and the main tile masks the last of its vectors.
+    main = next(iter(tiles.values()))
+    assert all({main[0], main[0] - 1} <= set(widths) for widths in tiles.values())
 
 
 @pytest.mark.parametrize("boundary", [CACHE_LINE, 2 * CACHE_LINE])

@@ -21,7 +21,7 @@ from fastnn.kernels.machine import layout, words
 
 pytestmark = pytest.mark.skipif(not layout.is_known(), reason="objects that are not looked into")
 
-FUNCTIONS = {name: f for name, f in vars(ops).items() if inspect.isfunction(f)}
+FUNCTIONS = {name: f for name in ops.__all__ if inspect.isfunction(f := getattr(ops, name))}
 
 
 class Draw:

@@ -19,6 +19,7 @@ from fastnn._bench.families import (
     memory,
     optimizers,
     overhead,
+    products,
     scripts,
     simplechains,
     startup,
@@ -27,6 +28,7 @@ from fastnn._bench.families import (
 
 FAMILIES = {
     "affine": affine,
+    "products": products,
     "convolution": convolution,
     "batchnorm": batchnorm,
     "optimizers": optimizers,

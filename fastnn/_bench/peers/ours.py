@@ -16,8 +16,26 @@ from fastnn._bench.training import images
 from fastnn._bench.training.images import ImageProblem
 from fastnn._bench.training.problem import Problem, results_of
 from fastnn._bench.training.with_fastnn import Training
+from fastnn.kernels import limits
 
 session: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+def products(x: Any, W: Any, times: int) -> list[Variant]:
+    """Return so many products, without Python between them."""
+    out = np.empty((len(x), W.shape[1]), x.dtype)
+
+    def run() -> list[Any]:
+        limits.products(times, x, W, out)
+        return [out]
+
+    return [Variant("compiled loop", run)]
+
+
+def affine(x: Any, W: Any, b: Any) -> list[Variant]:
+    """Return a product with a bias."""
+    out = np.empty((len(x), b.size), x.dtype)
+    return [Variant("ops.affine", lambda: [ops.affine(x, W, b, out=out)])]
 
 
 def affine_relu(x: Any, W: Any, b: Any) -> list[Variant]:

@@ -17,6 +17,30 @@ from fastnn._bench.training.problem import Problem
 session: Callable[[], AbstractContextManager[Any]] = partial(np.errstate, all="ignore")
 
 
+def products(x: Any, W: Any, times: int) -> list[Variant]:
+    """Return so many products."""
+    y = np.empty((len(x), W.shape[1]), x.dtype)
+
+    def run() -> list[Any]:
+        for _ in range(times):
+            np.dot(x, W, out=y)
+        return [y]
+
+    return [Variant("dot", run)]
+
+
+def affine(x: Any, W: Any, b: Any) -> list[Variant]:
+    """Return a product with a bias."""
+    y = np.empty((len(x), b.size), x.dtype)
+
+    def run() -> list[Any]:
+        np.dot(x, W, out=y)
+        np.add(y, b, out=y)
+        return [y]
+
+    return [Variant("dot, add", run)]
+
+
 def affine_relu(x: Any, W: Any, b: Any) -> list[Variant]:
     """Return the forward pass."""
     y = np.empty((len(x), b.size), x.dtype)

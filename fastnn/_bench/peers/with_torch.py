@@ -27,6 +27,30 @@ def _tensors(*arrays: Any) -> tuple[Any, ...]:
     return tuple(torch.from_numpy(np.array(a)) for a in arrays)
 
 
+def products(x: Any, W: Any, times: int) -> list[Variant]:
+    """Return so many products."""
+    x, W = _tensors(x, W)
+    y = torch.empty(len(x), W.shape[1], dtype=x.dtype)
+
+    def run() -> list[Any]:
+        for _ in range(times):
+            torch.mm(x, W, out=y)
+        return [y]
+
+    return [Variant("mm(out=)", run)]
+
+
+def affine(x: Any, W: Any, b: Any) -> list[Variant]:
+    """Return a product with a bias, the weights kept either way round."""
+    x, W, b = _tensors(x, W, b)
+    transposed = W.t().contiguous()
+    y = torch.empty(len(x), len(b), dtype=x.dtype)
+    return [
+        Variant("addmm(out=)", lambda: [torch.addmm(b, x, W, out=y)]),
+        Variant("linear()", lambda: [functional.linear(x, transposed, b)]),
+    ]
+
+
 def affine_relu(x: Any, W: Any, b: Any) -> list[Variant]:
     """Return the forward pass, the weights kept either way round."""
     x, W, b = _tensors(x, W, b)
