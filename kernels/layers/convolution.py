@@ -39,6 +39,7 @@ from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.threading.pool import workers
 from fastnn.kernels.tuning import by_itemsize
 
 __all__ = ["convolution", "convolution_backward"]
@@ -162,10 +163,10 @@ def _memory(work, sizes, filters, thread):
 
 
 @inlined
-def _slots(work, sizes, filters, length, pieces):
+def _slots(work, sizes, filters, length, threads):
     """Return the slots, which stand behind the memory of all threads: (slots, length, filters)."""
     columns, results, packed, scratch, of_slots, _ = sizes
-    begin = address_of(work) + pieces * (columns + results + packed + scratch) * work.itemsize
+    begin = address_of(work) + threads * (columns + results + packed + scratch) * work.itemsize
     return cube(begin, of_slots // (filters * length), length, filters, work)
 
 
@@ -229,30 +230,31 @@ def _on_columns(W):
     return matrix(address_of(W), f, c * fh * fw, W)
 
 
-@kernel("pieces")
-def _forward_layer(x, W, b, out, stride, pad, begin, product, pieces, start, stop):
+@kernel("pieces", told=True)
+def _forward_layer(x, W, b, out, stride, pad, begin, product, threads, pieces, thread, start, stop):
     cut, sizes = _plan_of(x, W, out, 0)
-    work = vector(begin, _elements(sizes, pieces), W)
+    work = vector(begin, _elements(sizes, threads), W)
     window = W.shape[2], W.shape[3], stride, pad, out.shape[3]
     _forward_units(
         x, _on_columns(W), b, _on_rows(out), out.shape[2], window,
-        _memory(work, sizes, W.shape[0], start), product, cut, start, stop, pieces,
+        _memory(work, sizes, W.shape[0], thread), product, cut, start, stop, pieces,
     )  # fmt: skip
 
 
-@kernel("pieces")
+@kernel("pieces", told=True)
 def _backward_layer(
-    dout, x, W, stride, pad, dx, dW, db, begin, product, form, steps, pieces, start, stop
-):
+    dout, x, W, stride, pad, dx, dW, db, begin, product, form, steps, threads, pieces,
+    thread, start, stop
+):  # fmt: skip
     """Do steps of a backward pass."""
     cut, sizes = _plan_of(x, W, dout, form)
-    work = vector(begin, _elements(sizes, pieces), W)
+    work = vector(begin, _elements(sizes, threads), W)
     f, c, fh, fw = W.shape
-    parts = _slots(work, sizes, f, c * fh * fw + 1, pieces)
+    parts = _slots(work, sizes, f, c * fh * fw + 1, threads)
     if steps & MULTIPLY:
         _backward_units(
             x, _on_columns(W), _on_rows(dout), dx, parts, dout.shape[2],
-            (fh, fw, stride, pad, dout.shape[3]), _memory(work, sizes, f, start), product, form,
+            (fh, fw, stride, pad, dout.shape[3]), _memory(work, sizes, f, thread), product, form,
             cut, start, stop, pieces,
         )  # fmt: skip
     if steps & SUM:
@@ -260,10 +262,10 @@ def _backward_layer(
 
 
 @inlined
-def _elements(sizes, pieces):
+def _elements(sizes, threads):
     """Return how many elements of workspace there should be."""
     columns, results, packed, scratch, of_slots, _ = sizes
-    return pieces * (columns + results + packed + scratch) + of_slots
+    return threads * (columns + results + packed + scratch) + of_slots
 
 
 @serial
@@ -279,10 +281,12 @@ def convolution(x, W, b, stride, pad, out, chunks, space, product):
     if not _fit(x, W, out, stride, pad):
         return REFUSED
     _, sizes = _plan_of(x, W, out, 0)
-    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    threads = workers(chunks)
+    begin, wanted = claim(space, _elements(sizes, threads) * W.itemsize)
     if wanted > 0:
         return wanted
-    return _forward_layer(x, W, b, out, stride, pad, begin, product, chunks, chunks)
+    args = x, W, b, out, stride, pad, begin, product, threads
+    return _forward_layer(*args, chunks, chunks, threads)
 
 
 @serial
@@ -292,11 +296,12 @@ def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, pro
         return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
     _, sizes = _plan_of(x, W, dout, form)
-    begin, wanted = claim(space, _elements(sizes, chunks) * W.itemsize)
+    threads = workers(chunks)
+    begin, wanted = claim(space, _elements(sizes, threads) * W.itemsize)
     if wanted > 0:
         return wanted
     args = dout, x, W, stride, pad, dx, dW, db, begin, product, form
     if chunks == 1:
-        return _backward_layer(*args, MULTIPLY | SUM, 1, 1)
-    _backward_layer(*args, MULTIPLY, chunks, chunks)
-    return _backward_layer(*args, SUM, chunks, chunks)
+        return _backward_layer(*args, MULTIPLY | SUM, 1, 1, 1, 1)
+    _backward_layer(*args, MULTIPLY, threads, chunks, chunks, threads)
+    return _backward_layer(*args, SUM, threads, chunks, chunks, threads)
