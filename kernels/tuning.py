@@ -150,13 +150,36 @@ class Common(NamedTuple):
     # threads than processors, the one it waits for may stand behind it. A choice.
     spins: int = 50
 
-    # A call also waits for a helper that another process keeps from running while it holds a chunk:
-    # milliseconds. What a call takes beyond twice the fastest of its kind, and `late` nanoseconds,
-    # is lost; calls are then serial for a time, so that no more than one part in `rest` of all time
-    # is lost so; but not longer than `longest_rest`, as the process itself may have been stopped.
-    # Choices.
+    # Nanoseconds that all threads together take for a piece of a long call, and elements of a call
+    # in one of them, before it has been seen how long a call of the kind takes. Beside a thread of
+    # OpenBLAS that looks for work, (768, 1536, 640) in two pieces took as long as on one thread.
+    # With pieces of half a millisecond two threads take 1.9 to 2.0 times less than one, where in
+    # two pieces it was 1.5 (float64, 256 bits, Zen 5). 1 to 2 % of a call are lost to the last one.
+    piece: int = 500_000
+    elements_per_ns: int = 10
+
+    # A helper that finds that another thread has had its processor for `crowded` nanoseconds
+    # hurries for `hurry_time`: it looks only so often for work, some 20 us, before it goes to
+    # sleep. The system gives a thread that is woken the processor at once, but one that gave way
+    # to a thread which looks for work without end only at the next tick, 4 ms later: of calls of
+    # 90 us and of 1.1 ms that alternate with `np.dot` the median was 1.9 and 2.0 times the one
+    # alone, and is 1.3 and 1.2 times (two threads, two processors, Zen 5).
+    crowded: int = 200_000
+    hurry: int = 600
+    hurry_time: int = 100_000_000
+    # For so long a caller leaves its processor to a helper that has lost its own. A choice.
+    nap: int = 50_000
+
+    # A call also waits for a helper that another process keeps from running while it holds a piece:
+    # milliseconds. What calls take beyond the time that one thread would take, less what they
+    # gained, but at most `credit`, is lost; beyond `late` nanoseconds of it calls are serial for a
+    # time, so that no more than one part in `rest` of all time is lost so; but not longer than
+    # `longest_serial`, and a training program's steps than `longest_rest`, as the process itself
+    # may have been stopped. Choices.
     late: int = 1_000_000
+    credit: int = 20_000_000
     rest: int = 20
+    longest_serial: int = 100_000_000
     longest_rest: int = 1_000_000_000
 
     # A training program. Bytes of the second-level cache that the rows of a block take; of a

@@ -23,7 +23,7 @@ _OPTIONS = (
 
 # What libraries may refer to of the C library: none of its functions of numbers, which differ in
 # their last bits between systems.
-_KNOWN = re.compile(r"mem(set|cpy|move)|sched_yield|clock_gettime")
+_KNOWN = re.compile(r"mem(set|cpy|move)|sched_yield|clock_gettime|nanosleep")
 _UNDEFINED = re.compile(r"\*UND\*\s+\S+\s+(?:\(?GLIBC_([\d.]+)\)?\s+)?(\S+)$", re.M)
 
 _OLDEST = (2, 17)  # glibc of the oldest systems that wheels are for

@@ -105,6 +105,25 @@ def give_way(typingctx):
 
 
 @intrinsic
+def nap(typingctx, nanoseconds):
+    """Leave the processor to others for so long at least; a second is too long.
+
+    A processor that has nothing to do fetches a thread that waits for another one.
+    """
+
+    def emit(builder: ir.IRBuilder, nanoseconds: ir.Value) -> ir.Value:
+        with builder.goto_entry_block():
+            span = builder.alloca(I64, size=2)
+        builder.store(I64(0), span)
+        builder.store(nanoseconds, builder.gep(span, [I32(1)]))
+        sleep = declare(builder.module, "nanosleep", I32, [span.type, span.type])
+        builder.call(sleep, [span, ir.Constant(span.type, None)])
+        return I64(0)
+
+    return _signature((nanoseconds,), emit)
+
+
+@intrinsic
 def call(typingctx, function, args):
     """Call the function at an address, with a tuple of integers.
 
@@ -140,15 +159,12 @@ def symbol(name: str) -> Any:
     return address
 
 
-@intrinsic
-def job(typingctx, body, args, n, length):
-    """Return the address of a function for :func:`call`, and that of its data.
+def _new_job(typingctx, body, args, n, length, told):
+    """Return what an intrinsic returns: the types of :func:`job`, and its code.
 
-    The function calls `body`, a compiled function, as ``body(*args, start, stop)`` for the
-    chunk from ``chunk * length`` to the next, but not beyond n. The data stand in the stack
-    frame of the caller.
+    `told` says whether the function passes the number of the thread on to `body`.
     """
-    types_ = (*args.types, types.int64, types.int64)
+    types_ = (*args.types, *[types.int64] * (3 if told else 2))
     body_signature = body.get_call_type(typingctx, types_, {})
     result = types.UniTuple(types.int64, 2)
 
@@ -167,7 +183,7 @@ def job(typingctx, body, args, n, length):
             builder.store(value, part(builder, data, i))
 
         def emit(inner: ir.IRBuilder, arguments: Sequence[ir.Value]) -> None:
-            address, chunk, _ = arguments
+            address, chunk, thread = arguments
             theirs = inner.inttoptr(address, data_type.as_pointer())
             n_, length_, packed = (inner.load(part(inner, theirs, i)) for i in range(3))
 
@@ -177,6 +193,7 @@ def job(typingctx, body, args, n, length):
             start = clip(inner.mul(chunk, length_))
             stop = clip(inner.add(inner.mul(chunk, length_), length_))
             unpacked = [inner.extract_value(packed, i) for i in range(len(args.types))]
+            unpacked += [thread] if told else []
             context.call_internal_no_propagate(
                 inner, compiled.fndesc, compiled.signature, [*unpacked, start, stop]
             )
@@ -187,3 +204,20 @@ def job(typingctx, body, args, n, length):
         return context.make_tuple(builder, result, addresses)
 
     return result(body, args, n, length), codegen
+
+
+@intrinsic
+def job(typingctx, body, args, n, length):
+    """Return the address of a function for :func:`call`, and that of its data.
+
+    The function calls `body`, a compiled function, as ``body(*args, start, stop)`` for the
+    chunk from ``chunk * length`` to the next, but not beyond n. The data stand in the stack
+    frame of the caller.
+    """
+    return _new_job(typingctx, body, args, n, length, told=False)
+
+
+@intrinsic
+def told_job(typingctx, body, args, n, length):
+    """Do as :func:`job`; the body is called as ``body(*args, thread, start, stop)``."""
+    return _new_job(typingctx, body, args, n, length, told=True)

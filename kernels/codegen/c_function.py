@@ -11,8 +11,8 @@ import llvmlite.binding as llvm
 # in their last bits between systems; and the table of the pool. LLVM makes calls of those of some
 # of its own, and an instruction of a root.
 _KNOWN = re.compile(
-    r"llvm\.(?!(powi?|exp|exp2|log|log2|log10|sin|cos|tan)\.).*|mem(set|cpy|move)|sqrtf?|sched_yield|"
-    r"SwitchToThread|clock_gettime|GetSystemTimePreciseAsFileTime|fastnn_.*"
+    r"llvm\.(?!(powi?|exp|exp2|log|log2|log10|sin|cos|tan)\.).*|mem(set|cpy|move)|sqrtf?|"
+    r"sched_yield|nanosleep|SwitchToThread|clock_gettime|GetSystemTimePreciseAsFileTime|fastnn_.*"
 )
 
 # Numba's returns through an address and gives a status. Arrays are never Numba's own: there is

@@ -67,16 +67,32 @@ _WIDE = tuple(sorted({w for own in TILES.values() for w in own if w >= 2 * VECTO
 _MASKED = tuple(w for w in WIDTHS if w < 2 * VECTORS)
 
 
+# Tiles of a piece along the longer side of C, at least, before it is cut along the other side too.
+FEWEST = 4
+
+
 @serial
-def cut(c, start, stop, pieces):
-    """Return the rows and the columns of some of the pieces of C: top, bottom, left, right."""
+def cut(c, piece, pieces):
+    """Return the rows and the columns of a piece of C: top, bottom, left, right.
+
+    C is cut along its longer side, in tiles, as long as a piece has `FEWEST` of them there, and
+    then along the other.
+    """
     m, n = c.shape
-    groups = (m + ROWS - 1) // ROWS
-    if groups >= panels(c, n):
-        return groups * start // pieces * ROWS, min(m, groups * stop // pieces * ROWS), 0, n
-    columns = tile_columns(c)
-    left, right = panels(c, n) * start // pieces, panels(c, n) * stop // pieces
-    return 0, m, left * columns, min(n, right * columns)
+    groups, of_c, columns = (m + ROWS - 1) // ROWS, panels(c, n), tile_columns(c)
+    most = max(1, max(groups, of_c) // FEWEST)
+    other = min((pieces + most - 1) // most, max(1, min(groups, of_c)))
+    along = pieces // other
+    i, j = piece % along, piece // along
+    if j >= other:
+        return 0, 0, 0, 0
+    if groups >= of_c:
+        down, across = along, other
+    else:
+        down, across, i, j = other, along, j, i
+    top, bottom = groups * i // down * ROWS, groups * (i + 1) // down * ROWS
+    left, right = of_c * j // across * columns, of_c * (j + 1) // across * columns
+    return top, min(m, bottom), left, min(n, right)
 
 
 @serial

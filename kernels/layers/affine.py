@@ -23,6 +23,7 @@ from fastnn.kernels.gemm.sizes import (
 )
 from fastnn.kernels.plain.shared import shared
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.threading.pool import workers
 
 __all__ = ["affine", "affine_backward", "affine_relu", "affine_relu_backward"]
 
@@ -72,11 +73,11 @@ def _mask(dout, y, dz, left, right):
             masked[j] = zero if out[j] <= zero else row[j]
 
 
-@kernel("pieces")
-def _forward(x, W, b, y, space, relu, steps, product, pieces, start, stop):
+@kernel("pieces", told=True)
+def _forward(x, W, b, y, space, relu, steps, product, pieces, thread, start, stop):
     """Do steps of a forward pass.
 
-    `space` is where the workspace begins, and how many elements each piece has of it to itself.
+    `space` is where the workspace begins, and how many elements each thread has of it to itself.
     """
     n, d, h = x.shape[0], x.shape[1], W.shape[1]
     size = _packed_size(n, d, h, W.itemsize)
@@ -85,16 +86,18 @@ def _forward(x, W, b, y, space, relu, steps, product, pieces, start, stop):
         first, last = panels(W, h) * start // pieces, panels(W, h) * stop // pieces
         pack_panels(W, packed, 0, d, first, last)
     if steps & MULTIPLY:
-        scratch = space[0] + (size + start * space[1]) * W.itemsize
-        top, bottom, left, right = cut(y, start, stop, pieces)
+        scratch = space[0] + (size + thread * space[1]) * W.itemsize
+        top, bottom, left, right = cut(y, start, pieces)
         multiply(
             product, x, W, address_of(packed), address_of(b), y, relu, top, bottom, left, right,
             scratch,
         )  # fmt: skip
 
 
-@kernel("pieces")
-def _backward(dout, x, W, y, dx, dW, db, space, masks, wanted, steps, product, pieces, start, stop):
+@kernel("pieces", told=True)
+def _backward(
+    dout, x, W, y, dx, dW, db, space, masks, wanted, steps, product, pieces, thread, start, stop
+):
     """Do steps of a backward pass: with ReLU if it masks, and dx if it is wanted.
 
     `space` is as in :func:`_forward`.
@@ -119,12 +122,12 @@ def _backward(dout, x, W, y, dx, dW, db, space, masks, wanted, steps, product, p
         if dz_packed_size > 0:
             pack_panels(dz, dz_packed, 0, n, first, last)
     if steps & MULTIPLY:
-        scratch = space[0] + (W_size + dz_size + dz_packed_size + start * space[1]) * size
+        scratch = space[0] + (W_size + dz_size + dz_packed_size + thread * space[1]) * size
         for number in range(2 if wanted and not by_rows else 1):
             a, b, packed, c, flags = x, dz, dz_packed, dW, TRANSPOSED_A
             if number == 1:
                 a, b, packed, c, flags = dz, W, W_packed, dx, 0
-            top, bottom, left, right = cut(c, start, stop, pieces)
+            top, bottom, left, right = cut(c, start, pieces)
             multiply(
                 product, a, b, address_of(packed), 0, c, flags, top, bottom, left, right, scratch
             )
@@ -137,16 +140,17 @@ def _take_forward(x, W, b, out, relu, chunks, space, product):
     """Do both steps, in one piece or in several; return how much workspace it would need, or 0."""
     n, d, h, itemsize = x.shape[0], x.shape[1], W.shape[1], W.itemsize
     size, own = _packed_size(n, d, h, itemsize), scratch_size(n, d, h, itemsize)
-    begin, wanted = claim(space, (size + chunks * own) * itemsize)
+    threads = workers(chunks)
+    begin, wanted = claim(space, (size + threads * own) * itemsize)
     if wanted > 0:
         return wanted
     place = begin, own
     if chunks == 1:
-        _forward(x, W, b, out, place, relu, PREPARE | MULTIPLY, product, 1, 1)
+        _forward(x, W, b, out, place, relu, PREPARE | MULTIPLY, product, 1, 1, 1)
     else:
         if size > 0:
-            _forward(x, W, b, out, place, relu, PREPARE, product, chunks, chunks)
-        _forward(x, W, b, out, place, relu, MULTIPLY, product, chunks, chunks)
+            _forward(x, W, b, out, place, relu, PREPARE, product, chunks, chunks, threads)
+        _forward(x, W, b, out, place, relu, MULTIPLY, product, chunks, chunks, threads)
     return 0
 
 
@@ -159,15 +163,16 @@ def _take_backward(dout, x, W, y, dx, dW, db, masks, chunks, space, product):
     own = scratch_size(d, n, h, itemsize)
     if has_dx:
         own = max(own, scratch_size(n, h, d, itemsize))
-    begin, wanted = claim(space, (sizes[0] + sizes[1] + sizes[2] + chunks * own) * itemsize)
+    threads = workers(chunks)
+    begin, wanted = claim(space, (sizes[0] + sizes[1] + sizes[2] + threads * own) * itemsize)
     if wanted > 0:
         return wanted
     args = dout, x, W, y, dx, dW, db, (begin, own), masks, has_dx
     if chunks == 1:
-        _backward(*args, PREPARE | MULTIPLY, product, 1, 1)
+        _backward(*args, PREPARE | MULTIPLY, product, 1, 1, 1)
     else:
-        _backward(*args, PREPARE, product, chunks, chunks)
-        _backward(*args, MULTIPLY, product, chunks, chunks)
+        _backward(*args, PREPARE, product, chunks, chunks, threads)
+        _backward(*args, MULTIPLY, product, chunks, chunks, threads)
     return 0
 
 

@@ -35,6 +35,7 @@ from fastnn.kernels.layers.strips import BACKWARD, INPUT, cut_of, elements, is_f
 from fastnn.kernels.layers.taps import multiply
 from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
+from fastnn.kernels.threading.pool import workers
 
 __all__ = ["convolution", "convolution_backward"]
 
@@ -150,26 +151,26 @@ def _memory(work, cut, thread):
 
 
 @inlined
-def _slots(work, cut, length, pieces):
+def _slots(work, cut, length, threads):
     """Return the slots, which stand behind the memory of all threads: (slots, length, filters)."""
-    begin = address_of(work) + pieces * of_thread(cut) * work.itemsize
+    begin = address_of(work) + threads * of_thread(cut) * work.itemsize
     wide = cut.slots // (cut.slots_count * length) if cut.slots > 0 else 0
     return cube(begin, cut.slots_count, length, wide, work)
 
 
 @inlined
-def _cut_of(x, W, y, stride, pad, form, pieces):
+def _cut_of(x, W, y, stride, pad, form, threads):
     """Return how to cut; y has the places."""
     places = y.shape[2], y.shape[3]
-    return cut_of(x.shape, W.shape, places, stride, pad, W.itemsize, form, pieces)
+    return cut_of(x.shape, W.shape, places, stride, pad, W.itemsize, form, threads)
 
 
-@kernel("pieces")
-def _forward_layer(x, W, b, out, stride, pad, begin, taps, pieces, start, stop):
+@kernel("pieces", told=True)
+def _forward_layer(x, W, b, out, stride, pad, begin, taps, threads, pieces, thread, start, stop):
     """Compute some pieces of out; a unit is a strip of an image."""
-    cut = _cut_of(x, W, out, stride, pad, 0, pieces)
-    work = vector(begin, elements(cut, pieces), W)
-    pixels, _, _, results, tables = _memory(work, cut, start)
+    cut = _cut_of(x, W, out, stride, pad, 0, threads)
+    work = vector(begin, elements(cut, threads), W)
+    pixels, _, _, results, tables = _memory(work, cut, thread)
     n, c, _, _ = x.shape
     f, _, fh, fw = W.shape
     down, across = out.shape[2:]
@@ -430,19 +431,20 @@ def _on_columns(W):
     return matrix(address_of(W), f, c * fh * fw, W)
 
 
-@kernel("pieces")
+@kernel("pieces", told=True)
 def _backward_layer(
-    dout, x, W, stride, pad, dx, dW, db, begin, taps, form, steps, pieces, start, stop
-):
+    dout, x, W, stride, pad, dx, dW, db, begin, taps, form, steps, threads, pieces,
+    thread, start, stop
+):  # fmt: skip
     """Do steps of a backward pass."""
-    cut = _cut_of(x, W, dout, stride, pad, form, pieces)
-    work = vector(begin, elements(cut, pieces), W)
+    cut = _cut_of(x, W, dout, stride, pad, form, threads)
+    work = vector(begin, elements(cut, threads), W)
     f, c, fh, fw = W.shape
-    parts = _slots(work, cut, c * fh * fw + 1, pieces)
+    parts = _slots(work, cut, c * fh * fw + 1, threads)
     if steps & MULTIPLY:
         _backward_units(
             x, W, dout, dx, parts, (fh, fw, stride, pad, dout.shape[3]),
-            _memory(work, cut, start), taps, form, cut, start, stop, pieces,
+            _memory(work, cut, thread), taps, form, cut, start, stop, pieces,
         )  # fmt: skip
     if steps & SUM:
         _add_slots(parts, _on_columns(dW), db, f * start // pieces, f * stop // pieces)
@@ -460,11 +462,13 @@ def convolution(x, W, b, stride, pad, out, chunks, space, taps):
     """out = patches of x times W^T, + b."""
     if not _fit(x, W, out, stride, pad):
         return REFUSED
-    cut = _cut_of(x, W, out, stride, pad, 0, chunks)
-    begin, wanted = claim(space, elements(cut, chunks) * W.itemsize)
+    threads = workers(chunks)
+    cut = _cut_of(x, W, out, stride, pad, 0, threads)
+    begin, wanted = claim(space, elements(cut, threads) * W.itemsize)
     if wanted > 0:
         return wanted
-    return _forward_layer(x, W, b, out, stride, pad, begin, taps, chunks, chunks)
+    args = x, W, b, out, stride, pad, begin, taps, threads
+    return _forward_layer(*args, chunks, chunks, threads)
 
 
 @serial
@@ -473,12 +477,13 @@ def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, tap
     if not _fit(x, W, dout, stride, pad):
         return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
-    cut = _cut_of(x, W, dout, stride, pad, form, chunks)
-    begin, wanted = claim(space, elements(cut, chunks) * W.itemsize)
+    threads = workers(chunks)
+    cut = _cut_of(x, W, dout, stride, pad, form, threads)
+    begin, wanted = claim(space, elements(cut, threads) * W.itemsize)
     if wanted > 0:
         return wanted
     args = dout, x, W, stride, pad, dx, dW, db, begin, taps, form
     if chunks == 1:
-        return _backward_layer(*args, MULTIPLY | SUM, 1, 1)
-    _backward_layer(*args, MULTIPLY, chunks, chunks)
-    return _backward_layer(*args, SUM, chunks, chunks)
+        return _backward_layer(*args, MULTIPLY | SUM, 1, 1, 1, 1)
+    _backward_layer(*args, MULTIPLY, threads, chunks, chunks, threads)
+    return _backward_layer(*args, SUM, threads, chunks, chunks, threads)

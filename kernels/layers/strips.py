@@ -87,8 +87,8 @@ def is_few(channels):
 
 
 @shared
-def cut_of(shape, filters, places, stride, pad, itemsize, form, pieces):
-    """Return how to cut: strips of the forward pass depend on pieces, but no sum does."""
+def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
+    """Return how to cut: strips of the forward pass depend on threads, but no sum does."""
     n, c, h, w = shape
     f, _, fh, fw = filters
     down, right = (fh - 1) // stride, (fw - 1) // stride
@@ -104,8 +104,8 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, pieces):
     if stride == 1:  # what is left of a row is right of the one before
         across = max(w + pad, places[1])
     rows = _rows(places[0], group * steps * across, down, itemsize)
-    if form == 0 and pieces > 1:
-        strips = min(places[0], (_strips(itemsize) * pieces + n - 1) // max(1, n))
+    if form == 0 and threads > 1:
+        strips = min(places[0], (_strips(itemsize) * threads + n - 1) // max(1, n))
         rows = min(rows, (places[0] + strips - 1) // strips)
     plane = (rows + down) * across
     count = (rows - 1) * across + places[1]
@@ -152,6 +152,6 @@ def of_thread(cut):
 
 
 @shared
-def elements(cut, pieces):
+def elements(cut, threads):
     """Return how many elements of workspace there should be."""
-    return pieces * of_thread(cut) + cut.slots
+    return threads * of_thread(cut) + cut.slots

@@ -29,11 +29,11 @@ GRAIN = COMMON.grain
 
 # The names of its own begin with an underscore, which no kernel's argument does.
 _DRIVER = """
-def {name}({args}, chunks, _space=None):
+def {name}({args}, chunks, {workers}_space=None):
     _n = {size}
     _length = (_n + chunks * {unit} - 1) // (chunks * {unit}) * {unit}
     _function, _data = _job(_body, ({args},), _n, _length)
-    _share(_function, _data, chunks, _everyone)
+    _share(_function, _data, chunks, {limit})
     return 0
 """
 
@@ -45,7 +45,7 @@ def worth(chunks: int, work: int) -> int:
 
 
 def kernel(
-    size: str, unit: int = 1, body: Callable[[Any], Any] = serial
+    size: str, unit: int = 1, body: Callable[[Any], Any] = serial, told: bool = False
 ) -> Callable[[Callable[..., None]], Any]:
     """Make a kernel of a serial function whose last arguments are ``start, stop``.
 
@@ -57,14 +57,21 @@ def kernel(
         Chunks begin at multiples of this.
     body : function
         How the serial function is compiled, `serial` or `alone`.
+    told : bool
+        Whether it is told which thread it runs on, by a number before `start`, as one that has
+        memory for each thread is; the kernel is then called with `chunks` and how many threads
+        there is memory for.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
-        args = list(inspect.signature(function).parameters)[:-2]
-        source = _DRIVER.format(name=function.__name__, args=", ".join(args), size=size, unit=unit)
+        args = list(inspect.signature(function).parameters)[: -3 if told else -2]
+        source = _DRIVER.format(
+            name=function.__name__, args=", ".join(args), size=size, unit=unit,
+            workers="_workers, " if told else "", limit="_workers" if told else "_everyone",
+        )  # fmt: skip
         names: dict[str, Any] = {
             "_body": body(function),
-            "_job": atomics.job,
+            "_job": atomics.told_job if told else atomics.job,
             "_share": pool.share,
             "_everyone": MOST_CHUNKS,
         }

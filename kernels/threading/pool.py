@@ -15,7 +15,17 @@ from __future__ import annotations
 import llvmlite.binding as llvm
 import numpy as np
 
-from fastnn.kernels.codegen.atomics import add, call, give_way, load, pause, replace, store, symbol
+from fastnn.kernels.codegen.atomics import (
+    add,
+    call,
+    give_way,
+    load,
+    nap,
+    pause,
+    replace,
+    store,
+    symbol,
+)
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.raw import ask, word
@@ -33,11 +43,15 @@ from fastnn.kernels.plain.table import (
     WORKERS,
     address,
 )
+from fastnn.kernels.threading.clock import now
 from fastnn.kernels.tuning import COMMON
 
 # How often a helper looks for work before it goes to sleep, and after how many looks it lets
 # others have its processor.
 PATIENCE, SPINS = COMMON.patience, COMMON.spins
+# The same for one that hurries; and nanoseconds: after how many another thread has had the
+# processor, and for how many a caller leaves its own at a time.
+HURRY, CROWDED, NAP = COMMON.hurry, COMMON.crowded, COMMON.nap
 
 # What machine code refers to: where it says where the table is, as a library cannot know that.
 _place = np.array([address()], np.int64)
@@ -70,13 +84,26 @@ def _take_part(table, worker):
 
 
 @serial
-def _wait(round):
-    """Wait for a moment, the first, second ... time; return the number of the next."""
-    if round % SPINS == SPINS - 1:
-        give_way()
-    else:
-        pause()
-    return round + 1
+def _wait(table, chunks, piece):
+    """Wait until all chunks are done, each of which takes about so many nanoseconds here.
+
+    A helper that takes twice as long has lost its processor: it may have the caller's meanwhile.
+    """
+    patience, waited = now() + piece, 0
+    while load(table + DONE) != chunks:
+        waited += 1
+        if waited % SPINS != 0:
+            pause()
+        elif now() < patience:
+            give_way()
+        else:
+            nap(NAP)
+
+
+@serial
+def workers(chunks):
+    """Return how many threads may take part in a call of so many chunks."""
+    return min(chunks, load(_table() + HELPERS) + 1)
 
 
 @serial
@@ -107,10 +134,9 @@ def distribute(function, data, chunks, workers):
         store(table + DONE, 0)
         number = ((load(table + TICKET) >> 32) + 1) & 0x7FFFFFFF
         store(table + TICKET, number << 32 | chunks << 16)
-        _take_part(table, 0)
-        waited = 0
-        while load(table + DONE) != chunks:
-            waited = _wait(waited)
+        start = now()
+        count = _take_part(table, 0)
+        _wait(table, chunks, (now() - start) // max(count, 1))
         store(table + OWNER, 0)
     else:
         for chunk in range(chunks):
@@ -124,21 +150,35 @@ def let_sleep(count):
     add(_table() + RESTS, count)
 
 
-def serve(index):
-    """Take part in jobs until there has been none for a while."""
+def serve(index, hurries):
+    """Take part in jobs until there has been none for a while.
+
+    Returns 1 where another thread has had the processor meanwhile, else 0: one that gives way then
+    gets it back milliseconds later. So a helper that hurries does not give way, but sleeps as soon
+    as no call is under way, and is woken for the next.
+    """
     table = _table()
     mode = flush_denormals()
-    idle = 0
-    while idle < PATIENCE:
+    idle, crowded = 0, 0
+    patience = HURRY if hurries else PATIENCE
+    while idle < patience or (hurries and load(table + OWNER) != 0):
         helps = index < load(table + HELPERS)
         if helps and _take_part(table, index + 1) > 0:
             idle = 0
-        idle = _wait(idle)
         stays = helps and index < load(table + AWAKE) and load(table + RESTS) <= 0
-        if stays and idle == PATIENCE:
+        idle += 1
+        if idle % SPINS != 0 or (hurries and idle < PATIENCE):
+            pause()
+        else:
+            start = now()
+            give_way()
+            if now() - start > CROWDED and not stays:
+                crowded = 1
+                break
+        if stays and idle >= patience:
             idle = 0
     restore_denormals(mode)
-    return 0
+    return crowded
 
 
 PARTS = {"serve": serve, "distribute": distribute}

@@ -18,6 +18,7 @@ from typing import Any
 from fastnn._utils.environment import variable
 from fastnn.kernels.machine import code, native
 from fastnn.kernels.plain import table
+from fastnn.kernels.threading.apart import Place
 from fastnn.kernels.threading.cpus import available
 from fastnn.kernels.tuning import COMMON
 
@@ -25,6 +26,10 @@ GRAIN = COMMON.grain  # work of a chunk, in elements of a cheap elementwise loop
 
 # What is lost to waiting for a helper that another process keeps from running (see `tuning`).
 LATE, REST, LONGEST_REST = COMMON.late, COMMON.rest, COMMON.longest_rest
+CREDIT, LONGEST_SERIAL = COMMON.credit, COMMON.longest_serial
+
+PIECE, ELEMENTS_PER_NS = COMMON.piece, COMMON.elements_per_ns
+HURRY_TIME = COMMON.hurry_time
 
 MOST_KINDS = 1000  # of calls to remember
 
@@ -72,7 +77,7 @@ def get_num_threads() -> int:
 
 
 def chunks(work: int) -> int:
-    """Return into how many pieces to cut `work`, counted in cheap elements."""
+    """Return how many threads `work` is worth, counted in cheap elements."""
     if work < 2 * GRAIN or _num_threads == 1:
         return 1
     return min(_num_threads, work // GRAIN)
@@ -81,13 +86,14 @@ def chunks(work: int) -> int:
 _starting = threading.Lock()
 _helpers: list[threading.Thread] = []
 _sleeping: dict[int, threading.Lock] = {}  # what a helper waits for, by its index
+_places: dict[int, Place] = {}  # where it may run; changed by itself, or by who wakes it
 _closed = False
 _LATEST_END = 10.0  # seconds that an ending interpreter waits for helpers, which take milliseconds
 
 
-def _serve() -> Callable[[int], int]:
+def _serve() -> Callable[[int, int], int]:
     """Return what helpers run."""
-    return native.function("serve", 1)
+    return native.function("serve", 2)
 
 
 def prepare() -> None:
@@ -99,10 +105,16 @@ def prepare() -> None:
 def _help(index: int) -> None:
     """What a helper does: serve for as long as there is work, then sleep until woken."""
     serve = _serve()
+    place = _places[index] = Place()
+    hurry_until = 0
     wakeup = threading.Lock()
     wakeup.acquire()
     while not _closed:
-        serve(index)
+        hurries = time.perf_counter_ns() < hurry_until and not table.is_awake(index)
+        if not hurries:
+            place.free()
+        if serve(index, hurries):
+            hurry_until = time.perf_counter_ns() + HURRY_TIME
         _sleeping[index] = wakeup
         # Who wants helpers awake says so before it looks who sleeps; if it has found this one,
         # there is a release to be taken.
@@ -137,6 +149,7 @@ def wake(count: int) -> None:
     for index in range(count):
         wakeup = _sleeping.pop(index, None)
         if wakeup is not None:
+            _places[index].leave()
             wakeup.release()
 
 
@@ -171,6 +184,7 @@ def _after_fork_in_child() -> None:
     _wanted.clear()
     _helpers.clear()
     _sleeping.clear()
+    _places.clear()
     table.reset()
     table.set_helpers(_num_threads - 1)
 
@@ -192,30 +206,49 @@ def _close() -> None:
             helper.join(0.001)
 
 
+_Kind = tuple[Any, int]  # of calls: a kernel, and its work
+
 _serial_until = 0
-_fastest: dict[tuple[Any, int], int] = {}  # of the shared calls of a kernel with so much work
+_lost = -CREDIT  # what shared calls have lost lately; below 0, what they have gained
+_fastest: dict[_Kind, int] = {}  # of the shared calls of a kind
 
 
-def _took(kind: tuple[Any, int], elapsed: int, now: int) -> None:
-    """Take note of how long a shared call took."""
-    global _serial_until
+def _took(kind: _Kind, threads: int, elapsed: int, now: int) -> None:
+    """Take note of how long a shared call took; where sharing has lost too much, have a rest.
+
+    One thread alone takes as long as all together take at best, times their number, or less.
+    """
+    global _serial_until, _lost
     fastest = min(elapsed, _fastest.get(kind, elapsed))
-    late = elapsed - 2 * fastest - LATE
-    if late > 0:
-        _serial_until = now + min(REST * late, LONGEST_REST)
+    _lost = max(-CREDIT, _lost + elapsed - threads * fastest)
+    if _lost > LATE:
+        _serial_until = now + min(REST * _lost, LONGEST_SERIAL)
+        _lost = 0
         fastest += fastest // 8  # the machine may have become slower for good
     if len(_fastest) >= MOST_KINDS:
         _fastest.clear()
     _fastest[kind] = fastest
 
 
+def pieces(kind: _Kind, threads: int) -> int:
+    """Return into how many pieces to cut a call that is worth so many threads.
+
+    A long call is cut into pieces of about `PIECE` nanoseconds, by what the fastest of its kind
+    took, or by its work if it is the first: a thread that comes late holds up one of them.
+    """
+    _, work = kind
+    expected = _fastest.get(kind) or work // (ELEMENTS_PER_NS * threads)
+    return min(threads * max(1, -(-expected // PIECE)), table.MOST_CHUNKS)
+
+
 def run(kernel: Callable[..., None], args: tuple[Any, ...], work: int) -> None:
     """Call the kernel, cut into as many pieces as `work` is worth and the machine allows."""
-    pieces = chunks(work)
-    if pieces == 1 or (start := time.perf_counter_ns()) < _serial_until:
+    threads = chunks(work)
+    if threads == 1 or (start := time.perf_counter_ns()) < _serial_until:
         kernel(*args, 1)
         return
-    wake(pieces - 1)
-    kernel(*args, pieces)
+    kind = kernel, work
+    wake(threads - 1)
+    kernel(*args, pieces(kind, threads))
     end = time.perf_counter_ns()
-    _took((kernel, work), end - start, end)
+    _took(kind, threads, end - start, end)

@@ -13,10 +13,11 @@ import pytest
 from fastnn import networks
 from fastnn._bench import measure, peers
 from fastnn._bench.case import Variant, WrongResultError, verify
-from fastnn._bench.families import FAMILIES, busy, memory, simplechains, throughput
+from fastnn._bench.families import FAMILIES, busy, memory, mixed, simplechains, throughput
 from fastnn._bench.families import images as images_family
 from fastnn._bench.peers import process
 from fastnn._bench.settings import Settings
+from fastnn._bench.timing import Clock
 from fastnn._bench.training import agreement, images, with_fastnn
 from fastnn._bench.training.problem import STEPS_COMPARED, STILL
 from fastnn._bench.training.spec import NotMeasuredError, Spec
@@ -258,6 +259,31 @@ def test_busy_needs_two_threads_and_ends_its_process():
     with busy.busy_process() as process:
         assert process.poll() is None
     assert process.returncode is not None
+
+
+def test_calls_in_turns_with_another_library_are_timed_alone():
+    now = [0.0]
+
+    def takes(seconds):
+        def call(*_):
+            now[0] += seconds
+
+        return call
+
+    clock = Clock(now=lambda: now[0], sleep=takes(0.01), cpu=lambda: 0.0)
+    times = mixed.in_turns(takes(2.0), takes(3.0), 19.0, clock)
+    assert times == pytest.approx([2.0] * 3)  # of four; the first does not count
+
+
+def test_mixed_needs_two_threads_and_compares_with_one():
+    case = list(mixed.cases("float32"))[-1]
+    libraries = {name: peers.load()[name] for name in ("fastnn", "NumPy")}
+    with pytest.raises(NotMeasuredError, match="two threads"):
+        mixed.measure("mixed", case, libraries, settings())
+    found = mixed.measure("mixed", case, libraries, settings(threads=2))
+    assert list(found["ratios"]) == ["1 thread", "beside NumPy"]
+    head, row = mixed.table([found])
+    assert len(head) == len(row) == 5
 
 
 @pytest.mark.slow

@@ -7,10 +7,11 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn import kernels
+from fastnn import get_num_threads, kernels, set_num_threads
 from fastnn.kernels.codegen.compile import OPTIONS
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.plain.table import LINE
+from fastnn.kernels.threading import pool
 from fastnn.kernels.threading.driver import kernel
 
 SOURCES = sorted(Path(kernels.__file__).parent.rglob("*.py"))
@@ -33,6 +34,12 @@ def halve_all(x, out, start, stop):
     half = x.dtype.type(0.5)
     for i in range(start, stop):
         out[i] = x[i] * half
+
+
+@kernel("out.size", told=True)
+def name_all(out, thread, start, stop):
+    for i in range(start, stop):
+        out[i] = thread
 
 
 @kernel("out.size")
@@ -71,6 +78,13 @@ def halve(x, out, chunks):
 
 
 @numba.njit(**OPTIONS)
+def name(out, chunks):
+    threads = pool.workers(chunks)
+    name_all(out, chunks, threads)
+    return threads
+
+
+@numba.njit(**OPTIONS)
 def shadow(out, step, chunks):
     shadow_all(out, step, chunks)
 
@@ -90,6 +104,20 @@ def test_chunks_begin_at_multiples_of_the_unit(chunks):
     mark(out, chunks)
     assert len(np.unique(out)) > 1
     assert (np.unique(out) % 8 == 0).all()
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3, 64, 1000])
+def test_a_chunk_is_told_a_thread_that_there_is_memory_for(chunks):
+    before = get_num_threads()
+    set_num_threads(2)
+    try:
+        out = np.full(1000, -1)
+        threads = name(out, chunks)
+        assert 1 <= threads <= min(chunks, get_num_threads())
+    finally:
+        set_num_threads(before)
+    assert out.min() == 0 or chunks > 1  # one chunk is the caller's
+    assert 0 <= out.min() <= out.max() < threads
 
 
 def test_arguments_keep_their_values_in_every_chunk():

@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastnn import kernels, ops
-from fastnn.kernels.gemm.sizes import COLUMNS32, ROWS
+from fastnn.kernels.gemm.multiply import cut
+from fastnn.kernels.gemm.sizes import COLUMNS32, ROWS, tile_columns
 from fastnn.kernels.plain import level
 from fastnn.kernels.tuning import BY_DTYPE
 from fastnn.optimizers import OPTIMIZERS
@@ -24,6 +25,20 @@ COLUMNS = COLUMNS32
 AROUND = sorted({s + d for s in (ROWS, COLUMNS // 2, COLUMNS, 2 * COLUMNS) for d in (-1, 0, 1)})
 SIZES = st.one_of(st.integers(1, 9), st.sampled_from([*AROUND, 65, 100]))
 DEPTHS = st.one_of(SIZES, st.just(0))
+
+
+@given(
+    st.integers(0, 400), st.integers(0, 700), st.integers(1, 70),
+    st.sampled_from(["float32", "float64"]),
+)  # fmt: skip
+def test_pieces_of_a_product_meet_in_tiles_and_leave_nothing_out(m, n, pieces, dtype):
+    c = np.zeros((m, n), dtype)
+    width = tile_columns.py_func(c) if hasattr(tile_columns, "py_func") else tile_columns(c)
+    for piece in range(pieces):
+        top, bottom, left, right = cut.py_func(c, piece, pieces)
+        assert top % ROWS == left % width == 0
+        c[top:bottom, left:right] += 1
+    assert (c == 1).all()
 
 
 def operands(seed, n, d, h, dtype):

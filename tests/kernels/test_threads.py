@@ -13,6 +13,7 @@ import pytest
 from fastnn import config, get_num_threads, ops, set_num_threads
 from fastnn.kernels.codegen import atomics
 from fastnn.kernels.codegen.compile import OPTIONS
+from fastnn.kernels.plain import table
 from fastnn.kernels.threading import threads
 from fastnn.kernels.threading.driver import kernel
 
@@ -109,6 +110,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(threads, "wake", lambda helpers: None)
     monkeypatch.setattr(threads, "_serial_until", 0)
     monkeypatch.setattr(threads, "_fastest", {})
+    monkeypatch.setattr(threads, "_lost", 0)
     return made
 
 
@@ -125,39 +127,83 @@ def test_late_call_makes_the_next_ones_serial_for_a_while(machine):
     assert machine.calls(4) == [2] * 4
 
 
+def test_what_was_gained_may_be_lost(machine):
+    """One call that is late among many that gain costs less than to share none for a while."""
+    gain = 10_000  # two threads take 10 us, one alone twice that
+    machine.calls(1 + (3_000_000 - threads.LATE) // gain)
+    machine.shared_takes = 3_000_000
+    assert machine.calls(1) == [2]
+    machine.shared_takes = 10_000
+    assert machine.calls(100) == [2] * 100
+
+
+def test_credit_is_bounded(machine):
+    machine.calls(10 * threads.CREDIT // 10_000)
+    machine.shared_takes = threads.CREDIT + 2 * threads.LATE
+    assert machine.calls(2) == [2, 1]
+
+
 def test_little_time_is_lost(machine):
     """Where every other shared call is late, nearly all calls are serial."""
     lost = 0
     for i in range(20_001):
         late = i % 2 == 1
-        machine.shared_takes = 10_000_000 if late else 10_000
+        machine.shared_takes = threads.LONGEST_SERIAL // threads.REST if late else 10_000
         if machine.calls(1) == [2] and late:
             lost += machine.shared_takes
     assert 0 < lost <= 1.2 * machine.now / threads.REST
 
 
 def test_rest_is_bounded(machine):
-    """A process that was stopped for an hour does not rest for a day."""
+    """A process that was stopped for an hour does not rest for a second."""
     machine.calls(1)
     machine.shared_takes = 3600 * 10**9
     machine.calls(1)
-    machine.now += threads.LONGEST_REST
+    machine.now += threads.LONGEST_SERIAL
     machine.shared_takes = 10_000
     assert machine.calls(3) == [2] * 3
+
+
+def test_slow_calls_that_gain_are_shared(machine):
+    """A helper at half speed is better than none: the call takes less than on one thread."""
+    machine.shared_takes = 20_000_000
+    machine.calls(1)
+    machine.shared_takes = 30_000_000
+    assert machine.calls(100) == [machine.pieces[0]] * 100
+    assert machine.pieces[0] > 2
+
+
+def test_long_calls_are_cut_into_pieces_of_their_expected_time(machine):
+    work = 4 * threads.GRAIN
+    assert machine.calls(1, work) == [2]  # by its work it takes 26 us
+    machine.shared_takes = 10 * threads.PIECE
+    assert machine.calls(2, work + 1) == [2, 20]  # by what the first has taken
+    estimated = 2 * 4 * threads.PIECE * threads.ELEMENTS_PER_NS
+    assert machine.calls(1, estimated) == [8]
+    assert machine.calls(1, 10**18) == [table.MOST_CHUNKS]
+
+
+def test_pieces_are_as_many_as_threads_or_a_multiple(monkeypatch, machine):
+    monkeypatch.setattr(threads, "_num_threads", 3)
+    machine.shared_takes = threads.PIECE
+    machine.calls(1)
+    assert machine.calls(1) == [3]
+    machine.shared_takes = threads.PIECE + 1
+    assert machine.calls(2, 5 * threads.GRAIN) == [3, 6]
 
 
 def test_machine_that_is_slower_for_good_is_found_out(machine):
     machine.calls(1)
     machine.shared_takes = 5_000_000
     machine.calls(100_000)
-    assert machine.calls(1000) == [2] * 1000
+    assert 1 not in machine.calls(1000)
 
 
 def test_long_calls_may_take_long(machine):
     """Each kind of call is compared with its own kind."""
     machine.calls(10)
     machine.shared_takes = 50_000_000
-    assert machine.calls(3, work=10**9) == [2] * 3
+    assert 1 not in machine.calls(3, work=10**9)
     machine.shared_takes = 10_000
     assert machine.calls(3) == [2] * 3
 

@@ -27,20 +27,22 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def _forward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
+def forward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
+    """Return x, W and b of a shape (N, D, H)."""
     n, d, h = shape
     rng = np.random.default_rng(0)
     return tuple(rng.standard_normal(s).astype(dtype) for s in ((n, d), (d, h), (h,)))
 
 
 def _backward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
-    x, W, b = _forward_inputs(shape, dtype)
+    x, W, b = forward_inputs(shape, dtype)
     y = np.maximum(x @ W + b, 0)
     dout = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
     return dout, x, W, y
 
 
-def _forward_expected(*inputs: Any) -> Arrays:
+def forward_expected(*inputs: Any) -> Arrays:
+    """Return the layer's output, by the reference in float64."""
     x, W, b = (a.astype(np.float64) for a in inputs)
     y = np.empty((len(x), b.size))
     reference.affine_relu(x, W, b, y)
@@ -61,8 +63,8 @@ def cases(dtype: str) -> Iterator[Case]:
             "affine_relu",
             "forward",
             str(shape),
-            partial(_forward_inputs, shape, dtype),
-            _forward_expected,
+            partial(forward_inputs, shape, dtype),
+            forward_expected,
             flops=2 * float(np.prod(shape)),
             quick=shape in QUICK,
         )

@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fastnn import config
 from fastnn._bench.case import Case
@@ -15,6 +15,8 @@ from fastnn._bench.layout import Result, microseconds, rivals
 from fastnn._bench.measure import Libraries, prepare, result, timed
 from fastnn._bench.settings import Settings
 from fastnn._bench.training.spec import NotMeasuredError, Spec
+
+_Result = TypeVar("_Result")
 
 TITLE = "training beside a busy process, microseconds a step"
 NOTES = (
@@ -46,12 +48,14 @@ def busy_process() -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _on_one_thread(call: Callable[[], object]) -> Callable[[], object]:
-    def run() -> None:
+def on_one_thread(call: Callable[[], _Result]) -> Callable[[], _Result]:
+    """Return what calls with one thread of fastnn's."""
+
+    def run() -> _Result:
         before = config.get_num_threads()
         config.set_num_threads(1)
         try:
-            call()
+            return call()
         finally:
             config.set_num_threads(before)
 
@@ -75,7 +79,7 @@ def measure(family: str, case: Case, libraries: Libraries, settings: Settings) -
         raise NotMeasuredError("needs two threads or more")
     calls = prepare(case, libraries, settings)
     calls.add(ALONE, libraries["fastnn"].training(*case.inputs()))
-    calls.calls[ALONE] = _on_one_thread(calls.calls[ALONE])
+    calls.calls[ALONE] = on_one_thread(calls.calls[ALONE])
     calls.calls[ALONE]()
     with busy_process():
         times = timed(settings, calls.calls)
