@@ -5,7 +5,7 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import add
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import typed
-from fastnn.kernels.program.tables import APART
+from fastnn.kernels.program.tables import APART, FLOAT32, FLOAT64
 
 
 @serial
@@ -30,6 +30,12 @@ def place(address, local, first, own, step):
 
 
 @serial
+def bytes_of_data(p):
+    """Return the bytes of a number of the data set."""
+    return 4 if p.data_kind == FLOAT32 else 8 if p.data_kind == FLOAT64 else 1
+
+
+@serial
 def sample(p, row):
-    """Return where a row of the batch stands in the data set."""
+    """Return where a row of the batch stands in the data set, or one of the batches behind it."""
     return typed(p.order, p.first + row + 1, np.int64)[p.first + row] if p.order else row
