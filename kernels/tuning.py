@@ -176,6 +176,9 @@ class Common(NamedTuple):
     share_ns: int = 4000
     ns_per_flop: float = 1 / 100
     ns_per_parameter: float = 0.5
+    # Nanoseconds without a claim after which others take over what is left of a thread's updates:
+    # some times what a small one takes.
+    program_stalled: int = 2000
     # The first few steps, and one in so many, are taken by one thread, to know how long that takes:
     # a machine that is not busy loses 0.4 % by this.
     alone_first: int = 3

@@ -2,10 +2,15 @@
 
 import numpy as np
 
-from fastnn.kernels.codegen.atomics import add
+from fastnn.kernels.codegen.atomics import add, load, pause
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import typed
 from fastnn.kernels.program.tables import APART, FLOAT32, FLOAT64
+from fastnn.kernels.threading.clock import now
+from fastnn.kernels.tuning import COMMON
+
+# Nanoseconds after which a thread that has claimed nothing more is taken to stand still.
+STALLED = COMMON.program_stalled
 
 
 @serial
@@ -18,6 +23,22 @@ def refuse(p, what, number):
 def claim(p, stream):
     """Return how much of a stream was claimed before, and claim the next."""
     return add(p.claims + stream * APART, 1)
+
+
+@serial
+def wait_while_taken(p, stream, total):
+    """Wait as long as another thread goes on with its stream; `total` is dealt out to streams.
+
+    Its numbers are in its cache: to fetch them takes longer than that thread needs, now and in the
+    next step. One that has not begun, or stands still, is not waited for.
+    """
+    counter, count = p.claims + stream * APART, (total - stream + p.streams - 1) // p.streams
+    seen, end = load(counter), now() + STALLED
+    while 0 < seen < count and now() < end:
+        pause()
+        latest = load(counter)
+        if latest != seen:
+            seen, end = latest, now() + STALLED
 
 
 @serial

@@ -24,7 +24,7 @@ from fastnn.kernels.gemm.sizes import (
 )
 from fastnn.kernels.layers.affine import add_columns
 from fastnn.kernels.program.ahead import bring
-from fastnn.kernels.program.places import claim, refuse
+from fastnn.kernels.program.places import claim, refuse, wait_while_taken
 from fastnn.kernels.program.tables import (
     APPLY,
     BIAS,
@@ -164,6 +164,8 @@ def _on_updates(real: Any) -> Any:
             sum_slots(p, like)
         for i in range(p.streams):
             stream = (worker + i) % p.streams
+            if i > 0:
+                wait_while_taken(p, stream, p.n_updates)
             index = stream + claim(p, stream) * p.streams
             while index < p.n_updates:
                 update(p, updates[index], like, worker)
