@@ -204,16 +204,39 @@ def _forward(plan: Plan, name: str, layer: Affine, x: Buffer, relu: bool = False
     n, (d, h) = plan.batch, layer.W.shape
     y = plan.buffer(f"{name} output", h)
     y.needed = y.zeros = relu
-    product = plan.products[name] = Product("W", "b", x)
-    if packs_b(n, d, h, plan.itemsize):
-        product.packed = plan.memory(f"{name} W packed", (packed_size(d, h, plan.itemsize),))
-    plan.add(
-        kinds.AFFINE, source=x, target=y, W=layer.W, b=layer.b, packed=product.packed,
-        flags=_RELU if relu else 0, of=name,
-    )  # fmt: skip
+    product = plan.products[name] = Product("W", "b", x, plan.half(x, h))
+    flags = _RELU if relu else 0
+    if product.cut:
+        _add_halves(plan, name, layer, product, y, flags)
+    else:
+        if packs_b(n, d, h, plan.itemsize):
+            product.packed = plan.memory(f"{name} W packed", (packed_size(d, h, plan.itemsize),))
+        plan.add(
+            kinds.AFFINE, source=x, target=y, W=layer.W, b=layer.b, packed=product.packed,
+            columns=d, flags=flags, of=name,
+        )  # fmt: skip
     plan.scratch(max(scratch_size(n, d, h, plan.itemsize), scratch_size(d, n, h, plan.itemsize)))
     plan.flops += 2 * n * layer.W.size
     return y
+
+
+def _add_halves(
+    plan: Plan, name: str, layer: Affine, product: Product, y: Buffer, flags: int
+) -> None:
+    """Add steps for the product with the upper rows of W, that with the others, and their sum."""
+    (d, h), cut = layer.W.shape, product.cut
+    other = plan.buffer(f"{name} output, other part", h)
+    whole = {"other": y, "b": layer.b, "flags": flags}
+    plan.in_parts(
+        [
+            {
+                "source": product.source, "target": target, "left": left, "columns": right - left,
+                "W": layer.W[left:], "of": name, **added,
+            }
+            for left, right, target, added in ((0, cut, y, {}), (cut, d, other, whole))
+        ]
+    )  # fmt: skip
+    plan.add(kinds.JOIN, source=y, other=other, target=y, b=layer.b, flags=flags)
 
 
 def _backward(

@@ -98,6 +98,8 @@ class Product:
         Names of the layer's parameters W (d, h) and b (h,).
     source : Buffer
         The layer's input (n, d).
+    cut : int
+        The product with W is taken in two parts, cut before this row of W; 0 if it is not.
     packed, transposed : Memory, optional
         W and its transpose in panels, which updates keep in line with W.
     dz, dz_packed : Buffer and Memory, optional
@@ -107,6 +109,7 @@ class Product:
     weights: str
     bias: str
     source: Buffer
+    cut: int = 0
     packed: Memory | None = None
     transposed: Memory | None = None
     dz: Buffer | None = None
@@ -182,6 +185,14 @@ class Plan(Protocol):
 
     def add(self, step: Step, **values: Any) -> None:
         """Add a step to the last segment; values are fields of a step in the program's table."""
+        ...
+
+    def half(self, x: Buffer, units: int) -> int:
+        """Return where the columns of x are cut if a product is taken in halves, or 0."""
+        ...
+
+    def in_parts(self, parts: list[dict[str, Any]]) -> None:
+        """Add the steps of an affine layer's parts, each by its values, and end the segment."""
         ...
 
     def end_segment(self, step: Step, **values: Any) -> None:

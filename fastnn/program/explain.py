@@ -22,6 +22,8 @@ def explain(tables: Tables, optimizer: Any, state_bytes: int) -> str:
     ]
     for i, segment in enumerate(plan.segments):
         rows = f"blocks of {min(n, plan.block):,} rows"
+        if segment.parts > 1:
+            rows += f", in {segment.parts} parts of columns"
         lines.append(f"segment {i + 1}: for {rows}" if len(plan.segments) > 1 else f"for {rows}")
         lines += [f"  {_line(planned, n)}" for planned in segment.steps]
         if segment.finish:
@@ -43,13 +45,14 @@ def _line(planned: Planned, n: int) -> str:
     source, target = values.get("source"), values.get("target")
     if planned.step in PRODUCTS:
         assert isinstance(source, Buffer) and isinstance(target, Buffer)
-        flops = 2 * n * source.columns * target.columns
+        columns = values.get("columns", source.columns)
+        flops = 2 * n * columns * target.columns
         relu = " + ReLU" if values.get("flags") else ""
-        return f"{values['of']} {text}{relu} ({source.columns} x {target.columns}), {flops:,} flops"
+        return f"{values['of']} {text}{relu} ({columns} x {target.columns}), {flops:,} flops"
     buffer = target or source
     assert isinstance(buffer, Buffer)
-    relu = " + ReLU" if values.get("low") == 0 else ""
-    return f"{text}{relu} ({buffer.columns})"
+    relu = " + ReLU" if values.get("low") == 0 or values.get("flags") else ""
+    return f"{text}{relu} ({values.get('columns', buffer.columns)})"
 
 
 def _updates(plan: Plan) -> str:

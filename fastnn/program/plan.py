@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.gemm.sizes import ROWS
+from fastnn.kernels.plain.memory import CACHE_LINE
 from fastnn.kernels.program import kinds
 from fastnn.kernels.program.step import Step
 from fastnn.kernels.program.tables import UNIT
@@ -30,6 +31,7 @@ from fastnn.layers.sizes import Shape
 from fastnn.program.memory import Workspace
 
 SLOTS = COMMON.program_slots
+_HALVED = COMMON.program_halved
 
 _KINDS = {1: np.bool_, 4: np.int32}  # of a buffer that has no numbers of the plan's, by bytes
 
@@ -52,6 +54,7 @@ class Segment:
 
     steps: list[Planned] = field(default_factory=list)
     finish: Planned | None = None
+    parts: int = 1  # each of which is as many of the steps
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Plan:
         slots = min(SLOTS, self.units)
         by_slots = 4 * slots * self.parameters <= sizes.batch * sum(self.widths)
         self.slots = slots if training and not whole and by_slots else 0
-        self._training = training
+        self._training, self._whole = training, whole
         # Layers whose forward pass is part of that of the layer before, by the name of that one.
         self._following = {} if whole else following(found)
         self._absorbed = {name for name, _ in self._following.values()}
@@ -148,6 +151,31 @@ class Plan:
     def end_segment(self, step: Step, **values: Any) -> None:
         """End the segment, with what comes between it and the next."""
         self.segments[-1].finish = Planned(step, values)
+        self.segments.append(Segment())
+
+    def half(self, x: Buffer, units: int) -> int:
+        """Return where the features are cut of which a product is taken in halves, or 0.
+
+        That is so for samples with many more features than the layer has units: less is handed from
+        core to core then. The order of sums depends on it, so it depends on shapes alone.
+        """
+        step = math.lcm(ROWS, CACHE_LINE // self.itemsize)
+        half = x.columns // 2 // step * step
+        is_first = x is self.data and not self.slots and self._training and not self._whole
+        return half if is_first and x.columns >= _HALVED * units else 0
+
+    def in_parts(self, parts: list[dict[str, Any]]) -> None:
+        """Take parts of an affine layer's sum, the first, in the segment so far, and end it.
+
+        Each is given by the values of its step, `left` and `columns` among them.
+        """
+        copies, self.segments[-1].steps = self.segments[-1].steps, []
+        for values in parts:
+            columns = {name: values[name] for name in ("left", "columns")}
+            for planned in copies:
+                self.add(planned.step, **planned.values | columns)
+            self.add(kinds.AFFINE, **values)
+        self.segments[-1].parts = len(parts)
         self.segments.append(Segment())
 
     def steps(self) -> Iterator[Planned]:

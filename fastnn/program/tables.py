@@ -118,6 +118,7 @@ class Tables:
         p["loss_sums"] = take("sums of losses", (plan.units,), np.float64)
         p["hit_sums"] = take("right answers", (plan.units,), np.int64)
         p["claims"] = take("claims", (workers, APART // 8), np.int64)
+        p["ahead"] = take("samples of the next step", (workers, APART // 8), np.int64)
         p["squares"] = take("squares", (squares,), np.float64)
         p["weight_squares"] = take("squares of weights", (squares,), np.float64)
 
@@ -148,6 +149,8 @@ class Tables:
                 row[name] = value.address
             elif value is not None and name != "of":
                 row[name] = value
+        if not row["columns"]:
+            row["columns"] = row["d"] or row["h"]
 
     def _segments(self) -> NDArray[Any]:
         table = np.zeros(len(self.plan.segments), SEGMENT)
@@ -156,6 +159,7 @@ class Tables:
             end = begin + len(segment.steps)
             row["begin"], row["end"] = begin, end
             row["finish"] = end if segment.finish else -1
+            row["parts"] = segment.parts
             begin = end + (1 if segment.finish else 0)
         return table
 

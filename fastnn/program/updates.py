@@ -55,6 +55,7 @@ class Updates:
     ----------
     rows : list of dict
         Fields of the program's table, the long ones first: then threads end at about the same time.
+        Ahead of them those of a product in halves, so that threads update rows of W that they read.
     squares : int
         Sums of squares of gradients: of parts that do not depend on how many threads there are.
     """
@@ -66,7 +67,7 @@ class Updates:
         for name, layer in plan.layers:
             for attribute, array in parameters_of(layer).items():
                 self._add(name, layer, attribute, array)
-        self.rows.sort(key=lambda record: -record["size"])
+        self.rows = _dealt(self.rows, plan.sizes.threads)
 
     def _add(self, name: str, layer: Any, attribute: str, array: Array) -> None:
         """Add the updates of a parameter."""
@@ -89,8 +90,11 @@ class Updates:
         self.squares += -(-array.size // square_size)
         arrays, taken = self._arrays(key, array, gradient)
         step = self._rows_of_update(array, record)
-        for top in range(0, max(1, tall), step):
-            self.rows.append(_part(record, arrays, taken, array, top, step))
+        cut = product.cut if product is not None and record["kind"] == WEIGHTS else 0
+        for half, (begin, end) in enumerate(((0, cut), (cut, max(1, tall)))):
+            for top in range(begin, end, step):
+                part = _part(record, arrays, taken, array, top, min(end, top + step))
+                self.rows.append(part | ({"half": half} if cut else {}))
 
     def _arrays(self, key: str, array: Array, gradient: int) -> tuple[dict[str, int], list[int]]:
         """Return where what an update goes through begins, and what of it the rule takes."""
@@ -113,6 +117,25 @@ class Updates:
         share = self._plan.parameters // (_SHARES * self._plan.sizes.threads)
         wanted = min(_UPDATE_BYTES // row_bytes, share // array.shape[1])
         return int(max(1, wanted // unit) * unit)
+
+
+def _dealt(rows: list[dict[str, Any]], threads: int) -> list[dict[str, Any]]:
+    """Return updates in such an order that each half belongs to streams of its own.
+
+    They are dealt out to streams one by one.
+    """
+    halves: list[list[dict[str, Any]]] = [[], []]
+    rest: list[dict[str, Any]] = []
+    for record in rows:
+        half = record.pop("half", None)
+        (rest if half is None else halves[half]).append(record)
+    dealt: list[dict[str, Any]] = []
+    while all(halves):
+        for half, count in zip(halves, (threads // 2, threads - threads // 2), strict=True):
+            dealt += half[:count]
+            del half[:count]
+    rest.sort(key=lambda record: -record["size"])
+    return [*dealt, *halves[0], *halves[1], *rest]
 
 
 def _address(memory: Memory | None) -> int:
@@ -148,12 +171,12 @@ def _part(
     taken: list[int],
     array: Array,
     top: int,
-    step: int,
+    bottom: int,
 ) -> dict[str, Any]:
     """Return the update of some rows of a parameter."""
     if record["kind"] != WEIGHTS:
         return record | arrays | {"arrays": taken}
-    bottom, columns = min(array.shape[0], top + step), array.shape[1]
+    columns = array.shape[1]
     shift = top * columns * array.itemsize
     shifted = {name: address + shift for name, address in arrays.items()}
     return (

@@ -1,8 +1,9 @@
 """Batch normalisation of rows: x is (N, D), the statistics are per column.
 
 The statistics take one pass over x: see :mod:`fastnn.kernels.layers.moments`. A batch of few rows
-is cut by columns. One of many is cut by rows: blocks of rows, whose number depends on N alone,
-leave their sums, and the next pass goes over the rows again.
+is cut by columns, into strips that the next pass finds in the cache. One of many is cut by rows:
+blocks of rows, whose number depends on N alone, leave their sums, and the next pass goes over the
+rows again.
 
 A bound `low`, 0, makes the result that of ReLU: the output `y` is given to the backward pass then.
 """
@@ -34,6 +35,7 @@ __all__ = ["batchnorm", "batchnorm_backward", "batchnorm_inference"]
 
 # Rows of a block, and from how many rows on a batch is cut into blocks.
 BLOCK, TALL = COMMON.norm_block, COMMON.norm_tall
+STRIP = COMMON.norm_strip  # bytes
 
 
 @serial
@@ -42,12 +44,29 @@ def _blocks(n):
     return 0 if n <= TALL else -(-n // BLOCK)
 
 
+@serial
+def _strip(x):
+    """Return how many columns of a batch are taken through all passes together."""
+    return max(1, STRIP // (x.shape[0] * x.itemsize * COLUMNS)) * COLUMNS
+
+
 # Numbers that a column has in each pass by columns, beside its sums.
 _SCALES, _GRADIENT_SCALES = 2, 6
 
 
 @kernel("x.shape[1]", COLUMNS)
 def _by_columns(
+    x, gamma, beta, running_mean, running_var, momentum, eps, low, y, mean, rstd, space, start, stop
+):
+    for first in range(start, stop, _strip(x)):
+        _of_strip(
+            x, gamma, beta, running_mean, running_var, momentum, eps, low, y, mean, rstd, space,
+            first, min(stop, first + _strip(x)),
+        )  # fmt: skip
+
+
+@serial
+def _of_strip(
     x, gamma, beta, running_mean, running_var, momentum, eps, low, y, mean, rstd, space, start, stop
 ):
     own = slice(start, stop)
@@ -117,6 +136,17 @@ def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps, low, y, 
 
 @kernel("x.shape[1]", COLUMNS)
 def _backward_by_columns(
+    dout, x, gamma, mean, rstd, y, masked, dx, dgamma, dbeta, space, start, stop
+):
+    for first in range(start, stop, _strip(x)):
+        _backward_of_strip(
+            dout, x, gamma, mean, rstd, y, masked, dx, dgamma, dbeta, space, first,
+            min(stop, first + _strip(x)),
+        )  # fmt: skip
+
+
+@serial
+def _backward_of_strip(
     dout, x, gamma, mean, rstd, y, masked, dx, dgamma, dbeta, space, start, stop
 ):
     own = slice(start, stop)

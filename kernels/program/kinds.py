@@ -9,6 +9,7 @@ INPUT_GRADIENT = Step("input gradient", tables.INPUT_GRADIENT)
 WEIGHT_GRADIENT = Step("weight and bias gradient", tables.WEIGHT_GRADIENT)
 GATHER = Step("copy samples", tables.GATHER)
 PACK_ROWS = Step("pack gradient", tables.PACK_ROWS)
+JOIN = Step("sum of both parts, bias", tables.JOIN)
 
 PRODUCTS = AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT
 

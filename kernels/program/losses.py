@@ -113,18 +113,18 @@ def squared_error(p, s, first, count, worker, like):
         losses.squared_error_rows(x, goals, of_rows, dx, n)
         _weigh(p, first, of_rows, dx)
         _sum_up(p, first, of_rows)
-    else:  # all elements of a unit at once
-        for i in range(count):
-            for j in range(s.d):
-                dx[i, j] = x[i, j] - goals[i, j]
+    else:  # all elements at once, as rows may be short
+        scores, aims = vector(x.ctypes.data, x.size, like), vector(goals.ctypes.data, x.size, like)
+        out = vector(dx.ctypes.data, x.size, like)
+        for j in range(out.size):
+            out[j] = scores[j] - aims[j]
         for low in range(0, count, UNIT):
             unit = typed(p.loss_sums + (first + low) // UNIT * 8, 1, np.float64)
-            some = dx[low : min(count, low + UNIT)]
-            unit[0] = 0.5 * losses.sum_of_squares(vector(some.ctypes.data, some.size, like))
-        for i in range(count):
-            for j in range(s.d):
-                dx[i, j] /= n
-    for i in range(count):
+            some = out[low * s.d : min(count, low + UNIT) * s.d]
+            unit[0] = 0.5 * losses.sum_of_squares(some)
+        for j in range(out.size):
+            out[j] /= n
+    for i in range(0, count, UNIT):
         _note(p, first, i, False)
 
 

@@ -12,6 +12,8 @@ from fastnn.kernels.codegen.atomics import call, store
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import typed
+from fastnn.kernels.gemm.sizes import ROWS
+from fastnn.kernels.program.ahead import aim
 from fastnn.kernels.program.places import refuse, sample
 from fastnn.kernels.program.tables import (
     APART,
@@ -58,6 +60,7 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
         Addresses of memory for so many numbers as there are steps, of float64 and int64.
     """
     p, parts = typed(data, 1, PROGRAM)[0], typed(segments, n_segments, SEGMENT)
+    steps_ = typed(p.steps, max(1, parts[n_segments - 1].end), STEP)
     losses_, hits_ = typed(losses, steps, np.float64), typed(hits, steps, np.int64)
     mode = flush_denormals()
     threads = max(p.row_threads, p.update_threads)
@@ -82,9 +85,16 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
         p.mass = p.n if p.weights == 0 else _mass(p)
         if p.alpha > 0:
             p.penalty = p.alpha / p.mass
+        pieces, threads_now = p.pieces, p.row_threads if shared else 1
+        aim(p, steps_, parts[0].begin, parts[0].end, parts[0].parts, threads_now)
         for j in range(n_segments):
             p.begin, p.end, p.finish = parts[j].begin, parts[j].end, parts[j].finish
-            _share(p, p.on_rows, data, streams)
+            p.parts, p.pieces = parts[j].parts, pieces
+            if p.parts > 1:
+                _cut_into_parts(p, threads_now)
+                _share(p, p.on_rows, data, min(threads_now, p.pieces))
+            else:
+                _share(p, p.on_rows, data, streams)
             if p.finish >= 0 and p.unknown == 0:
                 _finish(p, data)
             if p.unknown != 0:
@@ -118,6 +128,15 @@ def run(data, segments, n_segments, settings, n_settings, steps, losses, hits):
 
 
 PARTS = {"run": run}
+
+
+@serial
+def _cut_into_parts(p, streams):
+    """Cut the batch into strips of rows for each part of a segment, and so into pieces."""
+    tiles = (p.n + ROWS - 1) // ROWS
+    p.adds = streams == 1
+    p.strips = 1 if p.adds else min(tiles, max(1, PIECES * streams // p.parts))
+    p.pieces = p.parts * p.strips
 
 
 @serial

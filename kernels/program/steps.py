@@ -2,6 +2,10 @@
 
 A thread takes all steps of a segment for a block of rows before it goes on to the next block, so
 that what a step writes is in the cache for the one that reads it.
+
+A first layer with many more inputs than units is a segment in two parts: each is a sum over half of
+the inputs. A thread copies these columns of the samples alone, reads these rows of the weights, and
+updates the same rows later, so that none of them goes from core to core.
 """
 
 from typing import Any
@@ -12,12 +16,22 @@ import numpy as np
 from fastnn.kernels.codegen.atomics import call
 from fastnn.kernels.codegen.compile import serial
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
+from fastnn.kernels.codegen.prefetch import prefetch
 from fastnn.kernels.codegen.raw import WORD, ask, set_item, stack
 from fastnn.kernels.gemm.dots import multiply_rows
 from fastnn.kernels.gemm.packing import pack_panels
-from fastnn.kernels.gemm.sizes import ACCUMULATE, TRANSPOSED_A, panels, tile_columns
+from fastnn.kernels.gemm.sizes import (
+    ACCUMULATE,
+    RELU,
+    ROWS,
+    TRANSPOSED_A,
+    panels,
+    tile_columns,
+)
 from fastnn.kernels.layers.affine import add_columns
-from fastnn.kernels.program.places import claim, place, refuse, sample
+from fastnn.kernels.plain.memory import CACHE_LINE
+from fastnn.kernels.program.ahead import bring
+from fastnn.kernels.program.places import bytes_of_data, claim, place, refuse, sample
 from fastnn.kernels.program.tables import (
     AFFINE,
     ELEMENTWISE,
@@ -25,6 +39,7 @@ from fastnn.kernels.program.tables import (
     FLOAT64,
     GATHER,
     INPUT_GRADIENT,
+    JOIN,
     PACK_ROWS,
     PROGRAM,
     STEP,
@@ -42,19 +57,34 @@ def rows(p, data, steps, like, worker):
 
     A thread begins with those of its own stream, whose rows are in its cache.
     """
-    units = (p.n + UNIT - 1) // UNIT
     for i in range(p.streams):
         stream = (worker + i) % p.streams
         begin, end = p.pieces * stream // p.streams, p.pieces * (stream + 1) // p.streams
         piece = begin + claim(p, stream)
         while piece < end:
-            low = units * piece // p.pieces * UNIT
-            high = min(p.n, units * (piece + 1) // p.pieces * UNIT)
+            low, high, j0, j1 = _piece(p, piece)
             for first in range(low, high, p.block):
                 count = min(p.block, high - first)
-                for j in range(p.begin, p.end):
+                for j in range(j0, j1):
                     _step(p, data, steps[j], j, first, count, piece, first == low, worker, like)
+                    bring(p, worker)
             piece = begin + claim(p, stream)
+
+
+@serial
+def _piece(p, piece):
+    """Return the rows of a piece and its steps: the first of each, and the first beyond."""
+    if p.parts == 1:
+        # As sums are taken over units, so are pieces.
+        unit, number, pieces, begin, end = UNIT, piece, p.pieces, p.begin, p.end
+    else:
+        unit, number, pieces = ROWS, piece % p.strips, p.strips
+        size = (p.end - p.begin) // p.parts
+        begin = p.begin + piece // p.strips * size
+        end = begin + size
+    units = (p.n + unit - 1) // unit
+    low = units * number // pieces * unit
+    return low, min(p.n, units * (number + 1) // pieces * unit), begin, end
 
 
 @serial
@@ -69,7 +99,10 @@ def _step(p, data, s, index, first, count, slot, fresh, worker, like):
     elif AFFINE <= kind <= WEIGHT_GRADIENT:
         _product(p, s, source, target, other, count, slot, fresh, worker, like)
     elif kind == GATHER:
-        _gather(p, first, count, target, like)
+        _gather(p, s, first, count, target, like)
+    elif kind == JOIN:
+        if not p.adds:
+            _join(s, source, other, target, count, like)
     elif kind == PACK_ROWS:
         dz = matrix(source, count, s.d, like)
         packed = vector(s.packed, (s.d + tile_columns(dz)) * p.n, like)
@@ -85,11 +118,16 @@ def _product(p, s, source, target, other, count, slot, fresh, worker, like):
     size = like.itemsize
     scratch = p.scratch + worker * p.scratch_size * size
     if s.kind == AFFINE:
+        flags, bias = s.flags, s.b
+        if s.other != 0 and p.adds:  # the second of two parts: the first is where the sum is to be
+            target, flags = other, flags | ACCUMULATE
+        elif s.other != 0:
+            flags, bias = 0, 0
         call(
             p.product,
             (
-                source, s.d, s.W, s.h, s.packed, s.b, target, s.h, count, s.d, s.h, s.flags,
-                0, count, 0, s.h, scratch,
+                source + s.left * size, s.d, s.W, s.h, s.packed, bias, target, s.h, count,
+                s.columns, s.h, flags, 0, count, 0, s.h, scratch,
             ),
         )  # fmt: skip
     elif s.kind == WEIGHT_GRADIENT:
@@ -144,12 +182,32 @@ def _activate(s, source, target, other, size):
 
 
 @serial
-def _gather(p, first, count, target, like):
-    """Copy rows of the data set, whatever their type, times its scale."""
-    d = p.features
+def _join(s, source, other, target, count, like):
+    """Write what an affine layer gives for some rows, of the sums of its parts."""
+    h, relu, zero = s.h, s.flags & RELU, like.dtype.type(0)
+    bias = vector(s.b, h, like)
     for i in range(count):
-        address = p.data + sample(p, first + i) * p.data_step
-        out = vector(target + i * d * like.itemsize, d, like)
+        at = i * h * like.itemsize
+        a, b = vector(source + at, h, like), vector(other + at, h, like)
+        out = vector(target + at, h, like)
+        for j in range(h):
+            y = (a[j] + b[j]) + bias[j]
+            out[j] = zero if relu and y <= zero else y
+
+
+@serial
+def _gather(p, s, first, count, target, like):
+    """Copy columns of some rows of the data set, whatever their type, times its scale."""
+    d = s.columns
+    size = bytes_of_data(p)
+    address = _address(p, first, s.left * size)
+    for i in range(count):
+        following = address
+        if i + 1 < count:  # rows stand anywhere: nothing else could know the next one
+            following = _address(p, first + i + 1, s.left * size)
+            for at in range(0, d * size, CACHE_LINE):
+                prefetch(following + at)
+        out = vector(target + (i * s.h + s.left) * like.itemsize, d, like)
         if p.data_kind == FLOAT32:
             _scale(typed(address, d, np.float32), p.data_scale, out)
         elif p.data_kind == FLOAT64:
@@ -158,6 +216,13 @@ def _gather(p, first, count, target, like):
             _scale(typed(address, d, np.uint8), p.data_scale, out)
         else:
             refuse(p, UNKNOWN_DATA, p.data_kind)
+        address = following
+
+
+@serial
+def _address(p, row, shift):
+    """Return where a row of the batch stands in the data set, and so many bytes further on."""
+    return p.data + sample(p, row) * p.data_step + shift
 
 
 @serial

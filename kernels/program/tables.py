@@ -18,8 +18,8 @@ UNIT = 16
 # program. Products first; what is elementwise is done by the kernel of an activation.
 BY_ADDRESS = 0
 AFFINE, INPUT_GRADIENT, WEIGHT_GRADIENT = range(1, 4)
-GATHER, PACK_ROWS = range(4, 6)
-ELEMENTWISE = 6
+GATHER, PACK_ROWS, JOIN = range(4, 7)
+ELEMENTWISE = 7
 
 _INTEGERS = [
     # What it is, and the address of its function if it is none of the program's own.
@@ -28,6 +28,8 @@ _INTEGERS = [
     "source", "target", "other", "output",
     "d", "h",
     "source_local", "target_local", "other_local", "output_local",
+    # Which columns of samples it takes: so many from `left` on.
+    "left", "columns",
     # Of an affine layer. `packed` is W, its transpose, or dz, in panels; or 0.
     "W", "b", "packed", "flags", "dW", "db",
     # Of an activation: the address of its kernel, how many arrays and numbers that takes, and the
@@ -113,8 +115,10 @@ _FIXED = [
     # How many threads there is memory for, and how many work on rows and on updates.
     "workers", "row_threads", "update_threads",
     # Of the present step: streams, the addresses of what was claimed of them, pieces and slots of
-    # the batch, steps, stage.
-    "streams", "claims", "pieces", "slots_now", "begin", "end", "finish", "stage",
+    # the batch, steps, the parts that these come in, strips of rows for each, whether one thread
+    # takes them all and adds each to the one before, stage; what threads bring for the next step.
+    "streams", "claims", "pieces", "slots_now", "begin", "end", "finish", "parts", "strips", "adds",
+    "stage", "ahead",
     # Steps so far that could be shared; nanoseconds that one takes alone, and that sharing has
     # cost; until when to go on alone, for how long that is, and when it last ended.
     "taken", "alone", "lost", "alone_until", "rest", "resumed",
@@ -140,4 +144,6 @@ PROGRAM = np.dtype(
     ]
 )
 
-SEGMENT = np.dtype([("begin", np.int64), ("end", np.int64), ("finish", np.int64)])
+# Which steps, and the step that follows for the whole batch, or -1. In a segment in several parts
+# each of these is as many of the steps, for other columns of the samples.
+SEGMENT = np.dtype([(name, np.int64) for name in ("begin", "end", "finish", "parts")])

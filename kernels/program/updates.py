@@ -14,9 +14,17 @@ from fastnn.kernels.codegen.compile import row_sum, serial
 from fastnn.kernels.codegen.fused import multiply_add
 from fastnn.kernels.codegen.memory import matrix, pointer, typed, vector
 from fastnn.kernels.gemm.packing import pack_panels, pack_transposed
-from fastnn.kernels.gemm.sizes import TRANSPOSED_A, panels, tile_columns
+from fastnn.kernels.gemm.sizes import (
+    ROWS,
+    TRANSPOSED_A,
+    may_skip,
+    packs_a,
+    panels,
+    tile_columns,
+)
 from fastnn.kernels.layers.affine import add_columns
-from fastnn.kernels.program.places import claim, refuse
+from fastnn.kernels.program.ahead import bring
+from fastnn.kernels.program.places import claim, refuse, wait_while_taken
 from fastnn.kernels.program.tables import (
     APPLY,
     BIAS,
@@ -29,6 +37,10 @@ from fastnn.kernels.program.tables import (
     UPDATE,
     WEIGHTS,
 )
+from fastnn.kernels.tuning import COMMON
+
+# Rows of a gradient after which samples of the next step are asked for: whole tiles.
+_ROWS_AT_ONCE = max(1, COMMON.ahead_rows // ROWS) * ROWS
 
 
 @serial
@@ -40,14 +52,7 @@ def update(p, u, like, worker):
     numbers, gradient = vector(u.p, u.size, like), vector(u.g, u.size, like)
     if p.stage & COMPUTE:
         if p.slots_now == 0 and u.kind == WEIGHTS:
-            scratch = p.scratch + worker * p.scratch_size * like.itemsize
-            call(
-                p.product,
-                (
-                    u.source, u.d, u.dz, u.h, u.dz_packed, 0, u.dW, u.h, u.d, p.n, u.h,
-                    TRANSPOSED_A, u.top, u.bottom, 0, u.h, scratch,
-                ),
-            )  # fmt: skip
+            _multiply(p, u, like, worker)
         elif p.slots_now == 0 and u.kind == BIAS:
             gradient[:] = 0
             add_columns(matrix(u.dz, p.n, u.h, like), gradient, 0)
@@ -62,10 +67,31 @@ def update(p, u, like, worker):
         if p.shrink != 1:
             _shrink(gradient, p.shrink)
         call(p.on_rule, (u.arrays, u.size, p.settings))
+        bring(p, worker)
         if u.average != 0:
             _follow(vector(u.average, u.size, like), numbers, p.decay)
     if p.stage & PACK and u.kind == WEIGHTS:
         _pack(u, like)
+
+
+@serial
+def _multiply(p, u, like, worker):
+    """Compute the gradient of some rows of W, a few at a time where nothing must be looked for."""
+    size = like.itemsize
+    scratch = p.scratch + worker * p.scratch_size * size
+    step = u.bottom - u.top
+    if not may_skip(u.d, p.n, u.h, size) and not packs_a(u.d, p.n, u.h, size):
+        step = _ROWS_AT_ONCE
+    for top in range(u.top, u.bottom, step):
+        bottom = min(u.bottom, top + step)
+        call(
+            p.product,
+            (
+                u.source, u.d, u.dz, u.h, u.dz_packed, 0, u.dW, u.h, u.d, p.n, u.h, TRANSPOSED_A,
+                top, bottom, 0, u.h, scratch,
+            ),
+        )  # fmt: skip
+        bring(p, worker)
 
 
 @serial
@@ -159,6 +185,8 @@ def _on_updates(real: Any) -> Any:
             sum_slots(p, like)
         for i in range(p.streams):
             stream = (worker + i) % p.streams
+            if i > 0:
+                wait_while_taken(p, stream, p.n_updates)
             index = stream + claim(p, stream) * p.streams
             while index < p.n_updates:
                 update(p, updates[index], like, worker)

@@ -38,6 +38,7 @@ SIZES = [
     (300, 113, 3, [5, 4], 3),  # sums by slots
     (101, 97, 99, [261, 129], 259),  # packed operands
     (13, 12, 40, [801], 2),  # wide enough to pack the other operand
+    (37, 13, 203, [19, 5], 3),  # a first layer in halves
 ]
 KINDS = [
     {},

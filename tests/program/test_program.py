@@ -308,6 +308,19 @@ def test_many_samples_of_a_tiny_network(kind, last):
     expect_close(ours, theirs)
 
 
+@pytest.mark.parametrize("kind", ["relu", "tanh dropout", "relu norm"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_first_layer_in_halves(kind, dtype):
+    """The sum over its many features is then taken in two parts."""
+    sizes = 210, C
+    ours, theirs = both(
+        kind, "momentum", xt=data(sizes=sizes), sizes=sizes, hidden=(9, 7), steps=20, dtype=dtype
+    )
+    assert [s.parts for s in ours.route._plan(gathered=True).segments][:2] == [2, 1]
+    assert "in 2 parts of columns" in ours.route.describe()
+    expect_close(ours, theirs)
+
+
 @pytest.mark.parametrize("hidden", [(), (8,), (8, 7, 6, 5, 4)])
 @pytest.mark.parametrize("kind", ["relu", "sigmoid inverted"])
 def test_depths(hidden, kind):
@@ -338,12 +351,14 @@ def test_runs_go_on_where_the_last_one_ended():
 @pytest.mark.parametrize("kind", ["relu", "relu norm", "tanh dropout"])
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 @pytest.mark.parametrize("batch", [BATCH, N])
-def test_every_step_takes_all_samples(kind, scale, batch):
+@pytest.mark.parametrize("features", [D, 130])
+def test_every_step_takes_all_samples(kind, scale, batch, features):
     """Without an order: as with one that names all samples."""
-    x, t = data()
+    sizes = features, C
+    x, t = data(sizes=sizes)
     results = []
     for order in (None, np.tile(np.arange(N), 30)):
-        net, opt = network(kind, input_scale=scale), optimizers.Momentum()
+        net, opt = network(kind, sizes=sizes, input_scale=scale), optimizers.Momentum()
         route = Program(net, opt, x, t, batch if order is None else N, StepSettings())
         results.append(Trained(route, net, opt, order, N, 30))
     expect_equal(*results)

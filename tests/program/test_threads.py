@@ -109,6 +109,7 @@ def with_threads(count, **settings):
 
 MODES = {
     "plain": {"batch": 70, "last": 33, "sizes": (9, [130, 70], 5)},
+    "halves": {"batch": 70, "last": 33, "sizes": (200, [13, 11], 5)},
     "wide": {"batch": 100, "last": 61, "n": 300, "sizes": (100, [300, 260], 10), "steps": 3},
     "slots": {"batch": 300, "last": 201, "n": 500, "sizes": (4, [4, 3], 3)},
     "norm": {"batch": 70, "last": 35, "use_batchnorm": True, "use_dropout": True},
@@ -123,10 +124,36 @@ MODES = {
 def test_the_same_bits_for_any_number_of_threads(crowd, mode, dtype):
     expected = with_threads(1, dtype=dtype, chosen=CLIPPED, **MODES[mode])
     assert (expected.plan.slots > 1) == ("slots" in mode)
+    assert (expected.plan.segments[0].parts > 1) == (mode == "halves")
     for n in 2, 3, 4:
         training = with_threads(n, dtype=dtype, chosen=CLIPPED, **MODES[mode])
         assert training.threads == (n, 1 if "slots" in mode else n)
         expect_same(training.result(), expected.result())
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_threads_bring_the_samples_that_they_copy_next(crowd, count):
+    """Each its own rows and columns of the next batch; together all, and nothing of the last."""
+    training = with_threads(count, batch=64, sizes=(200, [13], 5), dtype="float32")
+    tables = training.program._tables(gathered=True)
+    kept = dict(tables.workspace.arrays)["samples of the next step"]
+    assert (kept[:, 0] == kept[:, 1]).all()  # after a last step there is nothing to be brought
+    given = training.program._samples.array
+    width, size = given.shape[1], given.itemsize
+    p, order = tables.program[0], np.arange(100, dtype=np.int64)
+    p["order"], p["rows"], p["done"] = order.ctypes.data, 96, 0
+    rates = training.rates[:1]
+    tables.run(training.program._parameters.settings(rates), np.zeros(1), np.zeros(1, np.int64))
+    rows, at, left, right = kept[:, 0], kept[:, 2], kept[:, 3], kept[:, 4]
+    assert (rows <= kept[:, 1]).all() and (left <= at).all() and (at < right).all()
+    assert rows[0] > 0  # others may have had nothing to do
+    brought, low = np.zeros((32, width * size), bool), 0
+    for worker in range(count):
+        if worker and left[worker] != left[worker - 1]:
+            low = 0
+        brought[low : kept[worker, 1], left[worker] : right[worker]] = True
+        low = kept[worker, 1]
+    assert brought.all()
 
 
 def test_clipped_norm_of_a_layer_in_many_parts(crowd):
