@@ -38,6 +38,9 @@ from fastnn.search._storage import Where, is_url, opened, place_of
 from fastnn.search._trial import Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_FinishedError: type[Exception] = getattr(  # what Optuna raises since 4.2
+    optuna.exceptions, "UpdateFinishedTrialError", RuntimeError
+)
 _MOST_DEATHS = 3  # processes that may die of a trial before it is given up
 _PATIENCE_AT_END = 5.0  # seconds, where what is told also shows otherwise: a heartbeat ends
 # Attributes that are written beside what Optuna keeps.
@@ -176,10 +179,13 @@ class Study:
             times, rest = divmod(epoch, min_epochs)
             if rest or times & (times - 1):  # writing takes longer than a small network's epoch
                 return False
-            with suppress(StorageInternalError):  # it is looked at again later
+            try:
                 patiently(lambda: asked.report(value, epoch))
                 return patiently(asked.should_prune)
-            return False
+            except _FinishedError:  # others took it for dead, and do it again
+                return True
+            except StorageInternalError:  # it is looked at again later
+                return False
 
         trial = Trial(
             {name: asked.params[name] for name in ranges},
@@ -195,7 +201,10 @@ class Study:
         """Have a trial that an exception ended done again, by whoever asks next."""
         asked = self._end(trial)
         tell = partial(self._study.tell, asked, state=TrialState.FAIL)
-        patiently(tell, _PATIENCE_AT_END)
+        try:
+            patiently(tell, _PATIENCE_AT_END)
+        except (ValueError, _FinishedError):  # others took it for dead, and do it again
+            return
         self._study.enqueue_trial(dict(trial.values), user_attrs={DRAW: trial.number})
 
     def value(self, trial: Trial, returned: Any) -> float:
@@ -227,13 +236,13 @@ class Study:
             "curves": trial.curves,
         }
         asked = self._asked[trial]
-        patiently(lambda: asked.set_user_attr(_TRIAL, kept))
-        # If a first attempt has come through, or others took it for dead, it is told already.
-        if state == "complete":
-            patiently(lambda: self._study.tell(asked, value, skip_if_finished=True))
-        else:
-            told = TrialState.PRUNED
-            patiently(lambda: self._study.tell(asked, state=told, skip_if_finished=True))
+        told: dict[str, Any] = (
+            {"values": value} if state == "complete" else {"state": TrialState.PRUNED}
+        )
+        with suppress(_FinishedError):  # others took it for dead, and do it again
+            patiently(lambda: asked.set_user_attr(_TRIAL, kept))
+            # A first attempt may have come through before its connection broke.
+            patiently(lambda: self._study.tell(asked, **told, skip_if_finished=True))
         self._end(trial)
 
     def _end(self, trial: Trial) -> optuna.Trial:

@@ -72,6 +72,29 @@ def test_any_storage_of_optuna():
     assert draws(load(storage)) == draws(run(trials=5))
 
 
+@pytest.mark.parametrize("end", ["report", "return", "raise"])
+def test_a_trial_that_others_took_for_dead_is_dropped(end):
+    """It was queued again by them; here only its own result goes."""
+    storage = optuna.storages.InMemoryStorage()
+
+    def train(trial):
+        if trial.number == 1 and end is not None:
+            others = optuna.load_study(study_name="search", storage=storage)
+            others.tell(1, state=TrialState.FAIL)
+            if end == "raise":
+                raise OSError("in trial 1")
+            if end == "report":
+                assert trial.report(nearness(trial))
+        return nearness(trial)
+
+    if end == "raise":
+        with pytest.raises(OSError, match="in trial 1"):
+            run(train, trials=3, storage=storage)
+        end = None
+    found = run(train, trials=3, storage=storage, min_epochs=1)
+    assert [trial.number for trial in found] == [0, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("url", "error", "text"),
     [
