@@ -15,6 +15,7 @@ _OURS = {"contextlib", "fastnn", "functools", "importlib", "numba"}
 
 class _Local(threading.local):
     caller: FrameType | None = None  # who has started what this thread does
+    found: list[tuple[str, type[Warning]]] | None = None  # what to say elsewhere
 
 
 _local = _Local()
@@ -28,6 +29,16 @@ def called_by(frame: FrameType) -> Iterator[None]:
         yield
     finally:
         _local.caller = before
+
+
+@contextmanager
+def collected() -> Iterator[list[tuple[str, type[Warning]]]]:
+    """Keep what we would warn of in this thread, to be said by whoever asked for the work."""
+    before, _local.found = _local.found, []
+    try:
+        yield _local.found
+    finally:
+        _local.found = before
 
 
 def user() -> FrameType:
@@ -49,6 +60,9 @@ def user() -> FrameType:
 
 def warn(message: str, category: type[Warning]) -> None:
     """Warn on behalf of the user's function that has called us."""
+    if _local.found is not None:
+        _local.found.append((message, category))
+        return
     frame = user()
     try:
         warnings.warn_explicit(

@@ -104,8 +104,8 @@ def cross_validate(
     n_jobs, verbose
         As for :func:`fastnn.fit_many`.
     **settings
-        More keywords of :func:`fastnn.fit_many`, such as `epochs`, `batch_size` and `optimizer`.
-        `sample_weight` has one for each sample of `x`; scores are not weighted.
+        More keywords of :func:`fastnn.fit_many`, such as `epochs`, `batch_size`, `optimizer` and
+        `executor`. `sample_weight` has one for each sample of `x`; scores are not weighted.
 
     Returns
     -------

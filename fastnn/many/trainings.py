@@ -12,6 +12,7 @@ from fastnn._messages.bars import is_watched
 from fastnn.many.given import Shared, each, rows_to_train_on
 from fastnn.many.jobs import Jobs, jobs_of
 from fastnn.many.progress import Together
+from fastnn.many.remote import Executor, Remote, expect_executor
 from fastnn.networks import Network
 from fastnn.training import data
 from fastnn.training.progress import listener
@@ -63,16 +64,17 @@ def fit_many(
     sample_weight: Any = None,
     class_weight: Any = None,
     n_jobs: SupportsIndex = -1,
+    executor: Executor | None = None,
     verbose: Any = True,
 ) -> list[History]:
-    """Train several networks at the same time, in threads of this process.
+    """Train several networks at the same time, in threads of this process or on an executor.
 
     Each ends up with the same bits as by ``network.fit`` with its arguments, one after the other.
     A small network gains little from a second thread, several of them all there is: `n_jobs`
     trainings on C threads take C / `n_jobs` each, at least one.
 
-    All arguments but the last two are those of :meth:`fastnn.Network.fit`: one for all networks, or
-    a list (or tuple) of as many as there are networks, one for each. Of what is a list for one
+    All arguments but the last three are those of :meth:`fastnn.Network.fit`: one for all networks,
+    or a list (or tuple) of as many as there are networks, one for each. Of what is a list for one
     network already, a list for each has these: `x` arrays or tables of two axes at least; `t` and
     `sample_weight` arrays or columns, not lists of numbers; `validation`, in a list, pairs in
     tuples, shares or None; `callbacks` and `metrics` lists; `class_weight` strings, dicts, arrays
@@ -105,6 +107,13 @@ def fit_many(
     n_jobs : int
         How many trainings run at the same time: -1 for as many as there are threads
         (:func:`fastnn.get_num_threads`), -2 for one less, and so on.
+    executor : Executor, optional
+        Carries out the trainings instead, each on one thread, in other processes or on other
+        machines: a ``concurrent.futures.ProcessPoolExecutor`` or a ``dask.distributed.Client``, to
+        which samples are sent once; `n_jobs` has no meaning then. Networks and arguments are
+        pickled; parameters come back into the networks here, of layers of your own as
+        ``network.save`` has them, and so do the histories. Callbacks are called there. After Ctrl-C
+        trainings that have not come back leave their networks as they were.
     verbose : bool or "auto"
         Whether to show one progress bar for all, and to print a line for each network that is
         trained.
@@ -157,6 +166,8 @@ def fit_many(
         "class_weight": class_weight,
     }
     jobs = jobs_of(n_jobs, len(found))
+    if executor is not None:
+        expect_executor(executor)
     shared = Shared()
     settings = _settings(found, x, t, arguments, shared)
     if verbose == "auto":
@@ -169,7 +180,9 @@ def fit_many(
             partial(_fit, i, network, given, progress, finite)
             for i, (network, given) in enumerate(zip(found, settings, strict=True))
         ]
-        running = Jobs(calls, jobs)
+        running: Jobs | Remote = Jobs(calls, jobs)
+        if executor is not None:
+            running = Remote(executor, found, settings, partial(_ended, progress))
         running.run(progress.look)
     histories = [running.results.get(i) for i in range(len(found))]
     return expect_no_errors(histories, running.errors)
@@ -237,16 +250,22 @@ def _expect_valid(networks: list[Network], settings: list[Settings]) -> None:
 def _fit(
     i: int, network: Network, given: Settings, progress: Together, finite: tuple[Any, ...]
 ) -> History:
-    line = "ended by an error"
+    history = None
     listener.set(progress.listener(i))  # in a context of its own
     data.finite.set(finite)
     try:
         history = network.fit(**given, verbose=False)
-        line = history.line(history.epochs) if history.epochs else "no epoch"
-        line = f"epoch {history.epochs}: {line}"
     finally:
-        progress.end(i, f"networks[{i}]: {line}")
+        _ended(progress, i, history)
     return history
+
+
+def _ended(progress: Together, i: int, history: History | None) -> None:
+    """Take note that a training has ended; without a history by an error."""
+    line = "ended by an error"
+    if history is not None:
+        line = f"epoch {history.epochs}: {history.line(history.epochs)}" if history.epochs else ""
+    progress.end(i, f"networks[{i}]: {line or 'no epoch'}")
 
 
 def expect_no_errors(

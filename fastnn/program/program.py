@@ -256,13 +256,12 @@ class Program:
         self.done = 0
         if rows is not None:
             rows = self._checked(rows, batch_size, rates.size, epochs)
-        penalties = np.zeros(rates.size) if penalties is None else penalties
-        for array, kind in ((losses, np.float64), (correct, np.int64), (penalties, np.float64)):
-            if array.shape != rates.shape or array.dtype != kind or not array.flags.carray:
-                raise ValueError(
-                    f"losses, correct: expected {rates.size} of each, float64 and int64, side by "
-                    f"side, got {array.dtype} of shape {array.shape}"
-                )
+        if penalties is None or not self._settings.alpha:
+            penalties = np.zeros(rates.size if self._settings.alpha else 0)
+        else:
+            _expect_for_each("penalties", penalties, np.float64, rates.size)
+        _expect_for_each("losses", losses, np.float64, rates.size)
+        _expect_for_each("correct", correct, np.int64, rates.size)
         tables = self._tables(gathered=rows is not None)
         share(tables)
         if rows is None:
@@ -356,6 +355,15 @@ class Program:
         states = self._parameters.states.values()
         state_bytes = sum(array.nbytes for state in states for array in state.values())
         return explain(tables, self._optimizer, state_bytes)
+
+
+def _expect_for_each(name: str, array: Any, dtype: type[np.generic], steps: int) -> None:
+    """Raise ValueError unless compiled code can write a number for each step to the array."""
+    if array.shape != (steps,) or array.dtype != dtype or not array.flags.carray:
+        raise ValueError(
+            f"{name}: expected {steps} numbers of {np.dtype(dtype)}, side by side, got "
+            f"{array.dtype} of shape {array.shape}"
+        )
 
 
 def same(facts: list[Any], others: list[Any]) -> bool:

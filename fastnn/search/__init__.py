@@ -6,7 +6,8 @@
 - :class:`SearchResult`: best trials, values at the border of their range, curves; :func:`load`
   reads it from a file.
 
-To use several processes, give a `storage` and start the script as often as wanted, each with a
+``search(n_jobs=2)`` runs trials in two threads. To use several processes or machines, give a
+`storage`, a file or the URL of a database, and start the script as often as wanted, each with a
 share of the cores: ``FASTNN_NUM_THREADS=1 python script.py`` in two terminals. They draw different
 values, share the work, and go on to the next stage together.
 """

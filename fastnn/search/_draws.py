@@ -23,7 +23,21 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
     "tpe": lambda seed: TPESampler(seed=seed),
 }
-DRAW = "fastnn_draw"  # attribute of a trial that is done again: the number that it draws by
+# Attributes of a trial that is done again: the number that it draws by, and how many processes have
+# died of it.
+DRAW, DEATHS = "fastnn_draw", "fastnn_deaths"
+
+
+def number_of(study: optuna.Study, trial: FrozenTrial) -> int:
+    """Return the number that a trial draws by.
+
+    A trial that was interrupted is queued again under its number: it does not count twice.
+    """
+    if DRAW in trial.user_attrs:
+        return int(trial.user_attrs[DRAW])
+    others = study.get_trials(deepcopy=False)
+    again = [t for t in others if t.number < trial.number and DRAW in t.user_attrs]
+    return trial.number - len(again)
 
 
 def pruner_of(name: str | None, min_epochs: int) -> BasePruner:
@@ -48,13 +62,7 @@ class Draws(BaseSampler):
         self.number = 0
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        # A trial that was interrupted is queued again under its number: do not count it twice.
-        if DRAW in trial.user_attrs:
-            self.number = trial.user_attrs[DRAW]
-        else:
-            others = study.get_trials(deepcopy=False)
-            again = [t for t in others if t.number < trial.number and DRAW in t.user_attrs]
-            self.number = trial.number - len(again)
+        self.number = number_of(study, trial)
         seed = np.random.SeedSequence((self._seed, self.number)).generate_state(1)[0]
         self._sampler = self._make(int(seed))
         self._sampler.before_trial(study, trial)

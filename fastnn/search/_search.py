@@ -23,6 +23,8 @@ from fastnn.search._trial import Trial
 from fastnn.training.divergence import DivergenceWarning
 
 if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
     from fastnn.search._study import Study
 
 Train = Callable[[Trial], SupportsFloat | None]
@@ -54,9 +56,10 @@ def search(
     pruner: str | None = "median",
     min_epochs: SupportsIndex = 5,
     seed: SupportsIndex | None = None,
-    storage: str | os.PathLike[str] | None = None,
+    storage: str | os.PathLike[str] | BaseStorage | None = None,
     name: str = "search",
     n_jobs: SupportsIndex = 1,
+    heartbeat: SupportsIndex = 60,
     verbose: bool = True,
 ) -> SearchResult:
     """Search for good hyper-parameters: train with many values, and compare.
@@ -69,9 +72,14 @@ def search(
     lack. Ctrl-C, or an exception of `train`, comes through at once; that trial is done again
     then, with the same values. Several processes may run the same search at once.
 
-    The trial of a process that is killed is not done again; one with other values takes its
-    place. If it was writing, the next one waits up to half a minute for its lock, a file with
-    ".lock" after the storage's name. A last line that was cut off, as by a full disk, is dropped.
+    In a database, a trial whose process is killed is told as failed once its `heartbeat` has been
+    missing twice, and is done again, with the same values, by the next process that begins a trial;
+    after three such deaths it is given up. A database that is away is waited for, up to a minute.
+
+    A file has no heartbeat: the trial of a process that is killed is not done again there; one with
+    other values takes its place. If it was writing, the next one waits up to half a minute for its
+    lock, a file with ".lock" after the storage's name. A last line that was cut off, as by a full
+    disk, is dropped.
 
     Parameters
     ----------
@@ -105,9 +113,12 @@ def search(
         No trial is ended before this epoch, at least 1, unless it diverges.
     seed : int, optional
         Chooses the values: trial by trial the same with the same seed, in one process.
-    storage : str or path, optional
-        File to keep the trials in, with their curves: a journal of Optuna, made if there is
-        none. In memory if not given: what ends the search, Ctrl-C too, then loses them.
+    storage : str, path or optuna.storages.BaseStorage, optional
+        Where to keep the trials, with their curves. A file, a journal of Optuna, made if there is
+        none. Or the URL of a database, such as "sqlite:///search.db" or
+        "postgresql+psycopg://user@host/name", whose tables are made if there are none. Or any
+        storage of Optuna, as it is. In memory if not given: what ends the search, Ctrl-C too, then
+        loses them.
     name : str
         Of this search in its storage.
     n_jobs : int
@@ -115,6 +126,9 @@ def search(
         those that kernels may use (:func:`fastnn.fit_many`); -1 for as many as there are. `train`
         is called by several threads then. Random values are the same for any number; which trials
         are ended early, and what "tpe" draws, depend on what has ended by then.
+    heartbeat : int
+        Seconds from one sign of life of a trial to the next, in a database that is named by its
+        URL, at least 1.
     verbose : bool
         Whether to show a progress bar.
 
@@ -125,7 +139,9 @@ def search(
     Raises
     ------
     ImportError
-        If Optuna is not installed.
+        If Optuna, or the driver of the database, is not installed.
+    ConnectionError
+        If the database cannot be opened.
     TypeError, ValueError
         If an argument is not as above, or the storage has a search of this name with other
         ranges, metric, score or epochs.
@@ -157,6 +173,7 @@ def search(
             raise TypeError(f"{key}: expected a string, got {text!r}")
     trials, epochs = checked_stage(trials, epochs, sampler, pruner)
     min_epochs = numbers.integer("min_epochs", min_epochs, 1)
+    heartbeat = numbers.integer("heartbeat", heartbeat, 1, 2**31 - 1)
     settings = {
         "metric": metric,
         "maximize": not metric.endswith(("loss", "error")) if maximize is None else bool(maximize),
@@ -166,10 +183,14 @@ def search(
     }
     seed = seed_of(seed)
     backend = optuna_side()
-    with backend.quiet():
-        study = backend.Study(backend.open_storage(storage), name, settings)
+    with backend.quiet(), backend.opened(storage, heartbeat) as found:
+        study = backend.Study(found, name, settings)
         study.begin(sampler, seed, pruner, min_epochs)
-        _run(train, study, trials, min_epochs, verbose, n_jobs)
+        try:
+            _run(train, study, trials, min_epochs, verbose, n_jobs)
+            study.fail_dead()
+        finally:
+            study.close()
         result: SearchResult = study.result()
     warn_of_borders(result)
     return result
@@ -216,6 +237,7 @@ class _Trials:
     def __init__(self, train: Train, study: Study, count: int, min_epochs: int) -> None:
         self._train, self._study, self._min_epochs = train, study, min_epochs
         self._count, self._running, self._lock = count, 0, threading.Lock()
+        self.ended = 0
 
     def __iter__(self) -> Iterator[Callable[[], None]]:
         """Yield calls, each of one trial, as long as there are too few."""
@@ -243,6 +265,7 @@ class _Trials:
         finally:
             with self._lock:
                 self._running -= 1
+                self.ended += 1
 
 
 def _run(
@@ -253,11 +276,12 @@ def _run(
     jobs = jobs_of(n_jobs, max(1, trials - done))
     calls = _Trials(train, study, trials, min_epochs)
     with Progress(max(trials, done), " trials", verbose, done=done) as progress:
+        seen = 0
 
         def look() -> None:
-            nonlocal done
-            before, done = done, study.done()
-            if done > before:
+            nonlocal done, seen
+            if calls.ended > seen:
+                seen, before, done = calls.ended, done, study.done()
                 progress.advance(done - before, partial(_best, study))
 
         with warnings.catch_warnings():
@@ -276,12 +300,12 @@ def _best(study: Study) -> dict[str, str]:
     return {"best": f"{best[0].value:.4g} with {best[0]}"} if best else {}
 
 
-def load(storage: str | os.PathLike[str], name: str = "search") -> SearchResult:
-    """Return what a search has found so far, from its file.
+def load(storage: str | os.PathLike[str] | BaseStorage, name: str = "search") -> SearchResult:
+    """Return what a search has found so far, from its file or database.
 
     Parameters
     ----------
-    storage : str or path
+    storage : str, path or optuna.storages.BaseStorage
         What the search was given; it may still run.
     name : str
         Its name; that of a stage is name-1, name-2, ...

@@ -1,25 +1,36 @@
-"""Where a search is kept: in memory, or in a file, a journal of Optuna."""
+"""Where a search is kept: in memory, in a file, which is a journal of Optuna, or in a database."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from fastnn._utils import schema
 from fastnn._utils.files import path_of
 
+Where = str | os.PathLike[str] | BaseStorage  # a file, the URL of a database, or one that is open
 
-def open_storage(path: str | os.PathLike[str] | None) -> BaseStorage:
-    """Return the storage of a file, made if there is none, or one in memory."""
-    if path is None:
+_PAUSES = 0.1, 0.3, 1.0, 3.0  # seconds from one attempt to open a database to the next
+_LATE = 2  # signs of life that a trial in a database may miss
+
+
+def open_storage(where: Where | None, heartbeat: int = 60) -> BaseStorage:
+    """Return the storage of a file, made if there is none, of a database, or one in memory."""
+    if where is None:
         return InMemoryStorage()
-    path = path_of("storage", path)
+    if isinstance(where, BaseStorage):
+        return where
+    if is_url(where):
+        return _database(str(where), heartbeat)
+    path = path_of("storage", where)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"storage: there is no folder {path.absolute().parent}")
     if path.is_dir():
@@ -32,9 +43,62 @@ def open_storage(path: str | os.PathLike[str] | None) -> BaseStorage:
     return _Storage(_Journal(path))
 
 
-def file_of(storage: BaseStorage) -> str:
+@contextmanager
+def opened(where: Where | None, heartbeat: int = 60) -> Iterator[BaseStorage]:
+    """Open a storage; at the end close its connections, of which the next use opens new ones."""
+    storage = open_storage(where, heartbeat)
+    try:
+        yield storage
+    finally:
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
+
+
+def is_url(where: object) -> bool:
+    """Say whether a storage is named by a URL."""
+    return isinstance(where, str) and "://" in where
+
+
+def _database(url: str, heartbeat: int) -> RDBStorage:
+    """Open a database, and make the tables that it lacks."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+        for pause in (*_PAUSES, 0.0):
+            try:
+                return RDBStorage(
+                    url,
+                    # A connection may be gone when the next trial ends.
+                    engine_kwargs={"pool_pre_ping": True},
+                    heartbeat_interval=heartbeat,
+                    grace_period=_LATE * heartbeat,
+                )
+            except DBAPIError as error:  # also where another process makes the same tables
+                if not pause:
+                    raise ConnectionError(f"storage: cannot open {shown}: {error.orig}") from error
+            time.sleep(pause)
+    except ArgumentError as error:
+        raise ValueError(
+            "storage: expected a path, or the URL of a database, such as sqlite:///search.db or "
+            f"postgresql+psycopg://user@host/name, got {url!r} ({error})"
+        ) from error
+    except ImportError as error:
+        raise ImportError(
+            f'storage: {shown} needs the package of its driver, such as "psycopg[binary]" for '
+            f"postgresql+psycopg://... ({error.__cause__ or error})"
+        ) from error
+    raise AssertionError
+
+
+def place_of(storage: BaseStorage) -> str:
     """Return where a storage is, for messages."""
-    return str(storage.journal.path) if isinstance(storage, _Storage) else "memory"
+    if isinstance(storage, _Storage):
+        return str(storage.journal.path)
+    if isinstance(storage, RDBStorage):
+        return str(storage.engine.url.render_as_string(hide_password=True))
+    return "memory" if isinstance(storage, InMemoryStorage) else type(storage).__name__
 
 
 class _Storage(JournalStorage):

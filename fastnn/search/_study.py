@@ -6,39 +6,62 @@ Imported when a search starts, as nothing else needs Optuna.
 from __future__ import annotations
 
 import math
-import os
 import threading
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
 from fastnn._utils import schema
 from fastnn._utils import validation as numbers
 from fastnn._utils.files import path_of
-from fastnn.search._draws import DRAW, SAMPLERS, Draws, distribution, pruner_of
+from fastnn.search._draws import (
+    DEATHS,
+    DRAW,
+    SAMPLERS,
+    Draws,
+    distribution,
+    number_of,
+    pruner_of,
+)
+from fastnn.search._life import Heartbeat, patiently
 from fastnn.search._ranges import Range, expect_value, from_json, to_json
 from fastnn.search._result import STATES, FinishedTrial, SearchResult
-from fastnn.search._storage import file_of, open_storage
+from fastnn.search._storage import Where, is_url, opened, place_of
 from fastnn.search._trial import Trial
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_FinishedError: type[Exception] = getattr(  # what Optuna raises since 4.2
+    optuna.exceptions, "UpdateFinishedTrialError", RuntimeError
+)
+_MOST_DEATHS = 3  # processes that may die of a trial before it is given up
+_PATIENCE_AT_END = 5.0  # seconds, where what is told also shows otherwise: a heartbeat ends
 # Attributes that are written beside what Optuna keeps.
 _TRIAL, _SETTINGS, _NARROWED = (f"fastnn_{what}" for what in ("trial", "settings", "narrowed"))
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna from printing a line for each trial."""
+    """Keep Optuna from printing a line for each trial, and from warnings of heartbeats.
+
+    They are experimental there, and only the loop that is not used here sends them by itself.
+    """
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.filterwarnings(
+                "ignore", "Heartbeat of storage is supposed to be used", UserWarning
+            )
+            yield
     finally:
         optuna.logging.set_verbosity(before)
 
@@ -76,12 +99,12 @@ class Study:
         if written is None:
             if settings is None or self._study.get_trials(deepcopy=False):
                 raise ValueError(
-                    f"name: {name!r}, in {file_of(storage)}, is a study of Optuna, but no search "
+                    f"name: {name!r}, in {place_of(storage)}, is a study of Optuna, but no search "
                     "of fastnn"
                 )
             mine = {**settings, "ranges": _json(settings["ranges"])}
             written = _agreed(self._study, _SETTINGS, mine)
-        self._source = f"storage: {file_of(storage)}: search {name!r}"
+        self._source = f"storage: {place_of(storage)}: search {name!r}"
         with _reading(self._source):
             self._settings = _SEARCH("settings", written)
             expected = "MAXIMIZE" if self._settings["maximize"] else "MINIMIZE"
@@ -92,13 +115,44 @@ class Study:
         self._finished: dict[int, FinishedTrial] = {}
         self._lock = threading.RLock()  # one trial is drawn at a time
         self._asked: dict[Trial, optuna.Trial] = {}  # those that run
+        self._storage, self._heartbeat = storage, Heartbeat(storage)
+        self._queue_dead()
         for key, value in (settings or {}).items():
             if self._settings[key] != value:
                 raise ValueError(
-                    f"{key}: the storage, {file_of(storage)}, has the search {name!r} with "
+                    f"{key}: the storage, {place_of(storage)}, has the search {name!r} with "
                     f"{self._settings[key]}, expected the same, got {value}; "
                     "give this search another name or file"
                 )
+
+    def _queue_dead(self) -> None:
+        """Have a trial whose process has died done again, with the same values, by whoever asks."""
+
+        def again(study: optuna.Study, trial: FrozenTrial) -> None:
+            deaths = 1 + trial.user_attrs.get(DEATHS, 0)
+            if deaths < _MOST_DEATHS:
+                attributes = {DRAW: number_of(study, trial), DEATHS: deaths}
+                study.enqueue_trial(trial.params, user_attrs=attributes)
+
+        known = getattr(self._storage, "failed_trial_callback", again)
+        if known is None:  # the user of a storage may have set one
+            # What Optuna calls it, before 4.9 and since.
+            for name in ("failed_trial_callback", "heartbeat_stale_trial_callback"):
+                setattr(self._storage, name, again)
+
+    def close(self) -> None:
+        """End the thread that tells of trials."""
+        self._heartbeat.close()
+
+    def fail_dead(self) -> None:
+        """Tell as failed the trials whose process has shown no sign of life for some time."""
+        if self._heartbeat.interval is not None:
+            with self._lock:
+                patiently(lambda: fail_stale_trials(self._study))
+
+    def _id_of(self, asked: optuna.Trial) -> int:
+        study = self._storage.get_study_id_from_name(self._study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study, asked.number)
 
     def begin(self, sampler: str, seed: int, pruner: str | None, min_epochs: int) -> None:
         """Say how trials are drawn and pruned from here on."""
@@ -108,21 +162,30 @@ class Study:
 
     def done(self) -> int:
         """Return how many trials have finished, in all processes."""
-        return len(self._study.get_trials(deepcopy=False, states=_DONE))
+        return len(patiently(lambda: self._study.get_trials(deepcopy=False, states=_DONE)))
 
     def ask(self, min_epochs: int) -> Trial:
         """Return a new trial."""
         ranges = self._settings["ranges"]
+        distributions = {name: distribution(r) for name, r in ranges.items()}
+        self.fail_dead()
         with self._lock, _reading(self._source):  # which has the numbers that queued trials draw by
-            asked = self._study.ask({name: distribution(r) for name, r in ranges.items()})
+            asked = patiently(lambda: self._study.ask(distributions))
             number = self._draws.number
+        if self._heartbeat.interval is not None:
+            self._heartbeat.begin(patiently(lambda: self._id_of(asked)))
 
         def is_bad(epoch: int, value: float) -> bool:
             times, rest = divmod(epoch, min_epochs)
             if rest or times & (times - 1):  # writing takes longer than a small network's epoch
                 return False
-            asked.report(value, epoch)
-            return asked.should_prune()
+            try:
+                patiently(lambda: asked.report(value, epoch))
+                return patiently(asked.should_prune)
+            except _FinishedError:  # others took it for dead, and do it again
+                return True
+            except StorageInternalError:  # it is looked at again later
+                return False
 
         trial = Trial(
             {name: asked.params[name] for name in ranges},
@@ -136,7 +199,12 @@ class Study:
 
     def give_back(self, trial: Trial) -> None:
         """Have a trial that an exception ended done again, by whoever asks next."""
-        self._study.tell(self._asked.pop(trial), state=TrialState.FAIL)
+        asked = self._end(trial)
+        tell = partial(self._study.tell, asked, state=TrialState.FAIL)
+        try:
+            patiently(tell, _PATIENCE_AT_END)
+        except (ValueError, _FinishedError):  # others took it for dead, and do it again
+            return
         self._study.enqueue_trial(dict(trial.values), user_attrs={DRAW: trial.number})
 
     def value(self, trial: Trial, returned: Any) -> float:
@@ -167,16 +235,26 @@ class Study:
             "value": math.nan if state == "diverged" else value,
             "curves": trial.curves,
         }
+        asked = self._asked[trial]
+        told: dict[str, Any] = (
+            {"values": value} if state == "complete" else {"state": TrialState.PRUNED}
+        )
+        with suppress(_FinishedError):  # others took it for dead, and do it again
+            patiently(lambda: asked.set_user_attr(_TRIAL, kept))
+            # A first attempt may have come through before its connection broke.
+            patiently(lambda: self._study.tell(asked, **told, skip_if_finished=True))
+        self._end(trial)
+
+    def _end(self, trial: Trial) -> optuna.Trial:
         asked = self._asked.pop(trial)
-        asked.set_user_attr(_TRIAL, kept)
-        if state == "complete":
-            self._study.tell(asked, value)
-        else:
-            self._study.tell(asked, state=TrialState.PRUNED)
+        if self._heartbeat.interval is not None:
+            with suppress(StorageInternalError):
+                self._heartbeat.end(self._id_of(asked))
+        return asked
 
     def result(self) -> SearchResult:
         """Return what was found so far."""
-        for trial in self._study.get_trials(deepcopy=False, states=_DONE):
+        for trial in patiently(lambda: self._study.get_trials(deepcopy=False, states=_DONE)):
             if trial.number not in self._finished:
                 with _reading(f"{self._source}: trial {trial.number}"):
                     self._finished[trial.number] = _finished(trial, self._settings["ranges"])
@@ -265,14 +343,16 @@ def _finished(trial: FrozenTrial, ranges: dict[str, Range]) -> FinishedTrial:
     )
 
 
-def stored(path: str | os.PathLike[str], name: str) -> SearchResult:
-    """Return the result of a search that a file has."""
-    if not path_of("storage", path).is_file():
-        raise FileNotFoundError(f"storage: there is no file {path}")
-    storage = open_storage(path)
-    names = optuna.get_all_study_names(storage)
-    if name not in names:
-        raise ValueError(
-            f"name: expected one of {', '.join(sorted(names))}, which are in {path}, got {name!r}"
-        )
-    return Study(storage, name).result()
+def stored(where: Where, name: str) -> SearchResult:
+    """Return the result of a search that a file or a database has."""
+    named = None if is_url(where) or isinstance(where, BaseStorage) else where
+    if named is not None and not path_of("storage", named).is_file():
+        raise FileNotFoundError(f"storage: there is no file {named}")
+    with opened(where) as storage:
+        names = optuna.get_all_study_names(storage)
+        if name not in names:
+            raise ValueError(
+                f"name: expected one of {', '.join(sorted(names))}, which are in "
+                f"{place_of(storage)}, got {name!r}"
+            )
+        return Study(storage, name).result()

@@ -28,3 +28,12 @@ def test_hyperparameter_search(run, picture, tmp_path):
     picture("hyperparameter_search.png")
     picture("hyperparameter_ranges.png")
     assert run(*options) == printed  # from the file
+
+
+def test_search_in_processes(run, tmp_path):
+    options = ("search_in_processes.py", "--trials", 4, "--epochs", 1, "--workers", 2)
+    printed = run(*options)
+    done = re.search(r"^trials of each process: (\d), (\d); in sqlite:///", printed, re.M)
+    result = load(f"sqlite:///{tmp_path}/search.db")
+    assert sum(map(int, done.groups())) == len(result) >= 4
+    assert f"search: {len(result)} trials" in printed

@@ -150,7 +150,7 @@ def test_sizes_that_do_not_fit(rows, steps, batch):
 
 
 def test_results_that_do_not_fit():
-    with pytest.raises(ValueError, match=f"losses, correct: expected {STEPS}"):
+    with pytest.raises(ValueError, match=f"losses: expected {STEPS} numbers"):
         program().run(ROWS, BATCH, np.ones(STEPS), np.ones(STEPS - 1), np.ones(STEPS, np.int64))
 
 

@@ -426,16 +426,16 @@ def test_every_kind_of_step_that_has_a_part_is_in_the_catalogue():
 
 
 @pytest.mark.parametrize("kind", ["float32", "int32", "every other"])
-@pytest.mark.parametrize("which", ["losses", "correct"])
+@pytest.mark.parametrize("which", ["losses", "correct", "penalties"])
 def test_results_are_written_where_they_fit_alone(which, kind):
     """Compiled code knows where they begin, and nothing else of them."""
     (x, t), net = data(), network()
-    program = Program(net, optimizer(), x, t, BATCH, StepSettings())
-    given = {"losses": np.zeros(2), "correct": np.zeros(2, np.int64)}
+    program = Program(net, optimizer(), x, t, BATCH, StepSettings(alpha=0.1))
+    given = {"losses": np.zeros(2), "correct": np.zeros(2, np.int64), "penalties": np.zeros(2)}
     wrong = given[which].repeat(2)[::2] if kind == "every other" else given[which].astype(kind)
     before = {key: p.copy() for key, p in net.params.items()}
-    with pytest.raises(ValueError, match="losses, correct: expected 2 of each, float64 and int64"):
-        program.run(rows(2), BATCH, rates(2), *(given | {which: wrong}).values())
+    with pytest.raises(ValueError, match=f"^{which}: expected 2 numbers of (float|int)64, side"):
+        program.run(rows(2), BATCH, rates(2), **(given | {which: wrong}))
     for key, p in net.params.items():
         np.testing.assert_array_equal(p, before[key])
 
