@@ -167,6 +167,8 @@ class _Epochs:
         try:
             if watch is not None:
                 watch.begin()
+            if not incremental:  # `partial_fit` is quick, and has most often been called before
+                self._steps.executor.prepare()
             with interrupts.held() as interrupt:
                 while estimator.n_iter_ < most and self._epochs(most, interrupt):
                     if estimator.n_iter_ == estimator.max_iter and not incremental:

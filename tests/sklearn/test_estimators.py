@@ -32,6 +32,7 @@ import fastnn.sklearn as ours
 from fastnn import callbacks, config, optimizers, schedules
 from fastnn.kernels.calls.routine import Routine
 from fastnn.kernels.threading import threads
+from fastnn.program import Program
 from fastnn.program.tables import Tables
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from tests.sklearn import upstream
@@ -484,6 +485,26 @@ def test_each_python_thread_has_its_own_number_of_threads(spied):
     for worker in workers:
         worker.join()
     assert got == {1: 1, 2: 2, None: 4}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_a_fit_needs_is_compiled_first(monkeypatch, interrupted):
+    """So it is known how much there is to compile, and Ctrl-C ends that."""
+    steps = []
+
+    def prepare(self):
+        steps.append(self.done)
+        if interrupted:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Program, "prepare", prepare)
+    model = MLPClassifier(max_iter=2)
+    if interrupted:
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            model.fit(X, Y)
+    else:
+        model.fit(X, Y)
+    assert steps == [0] and model.n_iter_ == 2 * (not interrupted)
 
 
 def test_samples_stay_where_they_are():
