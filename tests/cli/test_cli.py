@@ -61,7 +61,7 @@ def test_installed_script(tmp_path):
         return done.returncode, done.stdout, done.stderr
 
     assert command("--version") == (0, f"fastnn {fastnn.__version__}\n", "")
-    assert command("run", "--help")[1].startswith("usage: fastnn run [-h] --as {dlfs,")
+    assert command("run", "--help")[1].startswith("usage: fastnn run [-h] [--as {auto,dlfs,")
     assert command("fly")[::2] == (2, run("fly").stderr.replace("python -m fastnn", "fastnn"))
     (tmp_path / "book.py").write_text(
         "import sys\nimport common.functions\nprint(common.functions.__name__, sys.argv[1:])\n"
