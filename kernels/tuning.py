@@ -57,11 +57,11 @@ class ByDtype(NamedTuple):
     # many strips there are for each piece, at least.
     strip_bytes: int = 3 << 17
     strips: int = 2
-    # Slots of the weight gradient: how many there are at most, and images of one; groups of
-    # channels and slots are so many together.
+    # Slots of the weight gradient: how many there are at most, and images of one; channels of a
+    # group, at least, where there are more threads than slots.
     slots: int = 16
     slot_images: int = 16
-    slot_groups: int = 4
+    group_channels: int = 16
 
     # Elements that the rows of a block have together, of which the cross-entropy is computed: each
     # pass over them finds them in the first-level cache (16 KiB in float32). A choice.

@@ -358,7 +358,7 @@ def _backward_units(x, W, dout, dx, parts, window, memory, taps, form, cut, star
     n, c, h, _ = x.shape
     f, down, size, zero = W.shape[0], dout.shape[2], W.itemsize, W.dtype.type(0)
     strips = (down + cut.rows - 1) // cut.rows
-    few = is_few(cut.group)
+    few = is_few(c)
     high = down if few else (h - 1 + pad) // stride + 1 - pad // stride
     back_strips = (high + cut.back_rows - 1) // cut.back_rows if form & INPUT else 0
     steps = min(stride, fh), min(stride, fw)

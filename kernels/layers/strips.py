@@ -15,7 +15,7 @@ from fastnn.kernels.tuning import by_itemsize
 
 _strip_bytes, _strips = by_itemsize("strip_bytes"), by_itemsize("strips")
 _slot_count, _slot_images = by_itemsize("slots"), by_itemsize("slot_images")
-_groups = by_itemsize("slot_groups")
+_group_channels = by_itemsize("group_channels")
 
 BACKWARD, INPUT = 1, 2  # of the form of a call
 _WORD = 8
@@ -88,7 +88,10 @@ def is_few(channels):
 
 @shared
 def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
-    """Return how to cut: strips of the forward pass depend on threads, but no sum does."""
+    """Return how to cut.
+
+    Strips of the forward pass and groups depend on threads, but the order of no sum does.
+    """
     n, c, h, w = shape
     f, _, fh, fw = filters
     down, right = (fh - 1) // stride, (fw - 1) // stride
@@ -98,12 +101,12 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
     slots = max(1, min(_slot_count(itemsize), n // _slot_images(itemsize)))
     groups = 1
     if form & BACKWARD:
-        groups = min(c, max(1, _groups(itemsize) // slots))
+        groups = max(1, min(c // _group_channels(itemsize), (threads + slots - 1) // slots))
     group = (c + groups - 1) // groups
     across = (w + 2 * pad + stride - 1) // stride
     if stride == 1:  # what is left of a row is right of the one before
         across = max(w + pad, places[1])
-    rows = _rows(places[0], group * steps * across, down, itemsize)
+    rows = _rows(places[0], c * steps * across, down, itemsize)
     if form == 0 and threads > 1:
         strips = min(places[0], (_strips(itemsize) * threads + n - 1) // max(1, n))
         rows = min(rows, (places[0] + strips - 1) // strips)
@@ -123,9 +126,9 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
         back_rows = _rows(high, f * back_across, down, itemsize)
         back_plane = (back_rows + down) * back_across
         back = (back_rows - 1) * back_across + wide
-        if is_few(group):
+        if is_few(c):
             back_across = places[1]
-            back_rows = _rows(places[0], (f + group * fh * fw) * places[1], 0, itemsize)
+            back_rows = _rows(places[0], (f + c * fh * fw) * places[1], 0, itemsize)
             back_plane = back = back_rows * places[1]
         gradients = lines(f * back_plane + lanes, itemsize)
     # One cache line more than vectors take: rows do not displace each other.
@@ -134,7 +137,7 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
     if form & BACKWARD:
         results = group * step if form & INPUT else 0
         words = group * fh * fw + 2 * rows * places[1] + group + 2 * f * fh * fw
-        if is_few(group):
+        if is_few(c):
             results *= fh * fw
             words += group * fh * fw
     return Cut(
