@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastnn import ops
+from fastnn.kernels.tuning import COMMON
 
 
 # Cut by columns and by rows, by channels and by images.
@@ -34,6 +35,27 @@ def test_constant_features(shape):
     np.testing.assert_array_equal(mean, np.float32(0.1))
     # Zero, but for what a compiler makes of sums that may be taken in any order.
     np.testing.assert_allclose(var, 0, atol=(0.1 * np.finfo(np.float32).eps) ** 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_of_a_wide_batch_have_the_bits_that_they_have_alone(dtype):
+    """Wide batches go in strips of columns, of whole cache lines."""
+    n, d = 300, 530
+    assert 2 * COMMON.norm_strip < n * d * np.dtype(dtype).itemsize
+    rng = np.random.default_rng(35)
+    x, dout = rng.normal(size=(2, n, d)).astype(dtype)
+    gamma, beta = rng.normal(size=(2, d)).astype(dtype)
+    y, mean, rstd = ops.batchnorm(x, gamma, beta, np.zeros(d, dtype), np.ones(d, dtype))
+    dx, dgamma, dbeta = ops.batchnorm_backward(dout, x, gamma, mean, rstd)
+    for j in range(0, d, 16):
+        own = slice(j, j + 16)
+        g, b = gamma[own], beta[own]
+        alone = ops.batchnorm(x[:, own].copy(), g, b, np.zeros_like(g), np.ones_like(g))
+        for found, expected in zip((y[:, own], mean[own], rstd[own]), alone, strict=True):
+            np.testing.assert_array_equal(found, expected)
+        back = ops.batchnorm_backward(dout[:, own].copy(), x[:, own].copy(), g, *alone[1:])
+        for found, expected in zip((dx[:, own], dgamma[own], dbeta[own]), back, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 # As many pixels as leave the last vector of every width partly empty.
