@@ -10,6 +10,7 @@ from fastnn._bench.families import (
     affine,
     batchnorm,
     busy,
+    chapters,
     convolution,
     estimators,
     formulas,
@@ -46,6 +47,7 @@ FAMILIES = {
     "overhead": overhead,
     "formulas": formulas,
     "scripts": scripts,
+    "chapters": chapters,
     "startup": startup,
     "sklearn": estimators,
 }

@@ -16,7 +16,7 @@ from fastnn._utils import distribution as _distribution
 from fastnn.kernels.threading import cpus
 
 # Each takes longer than all of the short list.
-ONLY_ASKED_FOR = ("startup", "sklearn", *GROUPS["calls"])
+ONLY_ASKED_FOR = ("startup", "chapters", "sklearn", *GROUPS["calls"])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_rounds,
         metavar="N",
         help="how often the family 'startup' starts each process (default: 10, 3 where kernels are "
-        "compiled, 1 where all are)",
+        "compiled, 1 where all are), and 'chapters' (default: 5)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="write all results to this file, or with - print them"

@@ -59,15 +59,15 @@ def relu_grad(x: Any) -> Any:
 
 def softmax(x: Any) -> Any:
     """Return probabilities from scores: for each row of a matrix, or else for all there is."""
-    if x.ndim == 2:
-        return _softmax(x, 1)
+    if x.ndim in (1, 2):
+        return _softmax(x, -1)
     powers = np.exp(x - np.max(x))
     return powers / np.sum(powers)
 
 
 def _softmax(x: Any, axis: int) -> Any:
-    if usual(x) and x.ndim == 2 and x.size:
-        return ops.softmax(x)
+    if usual(x) and x.ndim in (1, 2) and x.size:
+        return ops.softmax(x) if x.ndim == 2 else ops.softmax(x[np.newaxis])[0]
     powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
