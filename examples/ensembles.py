@@ -17,7 +17,7 @@ import numpy as np
 from _common import Data, count, how_many, listed, load, parser, plt, save, text
 from tqdm import tqdm
 
-from fastnn import MultiLayerNet
+from fastnn import MultiLayerNet, fit_many
 from fastnn.ensembles import Ensemble, Snapshots, averaged, distill
 
 SIZES = 300, 1000, 3000, 10000  # of the training sets of students
@@ -44,17 +44,15 @@ def network(seed: int) -> MultiLayerNet:
 
 def train(data: Data, given: argparse.Namespace) -> tuple[list, list, list]:
     """Return trained networks, their checkpoints, and those of their moving averages."""
-    networks, checkpoints, averages = [], [], []
-    ema = 1 - 128 / len(data.x_train)  # over the last epoch, about
-    for seed in tqdm(range(given.seed, given.seed + given.networks), unit=" networks"):
-        net, snapshots = network(seed), Snapshots()
-        history = net.fit(
-            data.x_train, data.t_train, given.epochs, ema=ema, callbacks=[snapshots],
-            seed=seed, verbose=False,
-        )  # fmt: skip
-        networks.append(net)
-        checkpoints.append(snapshots.networks)
-        averages.append(averaged(net, history.averages))
+    seeds = range(given.seed, given.seed + given.networks)
+    networks, snapshots = [network(seed) for seed in seeds], [Snapshots() for _ in seeds]
+    histories = fit_many(
+        networks, data.x_train, data.t_train, epochs=given.epochs,
+        ema=1 - 128 / len(data.x_train),  # over the last epoch, about
+        callbacks=[[each] for each in snapshots], seed=[*seeds], verbose="auto",
+    )  # fmt: skip
+    checkpoints = [each.networks for each in snapshots]
+    averages = [averaged(n, h.averages) for n, h in zip(networks, histories, strict=True)]
     return networks, checkpoints, averages
 
 

@@ -1,7 +1,6 @@
 """A server of PostgreSQL for tests, from the programs that the system has."""
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +21,8 @@ def _user():
     """Return whom the server runs as: it refuses root."""
     if os.geteuid() != 0:
         return None
+    import pwd
+
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name).pw_name
@@ -65,7 +66,7 @@ class Server:
 def server():
     """Start a server with an empty database; skip the test where there is none to be had."""
     pytest.importorskip("psycopg", reason="needs the driver psycopg")
-    if _program("initdb") is None or _program("pg_ctl") is None:
+    if os.name != "posix" or _program("initdb") is None or _program("pg_ctl") is None:
         pytest.skip("this system has no server of PostgreSQL: initdb and pg_ctl")
     # Not pytest's folder, whose path is too long for a socket, and which others may not enter.
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
