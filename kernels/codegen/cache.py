@@ -14,12 +14,10 @@ What keeps the folder from being used is said in one warning: each process compi
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
 import sys
-import time
 from pathlib import Path
 from pickle import loads
 from typing import Any
@@ -31,14 +29,10 @@ from numba.core.errors import NumbaWarning
 
 from fastnn._utils import distribution
 from fastnn._utils.paths import kernels_dir
-from fastnn._utils.trust import distrust, is_ours
 from fastnn._utils.warnings import warn
 from fastnn.kernels.codegen import internals
-from fastnn.kernels.plain import sources
+from fastnn.kernels.plain import sources, storage
 from fastnn.kernels.plain.level import vector_bits
-
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows
-_LEFT = 3600  # seconds after which nobody writes a file any more
 
 _LOST = "compiled kernels are not kept on disk, so each process compiles its own"
 
@@ -54,10 +48,22 @@ _SETTINGS = (
 )  # fmt: skip
 
 
+def _settings() -> list[Any]:
+    return [getattr(numba.config, name, None) for name in _SETTINGS]
+
+
+_AT_FIRST = str(_settings())
+
+
+def is_usual() -> bool:
+    """Say whether Numba's settings are those that it began with."""
+    return str(_settings()) == _AT_FIRST
+
+
 @functools.cache
 def _key() -> str:
     """Return a digest of what machine code depends on, or raise LookupError."""
-    settings = [getattr(numba.config, name, None) for name in _SETTINGS]
+    settings = _settings()
     digest = hashlib.sha256(f"{sys.version} {vector_bits()} {settings}".encode())
     versions = {module.__name__: module.__version__ for module in (numba, llvmlite, np)}
     digest.update(f"{distribution.VERSION} {versions}\n".encode())
@@ -81,7 +87,7 @@ def folder() -> Path | None:
 def keeps() -> bool:
     """Say whether later processes will find what is compiled now."""
     place = folder()
-    if place is None or not _IS_KNOWN or _trouble(place):
+    if place is None or not _IS_KNOWN or storage.trouble(place):
         return False
     while not os.path.exists(place) and place != place.parent:
         place = place.parent
@@ -102,68 +108,13 @@ def _warn_once(reason: str) -> None:
     )
 
 
-def _trouble(place: Path) -> str:
-    """Return why a folder can neither be read nor written, or ""."""
-    try:
-        return distrust(place)
-    except OSError as error:
-        return _said(error, place)
-
-
-def _said(error: OSError, place: Path) -> str:
-    """Return what an error says of a folder, and not of a file, whose name is another each time."""
-    return f"{place}: {error.strerror or error}"
-
-
-def _read(path: Path) -> bytes | None:
-    """Return the content of a file that is safe to run code from, or None."""
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _BINARY)
-        with open(handle, "rb") as file:
-            return file.read() if is_ours(os.fstat(handle)) else None
-    except OSError:
-        return None
-
-
-def _make(place: Path) -> str:
-    """Make a folder, if it is not there; return why it cannot be written to, or ""."""
-    reason = _trouble(place)
-    if reason:
-        return reason
-    try:
-        for folder in (*reversed(place.parents), place):
-            if not folder.exists():
-                with contextlib.suppress(FileExistsError):  # another process was first
-                    folder.mkdir(mode=0o755)
-    except OSError as error:
-        return _said(error, place)
-    return _trouble(place)  # or another user was
-
-
-def _write(path: Path, payload: bytes) -> None:
-    """Write a file, whole or not at all, that all users can read and this one can write."""
-    for left in path.parent.glob("*.tmp"):  # by processes that were killed
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _LEFT:
-                left.unlink()
-    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
-    handle = os.open(temporary, flags, 0o644)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 class _KernelCache:
     """The compiled signatures of one kernel, a file each, for Numba's dispatcher."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._enabled = True
+        self._objects: dict[Any, bytes] = {}
 
     @property
     def cache_path(self) -> str:
@@ -198,25 +149,25 @@ class _KernelCache:
             return None
         target_context.refresh()
         place = self._place()
-        if place is None or _trouble(place):  # which `save_overload` speaks of
+        if place is None or storage.trouble(place):  # which `save_overload` speaks of
             return None
-        content = _read(self._path(sig, target_context.codegen(), place))
-        if content is None:
-            return None
-        digest, payload = content[:32], content[32:]
-        if hashlib.sha256(payload).digest() != digest:
+        payload = storage.read(self._path(sig, target_context.codegen(), place))
+        if payload is None:
             return None
         try:
-            return _rebuild(target_context, *loads(payload))
+            reduced = loads(payload)
+            result = _rebuild(target_context, *reduced)
         except Exception as error:  # it is compiled again
             _warn_once(f"{internals.versions()} does not load them ({error!r})")
             return None
+        self._note(sig, reduced)
+        return result
 
     def save_overload(self, sig: Any, data: Any) -> None:
         place = self._place()
         if place is None or not self._enabled:
             return
-        reason = _make(place)
+        reason = storage.make(place)
         if reason:
             _warn_once(reason)
             return
@@ -224,14 +175,29 @@ class _KernelCache:
             warn(f"cannot cache kernel {self._name}", NumbaWarning)
             return
         try:
-            payload: bytes = _dumps(_reduce(data))
+            reduced = _reduce(data)
+            payload: bytes = _dumps(reduced)
         except Exception as error:  # it was compiled all the same
             _warn_once(f"{internals.versions()} does not write them ({error!r})")
             return
+        self._note(sig, reduced)
         try:
-            _write(self._path(sig, data.codegen, place), payload)
+            storage.write(self._path(sig, data.codegen, place), payload)
         except OSError as error:
-            _warn_once(_said(error, place))
+            _warn_once(storage.said(error, place))
+
+    def _note(self, sig: Any, reduced: Any) -> None:
+        """Keep the object code that is in what Numba writes, if it is in there as it was."""
+        try:
+            _, kind, (code, _) = reduced[0]
+        except (IndexError, TypeError, ValueError):
+            return
+        if kind == "object":
+            self._objects[sig] = bytes(code)
+
+    def take_object(self, sig: Any) -> bytes | None:
+        """Return, once, the object code of a signature that was compiled or loaded, or None."""
+        return self._objects.pop(sig, None)
 
 
 def enable(dispatcher: Any) -> Any:

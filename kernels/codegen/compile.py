@@ -187,6 +187,18 @@ def address(compiled: Any) -> int:
     return found[0] or found[1]
 
 
+def object_code(compiled: Any) -> bytes | None:
+    """Return, once, the machine code of a :func:`procedure` that has an :func:`address`, to link.
+
+    None where it has not the name that C knows it by, or Numba's settings are not the usual ones.
+    """
+    take: Any = getattr(
+        compiled._cache, "take_object", None
+    )  # others than this package's have none
+    code: bytes | None = take and take(_signature(compiled))
+    return code if private.IS_KNOWN and cache.is_usual() else None
+
+
 internals.warn_of_lost()
 # What plain Python calls, too: it has the same bits there, as no product and sum is fused.
 tell(numba.extending.register_jitable(**_INNER, **private.INNER, fastmath=False))

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn._utils.environment import variable
 from fastnn._utils.warnings import warn
-from fastnn.kernels.machine import catalogue
+from fastnn.kernels.machine import catalogue, kept
 from fastnn.kernels.tuning import COMMON
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def caller(name: str) -> int:
     """Return where a function that Python calls begins: `catalogue.CALLERS` has their names."""
     if found := library():
         return found.address(name)
-    return int(_made(name).caller_address(name))
+    return kept.address(name) or int(_made(name).caller_address(name))
 
 
 def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
@@ -119,14 +119,15 @@ def address(name: str, dtype: np.dtype[Any] | None = None) -> int:
     KeyError
         If the catalogue has no such name.
     """
-    found = library()
-    if found and not catalogue.is_added(name):
-        return found.address(catalogue.symbol(name, dtype))
+    if not catalogue.is_added(name):
+        symbol, found = catalogue.symbol(name, dtype), library()
+        if place := found.address(symbol) if found else kept.address(symbol):
+            return place
     return int(_made(name).address(name, dtype))
 
 
 def is_ready(name: str, dtype: np.dtype[Any] | None = None) -> bool:
     """Say whether nothing is to be compiled for :func:`address`."""
-    if library() and not catalogue.is_added(name):
+    if not catalogue.is_added(name) and (library() or kept.has(catalogue.symbol(name, dtype))):
         return True
     return bool(_made(name).is_ready(name, dtype))

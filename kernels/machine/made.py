@@ -13,7 +13,7 @@ from fastnn.kernels.codegen import compile as compiling
 from fastnn.kernels.codegen.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.codegen.memory import pointer
 from fastnn.kernels.codegen.raw import number, word
-from fastnn.kernels.machine import catalogue
+from fastnn.kernels.machine import catalogue, kept
 from fastnn.kernels.machine.signature import REAL, Parameter, Signature
 
 # What takes the arguments out of the words (see :mod:`fastnn.kernels.machine`).
@@ -103,9 +103,19 @@ def compiled(name: str, dtype: Any) -> Any:
     return part(name, dtype) if catalogue.is_part(name) else function(name, dtype)
 
 
+def _address(symbol: str, function: Any, keep: bool = True) -> int:
+    """Return where machine code begins, compiled if need be, and kept for others if it may be."""
+    found = int(compiling.address(function))
+    if keep and kept.can_keep() and (content := compiling.object_code(function)):
+        kept.keep(symbol, content)
+    return found
+
+
 def address(name: str, dtype: Any) -> int:
     """Return where the machine code of a kernel or a part begins, compiled if need be."""
-    return int(compiling.address(compiled(name, dtype)))
+    # What was added by others is in sources that nobody looks at.
+    function, is_ours = compiled(name, dtype), not catalogue.is_added(name)
+    return _address(catalogue.symbol(name, dtype), function, is_ours)
 
 
 def is_ready(name: str, dtype: Any) -> bool:
@@ -120,4 +130,4 @@ def caller(name: str) -> Any:
 
 def caller_address(name: str) -> int:
     """Return where a function that Python calls begins, compiled if need be."""
-    return int(compiling.address(caller(name)))
+    return _address(name, caller(name))

@@ -262,8 +262,8 @@ class Kernels(Writer):
 
     name = "kernel cache"
     places = (
-        "kernels/codegen/cache.py:_make",
-        "kernels/codegen/cache.py:_write",
+        "kernels/plain/storage.py:make",
+        "kernels/plain/storage.py:write",
     )
     signatures = ("float64(float64, float64)", "int64(int64, int64)", "float32(float32, float32)")
 

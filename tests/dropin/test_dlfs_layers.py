@@ -464,3 +464,37 @@ def test_a_class_of_the_script_can_extend_a_layer(dlfs):
         return layer.forward(data(69, 4, 3)), layer.backward(data(70, 4, 2)), layer.dW, layer.db
 
     dlfs.compare(action)
+
+
+def _of_the_book(dlfs, name, *arguments):
+    """Return a layer of the book, and what becomes of its pickle where the class is ours."""
+    book, fast = (getattr(side.layers, name) for side in (dlfs.book, dlfs.fast))
+    layer = book(*arguments)
+    images = name in ("Convolution", "Pooling")
+    out = layer.forward(data(71, 2, 2, 6, 6) if images else data(72, 4, 3))
+    loaded = fast.__new__(fast)
+    vars(loaded).update(vars(layer))
+    return layer, loaded, out
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Relu", ()),
+        ("Sigmoid", ()),
+        ("Dropout", (0.4,)),
+        ("Affine", (data(73, 3, 2), data(74, 2))),
+        ("BatchNormalization", (np.ones(3), np.zeros(3))),
+        ("Convolution", (data(75, 3, 2, 3, 3), np.ones(3), 1, 1)),
+        ("Pooling", (2, 2)),
+    ],
+)
+def test_a_layer_that_the_book_has_pickled_goes_backward_first(dlfs, name, arguments):
+    book, loaded, out = _of_the_book(dlfs, name, *arguments)
+    expected, got = (layer.backward(out.copy()) for layer in (book, loaded))
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
+    for key in ("dW", "db", "dgamma", "dbeta"):
+        if hasattr(book, key):
+            np.testing.assert_allclose(
+                getattr(loaded, key), getattr(book, key), rtol=1e-12, atol=1e-14
+            )

@@ -574,3 +574,72 @@ def test_what_was_apart_is_apart_in_copies(dlfs, way):
     x, _ = batch()
     np.testing.assert_array_equal(again.predict(x), net.predict(x))
     np.testing.assert_array_equal(again.params["W1"], 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_samples_than_layers_keep_in_one_call(dlfs, kind, monkeypatch):
+    monkeypatch.setattr("fastnn.dropin.dlfs._compiled._ELEMENTS", 0)
+
+    def action(m):
+        net = network(m, kind)
+        x, t = batch()
+        return net.predict(x), net.accuracy(x, t), attributes(m, net), net.gradient(x, t)
+
+    dlfs.compare(action, rounded=True)
+
+
+def _subclass(m):
+    class Shifted(m.layers.Sigmoid):
+        def forward(self, x):
+            return super().forward(x) - 0.5
+
+    return Shifted()
+
+
+def _wrapped(m):
+    class Wrapper:
+        def __init__(self, inner):
+            self.inner = inner
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+    return Wrapper(m.layers.Sigmoid())
+
+
+def _in_another_order(m, net):
+    net.layers.move_to_end("Activation_function1")
+
+
+# What scripts do to the layers of a network, after which its methods call others.
+CHANGES = {
+    "one more": lambda m, net: net.layers.update(Extra=m.layers.Sigmoid()),
+    "one more of another kind": lambda m, net: net.layers.update(Extra=m.layers.Relu()),
+    "one more affine": lambda m, net: net.layers.update(
+        Extra=m.layers.Affine(np.full((5, 4), 0.1), np.ones(4))
+    ),
+    "dropout of another name": lambda m, net: net.layers.update(Extra=m.layers.Dropout(0.3)),
+    "batch norm of another name": lambda m, net: net.layers.update(
+        Extra=m.layers.BatchNormalization(np.ones(5), np.zeros(5))
+    ),
+    "dropout": lambda m, net: net.layers.update(Dropout9=m.layers.Dropout(0.3)),
+    "one twice": lambda m, net: net.layers.update(Again=net.layers["Activation_function1"]),
+    "another in its place": lambda m, net: net.layers.update(Activation_function1=m.layers.Relu()),
+    "subclass": lambda m, net: net.layers.update(Activation_function1=_subclass(m)),
+    "wrapper": lambda m, net: net.layers.update(Activation_function1=_wrapped(m)),
+    "another order": _in_another_order,
+    "one less": lambda m, net: net.layers.pop("Activation_function2"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", ["plain", "sigmoid", "all"])
+def test_layers_that_a_script_changes(dlfs, kind, change):
+    def action(m):
+        net = network(m, kind, (12, [5, 6], 5))
+        x, t = batch(classes=4)
+        net.gradient(x, t)  # what was found of the layers before
+        CHANGES[change](m, net)
+        return net.predict(x), net.gradient(x, t), net.loss(x, t), np.random.rand()
+
+    dlfs.compare(action, rounded=True)

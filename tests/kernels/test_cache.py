@@ -13,6 +13,7 @@ from processes import of_compiling
 
 from fastnn.kernels.codegen import cache
 from fastnn.kernels.codegen.compile import procedure
+from fastnn.kernels.plain import storage
 
 # Compiles or loads one kernel, and prints how many signatures were compiled.
 RELU = """
@@ -289,7 +290,7 @@ def test_what_killed_processes_have_left_is_removed(tmp_path):
     (tmp_path / "old.bin.0.tmp").touch()
     os.utime(tmp_path / "old.bin.0.tmp", (0, 0))
     (tmp_path / "new.bin.0.tmp").touch()
-    cache._write(tmp_path / "kernel.bin", b"code")
+    storage.write(tmp_path / "kernel.bin", b"code")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kernel.bin", "new.bin.0.tmp"]
 
 

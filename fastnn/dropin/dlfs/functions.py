@@ -89,7 +89,7 @@ def cross_entropy(y: Any, t: Any, delta: Any) -> Any:
     if t.size == y.size:
         t = t.argmax(axis=1)
     n = y.shape[0]
-    return -np.sum(np.log(y[np.arange(n), t] + delta)) / n
+    return -np.add.reduce(np.log(y[np.arange(n), t] + delta), axis=None) / n
 
 
 def softmax_loss(X: Any, t: Any) -> Any:

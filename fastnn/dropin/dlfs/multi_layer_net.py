@@ -115,7 +115,7 @@ class MultiLayerNet:
             x = layer.forward(x)
         return x
 
-    def _is_told(self, name: str) -> bool:
+    def _tells_mode(self, name: str) -> bool:
         """Say whether the layer of this name is given the flag of training."""
         return False
 
@@ -124,7 +124,7 @@ class MultiLayerNet:
         known: CompiledLayers | None = vars(self).get("_compiled")
         if compiled() and (known is None or not known.are(self.layers)):
             try:
-                known = CompiledLayers(self.layers, self._is_told)
+                known = CompiledLayers(self.layers, self._tells_mode)
             except (Unsupported, TypeError, ValueError, AttributeError):
                 known = None
             self._compiled = known
