@@ -33,7 +33,7 @@ _MODULES = (__name__, f"{__name__}_extend")
 
 # As they are here: scripts may put others in their place.
 _Softmax = layers.SoftmaxWithLoss
-_SOFTMAX = (_Softmax.forward, _Softmax.backward, _Softmax.keep)
+_FORWARD, _BACKWARD = _Softmax.forward, _Softmax.backward
 
 _ACTIVATIONS = {"sigmoid": "Sigmoid", "relu": "Relu"}
 
@@ -229,11 +229,11 @@ class MultiLayerNet:
 def _is_softmax(layer: Any) -> bool:
     """Say whether a layer is softmax with cross-entropy, with the methods that it has here."""
     kind = type(layer)
-    return (
-        isinstance(layer, _Softmax)
-        and (kind.forward, kind.backward, kind.keep) == _SOFTMAX
-        and not {"forward", "backward"} & vars(layer).keys()
-    )
+    if kind is not _Softmax and not isinstance(layer, _Softmax):
+        return False
+    if kind.forward is not _FORWARD or kind.backward is not _BACKWARD:
+        return False
+    return not ("forward" in layer.__dict__ or "backward" in layer.__dict__)
 
 
 def _sum_of_squares(W: Any) -> Any:
