@@ -100,8 +100,11 @@ class Shown:
         others = [other for key, other in source.others.items() if key in contents.__all__]
         targets = {importlib.import_module(other.partition(":")[0]) for other in others}
         _through.targets[self.module] = [contents, *targets]
-        if file is not None and _owner.fill(self.module, self._name, file):
-            return
+        if file is not None:
+            from fastnn.dropin import _mixing  # parses files, which few scripts have
+
+            if _mixing.fill(self.module, self._name, file):
+                return
         exported = _owner.exported(source, self.module.__name__)
         self.module.__doc__, self.module.__file__ = contents.__doc__, contents.__file__
         self.module.__dict__.update(exported)

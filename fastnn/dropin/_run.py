@@ -12,10 +12,14 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from fastnn import dropin
-from fastnn.dropin import _facade, _owner
+from fastnn.dropin import _facade
 
 _AUTO = ("dlfs", "cs231n")
-_BETWEEN = (_facade.__file__, _owner.__file__)
+# Modules that stand between a script and its own modules.
+_BETWEEN = tuple(
+    os.path.join(os.path.dirname(_facade.__file__), f"{name}.py")
+    for name in ("_facade", "_owner", "_mixing")
+)
 
 # What the module of a script has beside its name and file, where this Python gives it that.
 _USUAL: dict[str, Callable[[], Any]] = {"__annotations__": dict, "__cached__": lambda: None}

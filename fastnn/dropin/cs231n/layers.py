@@ -5,16 +5,14 @@ Forward functions return the output and a cache, which the backward function tak
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastnn import ops
 from fastnn.dropin.cs231n import _images
 from fastnn.dropin.cs231n._affine import affine_backward, affine_forward
-from fastnn.dropin.cs231n._dropping import drops
 from fastnn.dropin.cs231n._fast import fast
 from fastnn.dropin.cs231n._losses import softmax_loss, svm_loss
 from fastnn.dropin.cs231n._norms import (
@@ -28,6 +26,9 @@ from fastnn.dropin.cs231n._norms import (
     spatial_groupnorm_backward,
     spatial_groupnorm_forward,
 )
+
+if TYPE_CHECKING:
+    import ast
 
 __all__ = [
     "affine_backward",
@@ -137,4 +138,6 @@ def max_pool_backward_naive(dout: Any, cache: Any) -> Any:
 
 def kept(definitions: Mapping[str, ast.stmt]) -> set[str]:
     """Return what a script's own module, with these definitions, means otherwise than this one."""
+    from fastnn.dropin.cs231n._dropping import drops  # for scripts that have that module
+
     return {"dropout_forward", "dropout_backward"} if drops(definitions) else set()

@@ -38,7 +38,7 @@ def _methods(kind: type) -> tuple[Any, Any]:
     return getattr(kind, "forward", None), getattr(kind, "backward", None)
 
 
-# As they are here: scripts may put others in their place.
+# What layers call and its methods, as they are here: scripts may put others in their place.
 _FUNCTIONS = theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error
 _METHODS = {kind: _methods(kind) for kind in (Affine, BatchNormalization, Dropout, Relu, Sigmoid)}
 
@@ -61,7 +61,7 @@ class CompiledLayers:
     """
 
     def __init__(self, book: dict[str, Any], flagged: Callable[[str], bool]) -> None:
-        if _functions() != _FUNCTIONS:
+        if (theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error) != _FUNCTIONS:
             raise Unsupported("common.layers has another function")
         self._book = dict(book)
         self._facts = [*_facts(book)]
@@ -136,11 +136,6 @@ class CompiledLayers:
         return scores
 
 
-def _functions() -> tuple[Any, ...]:
-    """Return what layers call, which scripts may replace."""
-    return theirs.sigmoid, theirs.softmax, theirs.cross_entropy_error
-
-
 def _copied(layer: Any) -> Any:
     """Return a layer with the same numbers."""
     kind = type(layer)
@@ -162,7 +157,9 @@ def _call_again(layers: list[Any], x: Array, layer: Any, name: str) -> Any:
 
 def _facts(book: dict[str, Any]) -> Iterator[Any]:
     """Yield what plans are made of: layers, their arrays, numbers, and functions."""
-    yield from _functions()
+    yield theirs.sigmoid
+    yield theirs.softmax
+    yield theirs.cross_entropy_error
     for name, layer in book.items():
         yield name
         yield layer

@@ -124,7 +124,7 @@ class BatchNormalization(Computed):
     def backward(self, dout: Any) -> Any:
         """Return the gradient through the batch's statistics; leave dgamma and dbeta."""
         dout = _rows(dout)
-        saved = getattr(self, "_saved", None)  # of layers that the book's code has pickled: none
+        saved = getattr(self, "_saved", None)  # the book's layers, pickled, have none
         if saved and self._are_for_kernels(dout) and dout.shape == saved[0].shape:
             x, mean, rstd = saved
             dx, self.dgamma, self.dbeta = ops.batchnorm_backward(dout, x, self.gamma, mean, rstd)

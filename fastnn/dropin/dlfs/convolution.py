@@ -32,7 +32,7 @@ class Convolution(Computed):
         Gradients of the last backward pass.
     """
 
-    _data: Any = None  # of the class, for those that the book's code has pickled
+    _data: Any = None  # the last input, in float64. The book's layers, pickled, have none
 
     def __init__(self, W: Any, b: Any, stride: Any = 1, pad: Any = 0) -> None:
         self.W = W
@@ -57,11 +57,11 @@ class Convolution(Computed):
 
     def backward(self, dout: Any) -> Any:
         """Return the gradient with respect to the input; leave those of filters and biases."""
-        # Without float64 in `dout` the products are not all of float64.
-        if dout.dtype != _REAL or self._data is None:
+        if dout.dtype != _REAL:  # the products are then not all of float64
             return self._backward_by_formula(dout)
+        data = np.asarray(self.x, _REAL) if self._data is None else self._data
         dx, self.dW, self.db = ops.convolution_backward(
-            dout, self._data, np.asarray(self.W, _REAL), self.stride, self.pad
+            dout, data, np.asarray(self.W, _REAL), self.stride, self.pad
         )
         return dx
 
@@ -87,7 +87,7 @@ class Pooling(Computed):
         Where in its window each element of the last output was, in the order (N, OH, OW, C).
     """
 
-    _windows: Any = None  # the same as (N, C, OH, OW); of the class, as above
+    _windows: Any = None  # `arg_max` as a kernel has it. The book's layers, pickled, have none
 
     def __init__(self, pool_h: Any, pool_w: Any, stride: Any = 2, pad: Any = 0) -> None:
         self.pool_h = pool_h
@@ -116,12 +116,9 @@ class Pooling(Computed):
         """Return dout where the largest elements were, else 0."""
         n, channels, height, width = self.x.shape
         pad = self.pad
-        if self._windows is None:
-            rows = self.arg_max.reshape(n, *dout.shape[2:], channels)
-            self._windows = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
         dx = ops.max_pool_backward(
             np.asarray(dout, _REAL),
-            self._windows,
+            _unflattened(self.arg_max, dout.shape) if self._windows is None else self._windows,
             (n, channels, height + 2 * pad, width + 2 * pad),
             self.pool_h,
             self.pool_w,
@@ -132,3 +129,9 @@ class Pooling(Computed):
 
 def _flattened(windows: Any) -> Any:
     return windows.transpose(0, 2, 3, 1).reshape(-1).astype(np.int64)
+
+
+def _unflattened(arg_max: Any, shape: tuple[int, ...]) -> Any:
+    n, channels, height, width = shape
+    windows = arg_max.reshape(n, height, width, channels).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(windows, np.int32)

@@ -33,7 +33,7 @@ _MODULES = (__name__, f"{__name__}_extend")
 
 # As they are here: scripts may put others in their place.
 _Softmax = layers.SoftmaxWithLoss
-_SOFTMAX = (_Softmax.forward, _Softmax.backward, _Softmax.keep)
+_FORWARD, _BACKWARD = _Softmax.forward, _Softmax.backward
 
 _ACTIVATIONS = {"sigmoid": "Sigmoid", "relu": "Relu"}
 
@@ -115,7 +115,7 @@ class MultiLayerNet:
             x = layer.forward(x)
         return x
 
-    def _is_told(self, name: str) -> bool:
+    def _tells_mode(self, name: str) -> bool:
         """Say whether the layer of this name is given the flag of training."""
         return False
 
@@ -124,7 +124,7 @@ class MultiLayerNet:
         known: CompiledLayers | None = vars(self).get("_compiled")
         if compiled() and (known is None or not known.are(self.layers)):
             try:
-                known = CompiledLayers(self.layers, self._is_told)
+                known = CompiledLayers(self.layers, self._tells_mode)
             except (Unsupported, TypeError, ValueError, AttributeError):
                 known = None
             self._compiled = known
@@ -229,11 +229,11 @@ class MultiLayerNet:
 def _is_softmax(layer: Any) -> bool:
     """Say whether a layer is softmax with cross-entropy, with the methods that it has here."""
     kind = type(layer)
-    return (
-        isinstance(layer, _Softmax)
-        and (kind.forward, kind.backward, kind.keep) == _SOFTMAX
-        and not {"forward", "backward"} & vars(layer).keys()
-    )
+    if kind is not _Softmax and not isinstance(layer, _Softmax):
+        return False
+    if kind.forward is not _FORWARD or kind.backward is not _BACKWARD:
+        return False
+    return not ("forward" in layer.__dict__ or "backward" in layer.__dict__)
 
 
 def _sum_of_squares(W: Any) -> Any:

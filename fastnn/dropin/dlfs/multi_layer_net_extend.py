@@ -72,12 +72,12 @@ class MultiLayerNetExtend(multi_layer_net.MultiLayerNet):
         """Return the scores before softmax."""
         return self._predict(x, bool(train_flg))
 
-    def _is_told(self, name: str) -> bool:
+    def _tells_mode(self, name: str) -> bool:
         return "Dropout" in name or "BatchNorm" in name
 
     def _predict_by_layers(self, x: Any, train_flg: bool) -> Any:
         for key, layer in self.layers.items():
-            x = layer.forward(x, train_flg) if self._is_told(key) else layer.forward(x)
+            x = layer.forward(x, train_flg) if self._tells_mode(key) else layer.forward(x)
         return x
 
     def loss(self, x: Any, t: Any, train_flg: Any = False) -> Any:
