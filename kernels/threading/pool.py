@@ -159,15 +159,18 @@ def serve(index, hurries):
     """
     table = _table()
     mode = flush_denormals()
-    idle, crowded = 0, 0
+    idle, looks, crowded = 0, 0, 0
     patience = HURRY if hurries else PATIENCE
-    while idle < patience or (hurries and load(table + OWNER) != 0):
+    while idle < patience:
         helps = index < load(table + HELPERS)
         if helps and _take_part(table, index + 1) > 0:
-            idle = 0
+            idle, looks = 0, 0
+        if hurries and load(table + OWNER) != 0:
+            idle = 0  # the call's next step comes when the others have done this one
         stays = helps and index < load(table + AWAKE) and load(table + RESTS) <= 0
         idle += 1
-        if idle % SPINS != 0 or (hurries and idle < PATIENCE):
+        looks += 1
+        if looks % SPINS != 0 or (hurries and looks < PATIENCE):
             pause()
         else:
             start = now()
