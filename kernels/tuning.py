@@ -157,8 +157,8 @@ class Common(NamedTuple):
     # Nanoseconds that all threads together take for a piece of a long call, and elements of a call
     # in one of them, before it has been seen how long a call of the kind takes. Beside a thread of
     # OpenBLAS that looks for work, (768, 1536, 640) in two pieces took as long as on one thread.
-    # With pieces of half a millisecond two threads take 1.9 to 2.0 times less than one, where in
-    # two pieces it was 1.5 (float64, 256 bits, Zen 5). 1 to 2 % of a call are lost to the last one.
+    # With pieces of half a millisecond two threads took 1.8 times less than one, where in two pieces
+    # it was 1.5 (float64, 256 bits, Zen 5).
     piece: int = 500_000
     elements_per_ns: int = 10
 
@@ -167,7 +167,7 @@ class Common(NamedTuple):
     # sleep. The system gives a thread that is woken the processor at once, but one that gave way
     # to a thread which looks for work without end only at the next tick, 4 ms later: of calls of
     # 90 us and of 1.1 ms that alternate with `np.dot` the median was 1.9 and 2.0 times the one
-    # alone, and is 1.3 and 1.2 times (two threads, two processors, Zen 5).
+    # alone, and is 1.3 and 1.1 times (float32, 256 bits, two threads, two processors, Zen 5).
     crowded: int = 200_000
     hurry: int = 600
     hurry_time: int = 100_000_000
