@@ -157,8 +157,8 @@ class Common(NamedTuple):
     # Nanoseconds that all threads together take for a piece of a long call, and elements of a call
     # in one of them, before it has been seen how long a call of the kind takes. Beside a thread of
     # OpenBLAS that looks for work, (768, 1536, 640) in two pieces took as long as on one thread.
-    # With pieces of half a millisecond two threads took 1.8 times less than one, where in two pieces
-    # it was 1.5 (float64, 256 bits, Zen 5).
+    # With pieces of half a millisecond two threads took 1.8 times less than one, in two pieces 1.5
+    # (float64, 256 bits, Zen 5).
     piece: int = 500_000
     elements_per_ns: int = 10
 

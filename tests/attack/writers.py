@@ -22,6 +22,7 @@ import numpy as np
 
 import fastnn
 from fastnn import callbacks
+from fastnn.datasets import unpacked
 from fastnn.datasets.download import fetch
 from fastnn.dropin.cs231n.classifiers import _saved
 from fastnn.dropin.cs231n.solver import Solver
@@ -299,6 +300,36 @@ class Kernels(Writer):
         return hits
 
 
+class Unpacked(Writer):
+    """The array of a packed file, which is kept unpacked."""
+
+    name = "unpacked"
+    places = ("fastnn/datasets/unpacked.py:read",)
+    images = np.random.default_rng(1).integers(256, size=(1500, 28, 28), dtype=np.uint8)
+
+    def begin(self, folder: Path) -> None:
+        header = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in self.images.shape)
+        (folder / "images.gz").write_bytes(gzip.compress(header + self.images.tobytes(), 1))
+
+    def write(self, folder: Path) -> None:
+        self._read(folder)
+
+    def _read(self, folder: Path) -> None:
+        kernels_in(folder)
+        np.testing.assert_array_equal(unpacked.read(folder / "images.gz"), self.images)
+
+    def look(self, folder: Path) -> int:
+        kept = list((folder / "unpacked").glob("*.npy"))
+        for path in kept:
+            np.testing.assert_array_equal(np.load(path), self.images)
+        return len(kept)
+
+    def end(self, folder: Path, seen: Any) -> Any:
+        self._read(folder)
+        assert self.look(folder) == 1
+        return None
+
+
 class CourseParameters(Writer):
     """Parameters that a network of the course saves."""
 
@@ -362,7 +393,7 @@ class CourseCheckpoint(Writer):
 
 WRITERS: tuple[Writer, ...] = (
     NetworkSave(), TensorsSave(), Training(), Logged(), SearchStorage(), Download(), Kernels(),
-    CourseParameters(), CourseCheckpoint(),
+    Unpacked(), CourseParameters(), CourseCheckpoint(),
 )  # fmt: skip
 
 # Places that write, but no file that a later run reads.
