@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -223,9 +224,10 @@ def _take_workspace(
     plan: Plan, layer: Convolution, shape: Shape, after: Shape, form: int, most: int
 ) -> None:
     """Let there be what the kernel works in, for so many images or fewer."""
-    for n in {*range(1, min(UNIT, most)), most}:
+    forms = (form, form | strips.EXACT) if form & strips.INPUT else (form,)
+    for n, each in product({*range(1, min(UNIT, most)), most}, forms):
         cut = strips.cut_of(
-            (n, *shape), layer.W.shape, after[1:], layer.stride, layer.pad, plan.itemsize, form, 1
+            (n, *shape), layer.W.shape, after[1:], layer.stride, layer.pad, plan.itemsize, each, 1
         )
         plan.scratch(strips.elements(cut, 1) + 2 * CACHE_LINE // plan.itemsize)
 

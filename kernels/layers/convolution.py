@@ -28,10 +28,19 @@ from fastnn.kernels.codegen.memory import (
 from fastnn.kernels.codegen.raw import put
 from fastnn.kernels.gemm.packing import pack_transposed
 from fastnn.kernels.gemm.sizes import ACCUMULATE, BITS, panels, tile_columns
+from fastnn.kernels.gemm.zeros import are_finite
 from fastnn.kernels.layers.activations import sum_of
 from fastnn.kernels.layers.blocks import add_block, copy_block
 from fastnn.kernels.layers.places import fits
-from fastnn.kernels.layers.strips import BACKWARD, INPUT, cut_of, elements, is_few, of_thread
+from fastnn.kernels.layers.strips import (
+    BACKWARD,
+    EXACT,
+    INPUT,
+    cut_of,
+    elements,
+    is_by_elements,
+    of_thread,
+)
 from fastnn.kernels.layers.taps import multiply
 from fastnn.kernels.machine.words import REFUSED
 from fastnn.kernels.threading.driver import kernel
@@ -358,7 +367,7 @@ def _backward_units(x, W, dout, dx, parts, window, memory, taps, form, cut, star
     n, c, h, _ = x.shape
     f, down, size, zero = W.shape[0], dout.shape[2], W.itemsize, W.dtype.type(0)
     strips = (down + cut.rows - 1) // cut.rows
-    few = is_few(c)
+    few = is_by_elements(c, form)
     high = down if few else (h - 1 + pad) // stride + 1 - pad // stride
     back_strips = (high + cut.back_rows - 1) // cut.back_rows if form & INPUT else 0
     steps = min(stride, fh), min(stride, fw)
@@ -477,6 +486,8 @@ def convolution_backward(dout, x, W, stride, pad, dx, dW, db, chunks, space, tap
     if not _fit(x, W, dout, stride, pad):
         return REFUSED
     form = BACKWARD if is_absent(dx) else BACKWARD | INPUT
+    if form & INPUT and not are_finite(_on_columns(W), 0, W.shape[0], 0, W[0].size):
+        form |= EXACT
     threads = workers(chunks)
     cut = _cut_of(x, W, dout, stride, pad, form, threads)
     begin, wanted = claim(space, elements(cut, threads) * W.itemsize)

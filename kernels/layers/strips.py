@@ -17,7 +17,9 @@ _strip_bytes, _strips = by_itemsize("strip_bytes"), by_itemsize("strips")
 _slot_count, _slot_images = by_itemsize("slots"), by_itemsize("slot_images")
 _group_channels = by_itemsize("group_channels")
 
-BACKWARD, INPUT = 1, 2  # of the form of a call
+# Of the form of a call. EXACT: infinite weights are multiplied with nothing but what is there, not
+# with the zeros between it, which would give NaN.
+BACKWARD, INPUT, EXACT = 1, 2, 4
 _WORD = 8
 FEW = 4  # rows of a tile that has as many sums under way as it takes
 
@@ -32,7 +34,7 @@ class Cut(NamedTuple):
         step within a stride; and of all these rows.
     back_rows, back_across, back_plane : int
         The same of gradients with respect to the input, and of gradients that these are made of;
-        where channels are few, of outputs.
+        where it goes by elements of filters, of outputs.
     wide : int
         Places beside each other of gradients with respect to the input, of one step in a stride.
     pixels, gradients, turned, results, tables, slots : int
@@ -78,12 +80,12 @@ def _rows(most, of_row, beyond, itemsize):
 
 
 @shared
-def is_few(channels):
+def is_by_elements(channels, form):
     """Return whether the input gradient of so many channels is computed by elements of filters.
 
-    Rows of a product would be too few.
+    Rows of a product would be too few, or it must be exact.
     """
-    return channels < FEW
+    return channels < FEW or form & EXACT != 0
 
 
 @shared
@@ -126,7 +128,7 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
         back_rows = _rows(high, f * back_across, down, itemsize)
         back_plane = (back_rows + down) * back_across
         back = (back_rows - 1) * back_across + wide
-        if is_few(c):
+        if is_by_elements(c, form):
             back_across = places[1]
             back_rows = _rows(places[0], (f + c * fh * fw) * places[1], 0, itemsize)
             back_plane = back = back_rows * places[1]
@@ -137,7 +139,7 @@ def cut_of(shape, filters, places, stride, pad, itemsize, form, threads):
     if form & BACKWARD:
         results = group * step if form & INPUT else 0
         words = group * fh * fw + 2 * rows * places[1] + group + 2 * f * fh * fw
-        if is_few(c):
+        if is_by_elements(c, form):
             results *= fh * fw
             words += group * fh * fw
     return Cut(

@@ -134,6 +134,18 @@ def test_padding_meets_infinite_weights_as_zeros():
     assert np.isposinf(y[1:, 1:]).all()
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_infinite_weights_reach_no_pixel_beside_what_they_saw(name):
+    """The input gradient has no product of such a weight with what is no gradient."""
+    x, W, b, dout, stride, pad = arrays(name, "float64")
+    W[0, -1, 0, -1], W[-1, 0, -1, 0] = np.inf, np.nan
+    got = ops.convolution_backward(dout, x, W, stride, pad)[0]
+    expected = reference.convolution_backward(dout, x, W, stride, pad)[0]
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
+    np.testing.assert_array_equal(np.isinf(got), np.isinf(expected))
+    assert np.isnan(got).any() and np.isfinite(got).any()
+
+
 def guarded(kind):
     """Run all functions on arrays at the end of their pages."""
     for dtype in ("float32", "float64"):
