@@ -65,7 +65,7 @@ class Steps:
         Parameters
         ----------
         count : int
-            Of epochs; several are one call.
+            Of epochs; several are one call, and have `TOGETHER` steps at most.
         rows : ndarray of int64
             The samples of all epochs.
         rates : ndarray of float64
@@ -87,13 +87,12 @@ class Steps:
             self._expect_mass(self._weights[rows], counts)
         begin = 0
         while begin < steps:
-            end = min(steps, begin + TOGETHER) if count == 1 else steps
+            end = min(steps, begin + TOGETHER)
             if watch is not None:
                 end = min(end, begin + watch.steps_ahead())
             part = slice(begin, end)
-            taken: Int64s | None = rows if count > 1 else rows[begin * size : end * size]
-            if size == self._n:  # then a step takes all samples as they stand
-                taken = None
+            # A step on all samples takes them as they stand.
+            taken = None if size == self._n else rows[begin * size : end * size]
             given = rates[part], losses[part], correct[part]
             self.executor.run(taken, size, *given, count, penalties[part])
             if watch is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -90,16 +90,12 @@ class LayerSteps:
         decay = getattr(network, "weight_decay_lambda", 0)
         with interrupts.held() as interrupt:
             try:
-                for i, wanted in enumerate(rates.tolist()):
+                batches = _batches(rows, batch_size, rates.size // epochs, epochs)
+                for i, (wanted, batch) in enumerate(zip(rates.tolist(), batches, strict=True)):
                     # An optimizer that changes its own rate may do so as long as nobody else does.
                     if before is not None and wanted != rate:
                         rate = wanted
                         optimizer.lr = rate or _NO_RATE
-                    batch: Int64s | slice = slice(None)
-                    if rows is not None:
-                        epoch, step = divmod(i, rates.size // epochs)
-                        some = rows.reshape(epochs, -1)[epoch]
-                        batch = some[step * batch_size : (step + 1) * batch_size]
                     if self._settings.alpha and penalties is not None:
                         penalties[i] = self._penalise(batch)
                     losses[i], correct[i], whole = self._step(batch)
@@ -222,6 +218,19 @@ class LayerSteps:
         flops = 6 * self._batch_size * multiplications
         lines.append(f"matrix products: about {flops:,} flops a step")
         return "\n".join(lines)
+
+
+def _batches(
+    rows: Int64s | None, batch_size: int, steps: int, epochs: int
+) -> Iterator[Int64s | slice]:
+    """Yield the samples of each step; an epoch's last one may have fewer."""
+    for epoch in range(epochs):
+        for step in range(steps):
+            if rows is None:
+                yield slice(None)
+            else:
+                some = rows.reshape(epochs, -1)[epoch]
+                yield some[step * batch_size : (step + 1) * batch_size]
 
 
 def _named(network: Any) -> list[tuple[str, Any]]:

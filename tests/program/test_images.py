@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from routes import StepSettings, Unsupported, by_layers
 from states import everything, expect_same
 
-from fastnn import Network, get_num_threads, optimizers, set_num_threads
+from fastnn import Network, optimizers, set_num_threads
 from fastnn.callbacks import Checkpoint, load_checkpoint
-from fastnn.kernels.threading import threads
-from fastnn.kernels.tuning import COMMON
 from fastnn.layers import (
     Affine,
     BatchNormalization,
@@ -28,7 +26,6 @@ from fastnn.layers import (
     Sigmoid,
 )
 from fastnn.program import Program
-from fastnn.program import tables as tables_module
 from fastnn.program.data import samples
 from fastnn.program.inference import scores_of
 
@@ -52,27 +49,6 @@ KINDS = {
 }
 BOOK = ("convolution", "relu", "pool", "affine", "relu")
 DEEP = ("convolution", "norm", "relu", "stride", "norm + relu", "dropout", "affine", "sigmoid")
-
-
-@pytest.fixture(autouse=True)
-def _restore_threads():
-    before = get_num_threads()
-    yield
-    set_num_threads(before)
-
-
-@pytest.fixture
-def crowd(monkeypatch):
-    """Let there be more threads than processors, which share each step of tiny networks."""
-    run = tables_module.Tables.run
-
-    def shared(tables, *args):
-        tables.program["taken"], tables.program["alone"] = COMMON.alone_first, 1 << 60
-        run(tables, *args)
-
-    monkeypatch.setattr(tables_module.Tables, "run", shared)
-    monkeypatch.setattr(threads, "_available", 5)
-    monkeypatch.setattr(tables_module, "_WORTH", 1e-9)
 
 
 def network(kinds, size=(2, 7, 6), dtype="float64", **options):

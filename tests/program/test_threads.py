@@ -17,37 +17,14 @@ from numba.core.runtime import _nrt_python, rtsys
 from routes import StepSettings
 from states import expect_same
 
-from fastnn import MultiLayerNetExtend, get_num_threads, ops, optimizers, set_num_threads
+from fastnn import MultiLayerNetExtend, ops, optimizers, set_num_threads
 from fastnn.kernels.threading import threads
-from fastnn.kernels.tuning import COMMON
 from fastnn.layers import Dropout
 from fastnn.program import Program
 from fastnn.program import memory as _workspace
 from fastnn.program import tables as tables_module
 
-NOTHING = 1e-9  # nanoseconds of work: all steps are shared
 CLIPPED = StepSettings(clip_norm=0.5, ema=0.9)
-
-
-@pytest.fixture(autouse=True)
-def _restore_threads():
-    before = get_num_threads()
-    yield
-    set_num_threads(before)
-
-
-@pytest.fixture
-def crowd(monkeypatch):
-    """Let there be more threads than processors, which share each step of tiny networks."""
-    run = tables_module.Tables.run
-
-    def shared(tables, *args):
-        tables.program["taken"], tables.program["alone"] = COMMON.alone_first, 1 << 60
-        run(tables, *args)
-
-    monkeypatch.setattr(tables_module.Tables, "run", shared)
-    monkeypatch.setattr(threads, "_available", 4)
-    monkeypatch.setattr(tables_module, "_WORTH", NOTHING)
 
 
 class Training:

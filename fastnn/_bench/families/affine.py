@@ -27,7 +27,7 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def forward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
+def _forward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
     """Return x, W and b of a shape (N, D, H)."""
     n, d, h = shape
     rng = np.random.default_rng(0)
@@ -35,13 +35,13 @@ def forward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
 
 
 def _backward_inputs(shape: tuple[int, int, int], dtype: str) -> tuple[Any, ...]:
-    x, W, b = forward_inputs(shape, dtype)
+    x, W, b = _forward_inputs(shape, dtype)
     y = np.maximum(x @ W + b, 0)
     dout = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
     return dout, x, W, y
 
 
-def forward_expected(*inputs: Any) -> Arrays:
+def _forward_expected(*inputs: Any) -> Arrays:
     """Return the layer's output, by the reference in float64."""
     x, W, b = (a.astype(np.float64) for a in inputs)
     y = np.empty((len(x), b.size))
@@ -56,18 +56,24 @@ def _backward_expected(*inputs: Any) -> Arrays:
     return results
 
 
+def forward_case(shape: tuple[int, int, int], dtype: str, quick: bool, **others: Any) -> Case:
+    """Return the case of a forward pass; `others` are those of :class:`Case`."""
+    return Case(
+        "affine_relu",
+        "forward",
+        str(shape),
+        partial(_forward_inputs, shape, dtype),
+        _forward_expected,
+        flops=2 * float(np.prod(shape)),
+        quick=quick,
+        **others,
+    )
+
+
 def cases(dtype: str) -> Iterator[Case]:
     """Yield the cases."""
     for shape in SHAPES:
-        yield Case(
-            "affine_relu",
-            "forward",
-            str(shape),
-            partial(forward_inputs, shape, dtype),
-            forward_expected,
-            flops=2 * float(np.prod(shape)),
-            quick=shape in QUICK,
-        )
+        yield forward_case(shape, dtype, shape in QUICK)
     for shape in SHAPES:
         yield Case(
             "affine_relu_backward",

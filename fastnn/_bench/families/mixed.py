@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from fastnn._bench.case import Case
-from fastnn._bench.families.affine import forward_expected, forward_inputs
+from fastnn._bench.families.affine import forward_case
 from fastnn._bench.families.busy import on_one_thread
 from fastnn._bench.layout import Result, microseconds, rivals
 from fastnn._bench.measure import Libraries, identity, prepare, without_collector
@@ -34,16 +32,7 @@ SETTLE = 0.5  # seconds that other threads get at most to go to sleep
 def cases(dtype: str) -> Iterator[Case]:
     """Yield the cases."""
     for shape in SHAPES:
-        yield Case(
-            "affine_relu",
-            "forward",
-            str(shape),
-            partial(forward_inputs, shape, dtype),
-            forward_expected,
-            flops=2 * float(np.prod(shape)),
-            libraries=("fastnn", *OTHERS),
-            quick=True,
-        )
+        yield forward_case(shape, dtype, quick=True, libraries=("fastnn", *OTHERS))
 
 
 def in_turns(call: Call, other: Call | None, seconds: float, clock: Clock = CLOCK) -> list[float]:
